@@ -1,7 +1,7 @@
-"""Produces a record with confluent-kafka and consumes it, as often as it is told to.
+"""Produces a record with confluent-kafka and consumes it, once for each line of standard input.
 
-Reads the addresses of brokers from standard input, one a line, and answers each with "consumed" once its record has
-been, and with "closed" when the broker may go. The clients are imported before; their construction is part of the time.
+Each line is the address of a broker. Prints "consumed" when the record has been consumed, and "closed" when the broker
+may stop. The client library is imported before; constructing the clients is part of the measured time.
 """
 
 import sys
@@ -17,7 +17,7 @@ def produce_and_consume(bootstrap):
     producer.produce(name, b"hello")
     consumer = confluent_kafka.Consumer({**common, "group.id": name, "auto.offset.reset": "earliest"})
     if producer.flush(60):
-        sys.exit("the record could not be sent")
+        sys.exit("the record was not delivered")
     consumer.subscribe([name])
     while (message := consumer.poll(1)) is None or message.error():
         pass

@@ -3,11 +3,11 @@
     python group_settling.py CLIENT ASSIGNOR COUNT RUNS BOOTSTRAP [BOOTSTRAP...] [--processes]
 
 CLIENT is confluent-kafka, kafka-python or aiokafka; ASSIGNOR is range or cooperative-sticky (where the client has it).
-Several brokers are measured in turns. A run makes a topic with one partition for each consumer and a record in each
-partition, and starts COUNT consumers of a group of its own: in threads of this process (with aiokafka, in tasks), or with
---processes in a process each, which has imported its client before the time begins. Prints a line for each broker: the
-median and the largest of the milliseconds until the first record was read, and until every consumer held one partition.
-`tests/python/starting_together.py` starts its consumers by this program, too.
+Runs of several brokers are interleaved. A run creates a topic with one partition for each consumer and a record in each
+partition, and starts COUNT consumers of a new group: in threads of this process (with aiokafka, in tasks), or, with
+--processes, in separate processes, which have imported the client before the measured time begins. Prints a line for
+each broker: the median and the maximum of the milliseconds until the first record was read, and until every consumer
+had one partition. `tests/python/starting_together.py` uses this program to start its consumers.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ import threading
 import time
 import uuid
 
-GIVE_UP_SECONDS = 30
-HEARTBEAT_MS = 3000  # what every client has unless told otherwise
+TIMEOUT_SECONDS = 30
+HEARTBEAT_MS = 3000  # the default of every client
 
 
 def consume_with_confluent_kafka(bootstrap, topic, assignor, heartbeat_ms, report, stopped):
@@ -70,8 +70,8 @@ def consume_with_kafka_python(bootstrap, topic, assignor, heartbeat_ms, report, 
 
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked):
-            kept = set(consumer.assignment()) - set(revoked)
-            report("held", sorted(partition.partition for partition in kept))
+            remaining = set(consumer.assignment()) - set(revoked)
+            report("held", sorted(partition.partition for partition in remaining))
 
         def on_partitions_assigned(self, assigned):
             report("held", sorted(partition.partition for partition in consumer.assignment()))
@@ -131,7 +131,7 @@ def consume(client, bootstrap, topic, assignor, heartbeat_ms, report, stopped):
 
 
 class Threads:
-    """Consumers of this process. Their reports arrive in `events` as (time, number, what, value)."""
+    """Consumers in threads of this process. Their reports arrive in `events` as (time, number, what, value)."""
 
     def __init__(self, client, bootstrap, topic, assignor, count, heartbeat_ms=HEARTBEAT_MS):
         self.events = queue.Queue()
@@ -151,18 +151,18 @@ class Threads:
             arguments = lambda n: (client, bootstrap, topic, assignor, heartbeat_ms, report_as(n), stopped)
             self.threads = [threading.Thread(target=consume, args=arguments(n), daemon=True) for n in range(count)]
 
-    def go(self):
+    def start(self):
         for thread in self.threads:
             thread.start()
 
     def stop(self):
         self.stopping = True
         for thread in self.threads:
-            thread.join(GIVE_UP_SECONDS)
+            thread.join(TIMEOUT_SECONDS)
 
 
 class Processes:
-    """Consumers in processes of their own; otherwise as above."""
+    """Consumers in separate processes; otherwise like `Threads`."""
 
     def __init__(self, client, bootstrap, topic, assignor, count, heartbeat_ms=HEARTBEAT_MS):
         self.events = queue.Queue()
@@ -179,16 +179,16 @@ class Processes:
             at, what, value = json.loads(line)
             self.events.put((at, number, what, value))
 
-    def go(self):
+    def start(self):
         for child in self.children:
-            print("go", file=child.stdin, flush=True)
+            print("start", file=child.stdin, flush=True)
 
     def stop(self):
         for child in self.children:
             child.stdin.close()
         for child in self.children:
             try:
-                child.wait(GIVE_UP_SECONDS)
+                child.wait(TIMEOUT_SECONDS)
             finally:
                 child.kill()
 
@@ -203,7 +203,7 @@ def consume_in_this_process(client, bootstrap, topic, assignor, heartbeat_ms):
     consume(client, bootstrap, topic, assignor, int(heartbeat_ms), report, ended.is_set)
 
 
-def make_topic(bootstrap, count):
+def create_topic(bootstrap, count):
     from confluent_kafka import Producer
     from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -214,12 +214,12 @@ def make_topic(bootstrap, count):
     for partition in range(count):
         producer.produce(topic, b"hello", partition=partition)
     if producer.flush(10):
-        sys.exit("the records could not be sent")
+        sys.exit("the records were not delivered")
     return topic
 
 
-def wait_until_settled(group, count, seconds=GIVE_UP_SECONDS):
-    """The times at which the first record was read and every consumer held one partition; None if that takes longer."""
+def wait_until_settled(group, count, seconds=TIMEOUT_SECONDS):
+    """Returns the times of the first record and of every consumer having one partition; None on a timeout."""
     held, first, settled = {}, None, None
     deadline = time.monotonic() + seconds
     while first is None or settled is None:
@@ -231,23 +231,23 @@ def wait_until_settled(group, count, seconds=GIVE_UP_SECONDS):
             first = first or at
             continue
         held[number] = value
-        everyone = sorted(partition for partitions in held.values() for partition in partitions)
-        if everyone == list(range(count)) and all(len(partitions) == 1 for partitions in held.values()):
+        assigned = sorted(partition for partitions in held.values() for partition in partitions)
+        if assigned == list(range(count)) and all(len(partitions) == 1 for partitions in held.values()):
             settled = at
     return first, settled
 
 
 def measure(group_of, client, bootstrap, assignor, count):
-    """Milliseconds until the first record, and until the group has settled."""
-    topic = make_topic(bootstrap, count)
+    """Returns the milliseconds until the first record, and until the group has settled."""
+    topic = create_topic(bootstrap, count)
     group = group_of(client, bootstrap, topic, assignor, count)
-    time.sleep(0.2)  # what was started before is quiet
+    time.sleep(0.2)  # until the consumers are idle
     began = time.monotonic()
-    group.go()
+    group.start()
     times = wait_until_settled(group, count)
     group.stop()
     if times is None:
-        sys.exit(f"{count} {client} consumers of {bootstrap} did not settle in {GIVE_UP_SECONDS} s")
+        sys.exit(f"{count} {client} consumers of {bootstrap} did not settle in {TIMEOUT_SECONDS} s")
     return tuple((at - began) * 1000 for at in times)
 
 
@@ -258,7 +258,7 @@ def main(client, assignor, count, runs, *bootstraps):
     for run in range(int(runs) + 1):
         for bootstrap in bootstraps:
             measured = measure(Processes if processes else Threads, client, bootstrap, assignor, int(count))
-            if run > 0:  # the first is for warming up
+            if run > 0:  # the first run is a warm-up
                 times[bootstrap].append(measured)
     for bootstrap in bootstraps:
         first, settled = zip(*times[bootstrap])

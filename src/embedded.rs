@@ -1,18 +1,19 @@
-//! A broker inside of the process that uses it: for tests written in Rust.
+//! A broker inside the process that uses it, for tests written in Rust.
 //!
 //! ```
 //! # fn main() -> Result<(), ottla::BrokerError> {
 //! let broker = ottla::Broker::with().topic("orders", 3).set("message.max.bytes", "2000000").start()?;
 //! let address = broker.bootstrap_servers(); // for any Kafka client: 127.0.0.1:40123
 //! # assert!(address.starts_with("127.0.0.1:"));
-//! broker.reset()?; // nothing of what was done is left; the topic "orders" is there, and empty
+//! broker.reset()?; // everything is deleted; the topic "orders" exists again, and is empty
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Everything blocks, for milliseconds, and may be called from tests with and without a runtime of their own: the
-//! broker has its own threads. Nothing of the process is touched but the soft limit on open files, which is raised:
-//! no signals (unless [`BrokerOptions::map_files`] is asked for), no environment, no output. (Who sets up a `tracing` subscriber sees what a broker logs.)
+//! All functions block, for milliseconds, and can be called with and without an async runtime: the broker has its own
+//! threads. The only change to the process is a higher soft limit on open files. The broker uses no signals (except with
+//! [`BrokerOptions::map_files`]), no environment variables, stdin, stdout or stderr. Its log lines go to the process's
+//! `tracing` subscriber, if there is one.
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -30,28 +31,28 @@ use ottla_broker::state::loggers::NoLoggers;
 use ottla_config::{BrokerConfig, Resolved, Sources, load};
 use ottla_log::faults;
 
-/// How long anything may take before it is given up: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a broker that is dropped may take to let go of its threads and files.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// Threads that serve clients; a test has few.
+/// Time limit of start and reset, which take milliseconds.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for a dropped broker to stop its threads and close its files.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of worker threads; a test has few clients.
 const WORKERS: usize = 2;
 const CREATE_TOPICS: &str = "ottla.create.topics";
 
-/// A broker on a free port of this machine alone, with a directory of its own. Dropping it stops it and removes the
+/// A broker on a free port of the loopback interface, with its own temporary directory. Drop stops it and removes the
 /// directory.
 pub struct Broker {
     bootstrap_servers: String,
     core: Arc<broker::Broker>,
     runtime: Handle,
-    /// Dropped to have the broker stop.
+    /// Dropped to stop the broker.
     stop: Option<oneshot::Sender<()>>,
-    /// Hangs up when the broker has stopped.
+    /// Disconnected when the broker has stopped.
     stopped: mpsc::Receiver<()>,
     _dir: TempDir,
 }
 
-/// What a broker is to be like; made by [`Broker::with`].
+/// The options of a broker; created by [`Broker::with`].
 #[derive(Clone, Debug, Default)]
 pub struct BrokerOptions {
     settings: Vec<(String, String)>,
@@ -59,58 +60,58 @@ pub struct BrokerOptions {
     map_files: bool,
 }
 
-/// Why a broker could not do what was asked, in one plain line.
+/// Why an operation of a broker failed, as one line.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BrokerError(String);
 
 impl BrokerOptions {
-    /// A broker setting by Kafka's name, such as `num.partitions`; the last one of a name counts.
+    /// Sets a broker setting by Kafka's name, such as `num.partitions`; for each name, the last call counts.
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
         self
     }
 
-    /// A topic that is there from the start, and after each reset.
+    /// Adds a topic that exists from the start, and again after each reset.
     pub fn topic(mut self, name: impl fmt::Display, partitions: i32) -> Self {
         self.topics.push(format!("{name}:{partitions}"));
         self
     }
 
-    /// Has records sent from mapped files, as `ottla serve` does, which spares a copy of what clients fetch. Without it
-    /// files are read with system calls.
+    /// Sends records to clients from mapped files, as `ottla serve` does, without copying them. Without this option, files are
+    /// read with system calls.
     ///
-    /// A page of a mapped file that can't be read, because somebody cut the file or the disk fails, is a signal. So this
-    /// installs a handler of SIGBUS for the whole process, for good, which has such a fault cost a partition of this
-    /// broker (KAFKA_STORAGE_ERROR) and chains to the handler that it finds for every other one. A handler that is
-    /// installed later has to chain to it. Brokers that are started later in this process map files, too.
+    /// Access to a page of a mapped file raises SIGBUS if the file was truncated or the disk fails. So this option installs a
+    /// handler of SIGBUS for the whole process, permanently: such a fault closes one partition of this broker
+    /// (KAFKA_STORAGE_ERROR); all others are passed to the handler that was installed before. A handler that is installed
+    /// later must call this one. Brokers that are started later in this process map files too.
     pub fn map_files(mut self, map: bool) -> Self {
         self.map_files = map;
         self
     }
 
-    /// Starts the broker; when this returns, it answers.
+    /// Starts the broker. It is ready when this returns.
     ///
     /// # Errors
-    /// For a setting or a topic that isn't allowed; or without room for a directory, a port, threads.
+    /// If a setting or a topic is invalid, or if the directory, the listener or a thread can't be created.
     pub fn start(self) -> Result<Broker, BrokerError> {
         let dir = temporary::directory();
-        let dir = dir.map_err(|error| BrokerError(format!("cannot make a temporary directory: {error}")))?;
+        let dir = dir.map_err(|error| BrokerError(format!("cannot create a temporary directory: {error}")))?;
         let config = self.config(&dir)?;
         if self.map_files {
             faults::install().map_err(|error| BrokerError(format!("cannot handle SIGBUS: {error}")))?;
         }
-        let (stop, stop_asked) = oneshot::channel();
-        let (tell_started, started) = mpsc::sync_channel(1);
-        let (still_here, stopped) = mpsc::sync_channel(0);
+        let (stop, stop_rx) = oneshot::channel();
+        let (started_tx, started) = mpsc::sync_channel(1);
+        let (stopped_tx, stopped) = mpsc::sync_channel(0);
         let run = move || {
-            run(&config, &tell_started, stop_asked);
-            drop(still_here);
+            run(&config, &started_tx, stop_rx);
+            drop(stopped_tx);
         };
         let thread = thread::Builder::new().name("ottla".to_owned()).spawn(run);
         thread.map_err(|error| BrokerError(format!("cannot start a thread: {error}")))?;
-        let started = started.recv_timeout(PATIENCE);
-        let started = started.map_err(|_| BrokerError(format!("the broker was not ready in {PATIENCE:?}")))?;
+        let started = started.recv_timeout(OPERATION_TIMEOUT);
+        let started = started.map_err(|_| BrokerError(format!("the broker was not ready in {OPERATION_TIMEOUT:?}")))?;
         let Started { bootstrap_servers, core, runtime } = started.map_err(BrokerError)?;
         Ok(Broker { bootstrap_servers, core, runtime, stop: Some(stop), stopped, _dir: dir })
     }
@@ -137,51 +138,50 @@ impl BrokerOptions {
 }
 
 impl Broker {
-    /// Starts a broker with nothing configured; when this returns, it answers.
+    /// Starts a broker with default settings. It is ready when this returns.
     ///
     /// # Errors
-    /// As [`BrokerOptions::start`].
+    /// Like [`BrokerOptions::start`].
     pub fn start() -> Result<Broker, BrokerError> {
         BrokerOptions::default().start()
     }
 
-    /// Options to start a broker with.
+    /// Options for a broker with other settings.
     pub fn with() -> BrokerOptions {
         BrokerOptions::default()
     }
 
-    /// As a client's setting takes it: `127.0.0.1:40123`.
+    /// The address for a client's `bootstrap.servers`: `127.0.0.1:40123`.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
 
-    /// Leaves the broker as it was when it started: no topics but those it was started with, and these empty; no
-    /// groups, offsets, producers or changed settings. Clients may stay connected; see
-    /// [`broker::Broker::reset`] for what they notice.
+    /// Resets the broker to its state after the start: only the topics it was started with, empty; no groups, committed
+    /// offsets, producers or changed settings. Clients stay connected; [`broker::Broker::reset`] says what they see.
     ///
     /// # Errors
-    /// When the disk fails.
+    /// If the disk fails.
     pub fn reset(&self) -> Result<(), BrokerError> {
-        let (tell, told) = mpsc::sync_channel(1);
+        let (done_tx, done) = mpsc::sync_channel(1);
         let core = Arc::clone(&self.core);
         self.runtime.spawn(async move {
-            // Nobody to tell: whoever asked has lost patience.
-            let _ = tell.send(core.reset().await);
+            // The receiver is dropped after the timeout.
+            let _ = done_tx.send(core.reset().await);
         });
-        match told.recv_timeout(PATIENCE) {
+        match done.recv_timeout(OPERATION_TIMEOUT) {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(BrokerError(error.to_string())),
-            Err(_) => Err(BrokerError(format!("the broker was not reset in {PATIENCE:?}"))),
+            Err(_) => Err(BrokerError(format!("the broker was not reset in {OPERATION_TIMEOUT:?}"))),
         }
     }
 }
 
 impl Drop for Broker {
-    /// Returns when the broker is gone, or after some seconds where a thread of its is stuck.
+    /// Returns when the broker has stopped, or after [`STOP_TIMEOUT`] if one of its threads is stuck.
     fn drop(&mut self) {
         self.stop = None;
-        // Nothing is ever sent: this ends when the other side is dropped.
-        let _ = self.stopped.recv_timeout(FAREWELL);
+        // Nothing is ever sent: this returns when the sender is dropped.
+        let _ = self.stopped.recv_timeout(STOP_TIMEOUT);
     }
 }
 
@@ -191,26 +191,22 @@ impl fmt::Debug for Broker {
     }
 }
 
-/// What there is to know of a broker that has started.
+/// The handles of a started broker.
 struct Started {
     bootstrap_servers: String,
     core: Arc<broker::Broker>,
     runtime: Handle,
 }
 
-/// A broker's life, on a thread of its own.
-fn run(
-    config: &BrokerConfig,
-    tell_started: &mpsc::SyncSender<Result<Started, String>>,
-    stop_asked: oneshot::Receiver<()>,
-) {
+/// Runs a broker until it is stopped; on a separate thread.
+fn run(config: &BrokerConfig, started_tx: &mpsc::SyncSender<Result<Started, String>>, stop_rx: oneshot::Receiver<()>) {
     let clock = Clock::start();
     let runtime =
         runtime::Builder::new_multi_thread().worker_threads(WORKERS).thread_name("ottla").enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let _ = tell_started.send(Err(format!("cannot start threads: {error}")));
+            let _ = started_tx.send(Err(format!("cannot start threads: {error}")));
             return;
         }
     };
@@ -218,7 +214,7 @@ fn run(
         let service = match Service::start(config, clock, Arc::new(NoLoggers), || Ok(())).await {
             Ok(service) => service,
             Err(why) => {
-                let _ = tell_started.send(Err(why));
+                let _ = started_tx.send(Err(why));
                 return;
             }
         };
@@ -227,12 +223,12 @@ fn run(
             core: Arc::clone(service.broker()),
             runtime: Handle::current(),
         };
-        if tell_started.send(Ok(started)).is_ok() {
-            // By being dropped, that is.
-            let _ = stop_asked.await;
+        if started_tx.send(Ok(started)).is_ok() {
+            // Completes when the sender is dropped.
+            let _ = stop_rx.await;
         }
-        // Nobody is left to look at replies, nor at what is in the directory.
+        // No grace period: replies and the directory are no longer needed.
         service.stop(Duration::ZERO).await;
     });
-    runtime.shutdown_timeout(FAREWELL / 2);
+    runtime.shutdown_timeout(STOP_TIMEOUT / 2);
 }

@@ -1,4 +1,4 @@
-//! The `ottla` program: start logging, hand over.
+//! The `ottla` program: starts logging and runs the command line.
 
 use std::process::ExitCode;
 
@@ -7,9 +7,9 @@ use ottla::logging::Logging;
 use ottla_broker::clock::Clock;
 
 fn main() -> ExitCode {
-    // First of all, so that the time to ready is the whole time.
+    // First, so that the time to ready includes everything.
     let clock = Clock::start();
-    // Dropped at the end, which writes what was logged.
+    // Its drop at the end writes the remaining log lines.
     let logging = Logging::start(std::env::var("RUST_LOG").ok().as_deref());
     cli::main(clock, &logging, std::env::args_os().collect())
 }

@@ -1,4 +1,4 @@
-//! What the measurements ask a broker besides the load: topics, and whether they are there.
+//! Administrative requests of the benchmarks: topics, and whether their partitions serve.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::contender::Running;
 
-/// Leaders of new partitions take Apache Kafka a moment, and many of them after a crash much longer.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// Requests sent ahead.
-const WINDOW: usize = 64;
-/// What ListOffsets calls the end of a partition.
+/// Apache Kafka needs time to elect the leaders of new partitions, and much more for many partitions after a crash.
+const TIMEOUT: Duration = Duration::from_secs(240);
+/// Requests in flight.
+const IN_FLIGHT: usize = 64;
+/// The timestamp with which ListOffsets returns the end offset.
 const LATEST: i64 = -1;
 
-/// A client that waits.
+/// A blocking client.
 pub struct Admin {
     runtime: Runtime,
     client: Client,
@@ -43,7 +43,7 @@ impl Admin {
     pub fn produce_to_each(&self, topic: &str, partitions: i32, batch: &Bytes) {
         self.runtime.block_on(async {
             let all: Vec<i32> = (0..partitions).collect();
-            for some in all.chunks(WINDOW) {
+            for some in all.chunks(IN_FLIGHT) {
                 let mut pending = Vec::new();
                 for partition in some {
                     pending.push(self.client.submit_produce(topic, *partition, batch.clone()).await.expect("sent"));
@@ -55,9 +55,9 @@ impl Admin {
         });
     }
 
-    /// Waits until every partition says that it ends at `end`.
+    /// Waits until the end offset of every partition is `end`.
     pub fn wait_for_ends(&self, topic: &str, partitions: i32, end: i64) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let answer = self.runtime.block_on(self.client.call(ends_request(topic, partitions)));
             let answer = answer.expect("an answer");

@@ -1,4 +1,4 @@
-//! What users of the Python clients wait for: the first record after a start, and the first message after a subscribe.
+//! Latencies that users of Python clients see: the first record after a start, and the first message after a subscribe.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const FIRST_MESSAGE_RUNS: &str = "7";
 
 pub fn measure(contenders: &[Contender], starts: usize) -> Table {
     let mut table = Table::new("Python clients", contenders.iter().map(Contender::name));
-    // Today's clients, and the ones that courses pin, where a Python is here that is old enough for them.
+    // Current clients, and the old ones that courses pin, if this machine has a Python that is old enough for them.
     if let Some(python) = installed(&TODAY) {
         let columns = first_records(contenders, &python, starts);
         table.medians("process start to first record consumed by confluent-kafka", "ms", &columns);
@@ -34,7 +34,7 @@ fn installed(environment: &Environment) -> Option<PathBuf> {
         Ok(python) => Some(python),
         Err(Unavailable::OnlyNewer(_)) => None,
         Err(Unavailable::Missing(what)) => {
-            eprintln!("left out: what Python clients wait for. {what}");
+            eprintln!("skipped the figures of Python clients: {what}");
             None
         }
     }
@@ -46,16 +46,16 @@ fn first_records(contenders: &[Contender], python: &Path, starts: usize) -> Vec<
     for _ in 0..starts {
         for (contender, samples) in contenders.iter().zip(&mut columns) {
             let (_dir, broker) = contender.start_fresh();
-            let told = Instant::now();
+            let ready_at = Instant::now();
             program.produce_and_consume(&broker.bootstrap_servers());
-            samples.push(milliseconds(broker.answered + told.elapsed()));
-            program.expect("closed"); // the consumer says goodbye to a broker that is there
+            samples.push(milliseconds(broker.first_answer + ready_at.elapsed()));
+            program.expect("closed"); // the consumer leaves its group before the broker ends
         }
     }
     columns
 }
 
-/// A row for each client that is installed there.
+/// Adds a row for each client that is installed.
 fn first_messages(contenders: &[Contender], python: &Path, table: &mut Table) {
     let reports: Vec<Value> = contenders.iter().map(|contender| first_message(contender, python)).collect();
     for (client, report) in reports.first().and_then(Value::as_object).into_iter().flatten() {
@@ -65,7 +65,7 @@ fn first_messages(contenders: &[Contender], python: &Path, table: &mut Table) {
     }
 }
 
-/// What the program of the Python suites measured.
+/// Runs the measuring program of the Python suites and returns its report.
 fn first_message(contender: &Contender, python: &Path) -> Value {
     let (_dir, broker) = contender.start_fresh();
     let mut command = Command::new(python);
@@ -78,7 +78,7 @@ fn samples(runs: &Value) -> Samples {
     runs.as_array().into_iter().flatten().filter_map(Value::as_f64).collect()
 }
 
-/// The program that does what its file says, with its clients imported already.
+/// The running program first_record.py, which has imported its client.
 struct FirstRecord {
     child: Child,
     stdin: ChildStdin,
@@ -104,7 +104,7 @@ impl FirstRecord {
     fn expect(&mut self, word: &str) {
         match self.lines.next() {
             Some(Ok(line)) if line == word => {}
-            other => panic!("first_record.py should say {word}, and not {other:?}"),
+            other => panic!("first_record.py should print {word}, but printed {other:?}"),
         }
     }
 }

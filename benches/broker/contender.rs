@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Apache Kafka recovers 1,000 partitions in well over half a minute.
-const PATIENCE: Duration = Duration::from_secs(240);
-/// How files of deleted topics go, where that can be told: at once, so that they are never written to the disk.
+/// Apache Kafka needs more than half a minute to recover 1,000 partitions.
+const TIMEOUT: Duration = Duration::from_secs(240);
+/// Setting with which files of deleted topics are removed fast, so that the kernel does not write them to the disk.
 const DELETE_DELAY: (&str, &str) = ("log.segment.delete.delay.ms", "50");
 
 /// A broker program.
@@ -34,11 +34,11 @@ pub enum Contender {
 pub struct Running {
     child: Child,
     port: u16,
-    /// From the start of the process until it answered a request.
-    pub answered: Duration,
-    /// What it said itself.
+    /// Time from the start of the process to its first answer.
+    pub first_answer: Duration,
+    /// `ready_ms` of Ottla's read_ready_file file.
     pub ready_ms: Option<f64>,
-    /// Where its admin port is.
+    /// The URL of its admin port.
     pub admin_url: Option<String>,
 }
 
@@ -47,24 +47,25 @@ pub fn scratch() -> TempDir {
     TempDir::with_prefix_in("bench-", env!("CARGO_TARGET_TMPDIR")).expect("a temporary directory")
 }
 
-/// A port that nobody listens to, below those that the system gives away: it stays free for a while.
+/// Returns an unused port below the system's ephemeral range, so that it stays free for a while.
 pub fn free_port() -> u16 {
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    static NEXT: AtomicU32 = AtomicU32::new(0);
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    // Two runs at once begin at different places.
-    let numbers = std::iter::repeat_with(|| std::process::id() * 101 + GIVEN.fetch_add(1, Ordering::Relaxed));
+    // Two concurrent runs begin at different ports.
+    let numbers = std::iter::repeat_with(|| std::process::id() * 101 + NEXT.fetch_add(1, Ordering::Relaxed));
     numbers.map(|number| 20_000 + (number % 10_000) as u16).find(is_free).expect("a free port")
 }
 
 impl Contender {
-    /// Apache Kafka's jars in `dir`, its `libs` or its `lib`.
+    /// Finds Apache Kafka's jars in `dir`, its `libs` or its `lib`.
     pub fn kafka(dir: &Path) -> Result<Contender, String> {
-        let places = [dir.join("libs"), dir.join("lib"), dir.to_owned()];
-        let jars = |place: &&PathBuf| {
-            let names = fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let candidates = [dir.join("libs"), dir.join("lib"), dir.to_owned()];
+        let jars = |dir: &&PathBuf| {
+            let names = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name());
             names.into_iter().any(|name| name.to_string_lossy().starts_with("kafka_2.13-"))
         };
-        let found = places.iter().find(jars).ok_or(format!("no kafka_2.13 jar is in {} or its libs", dir.display()))?;
+        let found =
+            candidates.iter().find(jars).ok_or(format!("no kafka_2.13 jar is in {} or its libs", dir.display()))?;
         Ok(Contender::Kafka { class_path: format!("{}/*", found.display()) })
     }
 
@@ -89,12 +90,12 @@ impl Contender {
         }
     }
 
-    /// Whether its data is there after a restart.
+    /// Returns whether the broker has its data after a restart.
     pub fn keeps_data(&self) -> bool {
         !matches!(self, Contender::Kfake { .. })
     }
 
-    /// MB of the program's one file, if it is one.
+    /// Returns the size of the binary in MB, if the broker is a single binary.
     pub fn binary_mb(&self) -> Option<f64> {
         match self {
             Contender::Ottla { binary } | Contender::Kfake { binary } => {
@@ -104,7 +105,7 @@ impl Contender {
         }
     }
 
-    /// Makes `dir` ready for a first start at `port`: off the clock.
+    /// Prepares `dir` for a first start at `port`; this is not measured.
     pub fn prepare(&self, dir: &Path, port: u16) {
         let Contender::Kafka { class_path } = self else { return };
         let settings = dir.join("server.properties");
@@ -125,7 +126,7 @@ impl Contender {
                 command
             }
             Contender::Kafka { class_path } => {
-                // The settings of Kafka's own start script.
+                // The options of Kafka's own start script.
                 let mut command = java(class_path, &["-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC"]);
                 command.args(["-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35"]);
                 command.args(["-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true"]);
@@ -140,19 +141,19 @@ impl Contender {
         }
     }
 
-    /// A directory and a port, ready for a first start.
+    /// Returns a directory and a port, prepared for a first start.
     pub fn prepared(&self) -> (TempDir, u16) {
         let (dir, port) = (scratch(), free_port());
         self.prepare(dir.path(), port);
         (dir, port)
     }
 
-    /// Starts it on `dir` and waits until it answers.
+    /// Starts the broker on `dir` and waits until it request_api_versions.
     pub fn start(&self, dir: &Path, port: u16) -> Running {
         self.start_with(dir, port, &[])
     }
 
-    /// The same with these flags.
+    /// Like [`Contender::start`], with these flags.
     pub fn start_with(&self, dir: &Path, port: u16, flags: &[&str]) -> Running {
         let log = File::create(dir.join("log.txt")).expect("a log file");
         let mut command = self.command(dir, port);
@@ -163,24 +164,24 @@ impl Contender {
         }
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name()));
-        let mut running = Running { child, port, answered: Duration::ZERO, ready_ms: None, admin_url: None };
-        while let Err(error) = answers(port) {
+        let mut running = Running { child, port, first_answer: Duration::ZERO, ready_ms: None, admin_url: None };
+        while let Err(error) = request_api_versions(port) {
             let ended = running.child.try_wait().expect("the process can be waited for");
             let log = || fs::read_to_string(dir.join("log.txt")).unwrap_or_default();
             assert!(ended.is_none(), "{} ended at start:\n{}", self.name(), log());
-            assert!(started.elapsed() < PATIENCE, "{} does not answer ({error}):\n{}", self.name(), log());
+            assert!(started.elapsed() < TIMEOUT, "{} does not answer ({error}):\n{}", self.name(), log());
             std::thread::sleep(Duration::from_micros(500));
         }
-        running.answered = started.elapsed();
+        running.first_answer = started.elapsed();
         if let Contender::Ottla { .. } = self {
-            let ready = ready(&dir.join("ready.json"));
+            let ready = read_ready_file(&dir.join("ready.json"));
             running.ready_ms = ready["ready_ms"].as_f64();
             running.admin_url = ready["admin_url"].as_str().map(str::to_owned);
         }
         running
     }
 
-    /// Starts it with nothing in its directory.
+    /// Starts the broker with an empty directory.
     pub fn start_fresh(&self) -> (TempDir, Running) {
         let (dir, port) = self.prepared();
         let running = self.start(dir.path(), port);
@@ -193,7 +194,7 @@ impl Running {
         self.child.id()
     }
 
-    /// As a client's setting takes it.
+    /// Returns the value of a client's `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> String {
         format!("localhost:{}", self.port)
     }
@@ -202,17 +203,17 @@ impl Running {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// kill -9; returns when the process is gone.
+    /// Sends SIGKILL and waits for the end of the process.
     pub fn kill(mut self) {
         self.end();
     }
 
-    /// SIGTERM; returns when the process is gone.
+    /// Sends SIGTERM and waits for the end of the process.
     pub fn stop(mut self) {
         let pid = self.child.id().try_into().ok().and_then(Pid::from_raw).expect("a pid");
         kill_process(pid, Signal::TERM).expect("the signal can be sent");
         let status = self.child.wait().expect("the process can be waited for");
-        // A Java machine says by its code that a signal ended it.
+        // 143 is the exit code of a Java virtual machine after SIGTERM.
         assert!(status.success() || status.code() == Some(143), "stopped with {status}");
     }
 
@@ -255,27 +256,27 @@ fn kafka_settings(dir: &Path, port: u16) -> String {
     )
 }
 
-/// Asks for the API versions, in the oldest version, and awaits the answer.
-fn answers(port: u16) -> io::Result<()> {
+/// Sends an ApiVersions request of version 0 and waits for the response.
+fn request_api_versions(port: u16) -> io::Result<()> {
     /// Size, key 18, version 0, correlation id 7, no client id.
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255];
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     socket.write_all(&REQUEST)?;
     let mut answer = [0; 10];
     socket.read_exact(&mut answer)?;
     match answer[4..] {
         [0, 0, 0, 7, 0, 0] => Ok(()),
-        _ => Err(io::Error::other("not an answer to what was asked")),
+        _ => Err(io::Error::other("not the response of this request")),
     }
 }
 
-/// What the ready file says; it appears a moment before or after the first answer.
-fn ready(path: &Path) -> serde_json::Value {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits for the read_ready_file file, which appears shortly before or after the first answer, and returns its content.
+fn read_ready_file(path: &Path) -> serde_json::Value {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Ok(text) = fs::read_to_string(path) {
-            return serde_json::from_str(&text).expect("a whole ready file");
+            return serde_json::from_str(&text).expect("a complete ready file");
         }
         assert!(Instant::now() < deadline, "no ready file at {}", path.display());
         std::thread::sleep(Duration::from_millis(1));

@@ -1,5 +1,4 @@
-//! What a test suite waits for: starting, using and stopping a broker again and again, and starting over with one
-//! that runs.
+//! The cost of a broker in a test suite: many cycles of start, use and stop, and resets of a running broker.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,12 +14,12 @@ use crate::contender::{Contender, Running};
 use crate::report::{Samples, Table, milliseconds};
 
 const TOPIC: &str = "orders";
-/// Topics that a reset takes away, a record in each.
-const SIZES: [usize; 3] = [1, 100, 1000];
-/// Cycles of a broker that takes seconds for one.
-const FEW: usize = 5;
+/// Numbers of topics that a reset deletes, with one record each.
+const TOPIC_COUNTS: [usize; 3] = [1, 100, 1000];
+/// Number of cycles for a broker that takes seconds for one.
+const SLOW_BROKER_CYCLES: usize = 5;
 
-/// What there is to tell of one broker.
+/// The figures of one broker.
 #[derive(Default)]
 struct Figures {
     cycle: Samples,
@@ -30,7 +29,7 @@ struct Figures {
     reset: Samples,
 }
 
-/// `cycles` of each kind.
+/// Measures `cycles` cycles of each kind.
 pub fn measure(contenders: &[Contender], cycles: usize) -> Vec<Table> {
     let columns: Vec<&Contender> = contenders.iter().filter(|contender| contender.keeps_data()).collect();
     let mut figures: Vec<Figures> = columns.iter().map(|contender| cycles_of(contender, cycles)).collect();
@@ -43,33 +42,34 @@ pub fn measure(contenders: &[Contender], cycles: usize) -> Vec<Table> {
     table.medians("reset, create, produce, consume", "ms", figures.iter().map(|f| &f.reset_cycle));
     table.medians("of that, the reset (Kafka: the topic's deletion)", "ms", figures.iter().map(|f| &f.reset));
 
-    let mut sizes = Table::new("a reset of so many topics, a record in each", SIZES.map(|size| size.to_string()));
+    let mut sizes =
+        Table::new("a reset by number of topics, with one record each", TOPIC_COUNTS.map(|size| size.to_string()));
     let Some(ottla) = columns.iter().find(|contender| matches!(contender, Contender::Ottla { .. })) else {
         return vec![table];
     };
-    let kept = SIZES.map(|size| resets_of(ottla, &[], size));
-    let ephemeral = SIZES.map(|size| resets_of(ottla, EPHEMERAL, size));
-    sizes.medians("nothing is synced (--ephemeral)", "ms", &ephemeral);
-    sizes.medians("with a directory that is kept", "ms", &kept);
+    let persistent = TOPIC_COUNTS.map(|size| resets_of(ottla, &[], size));
+    let ephemeral = TOPIC_COUNTS.map(|size| resets_of(ottla, EPHEMERAL, size));
+    sizes.medians("without syncs (--ephemeral)", "ms", &ephemeral);
+    sizes.medians("with a persistent directory", "ms", &persistent);
     vec![table, sizes]
 }
 
-/// How a test suite starts Ottla.
+/// The options with which a test suite starts Ottla.
 const EPHEMERAL: &[&str] = &["--set", "ottla.ephemeral=true"];
 
 fn cycles_of(contender: &Contender, cycles: usize) -> Figures {
     let (cycles, arguments) = match contender {
         Contender::Ottla { .. } => (cycles, [EPHEMERAL, ADMIN].concat()),
-        Contender::Kafka { .. } | Contender::Kfake { .. } => (cycles.min(FEW), Vec::new()),
+        Contender::Kafka { .. } | Contender::Kfake { .. } => (cycles.min(SLOW_BROKER_CYCLES), Vec::new()),
     };
-    let user = User::new();
+    let client = TestClient::new();
     let mut figures = Figures::default();
     for _ in 0..cycles {
         let (dir, port) = contender.prepared();
         let started = Instant::now();
         let running = contender.start_with(dir.path(), port, &arguments);
-        figures.answered.push(milliseconds(running.answered));
-        user.create_produce_consume(&running.address().to_string());
+        figures.answered.push(milliseconds(running.first_answer));
+        client.create_produce_consume(&running.address().to_string());
         let stopping = Instant::now();
         running.stop();
         figures.stop.push(milliseconds(stopping.elapsed()));
@@ -78,41 +78,41 @@ fn cycles_of(contender: &Contender, cycles: usize) -> Figures {
     let (dir, port) = contender.prepared();
     let running = contender.start_with(dir.path(), port, &arguments);
     let address = running.address().to_string();
-    user.create_produce_consume(&address);
+    client.create_produce_consume(&address);
     for _ in 0..cycles {
         let started = Instant::now();
         match contender {
             Contender::Ottla { .. } => reset(&running),
-            Contender::Kafka { .. } | Contender::Kfake { .. } => user.delete(&address),
+            Contender::Kafka { .. } | Contender::Kfake { .. } => client.delete(&address),
         }
         figures.reset.push(milliseconds(started.elapsed()));
-        user.create_produce_consume(&address);
+        client.create_produce_consume(&address);
         figures.reset_cycle.push(milliseconds(started.elapsed()));
     }
     figures
 }
 
-/// The same with [`ottla::Broker`].
+/// Measures the same cycles with [`ottla::Broker`].
 fn embedded(cycles: usize) -> Figures {
-    let user = User::new();
+    let client = TestClient::new();
     let mut figures = Figures::default();
     for _ in 0..cycles {
         let started = Instant::now();
         let broker = ottla::Broker::start().expect("a broker");
         figures.answered.push(milliseconds(started.elapsed()));
-        user.create_produce_consume(broker.bootstrap_servers());
+        client.create_produce_consume(broker.bootstrap_servers());
         let stopping = Instant::now();
         drop(broker);
         figures.stop.push(milliseconds(stopping.elapsed()));
         figures.cycle.push(milliseconds(started.elapsed()));
     }
     let broker = ottla::Broker::start().expect("a broker");
-    user.create_produce_consume(broker.bootstrap_servers());
+    client.create_produce_consume(broker.bootstrap_servers());
     for _ in 0..cycles {
         let started = Instant::now();
         broker.reset().expect("a reset");
         figures.reset.push(milliseconds(started.elapsed()));
-        user.create_produce_consume(broker.bootstrap_servers());
+        client.create_produce_consume(broker.bootstrap_servers());
         figures.reset_cycle.push(milliseconds(started.elapsed()));
     }
     figures
@@ -122,14 +122,14 @@ fn resets_of(ottla: &Contender, arguments: &[&str], topics: usize) -> Samples {
     let rounds = if topics > 100 { 3 } else { 11 };
     let (dir, port) = ottla.prepared();
     let running = ottla.start_with(dir.path(), port, &[arguments, ADMIN].concat());
-    let user = User::new();
-    let took = (0..rounds).map(|_| {
-        user.fill(&running.address().to_string(), topics);
+    let client = TestClient::new();
+    let times = (0..rounds).map(|_| {
+        client.fill(&running.address().to_string(), topics);
         let started = Instant::now();
         reset(&running);
         milliseconds(started.elapsed())
     });
-    took.collect()
+    times.collect()
 }
 
 const ADMIN: &[&str] = &["--admin-port", "0"];
@@ -145,23 +145,23 @@ fn reset(running: &Running) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-/// A test, as a broker sees it.
-struct User {
+/// The requests of a test.
+struct TestClient {
     runtime: Runtime,
     batch: Bytes,
 }
 
-impl User {
-    fn new() -> User {
+impl TestClient {
+    fn new() -> TestClient {
         let mut batch = BatchBuilder::new(Codec::None);
         batch.append(1_700_000_000_000, None, Some(&[7; 100]), &[]);
-        User {
+        TestClient {
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
             batch: batch.build().expect("a batch").bytes().clone(),
         }
     }
 
-    /// With a connection of its own, as each test has.
+    /// Uses a new connection, as each test does.
     fn create_produce_consume(&self, address: &str) {
         self.runtime.block_on(async {
             let client = Client::connect(address).await.expect("the broker answers");
@@ -191,23 +191,23 @@ impl User {
     }
 }
 
-/// Creates a topic and waits until it serves: with Apache Kafka that is not at once, nor is a name free at once that
-/// a deleted topic had.
+/// Creates a topic and waits until it serves. With Apache Kafka a new topic does not serve at once, and the name of a
+/// deleted topic can't be used at once.
 async fn create(client: &Client, name: &str) {
-    const AGAIN: [ErrorCode; 4] = [
+    const RETRIABLE: [ErrorCode; 4] = [
         ErrorCode::TopicAlreadyExists,
         ErrorCode::UnknownTopicOrPartition,
         ErrorCode::NotLeaderOrFollower,
         ErrorCode::LeaderNotAvailable,
     ];
-    let again = |error: &ottla::client::ClientError| error.code().is_some_and(|code| AGAIN.contains(&code));
+    let is_retriable = |error: &ottla::client::ClientError| error.code().is_some_and(|code| RETRIABLE.contains(&code));
     let pause = || tokio::time::sleep(Duration::from_millis(1));
     while let Err(error) = client.create_topic(name, 1, &[]).await {
-        assert!(again(&error), "{error}");
+        assert!(is_retriable(&error), "{error}");
         pause().await;
     }
     while let Err(error) = client.list_offset(name, 0, -1).await {
-        assert!(again(&error), "{error}");
+        assert!(is_retriable(&error), "{error}");
         pause().await;
     }
 }

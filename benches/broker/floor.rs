@@ -1,9 +1,9 @@
-//! The floor: a bare program that does the same socket and memory work as a broker, and nothing else.
+//! The floor: a minimal program that does the same socket and memory work as a broker, and nothing else.
 //!
 //! It receives the same frames over loopback, writes their bytes to a file (which costs less than storing them into a
 //! mapping of it), and answers each with a small response; on its other port it answers small requests with slices of
 //! mappings of those files by vectored writes. It decodes nothing, checks nothing and keeps no order between
-//! connections; a broker's figures are given as shares of this one's. It runs as a process of its own.
+//! connections. A broker's figures are given as shares of the floor's. It runs in a separate process.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IoSlice, Read, Write};
@@ -20,10 +20,10 @@ use rustix::net::{RecvFlags, recv};
 
 use crate::load::PRODUCE_VERSION;
 
-/// What stands before the records in an answer to a fetch.
-const FETCH_HEAD: usize = 80;
-/// Answers held back while more frames are there to be read.
-const MOST_OWED: usize = 4;
+/// Size of a fetch response before its records.
+const FETCH_HEADER_BYTES: usize = 80;
+/// Maximum number of answers that are not sent yet while more frames can be read.
+const MAX_UNSENT_ANSWERS: usize = 4;
 const PREFIX: usize = 4;
 
 /// A floor process; killed when dropped.
@@ -34,7 +34,7 @@ pub struct Floor {
 }
 
 impl Floor {
-    /// Starts one with its files in `dir`, that answers fetches with `slice` bytes each.
+    /// Starts the process with its files in `dir`; it answers each fetch with `slice` bytes.
     pub fn start(dir: &Path, slice: usize) -> Floor {
         let own = std::env::current_exe().expect("the path of this program");
         let mut command = Command::new(own);
@@ -61,37 +61,37 @@ impl Drop for Floor {
     }
 }
 
-/// The process itself.
+/// Runs the floor in this process.
 pub fn run(dir: PathBuf, slice: usize) -> io::Result<()> {
     let store = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let serve = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("{} {}", store.local_addr()?.port(), serve.local_addr()?.port());
-    // Each connection that fetches gets what one of those that stored has left.
-    let (stored, to_serve) = mpsc::channel();
+    // Each fetching connection gets the file of one storing connection.
+    let (sender, stored_files) = mpsc::channel();
     std::thread::spawn(move || {
-        for (socket, map) in serve.incoming().flatten().zip(to_serve) {
+        for (socket, map) in serve.incoming().flatten().zip(stored_files) {
             std::thread::spawn(move || serve_slices(socket, &map, slice));
         }
     });
     let answer = produce_answer();
     for (number, socket) in store.incoming().enumerate() {
-        let (path, answer, stored) = (dir.join(format!("floor-{number}")), answer.clone(), stored.clone());
+        let (path, answer, sender) = (dir.join(format!("floor-{number}")), answer.clone(), sender.clone());
         std::thread::spawn(move || {
             let map = store_frames(socket?, &path, &answer)?;
-            stored.send(map).map_err(io::Error::other)
+            sender.send(map).map_err(io::Error::other)
         });
     }
     Ok(())
 }
 
-/// One read and one write for each frame; answers leave when no more frames are there, or a few are owed. What was
-/// stored, mapped, in the end.
+/// Stores frames with one read and one write each, and returns a mapping of the file. Answers are sent when no more
+/// frames can be read or when [`MAX_UNSENT_ANSWERS`] have collected.
 fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result<Mmap> {
     socket.set_nodelay(true)?;
     let file = File::options().read(true).write(true).create_new(true).open(path)?;
     let mut at = 0;
     let (mut buffer, mut have) = (vec![0; 256 << 10], 0);
-    let (answers, mut owed) = (answer.repeat(MOST_OWED), 0);
+    let (answers, mut unsent) = (answer.repeat(MAX_UNSENT_ANSWERS), 0);
     loop {
         let frame = match buffer[..have].first_chunk() {
             Some(size) => PREFIX + u32::from_be_bytes(*size) as usize,
@@ -102,13 +102,13 @@ fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result
             at += frame as u64;
             buffer.copy_within(frame..have, 0);
             have -= frame;
-            owed += 1;
+            unsent += 1;
             continue;
         }
-        // The rest of this frame and the size of the next.
-        let room = frame + PREFIX - have;
-        let nothing_there = match recv(&socket, &mut buffer[have..have + room], RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return stored(&file),
+        // The rest of this frame and the size field of the next.
+        let want = frame + PREFIX - have;
+        let no_data = match recv(&socket, &mut buffer[have..have + want], RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return map_stored(&file),
             Ok((read, _)) => {
                 have += read;
                 false
@@ -116,13 +116,13 @@ fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result
             Err(rustix::io::Errno::AGAIN) => true,
             Err(error) => return Err(error.into()),
         };
-        if owed > 0 && (nothing_there || owed == MOST_OWED) {
-            socket.write_all(&answers[..owed * answer.len()])?;
-            owed = 0;
+        if unsent > 0 && (no_data || unsent == MAX_UNSENT_ANSWERS) {
+            socket.write_all(&answers[..unsent * answer.len()])?;
+            unsent = 0;
         }
-        if nothing_there {
-            match socket.read(&mut buffer[have..have + room])? {
-                0 => return stored(&file),
+        if no_data {
+            match socket.read(&mut buffer[have..have + want])? {
+                0 => return map_stored(&file),
                 read => have += read,
             }
         }
@@ -130,17 +130,17 @@ fn store_frames(mut socket: TcpStream, path: &Path, answer: &[u8]) -> io::Result
 }
 
 #[allow(unsafe_code)]
-fn stored(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the file was created by this process in a directory of this run; nobody else opens it, and from now on
-    // nobody writes to it or cuts it.
+fn map_stored(file: &File) -> io::Result<Mmap> {
+    // SAFETY: this process created the file in a directory of this run; no other process opens it, and it is not
+    // written to or truncated from now on.
     unsafe { Mmap::map(file) }
 }
 
-/// Answers each request with the next slice.
+/// Answers each request with the next slice of the file.
 fn serve_slices(mut socket: TcpStream, map: &Mmap, slice: usize) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let mut head = [0; FETCH_HEAD];
-    head[..PREFIX].copy_from_slice(&((FETCH_HEAD - PREFIX + slice) as u32).to_be_bytes());
+    let mut head = [0; FETCH_HEADER_BYTES];
+    head[..PREFIX].copy_from_slice(&((FETCH_HEADER_BYTES - PREFIX + slice) as u32).to_be_bytes());
     let (mut buffer, mut have, mut at) = ([0; 4096], 0, 0);
     loop {
         match socket.read(&mut buffer[have..])? {
@@ -173,7 +173,7 @@ fn write_all(socket: &mut TcpStream, parts: [&[u8]; 2]) -> io::Result<()> {
     Ok(())
 }
 
-/// A produce response that says "stored".
+/// Encodes a produce response without an error.
 fn produce_answer() -> Vec<u8> {
     let response = ProduceResponse {
         responses: vec![TopicProduceResponse {

@@ -1,7 +1,8 @@
-//! The load: prepared batches sent, and fetched again, over a few connections with a bounded window.
+//! The load: prepared batches that are produced and fetched over a few connections, with a bounded number of requests
+//! in flight.
 //!
-//! The client does as little as it can (one thread a connection, frames made beforehand, answers only checked), so
-//! that on a small machine most of the CPU is the broker's; what it does take is the same for everyone measured.
+//! The client does little work (one thread per connection, frames encoded before the start, answers only checked), so
+//! that the broker gets most of the CPU of a small machine. The client's share is the same for every broker.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,20 +17,20 @@ use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceReque
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec};
 
-/// Versions that every broker measured serves, and that name topics.
+/// Versions that every measured broker supports, and that identify topics by name.
 pub const PRODUCE_VERSION: i16 = 9;
 const FETCH_VERSION: i16 = 12;
 
 const RECORD_BYTES: usize = 1024;
 const BATCH_BYTES: usize = 64 << 10;
 /// Batches of one fetch: about 1 MiB, a consumer's usual `max.partition.fetch.bytes`.
-const BATCHES_A_FETCH: u64 = 16;
-/// Requests a connection has unanswered.
+const BATCHES_PER_FETCH: u64 = 16;
+/// Requests in flight per connection.
 const PRODUCE_WINDOW: u64 = 16;
 const FETCH_WINDOW: u64 = 4;
-const PATIENCE: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Who is measured: where to connect to, and for which topic.
+/// The addresses and the topic of a measurement.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub produce: SocketAddr,
@@ -37,7 +38,7 @@ pub struct Target {
     pub topic: String,
 }
 
-/// A batch, and how often each of so many connections sends it to a partition of its own.
+/// A batch, the number of connections, and how often each connection sends the batch to its own partition.
 #[derive(Clone, Debug)]
 pub struct Load {
     batch: Bytes,
@@ -47,28 +48,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// About `bytes` over `connections` connections.
+    /// Makes a load of about `bytes` over `connections` connections.
     pub fn new(connections: u64, bytes: u64) -> Load {
         let (batch, records) = batch();
-        let fetches = bytes / connections / (batch.len() as u64 * BATCHES_A_FETCH);
-        Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_A_FETCH }
+        let fetches = bytes / connections / (batch.len() as u64 * BATCHES_PER_FETCH);
+        Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_PER_FETCH }
     }
 
     pub fn connections(&self) -> u64 {
         self.connections
     }
 
-    /// Bytes of all batches.
+    /// Returns the size of all batches together.
     pub fn bytes(&self) -> u64 {
         self.connections * self.batches_each * self.batch.len() as u64
     }
 
-    /// Bytes of records in one answer to a fetch.
+    /// Returns the size of the records in one fetch response.
     pub fn fetch_bytes(&self) -> usize {
-        self.batch.len() * BATCHES_A_FETCH as usize
+        self.batch.len() * BATCHES_PER_FETCH as usize
     }
 
-    /// Sends everything, acknowledged by the leader; the time from the first byte to the last answer.
+    /// Produces everything with acks=1, and returns the time from the first byte to the last response.
     pub fn produce(&self, to: &Target) -> Duration {
         self.on_every_connection(to.produce, |partition, socket| {
             let frame = produce_request(&to.topic, partition, self.batch.clone());
@@ -76,13 +77,13 @@ impl Load {
         })
     }
 
-    /// Fetches everything; the time from the first request to the last byte.
+    /// Fetches everything, and returns the time from the first request to the last byte.
     pub fn fetch(&self, from: &Target) -> Duration {
         self.on_every_connection(from.fetch, |partition, socket| {
-            let step = self.records * BATCHES_A_FETCH;
+            let step = self.records * BATCHES_PER_FETCH;
             let request = |number| fetch_request(&from.topic, partition, number * step, self.fetch_bytes());
-            let fetches = self.batches_each / BATCHES_A_FETCH;
-            drain(socket, fetches, self.fetch_bytes(), request)
+            let fetches = self.batches_each / BATCHES_PER_FETCH;
+            fetch_and_discard(socket, fetches, self.fetch_bytes(), request)
         })
     }
 
@@ -106,16 +107,16 @@ impl Load {
 fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).expect("the broker accepts");
     socket.set_nodelay(true).expect("no delay");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    socket.set_read_timeout(Some(READ_TIMEOUT)).expect("a timeout");
     socket
 }
 
-/// As many records of [`RECORD_BYTES`] as a batch of [`BATCH_BYTES`] holds, and how many they are.
+/// Builds a batch of [`BATCH_BYTES`] with records of [`RECORD_BYTES`], and returns it with the number of records.
 fn batch() -> (Bytes, u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
     let value: Vec<u8> = (0..RECORD_BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut builder = BatchBuilder::new(Codec::None);
-    // A record's own fields take up to 12 bytes here.
+    // The fields of a record take up to 12 bytes besides the value.
     let records = (BATCH_BYTES - BATCH_OVERHEAD) / (RECORD_BYTES + 12);
     for _ in 0..records {
         builder.append(now, None, Some(&value), &[]);
@@ -152,7 +153,7 @@ fn check_produced(answer: Bytes) {
     assert!(partitions.clone().count() == 1 && partitions.clone().all(|p| p.error_code == 0), "{answer:?}");
 }
 
-/// Sends `total` requests with up to `window` unanswered, and looks at each answer.
+/// Sends `total` requests with up to `window` in flight, and checks each response.
 fn exchange(
     mut socket: TcpStream,
     total: u64,
@@ -185,9 +186,14 @@ fn exchange(
     Ok(())
 }
 
-/// Sends `total` fetches with a few unanswered, and reads answers of at least `bytes` each. Answers are read into one
-/// buffer again and again.
-fn drain(mut socket: TcpStream, total: u64, bytes: usize, request: impl Fn(u64) -> Bytes) -> io::Result<()> {
+/// Sends `total` fetches with [`FETCH_WINDOW`] in flight, and reads responses of at least `bytes` each into a buffer
+/// that is overwritten.
+fn fetch_and_discard(
+    mut socket: TcpStream,
+    total: u64,
+    bytes: usize,
+    request: impl Fn(u64) -> Bytes,
+) -> io::Result<()> {
     let (mut sent, mut answered) = (0, 0);
     let mut buffer = vec![0; 256 << 10];
     while answered < total {
@@ -198,18 +204,18 @@ fn drain(mut socket: TcpStream, total: u64, bytes: usize, request: impl Fn(u64) 
         let mut size = [0; 4];
         socket.read_exact(&mut size)?;
         let mut left = u32::from_be_bytes(size) as usize;
-        assert!(left >= bytes, "an answer of {left} bytes where records of {bytes} were asked for");
+        assert!(left >= bytes, "a response of {left} bytes to a fetch of {bytes} bytes of records");
         while left > 0 {
-            let room = left.min(buffer.len());
-            left -= read(&mut socket, &mut buffer[..room])?;
+            let space = left.min(buffer.len());
+            left -= read(&mut socket, &mut buffer[..space])?;
         }
         answered += 1;
     }
     Ok(())
 }
 
-fn read(socket: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
-    match socket.read(room)? {
+fn read(socket: &mut TcpStream, space: &mut [u8]) -> io::Result<usize> {
+    match socket.read(space)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         read => Ok(read),
     }

@@ -1,14 +1,14 @@
-//! What Ottla costs, in tables: `cargo bench --bench broker`, two or three minutes on an idle machine.
+//! Benchmarks of the broker, printed as tables: `cargo bench --bench broker`, two or three minutes on an idle machine.
 //!
-//! - A fresh start and doing nothing; the same with 1,000 partitions, after kill -9 ([`start`]).
-//! - What Python clients wait for: the first record after a start, the first message after a subscribe ([`clients`]).
-//! - Starting, using and stopping again and again, and resetting, as test suites do ([`fixture`]).
-//! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), beside those of a bare program that does
-//!   the same socket and memory work and nothing else ([`floor`]).
+//! - A fresh start, and an idle broker; the same with 1,000 partitions, after kill -9 ([`start`]).
+//! - Latencies of Python clients: the first record after a start, the first message after a subscribe ([`clients`]).
+//! - Cycles of start, use and stop, and resets, as in test suites ([`fixture`]).
+//! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), compared with a minimal program that
+//!   does the same socket and memory work and nothing else ([`floor`]).
 //!
-//! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run. Everything is started here, in
-//! directories of its own below target/tmp, and gone in the end. Figures are medians; `--raw` prints what they are
-//! medians of.
+//! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run. The benchmark starts all brokers
+//! itself, in separate directories below target/tmp, and removes the directories at the end. Figures are medians;
+//! `--raw` prints the samples.
 
 mod admin;
 mod clients;
@@ -44,7 +44,7 @@ struct Options {
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_ottla"))]
     ottla: PathBuf,
 
-    /// Take these figures only; may be given many times
+    /// Measure only this section; may be given several times
     #[arg(long, value_enum)]
     only: Vec<Section>,
 
@@ -52,7 +52,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 7)]
     rounds: usize,
 
-    /// MB of one burst; several of them have to stay below what the kernel starts to write back
+    /// MB of one burst; several bursts must stay below the limit at which the kernel starts to write back
     #[arg(long, value_name = "MB", default_value_t = 256)]
     burst: u64,
 
@@ -60,7 +60,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 11)]
     starts: usize,
 
-    /// Times to start, use and stop, and times to reset
+    /// Cycles of start, use and stop, and resets
     #[arg(long, value_name = "N", default_value_t = 100)]
     cycles: usize,
 
@@ -72,19 +72,19 @@ struct Options {
     #[arg(long)]
     raw: bool,
 
-    /// Be the floor: files in DIR (how this program starts it)
+    /// Run as the floor, with files in DIR (this program starts itself with it)
     #[arg(long, value_name = "DIR", hide = true)]
     floor: Option<PathBuf>,
 
     #[arg(long, hide = true, default_value_t = 0)]
     floor_slice: usize,
 
-    /// What cargo passes to every benchmark
+    /// Passed by cargo to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// A table, or a few that belong together.
+/// One or several related tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
     Start,

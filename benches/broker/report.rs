@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Samples of one figure, in the order they were taken.
+/// Samples of one figure, in the order of measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
@@ -26,14 +26,14 @@ impl Samples {
         }
     }
 
-    /// Each sample as a share of the one taken beside it.
+    /// Returns each sample as a percentage of the other one of the same round.
     pub fn percent_of(&self, other: &Samples) -> Samples {
         self.0.iter().zip(&other.0).map(|(ours, theirs)| 100.0 * ours / theirs).collect()
     }
 
     pub fn raw(&self) -> String {
-        let words: Vec<String> = self.0.iter().map(|sample| significant(*sample)).collect();
-        words.join(" ")
+        let texts: Vec<String> = self.0.iter().map(|sample| significant(*sample)).collect();
+        texts.join(" ")
     }
 }
 
@@ -48,7 +48,7 @@ impl FromIterator<f64> for Samples {
 pub struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
-    /// Every sample behind it, for those who ask.
+    /// All samples, for `--raw`.
     raw: String,
 }
 
@@ -58,16 +58,16 @@ impl Table {
         Table { header, rows: Vec::new(), raw: String::new() }
     }
 
-    /// A row of words.
+    /// Adds a row of texts.
     pub fn row(&mut self, name: &str, cells: impl IntoIterator<Item = impl Into<String>>) {
         self.rows.push(std::iter::once(name.to_owned()).chain(cells.into_iter().map(Into::into)).collect());
     }
 
-    /// A row of medians in `unit`; a column without samples is left empty.
+    /// Adds a row of medians in `unit`; a column without samples stays empty.
     pub fn medians<'a>(&mut self, name: &str, unit: &str, columns: impl IntoIterator<Item = &'a Samples>) {
         let columns: Vec<&Samples> = columns.into_iter().collect();
-        for (who, samples) in self.header[1..].iter().zip(&columns).filter(|(_, samples)| !samples.is_empty()) {
-            let _ = writeln!(self.raw, "{name}, {who} ({unit}): {}", samples.raw());
+        for (column, samples) in self.header[1..].iter().zip(&columns).filter(|(_, samples)| !samples.is_empty()) {
+            let _ = writeln!(self.raw, "{name}, {column} ({unit}): {}", samples.raw());
         }
         let cell = |samples: &&Samples| match samples.is_empty() {
             true => String::new(),
@@ -76,7 +76,7 @@ impl Table {
         self.row(name, columns.iter().map(cell).collect::<Vec<_>>());
     }
 
-    /// The table, and every sample below it if `raw`.
+    /// Prints the table, followed by all samples if `raw`.
     pub fn print(&self, raw: bool) {
         let line = |cells: &[String]| println!("| {} |", cells.join(" | "));
         println!();
@@ -89,7 +89,7 @@ impl Table {
     }
 }
 
-/// Three significant digits, or all those before the point.
+/// Formats a number with three significant digits, or with all digits before the decimal point.
 pub fn significant(number: f64) -> String {
     let digits = match number.abs() {
         100.0.. => 0,

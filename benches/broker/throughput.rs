@@ -1,7 +1,8 @@
-//! Bytes per second and CPU per byte, produced and fetched, beside the floor's.
+//! Bytes per second and CPU per byte, produced and fetched, compared with the floor's.
 //!
-//! Rounds are interleaved: in each, everyone gets the same burst, one after the other, in an order that turns; so what
-//! disturbs the machine for a while disturbs all alike. Shares are taken within a round, and medians over the rounds.
+//! Rounds are interleaved: in each round every broker gets the same burst, in an order that rotates, so that a
+//! temporary load on the machine affects all of them. Shares are computed per round; figures are medians over the
+//! rounds.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::report::{Samples, Table, significant};
 use crate::system;
 
 const CONNECTIONS: [u64; 2] = [1, 8];
-/// Rounds that are not counted: caches fill, and Java compiles.
+/// Rounds that are not counted, for caches and Java's compiler.
 const WARM_UP: usize = 2;
 const DIRECTIONS: [&str; 2] = ["produce", "fetch"];
 
-/// One broker, over all rounds, for one number of connections and one direction.
+/// The figures of one broker, over all rounds, for one number of connections and one direction.
 #[derive(Clone, Debug, Default)]
 struct Figures {
     mb_per_s: Samples,
@@ -32,60 +33,60 @@ impl Figures {
         self.bytes += bytes;
     }
 
-    /// Over all rounds together, because a burst takes few ticks of the clock that counts CPU.
+    /// Returns CPU seconds per GB over all rounds together, because one burst takes only a few clock ticks.
     fn cpu_s_per_gb(&self) -> f64 {
         self.cpu.as_secs_f64() / (self.bytes as f64 / 1e9)
     }
 }
 
 /// Figures by number of connections and direction.
-type Sheet = [[Figures; 2]; 2];
+type FiguresByLoad = [[Figures; 2]; 2];
 
 pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table> {
     let limit = system::dirty_limit();
-    assert!(burst < limit / 2, "a burst of {burst} bytes would be written back: the kernel begins at {limit}");
+    assert!(burst < limit / 2, "a burst of {burst} bytes is too large: the kernel starts to write back at {limit}");
     let brokers: Vec<_> = contenders.iter().map(Contender::start_fresh).collect();
-    let mut sheets = vec![Sheet::default(); contenders.len() + 1];
+    let mut figures_by_broker = vec![FiguresByLoad::default(); contenders.len() + 1];
     for round in 0..WARM_UP + rounds {
-        for (connections, at) in CONNECTIONS.into_iter().zip(0..) {
+        for (connections, connections_index) in CONNECTIONS.into_iter().zip(0..) {
             let load = Load::new(connections, burst);
-            for turn in 0..sheets.len() {
-                let who = (turn + round) % sheets.len();
+            for step in 0..figures_by_broker.len() {
+                let index = (step + round) % figures_by_broker.len();
                 system::wait_until_clean(limit / 4);
-                let samples = match who.checked_sub(1) {
-                    None => on_the_floor(&load),
-                    Some(broker) => on_a_broker(&load, &brokers[broker].1, round),
+                let samples = match index.checked_sub(1) {
+                    None => measure_floor(&load),
+                    Some(broker) => measure_broker(&load, &brokers[broker].1, round),
                 };
                 if round >= WARM_UP {
-                    for (figures, (took, cpu)) in sheets[who][at].iter_mut().zip(samples) {
+                    for (figures, (took, cpu)) in figures_by_broker[index][connections_index].iter_mut().zip(samples) {
                         figures.add(load.bytes(), took, cpu);
                     }
                 }
             }
         }
     }
-    tables(contenders, &sheets)
+    tables(contenders, &figures_by_broker)
 }
 
-/// Time and CPU time of a burst out and back.
-fn on_the_floor(load: &Load) -> [(Duration, Duration); 2] {
+/// Measures elapsed time and CPU time of producing and fetching a burst.
+fn measure_floor(load: &Load) -> [(Duration, Duration); 2] {
     let dir = scratch();
     let floor = Floor::start(dir.path(), load.fetch_bytes());
     let target = Target { produce: floor.store, fetch: floor.serve, topic: "floor".to_owned() };
-    out_and_back(load, &target, floor.pid())
+    produce_and_fetch(load, &target, floor.pid())
 }
 
-fn on_a_broker(load: &Load, broker: &Running, round: usize) -> [(Duration, Duration); 2] {
+fn measure_broker(load: &Load, broker: &Running, round: usize) -> [(Duration, Duration); 2] {
     let admin = Admin::connect(broker);
     let topic = format!("burst-{round}-{}", load.connections());
     admin.create_topic(&topic, load.connections() as i32);
     let target = Target { produce: broker.address(), fetch: broker.address(), topic };
-    let times = out_and_back(load, &target, broker.pid());
+    let times = produce_and_fetch(load, &target, broker.pid());
     admin.delete_topic(&target.topic);
     times
 }
 
-fn out_and_back(load: &Load, target: &Target, pid: u32) -> [(Duration, Duration); 2] {
+fn produce_and_fetch(load: &Load, target: &Target, pid: u32) -> [(Duration, Duration); 2] {
     system::warm(load.bytes() as usize);
     let before = system::cpu(pid);
     let produced = load.produce(target);
@@ -94,15 +95,18 @@ fn out_and_back(load: &Load, target: &Target, pid: u32) -> [(Duration, Duration)
     [(produced, between - before), (fetched, system::cpu(pid) - between)]
 }
 
-fn tables(contenders: &[Contender], sheets: &[Sheet]) -> Vec<Table> {
+fn tables(contenders: &[Contender], figures_by_broker: &[FiguresByLoad]) -> Vec<Table> {
     let names = || std::iter::once("floor").chain(contenders.iter().map(Contender::name));
     let mut speed = Table::new("throughput", names());
     let mut share = Table::new("share of the floor's throughput", names());
     let mut cost = Table::new("broker CPU per GB", names());
-    for (direction, way) in DIRECTIONS.into_iter().zip(0..) {
-        for (connections, at) in CONNECTIONS.into_iter().zip(0..) {
+    for (direction, direction_index) in DIRECTIONS.into_iter().zip(0..) {
+        for (connections, connections_index) in CONNECTIONS.into_iter().zip(0..) {
             let name = format!("{direction}, {connections} connection{}", if connections == 1 { "" } else { "s" });
-            let figures: Vec<&Figures> = sheets.iter().map(|sheet| &sheet[at][way]).collect();
+            let figures: Vec<&Figures> = figures_by_broker
+                .iter()
+                .map(|figures_of_broker| &figures_of_broker[connections_index][direction_index])
+                .collect();
             speed.medians(&name, "MB/s", figures.iter().map(|figures| &figures.mb_per_s));
             let shares = figures.iter().map(|f| f.mb_per_s.percent_of(&figures[0].mb_per_s)).collect::<Vec<_>>();
             share.medians(&name, "%", &shares);

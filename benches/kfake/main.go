@@ -1,4 +1,4 @@
-// kfake, an in-memory Kafka broker for tests of Go programs, as a process: for a benchmark to compare with.
+// kfake, an in-memory Kafka broker for tests of Go programs, as a separate process for benchmarks.
 //
 //	kfake PORT
 package main

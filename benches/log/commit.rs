@@ -1,4 +1,4 @@
-//! Durable appends: concurrent producers that share syncs, beside as many threads of which each syncs its own.
+//! Durable appends: concurrent producers that share syncs, compared with threads that sync each write.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,7 +14,7 @@ use ottla_wire::types::{TopicId, TopicPartition};
 use tokio::runtime::Runtime;
 
 use crate::report::Table;
-use crate::{in_turns, median, shelf};
+use crate::{fixture, interleaved, median};
 
 const PRODUCERS: [usize; 3] = [1, 8, 64];
 const BATCH: usize = 1000;
@@ -24,22 +24,22 @@ pub fn measure(pairs: usize) -> Table {
     let mut table =
         Table::new("durable appends of 1 KB", ["group commit", "write and fdatasync each", "times as many"]);
     let runtime = Runtime::new().expect("a runtime");
-    let batch = shelf::batch(BATCH, Codec::None);
+    let batch = fixture::batch(BATCH, Codec::None);
     for producers in PRODUCERS {
         let what = format!("{producers} producer{}", if producers == 1 { "" } else { "s" });
-        let mut group = || by_group(&runtime, &batch, producers);
-        let mut each = || by_each(&batch, producers);
-        let [group, each] = in_turns(&format!("durable appends, {what}"), pairs, [&mut group, &mut each]);
+        let mut group = || commit_in_groups(&runtime, &batch, producers);
+        let mut each = || sync_each_write(&batch, producers);
+        let [group, each] = interleaved(&format!("durable appends, {what}"), pairs, [&mut group, &mut each]);
         let times = group.percent_of(&each).median() / 100.0;
         table.row(&what, [median(&group, "/s"), median(&each, "/s"), format!("{times:.2}")]);
     }
     table
 }
 
-/// Appends a second, each awaited until it is durable.
-fn by_group(runtime: &Runtime, batch: &Verified, producers: usize) -> f64 {
-    let dir = shelf::scratch();
-    let log = shelf::open(&shelf::disk(dir.path()), &dir.path().join("t-0"), LogConfig::default());
+/// Returns appends per second, where each producer waits until its append is durable.
+fn commit_in_groups(runtime: &Runtime, batch: &Verified, producers: usize) -> f64 {
+    let dir = fixture::scratch();
+    let log = fixture::open(&fixture::disk(dir.path()), &dir.path().join("t-0"), LogConfig::default());
     let topic_id = TopicId::METADATA;
     let partition = Arc::new(Partition::opened(TopicPartition::new("t", 0), topic_id, 0, log, Default::default()));
     let started = Instant::now();
@@ -49,7 +49,7 @@ fn by_group(runtime: &Runtime, batch: &Verified, producers: usize) -> f64 {
             runtime.spawn(async move {
                 let mut count = 0_u64;
                 while started.elapsed() < SAMPLE {
-                    let appended = partition.append(&batch, Origin::Client, shelf::now()).expect("appends");
+                    let appended = partition.append(&batch, Origin::Client, fixture::now()).expect("appends");
                     partition.sync_to(appended.last_offset + 1).await.expect("syncs");
                     count += 1;
                 }
@@ -61,9 +61,9 @@ fn by_group(runtime: &Runtime, batch: &Verified, producers: usize) -> f64 {
     count as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Writes a second to one file, each followed by a sync.
-fn by_each(batch: &Verified, producers: usize) -> f64 {
-    let dir = shelf::scratch();
+/// Returns writes per second to one file, each followed by a sync.
+fn sync_each_write(batch: &Verified, producers: usize) -> f64 {
+    let dir = fixture::scratch();
     let file = File::create_new(dir.path().join("file")).expect("a file");
     let (next, count) = (AtomicU64::new(0), AtomicU64::new(0));
     let started = Instant::now();

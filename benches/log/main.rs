@@ -1,24 +1,25 @@
-//! What the log library costs, in tables: `cargo bench --bench log`, a few minutes on an idle machine.
+//! Benchmarks of the log crate, printed as tables: `cargo bench --bench log`, a few minutes on an idle machine.
 //!
-//! - Appending, beside bare writes of the same bytes ([`append`]), and checking what is to be appended ([`verify`]).
-//! - Group commit, beside a sync for each append ([`commit`]).
-//! - Reading whole segments, beside bare reads and mappings of the same files ([`read`]).
-//! - Compaction, and what it does to appends meanwhile ([`compaction`]).
-//! - Opening after a kill and after a power loss ([`recovery`]), and memory by partition ([`memory`]).
+//! - Appending, compared with plain writes of the same bytes ([`append`]), and verification of batches ([`verify`]).
+//! - Group commit, compared with a sync for each append ([`commit`]).
+//! - Reading whole segments, compared with plain reads and mappings of the same files ([`read`]).
+//! - Compaction, and the latency of appends during it ([`compaction`]).
+//! - Opening after a kill and after a power loss ([`recovery`]), and memory per partition ([`memory`]).
 //!
-//! What is compared is measured in turns, in one run, so that what disturbs the machine disturbs both; figures are
-//! medians, ratios medians of pairs. Files lie below target/tmp and stay within what the kernel keeps unwritten.
+//! Compared measurements are interleaved in one run, so that a load on the machine affects both. Figures are medians,
+//! and ratios are medians of pairs. Files are below target/tmp and small enough that the kernel does not write them
+//! back.
 
 mod append;
 mod commit;
 mod compaction;
+mod fixture;
 mod memory;
 mod read;
 mod recovery;
 #[path = "../broker/report.rs"]
 #[allow(dead_code, reason = "each benchmark uses a part of this")]
 mod report;
-mod shelf;
 #[path = "../broker/system.rs"]
 #[allow(dead_code, reason = "each benchmark uses a part of this")]
 mod system;
@@ -30,19 +31,19 @@ use report::{Samples, Table, significant};
 /// Measures the log library and prints tables in markdown.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Take these figures only; may be given many times
+    /// Measure only this section; may be given several times
     #[arg(long, value_enum)]
     only: Vec<Section>,
 
-    /// Pairs that a figure is the median of
+    /// Number of pairs of samples
     #[arg(long, value_name = "N", default_value_t = 7)]
     pairs: usize,
 
-    /// MB of one burst; several of them have to stay below what the kernel starts to write back
+    /// MB of one burst; several bursts must stay below the limit at index the kernel starts to write back
     #[arg(long, value_name = "MB", default_value_t = 128)]
     burst: u64,
 
-    /// What cargo passes to every benchmark
+    /// Passed by cargo to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -50,7 +51,7 @@ struct Options {
 /// A table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Section {
-    /// First: what other figures leave behind in the allocator would be used again.
+    /// Measured first, because memory that other sections free would be reused.
     Memory,
     Append,
     Verify,
@@ -65,7 +66,7 @@ fn main() {
     let options = Options::parse();
     let burst = options.burst * 1_000_000;
     let limit = system::dirty_limit();
-    assert!(burst < limit / 2, "a burst of {burst} bytes would be written back: the kernel begins at {limit}");
+    assert!(burst < limit / 2, "a burst of {burst} bytes is too large: the kernel starts to write back at {limit}");
     println!("{}; Ottla {}", system::machine(), env!("CARGO_PKG_VERSION"));
     let measure = |section| -> Table {
         match section {
@@ -85,17 +86,17 @@ fn main() {
     }
 }
 
-/// Takes `count` samples of each, in turns and in an order that turns too; the first of each is not counted. What is
-/// being measured stands on the terminal meanwhile.
-fn in_turns<const N: usize>(what: &str, count: usize, measures: [&mut dyn FnMut() -> f64; N]) -> [Samples; N] {
+/// Takes `count` samples of each measurement, interleaved and in a rotating order; a first round is not counted. Prints
+/// the progress to the terminal.
+fn interleaved<const N: usize>(what: &str, count: usize, measures: [&mut dyn FnMut() -> f64; N]) -> [Samples; N] {
     let mut samples = [const { Vec::new() }; N];
     for round in 0..=count {
         eprint!("\r\x1b[K{what}: {round} of {count}");
-        for turn in 0..N {
-            let which = (turn + round) % N;
-            let sample = measures[which]();
+        for step in 0..N {
+            let index = (step + round) % N;
+            let sample = measures[index]();
             if round > 0 {
-                samples[which].push(sample);
+                samples[index].push(sample);
             }
         }
     }
@@ -103,12 +104,12 @@ fn in_turns<const N: usize>(what: &str, count: usize, measures: [&mut dyn FnMut(
     samples.map(Samples::from_iter)
 }
 
-/// The median with its unit.
+/// Formats the median with its unit.
 fn median(samples: &Samples, unit: &str) -> String {
     format!("{} {unit}", significant(samples.median()))
 }
 
-/// The median share that `of` has of `whole`, pair by pair.
+/// Formats the median of the percentages that `of` is of `whole`, pair by pair.
 fn share(of: &Samples, whole: &Samples) -> String {
     median(&of.percent_of(whole), "%")
 }

@@ -1,46 +1,46 @@
-//! Opening a log again: after a power loss (everything is read and checked), and after a kill (the tail is), beside
-//! reading the same files and their CRC.
+//! Opening a log again: after a power loss (the whole log is read and checked) and after a kill (only the tail is),
+//! compared with reading the same files and computing their CRC.
 
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ottla_log::{Disk, Log, LogConfig, OpenAt, Validated};
+use ottla_log::{Disk, Log, LogConfig, OpenParams, Validated};
 
 use crate::read::segments;
 use crate::report::Table;
-use crate::{in_turns, median, share, shelf};
+use crate::{fixture, interleaved, median, share};
 
 const BATCHES: [(&str, usize); 3] = [("64 KiB batches", 64 << 10), ("1 KB batches", 1000), ("100 B batches", 100)];
 
 pub fn measure(pairs: usize, burst: u64) -> Table {
     let columns = ["after a power loss", "bare read and CRC", "its share", "after a kill"];
-    let mut table = Table::new("opening, 1 segment", columns);
+    let mut table = Table::new("open, 1 segment", columns);
     for (name, batch) in BATCHES {
-        let dir = shelf::scratch();
-        let (disk, folder) = (shelf::disk(dir.path()), dir.path().join("t-0"));
-        let log = shelf::filled(&disk, &folder, burst, batch, LogConfig::default().segment_bytes);
+        let dir = fixture::scratch();
+        let (disk, folder) = (fixture::disk(dir.path()), dir.path().join("t-0"));
+        let log = fixture::fill(&disk, &folder, burst, batch, LogConfig::default().segment_bytes);
         let (bytes, validated) = (log.size(), log.validated());
         drop(log);
         let per_gb = |seconds: f64| seconds * 1e9 / bytes as f64;
-        let mut lost = || per_gb(opening(&disk, &folder, None));
-        let mut bare = || per_gb(bare_check(&folder));
-        let mut killed = || 1000.0 * opening(&disk, &folder, validated);
-        let [lost, bare, killed] = in_turns(name, pairs, [&mut lost, &mut bare, &mut killed]);
+        let mut lost = || per_gb(open(&disk, &folder, None));
+        let mut bare = || per_gb(read_and_check_crc(&folder));
+        let mut killed = || 1000.0 * open(&disk, &folder, validated);
+        let [lost, bare, killed] = interleaved(name, pairs, [&mut lost, &mut bare, &mut killed]);
         table.row(name, [median(&lost, "s/GB"), median(&bare, "s/GB"), share(&bare, &lost), median(&killed, "ms")]);
     }
     table
 }
 
-fn opening(disk: &Disk, folder: &Path, validated: Option<Validated>) -> f64 {
-    let at = OpenAt { clean_shutdown: false, validated, ..OpenAt::fresh(shelf::now()) };
+fn open(disk: &Disk, folder: &Path, validated: Option<Validated>) -> f64 {
+    let at = OpenParams { clean_shutdown: false, validated, ..OpenParams::fresh(fixture::now()) };
     let started = Instant::now();
     black_box(Log::open(disk, folder, Arc::new(LogConfig::default()), at).expect("opens"));
     started.elapsed().as_secs_f64()
 }
 
-fn bare_check(folder: &Path) -> f64 {
+fn read_and_check_crc(folder: &Path) -> f64 {
     let started = Instant::now();
     for path in segments(folder) {
         let file = std::fs::File::open(path).expect("a segment");

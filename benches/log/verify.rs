@@ -1,4 +1,4 @@
-//! Checking a producer's batch, beside the CRC alone of the same bytes.
+//! Verification of a producer's batch, compared with only the CRC of the same bytes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ottla_wire::record::{Accepts, Codec, TimestampType, Unverified, Verified, VerifyRules};
 
 use crate::report::{Table, significant};
-use crate::{in_turns, median, share, shelf};
+use crate::{fixture, interleaved, median, share};
 
 const BATCHES: [(&str, usize, Codec); 7] = [
     ("100 B", 100, Codec::None),
@@ -18,25 +18,25 @@ const BATCHES: [(&str, usize, Codec); 7] = [
     ("64 KiB, gzip", 64 << 10, Codec::Gzip),
 ];
 const SAMPLE: Duration = Duration::from_millis(50);
-/// Between two looks at the clock.
-const AT_ONCE: u32 = 20;
+/// Number of calls between two reads of the clock.
+const CALLS_PER_CLOCK_READ: u32 = 20;
 
 pub fn measure(pairs: usize) -> Table {
     let mut table = Table::new("verification", ["a batch", "before compression", "its CRC", "CRC's share of the time"]);
     for (name, size, codec) in BATCHES {
-        let batch = shelf::batch(size, codec);
-        let plain = shelf::batch(size, Codec::None).bytes().len();
+        let batch = fixture::batch(size, codec);
+        let plain = fixture::batch(size, Codec::None).bytes().len();
         let rules = rules();
-        let mut ours = || nanoseconds(|| verified(&batch, &rules));
+        let mut ours = || nanoseconds(|| verify(&batch, &rules));
         let mut crc = || nanoseconds(|| crc32c::crc32c(black_box(batch.bytes())));
-        let [ours, crc] = in_turns(&format!("verification, {name}"), pairs, [&mut ours, &mut crc]);
+        let [ours, crc] = interleaved(&format!("verification, {name}"), pairs, [&mut ours, &mut crc]);
         let speed = format!("{} GB/s", significant(plain as f64 / ours.median()));
         table.row(name, [median(&ours, "ns"), speed, median(&crc, "ns"), share(&crc, &ours)]);
     }
     table
 }
 
-fn verified(batch: &Verified, rules: &VerifyRules) -> Verified {
+fn verify(batch: &Verified, rules: &VerifyRules) -> Verified {
     Unverified::new(batch.bytes().clone()).verify(rules).expect("a right batch")
 }
 
@@ -47,7 +47,7 @@ fn rules() -> VerifyRules {
         max_message_bytes: 1_048_588,
         max_decompressed_message_bytes: 64 << 20,
         timestamp_type: TimestampType::CreateTime,
-        now: shelf::now(),
+        now: fixture::now(),
         before_max_ms: i64::MAX,
         after_max_ms: 3_600_000,
         target: None,
@@ -59,8 +59,8 @@ fn rules() -> VerifyRules {
 fn nanoseconds<R>(mut work: impl FnMut() -> R) -> f64 {
     let (started, mut times) = (Instant::now(), 0_u32);
     while started.elapsed() < SAMPLE {
-        (0..AT_ONCE).for_each(|_| drop(black_box(work())));
-        times += AT_ONCE;
+        (0..CALLS_PER_CLOCK_READ).for_each(|_| drop(black_box(work())));
+        times += CALLS_PER_CLOCK_READ;
     }
     started.elapsed().as_nanos() as f64 / f64::from(times)
 }

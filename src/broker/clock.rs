@@ -26,6 +26,21 @@ impl Clock {
         self.started.elapsed()
     }
 
+    /// Sleeps for a time.
+    pub async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// Sleeps until `monotonic` on this clock.
+    pub async fn sleep_until(&self, monotonic: Duration) {
+        tokio::time::sleep_until(self.instant_at(monotonic)).await;
+    }
+
+    /// The future's output, or `None` if it takes longer than `limit`.
+    pub async fn timeout<T>(&self, limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(limit, future).await.ok()
+    }
+
     /// The runtime's instant that stands at `monotonic` on this clock, for timers.
     pub fn instant_at(&self, monotonic: Duration) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.started + monotonic)

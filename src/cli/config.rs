@@ -1,7 +1,7 @@
-//! `ottla config`: which settings a broker with these flags would have, and where each value came from.
+//! `ottla config`: shows the settings of a broker with these flags, and the source of each value.
 //!
-//! Reads what `ottla serve` reads, and nothing of the data directory: what was changed while a broker ran is told by
-//! that broker.
+//! Reads the same sources as `ottla serve`, but not the data directory: settings that were changed while a broker ran are
+//! shown by `ottla configs`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -11,17 +11,18 @@ use serde::Serialize;
 
 use super::tools::output::Output;
 use super::{ServeArgs, serve};
+use crate::logging::Logging;
 use ottla_config::setting::{Effect, Setting, Update};
 use ottla_config::{self as config, BrokerConfig, Described, Resolved, Scope, load, table};
 
-/// What to show.
+/// The arguments of `ottla config`.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
-    /// Show all there is to know of this setting
+    /// Show one setting with its default, type, allowed values and description
     #[arg(value_name = "NAME")]
     name: Option<String>,
 
-    /// Show every setting, not only those that differ from their defaults
+    /// Show all settings [default: only those that differ from their defaults]
     #[arg(long)]
     all: bool,
 
@@ -29,16 +30,16 @@ pub struct ConfigArgs {
     #[arg(long)]
     json: bool,
 
-    /// The settings of the broker that these flags start.
+    /// The flags of the broker.
     #[command(flatten)]
     serve: ServeArgs,
 }
 
-/// One setting, as it is shown.
+/// One setting, in the form that is shown.
 #[derive(Debug, Serialize)]
 struct Shown {
     name: &'static str,
-    /// `null` where there is none, or where it is a secret.
+    /// `null` if it is unset or a secret.
     value: Option<String>,
     /// `default`, a file and line, an environment variable, the command line, or another setting.
     from: String,
@@ -50,10 +51,12 @@ struct Shown {
     changes: &'static str,
     in_effect: bool,
     doc: &'static str,
+    #[serde(skip)]
+    effect: Effect,
 }
 
 impl Shown {
-    /// For people: a value is never blank.
+    /// The value as text, never empty.
     fn value_text(&self) -> String {
         match &self.value {
             None if self.from != DEFAULT => "(hidden)".to_owned(),
@@ -72,14 +75,15 @@ fn text(value: Option<&str>) -> String {
 
 const DEFAULT: &str = "default";
 
-/// Shows the settings. An error is one plain line: what is wrong with them, or that there is no such setting.
+/// Shows the settings. The error is one line: a fault in the settings, or an unknown name.
 pub fn run(args: &ConfigArgs) -> Result<ExitCode, String> {
     let mut sources = serve::sources(&args.serve, None);
     if args.serve.ephemeral {
         sources.command_line.push(("ottla.ephemeral".to_owned(), "true".to_owned()));
     }
     let resolved = load(&sources).map_err(|error| error.to_string())?;
-    resolved.notices.iter().for_each(|notice| err_line!("ottla: {notice}"));
+    let unknown_loggers = serve::log_level_notices(&resolved.config, Logging::check_levels)?;
+    resolved.notices.iter().chain(&unknown_loggers).for_each(|notice| err_line!("ottla: {notice}"));
     match &args.name {
         Some(name) => show_one(&find(&resolved.config, name)?, args.json),
         None => show_many(&resolved, args),
@@ -87,7 +91,7 @@ pub fn run(args: &ConfigArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A setting of the broker, or else of topics, groups or client metrics that do not set it themselves.
+/// Finds a setting of the broker, or the broker's value for a setting of topics, groups or client metrics.
 fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
     let none = BTreeMap::new();
     let scopes = [
@@ -102,14 +106,14 @@ fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
         }
     }
     if table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name) {
-        return Err(format!("{name} is accepted in a file, and has no effect"));
+        return Err(format!("{name} is accepted, but has no effect"));
     }
     if Scope::ALL.into_iter().any(|scope| table::find(scope, name).is_some()) {
-        return Err(format!("{name} is internal to Kafka: accepted, and shown where it is given"));
+        return Err(format!("{name} is internal to Kafka: accepted, but not shown here"));
     }
     let nearest = Scope::ALL.into_iter().find_map(|scope| table::nearest(scope, name));
     let hint = nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"));
-    Err(format!("there is no setting {name}{hint}"))
+    Err(format!("unknown setting {name}{hint}"))
 }
 
 fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
@@ -129,8 +133,9 @@ fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
         r#type: setting.kind.to_string().to_lowercase(),
         allowed: setting.rule.to_string(),
         changes: changes(scope, setting),
-        in_effect: setting.effect == Effect::Implemented,
+        in_effect: setting.effect != Effect::Ignored,
         doc: setting.doc,
+        effect: setting.effect,
     }
 }
 
@@ -160,20 +165,20 @@ fn show_many(resolved: &Resolved, args: &ConfigArgs) {
     }
     let cell = Shown::value_text;
     let name_width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let value_width = rows.iter().map(|row| cell(row).len()).max().unwrap_or(0).min(WIDEST_VALUE);
+    let value_width = rows.iter().map(|row| cell(row).len()).max().unwrap_or(0).min(MAX_VALUE_WIDTH);
     for row in &rows {
-        let mark = if row.in_effect { "" } else { "  [without effect here]" };
+        let mark = if row.in_effect { "" } else { "  [without effect]" };
         out.line(format_args!("{:name_width$}  {:value_width$}  {}{mark}", row.name, cell(row), row.from));
     }
     let of_table = |name: &&String| table::find(Scope::Broker, name).is_none();
     let others: Vec<&str> = resolved.without_effect.iter().filter(of_table).map(String::as_str).collect();
     if !others.is_empty() {
-        out.line(format_args!("without effect here: {}", others.join(", ")));
+        out.line(format_args!("settings without effect: {}", others.join(", ")));
     }
 }
 
-/// Longer values push what follows to the right, and leave the other lines alone.
-const WIDEST_VALUE: usize = 48;
+/// Width limit of the column of values; a longer value shifts only the rest of its own line.
+const MAX_VALUE_WIDTH: usize = 48;
 
 fn show_one(one: &Shown, as_json: bool) {
     let mut out = Output::stdout();
@@ -182,18 +187,23 @@ fn show_one(one: &Shown, as_json: bool) {
     }
     out.line(format_args!("{} = {}", one.name, one.value_text()));
     out.line(format_args!("  from     {}", one.from));
-    let kafkas = one.kafka_default.map_or_else(String::new, |kafkas| format!(" (Kafka's: {kafkas})"));
-    out.line(format_args!("  default  {}{kafkas}", text(one.default)));
+    let of_kafka = one.kafka_default.map_or_else(String::new, |value| format!(" (Kafka's: {value})"));
+    out.line(format_args!("  default  {}{of_kafka}", text(one.default)));
     out.line(format_args!("  type     {}", one.r#type));
     if !one.allowed.is_empty() {
         out.line(format_args!("  allowed  {}", one.allowed));
     }
     out.line(format_args!("  changes  {}", one.changes));
-    out.line(format_args!("  effect   {}", if one.in_effect { "yes" } else { "none here" }));
+    let effect = match one.effect {
+        Effect::Implemented => "yes",
+        Effect::Ignored => "none",
+        Effect::Protection => "the broker does not start without the protection that the value demands",
+    };
+    out.line(format_args!("  effect   {effect}"));
     out.line(one.doc);
 }
 
-/// Text and numbers alone are always writable.
+/// Text, numbers and booleans can always be serialized.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,5 +1,4 @@
-//! `ottla configs`: settings of topics, brokers, groups and client metrics shown and changed, for people and, with
-//! --json, for scripts.
+//! `ottla configs`: shows and changes settings of topics, brokers, groups and client metrics.
 
 use std::process::ExitCode;
 
@@ -9,7 +8,7 @@ use serde::Serialize;
 use super::admin::configs::{self, Change, ConfigEntry, ConfigSource, ResourceType};
 use super::admin::topics;
 use super::names::{check_setting, has_effect, no_topic};
-use super::say::{Said, say_json, tell};
+use super::outcome::{Outcome, exit_code, print_json};
 use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::output::Output;
@@ -25,10 +24,10 @@ Examples:
   ottla configs set broker log.retention.ms=3600000
   ottla configs show broker --json
 
-For a broker there is no name: what is set holds for all brokers, of which there is one.
-kafka-configs is here too, with Apache Kafka's own flags: ottla kafka-configs --help";
+A broker needs no name: settings are set as defaults for all brokers, and there is only one.
+Apache Kafka's own tool is included: ottla kafka-configs --help";
 
-/// What `ottla configs` is told.
+/// The arguments of `ottla configs`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ConfigsArgs {
@@ -45,34 +44,36 @@ pub struct ConfigsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show settings: those that were set, or all
+    /// Show the settings that were changed, or all settings
+    #[command(aliases = ["get", "describe", "list"])]
     Show {
-        /// Whose settings
+        /// The kind of resource
         kind: Kind,
 
-        /// Whose: a topic, a group, or a name of client metrics
+        /// The name of the topic, group or client metrics
         #[arg(required_if_eq_any([("kind", "topic"), ("kind", "group"), ("kind", "client-metrics")]))]
         name: Option<String>,
 
-        /// Defaults too
+        /// Include settings with their default values
         #[arg(long)]
         all: bool,
     },
     /// Change settings
     Set {
-        /// Whose settings
+        /// The kind of resource
         kind: Kind,
 
-        /// Whose (not for a broker), and settings
+        /// The resource's name (not for a broker), then settings
         #[arg(required = true, value_name = "NAME | SETTING=VALUE")]
         words: Vec<String>,
     },
-    /// Put settings back to what they are by default
+    /// Reset settings to their defaults
+    #[command(alias = "delete")]
     Unset {
-        /// Whose settings
+        /// The kind of resource
         kind: Kind,
 
-        /// Whose (not for a broker), and settings
+        /// The resource's name (not for a broker), then settings
         #[arg(required = true, value_name = "NAME | SETTING")]
         words: Vec<String>,
     },
@@ -106,12 +107,12 @@ impl Kind {
     }
 }
 
-/// Does what it is told.
+/// Runs the command.
 pub fn run(args: ConfigsArgs) -> ExitCode {
-    block_on(async move { tell(act(args).await) })
+    block_on(async move { exit_code(act(args).await) })
 }
 
-async fn act(args: ConfigsArgs) -> Said {
+async fn act(args: ConfigsArgs) -> Outcome {
     let client = args.bootstrap.connect().await?;
     match args.action {
         Action::Show { kind, name, all } => show(&client, kind, name, all, args.json).await,
@@ -132,16 +133,16 @@ async fn act(args: ConfigsArgs) -> Said {
     }
 }
 
-/// Whose settings are meant, and the words that follow. A broker has no name.
+/// Splits the arguments into the resource's name and the settings. A broker has no name.
 fn target(kind: Kind, words: &[String]) -> Result<(&str, &[String]), String> {
     match words {
         settings if kind == Kind::Broker => Ok(("", settings)),
         [name, settings @ ..] if !settings.is_empty() => Ok((name, settings)),
-        _ => Err("which settings? Give a name, then settings".to_owned()),
+        _ => Err("no settings are given: name the resource, then its settings".to_owned()),
     }
 }
 
-async fn change_settings(client: &Client, kind: Kind, name: &str, changes: &[Change], json: bool) -> Said {
+async fn change_settings(client: &Client, kind: Kind, name: &str, changes: &[Change], json: bool) -> Outcome {
     for change in changes {
         check_setting(kind.scope(), change.name())?;
     }
@@ -155,9 +156,9 @@ async fn change_settings(client: &Client, kind: Kind, name: &str, changes: &[Cha
     show_changed(client, kind, name, changes).await
 }
 
-/// Prints the settings that were changed, as they are now. One that isn't described, as Kafka dropped it, has the value
-/// it was given.
-async fn show_changed(client: &Client, kind: Kind, name: &str, changes: &[Change]) -> Said {
+/// Prints the changed settings with their current values. For a removed Kafka setting, which isn't described, it prints the
+/// given value.
+async fn show_changed(client: &Client, kind: Kind, name: &str, changes: &[Change]) -> Outcome {
     let entries = entries(client, kind, name).await?;
     let row = |change: &Change| {
         let name = change.name();
@@ -167,7 +168,7 @@ async fn show_changed(client: &Client, kind: Kind, name: &str, changes: &[Change
             (None, Change::Set(_, value)) => [value.clone(), String::new()],
             (None, Change::Delete(_)) => Default::default(),
         };
-        let effect = if has_effect(kind.scope(), name) { "yes" } else { "none here" };
+        let effect = if has_effect(kind.scope(), name) { "yes" } else { "none" };
         vec![name.to_owned(), value, from, effect.to_owned()]
     };
     let rows: Vec<_> = changes.iter().map(row).collect();
@@ -176,7 +177,7 @@ async fn show_changed(client: &Client, kind: Kind, name: &str, changes: &[Change
     Ok(())
 }
 
-async fn check_topic(client: &Client, name: &str) -> Said {
+async fn check_topic(client: &Client, name: &str) -> Outcome {
     let known = topics::list(client).await?;
     match known.iter().any(|topic| topic.name == name) {
         true => Ok(()),
@@ -184,10 +185,10 @@ async fn check_topic(client: &Client, name: &str) -> Said {
     }
 }
 
-/// All settings of a resource, as the broker describes them. A broker needs no name.
+/// All settings of a resource, from DescribeConfigs. A broker needs no name.
 async fn entries(client: &Client, kind: Kind, name: &str) -> Result<Vec<ConfigEntry>, String> {
     let name = match kind {
-        // All of a broker's settings are those that it has now.
+        // With its id, the broker describes all its settings with their current values.
         Kind::Broker => client.metadata(Some(&[])).await.map_err(|error| error.to_string())?.controller_id.to_string(),
         _ => name.to_owned(),
     };
@@ -200,7 +201,7 @@ fn shown_value(entry: &ConfigEntry) -> String {
     entry.value.clone().unwrap_or_else(|| without.to_owned())
 }
 
-/// A setting, as it is shown.
+/// A setting, in the form that is printed.
 #[derive(Serialize)]
 struct Shown {
     name: String,
@@ -211,7 +212,7 @@ struct Shown {
     in_effect: bool,
 }
 
-async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json: bool) -> Said {
+async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json: bool) -> Outcome {
     let name = name.unwrap_or_default();
     if kind == Kind::Topic {
         check_topic(client, &name).await?;
@@ -228,11 +229,11 @@ async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json
             sensitive: entry.is_sensitive,
             read_only: entry.is_read_only,
         });
-        return say_json(&shown.collect::<Vec<_>>());
+        return print_json(&shown.collect::<Vec<_>>());
     }
     let mut output = Output::stdout();
     if entries.is_empty() {
-        output.line("Nothing is set: all is as the broker has it. --all shows that.");
+        output.line("No settings are changed. --all shows all settings.");
         return Ok(());
     }
     let row = |entry: &ConfigEntry| vec![entry.name.clone(), shown_value(entry), origin(entry.source).to_owned()];
@@ -241,7 +242,7 @@ async fn show(client: &Client, kind: Kind, name: Option<String>, all: bool, json
     Ok(())
 }
 
-/// Whether the setting was set: of what is here a topic's or a group's, only for it.
+/// Whether the setting was changed for this resource.
 fn is_set(kind: Kind, entry: &ConfigEntry) -> bool {
     match kind {
         Kind::Broker => entry.source != ConfigSource::Default,
@@ -251,12 +252,12 @@ fn is_set(kind: Kind, entry: &ConfigEntry) -> bool {
     }
 }
 
-/// Where a value comes from, in a word.
+/// The source of a value, in one or two words.
 fn origin(source: ConfigSource) -> &'static str {
     match source {
         ConfigSource::DynamicTopic => "topic",
-        ConfigSource::DynamicBroker | ConfigSource::DynamicDefaultBroker => "broker, while it ran",
-        ConfigSource::StaticBroker => "broker, at its start",
+        ConfigSource::DynamicBroker | ConfigSource::DynamicDefaultBroker => "broker, dynamic",
+        ConfigSource::StaticBroker => "broker, static",
         ConfigSource::Default => "default",
         ConfigSource::DynamicClientMetrics => "client metrics",
         ConfigSource::DynamicGroup => "group",

@@ -1,4 +1,4 @@
-//! `ottla consume`: records of a topic, for people and for scripts.
+//! `ottla consume`: prints the records of a topic.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, stderr, stdout};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::admin::topics;
 use super::names::no_topic;
 use super::tools::connect::{Bootstrap, Properties, connect};
-use super::tools::consuming::{Stop, block_on_beside, config, warn};
+use super::tools::consuming::{Stop, block_on_multi_thread, config, warn};
 use super::tools::log_line::date_and_time;
 use super::tools::output::Output;
 use ottla_client::Client;
@@ -22,14 +22,14 @@ use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, 
 use ottla_wire::record::{Header, Record};
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// ListOffsets' timestamp for a log's end.
+/// The timestamp in ListOffsets for the log end.
 const LATEST: i64 = -1;
-/// How often it is looked whether the end is reached.
-const LOOK: Duration = Duration::from_millis(50);
-/// How often progress is shown.
+/// The interval of checks whether the end is reached.
+const END_CHECK: Duration = Duration::from_millis(50);
+/// The interval of progress lines.
 const PROGRESS: Duration = Duration::from_millis(500);
 
-/// What to read, and how to print it.
+/// The arguments of `ottla consume`.
 #[derive(Debug, Clone, Args)]
 pub struct ConsumeArgs {
     /// The topic to read
@@ -38,19 +38,19 @@ pub struct ConsumeArgs {
     #[command(flatten)]
     bootstrap: Bootstrap,
 
-    /// Start at the first record there is, in place of those to come
+    /// Start at the first record [default: only new records]
     #[arg(long)]
     from_beginning: bool,
 
-    /// Read as a member of GROUP, from where it has got to, and commit what was printed
+    /// Read as a member of GROUP, from its committed offsets, and commit what was printed
     #[arg(long, value_name = "GROUP")]
     group: Option<String>,
 
-    /// End after N records
+    /// Stop after N records
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<u64>,
 
-    /// End where the topic ended at the start of this command, in place of waiting for more
+    /// Stop at the end that the topic has when this command starts [default: wait for more]
     #[arg(long, conflicts_with = "group")]
     until_end: bool,
 
@@ -59,9 +59,9 @@ pub struct ConsumeArgs {
     json: bool,
 }
 
-/// Prints until there is nothing more to do, or a signal comes.
+/// Prints records until the given end, or until a signal.
 pub fn run(args: &ConsumeArgs) -> ExitCode {
-    block_on_beside(async {
+    block_on_multi_thread(async {
         match args.consume().await {
             Ok(code) => code,
             Err(why) => {
@@ -82,11 +82,11 @@ impl ConsumeArgs {
             code = stop.next() => return Ok(ExitCode::from(code)),
         };
         let ends = if self.until_end { Some(ends(&client, &self.topic).await?) } else { None };
-        let mut consumer = Consumer::new(client, config).await.map_err(|error| error.to_string())?;
+        let mut consumer = Consumer::new(client.clone(), config).await.map_err(|error| error.to_string())?;
         consumer.subscribe(Topics::named(&self.topic));
         let mut printer = Printer::new(self);
         let ended = tokio::select! {
-            ended = self.print_all(&mut consumer, &mut printer, ends) => ended.map(|()| ExitCode::SUCCESS),
+            ended = self.print_all(&client, &mut consumer, &mut printer, ends) => ended.map(|()| ExitCode::SUCCESS),
             code = stop.next() => Ok(ExitCode::from(code)),
         };
         printer.finish();
@@ -106,23 +106,24 @@ impl ConsumeArgs {
 
     async fn print_all(
         &self,
+        client: &Client,
         consumer: &mut Consumer,
         printer: &mut Printer,
         ends: Option<BTreeMap<TopicPartition, Offset>>,
     ) -> Result<(), String> {
-        let mut said_missing = false;
+        let mut reported_missing = false;
         while self.count.is_none_or(|count| printer.count < count) {
             if ends.as_ref().is_some_and(|ends| reached(consumer, ends)) {
                 return Ok(());
             }
-            let patience = if ends.is_some() { LOOK } else { PROGRESS };
-            match consumer.poll(patience).await.map_err(|error| error.to_string())? {
+            let timeout = if ends.is_some() { END_CHECK } else { PROGRESS };
+            match consumer.poll(timeout).await.map_err(|error| error.to_string())? {
                 Some(Event::Records(records)) => self.print(consumer, printer, &records),
                 Some(Event::Warning(text)) => warn(&text),
                 Some(Event::Assigned(_) | Event::Revoked(_)) => {}
-                None if !consumer.has_topics() && !said_missing => {
-                    said_missing = true;
-                    warn(&format!("there is no topic {}; waiting for it", self.topic));
+                None if !consumer.has_topics() && !reported_missing => {
+                    reported_missing = true;
+                    warn(&format!("waiting for the topic: {}", missing(client, &self.topic).await));
                 }
                 None => {}
             }
@@ -131,7 +132,7 @@ impl ConsumeArgs {
         Ok(())
     }
 
-    /// Prints as many as are wanted. What isn't printed counts as not read.
+    /// Prints records up to `--count`. Records that aren't printed stay unread.
     fn print(&self, consumer: &mut Consumer, printer: &mut Printer, records: &[PartitionRecords]) {
         for PartitionRecords { partition, records } in records {
             for consumed in records {
@@ -146,13 +147,13 @@ impl ConsumeArgs {
     }
 }
 
-/// That there is no such topic, with the nearest one that there is.
+/// The error for a missing topic, with the nearest existing one.
 async fn missing(client: &Client, topic: &str) -> String {
     let known = topics::list(client).await.unwrap_or_default();
     no_topic(topic, known.iter().map(|known| known.name.as_str()))
 }
 
-/// Where each partition of a topic ends.
+/// The log end offset of each partition of a topic.
 async fn ends(client: &Client, topic: &str) -> Result<BTreeMap<TopicPartition, Offset>, String> {
     let cluster = client.metadata(Some(&[topic])).await.map_err(|error| error.to_string())?;
     let found = cluster.topics.first().filter(|found| found.error_code == 0);
@@ -178,13 +179,13 @@ struct Printer {
     json: bool,
     count: u64,
     bytes: u64,
-    /// When progress was shown; never, where nobody would see it.
+    /// When progress was last shown; `None` if it isn't shown.
     shown: Option<Instant>,
 }
 
 impl Printer {
     fn new(args: &ConsumeArgs) -> Printer {
-        // Who redirects the records still sees that they come.
+        // Progress is useful if records are redirected to a file.
         let shown = (!stdout().is_terminal() && stderr().is_terminal()).then(Instant::now);
         Printer { output: Output::stdout(), json: args.json, count: 0, bytes: 0, shown }
     }
@@ -215,7 +216,7 @@ impl Printer {
     }
 }
 
-/// Time, place, key and value of a record, for people.
+/// Formats a record as text: time, partition and offset, key, value.
 fn line(partition: &TopicPartition, record: &Record) -> String {
     let text = |bytes: &Option<bytes::Bytes>| match bytes {
         Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -268,7 +269,7 @@ fn json(partition: &TopicPartition, record: &Record) -> String {
         key: record.key.as_ref().map(JsonBytes::from),
         value: record.value.as_ref().map(JsonBytes::from),
     };
-    // There are no maps in it and no numbers that JSON lacks, so it can always be written.
+    // Text and integers can always be serialized.
     serde_json::to_string(&written).unwrap_or_default()
 }
 
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn record_is_printed_as_text_and_as_json() {
         let partition = TopicPartition::new("t", 2);
         let check = |record: Record, expect: &str, as_json: &str| {
             assert_eq!(line(&partition, &record), expect);

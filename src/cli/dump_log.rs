@@ -1,4 +1,4 @@
-//! `ottla dump-log`: what kafka-dump-log does, with the files as words of their own.
+//! `ottla dump-log`: like kafka-dump-log, with the files as arguments.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -7,24 +7,24 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::tools::kafka_dump_log::What;
+use super::tools::kafka_dump_log::DumpOptions;
 
-/// Which files to print, and how.
+/// The arguments of `ottla dump-log`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: ottla dump-log ottla-data/orders-0/*.log --print-data-log")]
 pub struct DumpLogArgs {
-    /// Segments (.log), their indexes (.index, .timeindex, .txnindex), snapshots of producers (.snapshot) and of metadata
+    /// Segments (.log), indexes (.index, .timeindex, .txnindex), producer snapshots (.snapshot) and metadata snapshots
     /// (.checkpoint)
     #[arg(required_unless_present = "listed", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The same, separated by commas
+    /// The files, separated by commas
     #[arg(id = "listed", long = "files", value_name = "FILE,FILE", value_delimiter = ',')]
     listed: Vec<PathBuf>,
     #[command(flatten)]
-    what: What,
+    what: DumpOptions,
 }
 
-/// Prints them. Code 0: all were read; 1: one could not be.
+/// Prints the files. Exit code 0: all were read; 1: one could not be read.
 pub fn run(args: &DumpLogArgs) -> ExitCode {
     let files = [&*args.files, &*args.listed].concat();
     for file in &files {
@@ -36,7 +36,7 @@ pub fn run(args: &DumpLogArgs) -> ExitCode {
     args.what.dump_with(&files, |error| err_line!("ottla: {}", error.message))
 }
 
-/// Whether this is a file that can be read, and of a kind that is known.
+/// Checks that the file is readable and of a known kind.
 fn check(file: &Path) -> Result<(), String> {
     let shown = file.display();
     let found = fs::metadata(file).map_err(|error| match error.kind() {
@@ -47,8 +47,11 @@ fn check(file: &Path) -> Result<(), String> {
         return Err(format!("{shown} is a directory: name files in it, such as {shown}/*.log"));
     }
     let ending = file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    if !What::ENDINGS.contains(&ending) {
-        return Err(format!("{shown} is no file of a log: their names end in .{}", What::ENDINGS.join(", .")));
+    if !DumpOptions::ENDINGS.contains(&ending) {
+        return Err(format!(
+            "{shown} is not a file of a log: their names end in .{}",
+            DumpOptions::ENDINGS.join(", .")
+        ));
     }
     fs::File::open(file).map(|_| ()).map_err(|error| format!("cannot read {shown}: {error}"))
 }

@@ -1,5 +1,4 @@
-//! `ottla groups`: groups of consumers listed, described and deleted, their offsets moved and deleted, for people and,
-//! with --json, for scripts.
+//! `ottla groups`: lists, describes and deletes consumer groups; resets and deletes their offsets.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use serde::Serialize;
 use super::admin::groups::{
     GroupOffsets, Groups, GroupsError, Note, PartitionRow, Reset, Scope, TopicSelection, assignment_text,
 };
-use super::say::{Said, say_json, tell};
+use super::outcome::{Outcome, exit_code, print_json};
 use super::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::exceptions::Exception;
@@ -28,12 +27,12 @@ Examples:
   ottla groups reset-offsets billing --by-duration PT1H --dry-run
   ottla groups delete billing
 
-kafka-consumer-groups is here too, with Apache Kafka's own flags: ottla kafka-consumer-groups --help";
+Apache Kafka's own tool is included: ottla kafka-consumer-groups --help";
 
-/// How long to wait for a coordinator to be ready.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a coordinator.
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What `ottla groups` is told.
+/// The arguments of `ottla groups`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct GroupsArgs {
@@ -50,57 +49,57 @@ pub struct GroupsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List groups (what `ottla groups` does without a command)
+    /// List groups (the default command)
     List,
-    /// Tell how far groups have come, and who their members are
+    /// Show state, members, committed offsets and lag of groups
     Describe {
-        /// Ids of groups
+        /// The groups' ids
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },
-    /// Move the offsets of a group that has no active members
+    /// Reset the offsets of a group without active members
     ResetOffsets {
         /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
-        /// Only this topic, or partitions of it as in orders:0,1; may be given many times [default: all that the group
-        /// has offsets for]
+        /// A topic, or partitions of it as in orders:0,1; may be given many times [default: all partitions with committed
+        /// offsets]
         #[arg(long, value_name = "TOPIC")]
         topic: Vec<String>,
 
         #[command(flatten)]
         target: TargetArgs,
 
-        /// Only show where offsets would go
+        /// Print the new offsets without changing anything
         #[arg(long)]
         dry_run: bool,
     },
-    /// Delete what a group has committed for topics
+    /// Delete a group's committed offsets of topics
     DeleteOffsets {
         /// The group's id
         #[arg(value_name = "GROUP")]
         group: String,
 
-        /// The topic, or partitions of it as in orders:0,1; may be given many times
+        /// A topic, or partitions of it as in orders:0,1; may be given many times
         #[arg(long, required = true, value_name = "TOPIC")]
         topic: Vec<String>,
     },
-    /// Delete groups that have no active members
+    /// Delete groups without active members
     Delete {
-        /// Ids of groups
+        /// The groups' ids
         #[arg(required = true, value_name = "GROUP")]
         groups: Vec<String>,
     },
 }
 
-/// Does what it is told.
+/// Runs the command.
 pub fn run(args: GroupsArgs) -> ExitCode {
-    block_on(async move { tell(act(args).await) })
+    block_on(async move { exit_code(act(args).await) })
 }
 
-async fn act(args: GroupsArgs) -> Said {
-    let groups = Groups::new(args.bootstrap.connect().await?, PATIENCE);
+async fn act(args: GroupsArgs) -> Outcome {
+    let groups = Groups::new(args.bootstrap.connect().await?, COORDINATOR_TIMEOUT);
     match args.action.unwrap_or(Action::List) {
         Action::List => list(&groups, args.json).await,
         Action::Describe { groups: names } => describe(&groups, &names, args.json).await,
@@ -112,7 +111,7 @@ async fn act(args: GroupsArgs) -> Said {
     }
 }
 
-/// Why something was not done, in one plain line.
+/// The error as one line.
 fn why(error: GroupsError) -> String {
     match error {
         GroupsError::Usage(message) | GroupsError::Refused(message) => message,
@@ -120,7 +119,7 @@ fn why(error: GroupsError) -> String {
     }
 }
 
-/// Which group was meant, where there is none of this name and one of nearly this name.
+/// A suggestion if there is no group `name` but one with a similar name.
 async fn hint(groups: &Groups, name: &str) -> String {
     let listed = groups.list(&[], &[]).await.unwrap_or_default();
     let names = || listed.iter().map(|group| group.id.as_str());
@@ -142,14 +141,14 @@ struct Listed {
     state: Option<String>,
 }
 
-async fn list(groups: &Groups, json: bool) -> Said {
+async fn list(groups: &Groups, json: bool) -> Outcome {
     let listed = groups.list(&[], &[]).await.map_err(|error| in_words(&error))?;
     let listed = listed.into_iter();
     let mut listed: Vec<_> =
         listed.map(|group| Listed { group: group.id, group_type: group.group_type, state: group.state }).collect();
     sort_by(&mut listed, |a, b| a.group.cmp(&b.group));
     if json {
-        return say_json(&listed);
+        return print_json(&listed);
     }
     let row = |listed: &Listed| {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
@@ -226,7 +225,7 @@ impl Described {
     }
 }
 
-async fn describe(groups: &Groups, names: &[String], json: bool) -> Said {
+async fn describe(groups: &Groups, names: &[String], json: bool) -> Outcome {
     let mut described = Vec::new();
     for name in names {
         match groups.offsets(name).await {
@@ -235,7 +234,7 @@ async fn describe(groups: &Groups, names: &[String], json: bool) -> Said {
         }
     }
     if json {
-        return say_json(&described.iter().map(Described::new).collect::<Vec<_>>());
+        return print_json(&described.iter().map(Described::new).collect::<Vec<_>>());
     }
     let mut output = Output::stdout();
     for (index, offsets) in described.iter().enumerate() {
@@ -280,14 +279,14 @@ fn print_group(offsets: &GroupOffsets, output: &mut Output) {
 }
 
 #[derive(Serialize)]
-struct Moved {
+struct ResetResult {
     group: String,
     dry_run: bool,
-    offsets: Vec<MovedPartition>,
+    offsets: Vec<ResetPartition>,
 }
 
 #[derive(Serialize)]
-struct MovedPartition {
+struct ResetPartition {
     topic: String,
     partition: i32,
     offset: Offset,
@@ -300,19 +299,23 @@ async fn reset(
     target: &TargetArgs,
     dry_run: bool,
     json: bool,
-) -> Said {
+) -> Outcome {
     let chosen: Vec<_> = target.chosen().collect();
     if let [first, second, ..] = chosen.as_slice() {
-        return Err(format!("--{first} and --{second} don't go together"));
+        return Err(format!("--{first} cannot be used with --{second}"));
     }
     let target = target.target().map_err(|moment| moment.to_string())?;
     let target = target.ok_or(
-        "where to? One of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime, --by-duration",
+        "the new offsets are missing: give one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, \
+         --to-datetime, --by-duration",
     )?;
     let scope = if topics.is_empty() { Scope::Committed } else { Scope::Topics(selections(topics)?) };
     match groups.describe(group).await {
         Ok(found) if !matches!(found.state.as_str(), "Empty" | "Dead") => {
-            return Err(format!("the group {group} is {}: offsets move only while nobody is in it", found.state));
+            return Err(format!(
+                "the group {group} is {}: offsets can be reset only without active members",
+                found.state
+            ));
         }
         Err(error) if error.code() != Some(ErrorCode::GroupIdNotFound) => return Err(in_words(&error)),
         _ => {}
@@ -325,36 +328,42 @@ async fn reset(
     report_reset(group, &reset, dry_run, json)
 }
 
-fn report_reset(group: &str, reset: &Reset, dry_run: bool, json: bool) -> Said {
-    let moved = |(partition, offset): (&TopicPartition, &Offset)| MovedPartition {
+fn report_reset(group: &str, reset: &Reset, dry_run: bool, json: bool) -> Outcome {
+    let reset_partition = |(partition, offset): (&TopicPartition, &Offset)| ResetPartition {
         topic: partition.topic.to_string(),
         partition: partition.partition,
         offset: *offset,
     };
-    let offsets: Vec<_> = reset.offsets.iter().map(moved).collect();
+    let offsets: Vec<_> = reset.offsets.iter().map(reset_partition).collect();
     if json {
-        return say_json(&Moved { group: group.to_owned(), dry_run, offsets });
+        return print_json(&ResetResult { group: group.to_owned(), dry_run, offsets });
     }
     let mut output = Output::stdout();
     if offsets.is_empty() {
-        output.line(format_args!("{group} has no offsets to move. Name topics with --topic."));
+        output.line(format_args!("{group} has no offsets to reset. Name topics with --topic."));
         return Ok(());
     }
     let rows = offsets.iter().map(|it| vec![it.topic.clone(), it.partition.to_string(), it.offset.to_string()]);
     let rows: Vec<_> = rows.collect();
     table::table(&["TOPIC", "PARTITION", "NEW OFFSET"], &rows).iter().for_each(|line| output.line(line));
     if dry_run {
-        output.line("Nothing has been moved: this was a dry run.");
+        output.line("Nothing was changed (--dry-run).");
     }
     Ok(())
 }
 
 fn warn(note: &Note) {
     match note {
-        Note::TooHigh { asked, partition, end } => err_line!("{partition}: {asked} is beyond the end, took {end}"),
-        Note::TooLow { asked, partition, start } => err_line!("{partition}: {asked} is before the start, took {start}"),
-        Note::NothingSoLate(partition) => err_line!("{partition}: no record is as late, took the end"),
-        Note::NoPlan(group) => err_line!("nothing is planned for {group}"),
+        Note::TooHigh { asked, partition, end } => {
+            err_line!("{partition}: {asked} is above the end offset, using {end}")
+        }
+        Note::TooLow { asked, partition, start } => {
+            err_line!("{partition}: {asked} is below the start offset, using {start}")
+        }
+        Note::NothingSoLate(partition) => {
+            err_line!("{partition}: no record at or after that time, using the end offset")
+        }
+        Note::NoPlan(group) => err_line!("the plan has no offsets for {group}"),
     }
 }
 
@@ -368,7 +377,7 @@ struct OffsetsDeleted {
     deleted: Vec<Partition>,
 }
 
-async fn delete_offsets(groups: &Groups, group: &str, topics: &[String], json: bool) -> Said {
+async fn delete_offsets(groups: &Groups, group: &str, topics: &[String], json: bool) -> Outcome {
     let deleted = groups.delete_offsets(group, &selections(topics)?).await.map_err(why)?;
     if let Some((topic, error)) = deleted.unknown_topics.first() {
         return Err(format!("{topic}: {}", in_words(error)));
@@ -379,7 +388,7 @@ async fn delete_offsets(groups: &Groups, group: &str, topics: &[String], json: b
     let partitions = deleted.partitions.iter().map(|(partition, _)| partition);
     if json {
         let deleted = partitions.map(|it| Partition { topic: it.topic.to_string(), partition: it.partition }).collect();
-        return say_json(&OffsetsDeleted { group: group.to_owned(), deleted });
+        return print_json(&OffsetsDeleted { group: group.to_owned(), deleted });
     }
     let mut output = Output::stdout();
     partitions.for_each(|partition| output.line(format_args!("deleted the offset of {partition}")));
@@ -391,14 +400,14 @@ struct Deleted<'a> {
     deleted: &'a [String],
 }
 
-async fn delete(groups: &Groups, names: &[String], json: bool) -> Said {
+async fn delete(groups: &Groups, names: &[String], json: bool) -> Outcome {
     for name in names {
         if let Err(error) = groups.delete(name).await {
             return Err(format!("{name}: {}{}", in_words(&error), hint(groups, name).await));
         }
     }
     if json {
-        return say_json(&Deleted { deleted: names });
+        return print_json(&Deleted { deleted: names });
     }
     let mut output = Output::stdout();
     names.iter().for_each(|name| output.line(format_args!("deleted {name}")));

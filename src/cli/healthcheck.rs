@@ -1,4 +1,4 @@
-//! `ottla healthcheck`: whether the broker of these settings answers, as an exit code.
+//! `ottla healthcheck`: checks that the broker answers; the result is the exit code.
 
 use std::fs;
 use std::io;
@@ -17,20 +17,20 @@ use ottla_client::{Client, ClientOptions};
 use ottla_config::load;
 use ottla_wire::codec::Str;
 
-/// Which broker to ask, and how long to wait.
+/// The arguments of `ottla healthcheck`.
 #[derive(Debug, Clone, Args)]
 pub struct HealthcheckArgs {
-    /// Ask the broker whose settings these are; with --ready-file, the one that wrote the file.
+    /// Check the broker with these settings; with --ready-file, the broker that wrote the file.
     #[command(flatten)]
     serve: ServeArgs,
 
-    /// Give up after MS milliseconds
+    /// Fail after MS milliseconds
     #[arg(long, value_name = "MS", default_value_t = 2_000)]
     timeout_ms: u64,
 }
 
-/// Asks for ApiVersions. Code 0: the broker answered; 1: it did not, and one line on stderr says why. The error, one
-/// plain line too, is about the settings.
+/// Sends ApiVersions. Exit code 0: the broker answered; 1: it did not, and the reason is on stderr. An error, one line, is
+/// about the settings.
 pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
     let address = match announced(args.serve.ready_file.as_deref())? {
         Some(address) => address,
@@ -38,8 +38,8 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
     };
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    let patience = Duration::from_millis(args.timeout_ms);
-    let answered = runtime.block_on(async { timeout(patience, ask(&address, patience)).await });
+    let limit = Duration::from_millis(args.timeout_ms);
+    let answered = runtime.block_on(async { timeout(limit, connect(&address, limit)).await });
     match answered {
         Ok(Ok(())) => return Ok(ExitCode::SUCCESS),
         Ok(Err(why)) => err_line!("ottla: {why}"),
@@ -48,17 +48,14 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Connecting asks for ApiVersions, which is the question.
-async fn ask(address: &str, patience: Duration) -> Result<(), String> {
-    let options = ClientOptions {
-        client_id: Str::from_static("ottla-healthcheck"),
-        timeout: patience,
-        ..ClientOptions::default()
-    };
+/// Connects, which includes an ApiVersions request.
+async fn connect(address: &str, timeout: Duration) -> Result<(), String> {
+    let options =
+        ClientOptions { client_id: Str::from_static("ottla-healthcheck"), timeout, ..ClientOptions::default() };
     Client::connect_with(address, options).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The address in the ready file. None without such a file: the broker may have been started without one.
+/// The address in the ready file; `None` without a file, as the broker may have been started without one.
 fn announced(ready_file: Option<&Path>) -> Result<Option<String>, String> {
     let Some(path) = ready_file else { return Ok(None) };
     let unusable = |error: String| format!("cannot use the ready file {}: {error}", path.display());
@@ -71,9 +68,9 @@ fn announced(ready_file: Option<&Path>) -> Result<Option<String>, String> {
     Ok(Some(announced.bootstrap_servers))
 }
 
-/// Where the first listener is.
+/// The address of the first listener.
 fn configured(args: &ServeArgs) -> Result<String, String> {
     let config = load(&serve::sources(args, None)).map_err(|error| error.to_string())?.config;
-    let listener = config.listeners.first().ok_or("no listener is for clients")?;
+    let listener = config.listeners.first().ok_or("there is no listener for clients")?;
     Ok(bind::bootstrap_server(listener, listener.bind.port))
 }

@@ -1,4 +1,4 @@
-//! Reads the command line; what is wrong with one is said in a plain line, as a wrong setting is.
+//! Parses the command line. An error is one line, like the error of a setting.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -10,11 +10,11 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 use super::{CANNOT_START, Cli, tools};
 use ottla_config::table;
 
-/// The command line, or the exit code once help was printed or the mistake told.
+/// Parses the command line. Otherwise prints help or the error, and returns the exit code.
 pub fn parse(line: Vec<OsString>) -> Result<Cli, ExitCode> {
     read(&line).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            // Nobody is left to tell if this cannot be printed.
+            // There is nowhere to report a failure to.
             let _ = error.print();
             ExitCode::SUCCESS
         }
@@ -29,12 +29,12 @@ fn read(line: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&Cli::whole_command().try_get_matches_from(line)?)
 }
 
-/// The command of ours that a command line names: `ottla topics create`.
+/// The full name of the own command in a command line: `ottla topics create`.
 fn command_of(line: &[OsString]) -> String {
     let mut command = Cli::command();
     let mut name = "ottla".to_owned();
     for word in line.iter().skip(1) {
-        // Flags may stand between; their values are seldom names of commands.
+        // Flags may be in between; their values are seldom names of commands.
         let Some(inner) = word.to_str().and_then(|word| command.find_subcommand(word)).cloned() else { continue };
         name = format!("{name} {}", inner.get_name());
         command = inner;
@@ -42,20 +42,20 @@ fn command_of(line: &[OsString]) -> String {
     name
 }
 
-/// Tells that there is no such tool, where the program is called by a name that only Kafka's tools have.
-pub fn name_of_no_tool(name: &OsStr) -> Option<ExitCode> {
+/// Prints an error if the program was started under the name of a Kafka tool that it does not have.
+pub fn unknown_tool(name: &OsStr) -> Option<ExitCode> {
     let name = Path::new(name).file_name()?.to_str().filter(|name| name.starts_with("kafka-"))?;
-    err_line!("ottla: there is no {name} here; see ottla --help");
+    err_line!("ottla: unknown tool {name}; see ottla --help");
     Some(ExitCode::from(CANNOT_START))
 }
 
-/// One line: what is wrong with the line for a command, and what was meant or where to look.
+/// The error for `command` as one line, with a suggestion or a reference to the help.
 fn explain(error: &clap::Error, command: &str) -> String {
     let what = |kind| error.get(kind).map(plain);
     let word = what(ContextKind::InvalidSubcommand);
     let suggested = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand].into_iter().find_map(what);
     let hint = match suggested.or_else(|| nearest_tool(word.as_deref()?)) {
-        Some(meant) => format!("; did you mean {meant}?"),
+        Some(suggested) => format!("; did you mean {suggested}?"),
         None => format!("; see {command} --help"),
     };
     // Without the name of its value.
@@ -63,7 +63,7 @@ fn explain(error: &clap::Error, command: &str) -> String {
     match (error.kind(), flag, what(ContextKind::InvalidValue)) {
         (ErrorKind::UnknownArgument, Some(flag), _) if flag.starts_with('-') => format!("unknown flag {flag}{hint}"),
         (ErrorKind::UnknownArgument, Some(word), _) if command == "ottla" => format!("unknown command {word}{hint}"),
-        (ErrorKind::UnknownArgument, Some(word), _) => format!("{word} is a word too many{hint}"),
+        (ErrorKind::UnknownArgument, Some(word), _) => format!("unexpected argument {word}{hint}"),
         (ErrorKind::ValueValidation, Some(flag), Some(value)) => {
             let why = std::error::Error::source(error).map_or_else(String::new, |why| format!(": {why}"));
             format!("{flag} cannot be \"{value}\"{why}")
@@ -86,13 +86,13 @@ fn explain(error: &clap::Error, command: &str) -> String {
     }
 }
 
-/// Kafka's tools are found before the command line is read, so a slip in their names is no business of clap's.
+/// The nearest name of a Kafka tool. clap doesn't know the tools, because they are found before the command line is parsed.
 fn nearest_tool(word: &str) -> Option<String> {
     let names = tools::commands().map(|command| command.get_name().to_owned());
     table::nearest_of(names, word.strip_suffix(".sh").unwrap_or(word))
 }
 
-/// What clap knows, without quotes and colours.
+/// A value of clap's error, without quotes and colors.
 fn plain(value: &ContextValue) -> String {
     match value {
         ContextValue::String(text) => text.clone(),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_one_plain_line() {
+    fn error_of_command_line_is_one_line() {
         check("--prot 1", "unknown flag --prot; did you mean --port?");
         check("serve --ephemral", "unknown flag --ephemral; did you mean --ephemeral?");
         check("--xyzzy", "unknown flag --xyzzy; see ottla --help");
@@ -126,7 +126,7 @@ mod tests {
         check("topics --json describe", "<TOPIC>... is missing; see ottla topics describe --help");
         check("topics --nope", "unknown flag --nope; see ottla topics --help");
         check("topics creat", "unknown command creat; did you mean create?");
-        check("config num.partitions node.id", "node.id is a word too many; see ottla config --help");
+        check("config num.partitions node.id", "unexpected argument node.id; see ottla config --help");
         check("produce t --header x", "--header cannot be \"x\": give it as NAME=VALUE, such as trace-id=7");
         check("produce t --set x", "--set cannot be \"x\": give it as NAME=VALUE, such as acks=1");
         check("serv", "unknown command serv; did you mean serve?");

@@ -1,6 +1,6 @@
-//! The command line: what the program is told, and what it says when it can't.
+//! The command line of the program.
 
-// First: its macros are for those that follow.
+// First, because its macros are used by the other modules.
 #[macro_use]
 mod print;
 
@@ -14,10 +14,10 @@ mod groups;
 mod healthcheck;
 mod mistakes;
 mod names;
+mod outcome;
 mod parent;
 mod produce;
 mod ready_file;
-mod say;
 mod serve;
 mod shutdown;
 mod table;
@@ -38,7 +38,7 @@ use tools::output::Output;
 
 /// A Kafka broker for one machine.
 ///
-/// Without a command, ottla serves: stock Kafka clients find a broker on port 9092, and its data is in ./ottla-data.
+/// Without a command, ottla runs the broker: Kafka clients connect to port 9092, and the data is in ./ottla-data.
 #[derive(Debug, Parser)]
 #[command(name = "ottla", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -53,25 +53,25 @@ enum Command {
     /// Run the broker (what ottla does without a command).
     #[command(after_help = AFTER_HELP)]
     Serve(ServeArgs),
-    /// Show the settings in force, and where each value came from.
+    /// Show the broker's settings, and the source of each value.
     Config(config::ConfigArgs),
     /// List, describe, create, alter and delete topics.
     Topics(topics::TopicsArgs),
     /// Show and change settings of topics, brokers, groups and client metrics.
     Configs(configs::ConfigsArgs),
-    /// List, describe and delete groups of consumers; move and delete their offsets.
+    /// List, describe and delete consumer groups; reset and delete their offsets.
     Groups(groups::GroupsArgs),
     /// Write records to a topic.
     Produce(produce::ProduceArgs),
-    /// Print the records of a topic as they come.
+    /// Print the records of a topic.
     Consume(consume::ConsumeArgs),
-    /// Verify the files of a data directory, and mend them when told to; no broker may run on it.
+    /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
-    /// Print what is in the files of a data directory; needs no broker.
+    /// Print the contents of files of a data directory; needs no broker.
     DumpLog(dump_log::DumpLogArgs),
-    /// Exit with 0 if the broker of these settings answers, else with 1.
+    /// Exit with 0 if the broker with these settings answers, otherwise with 1.
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Print a script that teaches a shell to complete this program's commands and flags.
+    /// Print a shell script for the completion of commands and flags.
     #[command(after_help = "For bash: source <(ottla completions bash)")]
     Completions {
         /// The shell
@@ -79,52 +79,51 @@ enum Command {
     },
 }
 
-/// What a broker is told on the command line.
+/// The arguments of the broker.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
     /// Read settings from FILE: Kafka's server.properties, or TOML if its name ends in .toml
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Keep data in DIR [default: ./ottla-data]
+    /// Store data in DIR [default: ./ottla-data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Keep data in a fresh temporary directory, removed at exit; nothing is synced to disk
+    /// Store data in a new temporary directory that is removed at exit; nothing is synced to disk
     #[arg(long, conflicts_with = "data_dir")]
     ephemeral: bool,
 
-    /// Listen at port N; 0 picks a free one [default: 9092]
+    /// Listen on port N; 0 chooses a free port [default: 9092]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
 
-    /// Answer /health, /ready and /reset over HTTP at port N of localhost; 0 picks a free one [default: no such port]
+    /// Serve /health, /ready and /reset over HTTP on port N of localhost; 0 chooses a free port [default: off]
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 
-    /// Write PATH once the broker answers: JSON with pid, bootstrap_servers, admin_url, data_dir and ready_ms
+    /// Write PATH when the broker is ready: JSON with pid, bootstrap_servers, admin_url, data_dir and ready_ms
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
-    /// Log LEVEL and what is more severe: off, error, warn, info, debug, trace; or LOGGER=LEVEL, separated by commas
+    /// The log level: off, error, warn, info, debug or trace; or LOGGER=LEVEL for single loggers, separated by commas
     /// [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
 
-    /// Log lines of text, or of JSON [default: text]
+    /// The format of log lines [default: text]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 
-    /// Stop as soon as the process that started this one is gone: when stdin ends, where that is a pipe, and on Linux
-    /// when that process ends
+    /// Stop when the parent process ends: when stdin ends, if it is a pipe, and on Linux when the parent process ends
     #[arg(long)]
     exit_with_parent: bool,
 
-    /// Have this topic from the start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
+    /// Create this topic at start: NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]; may be given many times
     #[arg(long, value_name = "TOPIC")]
     create_topic: Vec<String>,
 
-    /// Any broker setting by Kafka's name; may be given many times
+    /// Set any broker setting by Kafka's name; may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
 }
@@ -137,37 +136,36 @@ enum LogFormat {
 }
 
 const AFTER_HELP: &str = "\
-Settings come from FILE, then from environment variables, then from the command line; the last one counts.
-KAFKA_NUM_PARTITIONS=3 in the environment is num.partitions=3. docs/config.md lists every setting.
-RUST_LOG says what is logged where --log-level does not, in the same form.
+Settings are read from FILE, then from environment variables, then from the command line; the last one counts.
+KAFKA_NUM_PARTITIONS=3 in the environment means num.partitions=3. docs/config.md lists all settings.
+RUST_LOG has the same format as --log-level, which takes precedence.
 
 Examples:
   ottla                                             a broker on port 9092
-  ottla --ephemeral --port 0 --ready-file r.json    a throw-away broker for a test
+  ottla --ephemeral --port 0 --ready-file r.json    a temporary broker for a test
   ottla --config server.properties --set num.partitions=12
   ottla kafka-topics --bootstrap-server localhost:9092 --list
 
-Apache Kafka's command-line tools are all kafka-… commands of this program, and so is a link to it that bears a tool's
-name, with or without .sh; docs/tools.md lists them.
+Apache Kafka's command-line tools are commands of this program: ottla kafka-topics. A link to the program with the name
+of a tool (kafka-topics or kafka-topics.sh) runs that tool. docs/tools.md lists the tools.
 
-It stops cleanly on SIGINT (Ctrl-C) and SIGTERM, and at once on a second one.
-Exit code 0: stopped as asked. 1: stopped before everything was put away. 2: could not start; one line on stderr
-says why.";
+The broker stops cleanly on SIGINT (Ctrl-C) or SIGTERM, and at once on a second signal.
+Exit code 0: stopped cleanly. 1: stopped before everything was closed. 2: could not start; the reason is on stderr.";
 
 /// The exit code when the broker cannot start.
 const CANNOT_START: u8 = 2;
 
-/// Does what a command line asks for, the program's name first: one of Kafka's tools if that name or the first argument
-/// says so, else a command of our own. `clock` and `logging` were started with the process.
+/// Runs a command line, which starts with the program's name: one of Kafka's tools if that name or the first argument is the
+/// name of a tool, otherwise a command of our own. `clock` and `logging` were started with the process.
 ///
-/// Kafka's tools have their own way with flags, so they are looked for before our own flags are read.
+/// Kafka's tools parse flags differently, so they are found before our own flags are parsed.
 pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
     let mut words = line.iter();
     if let Some(name) = words.next() {
         if let Some(tool) = Tool::find(name) {
             return tool.run(words.cloned().collect());
         }
-        if let Some(code) = mistakes::name_of_no_tool(name) {
+        if let Some(code) = mistakes::unknown_tool(name) {
             return code;
         }
     }
@@ -181,20 +179,19 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
 }
 
 impl Cli {
-    /// The command line as it is read and explained. Flags that Kafka's tools have as well are described there in their
-    /// words, with Java's types; here they are described as ours.
+    /// The complete command, with other descriptions for flags that Kafka's tools share: theirs name Java types.
     fn whole_command() -> clap::Command {
         let value = |name: &'static str| move |arg: clap::Arg| arg.value_name(name);
-        let decodes = "StringDecoder (the default), IntegerDecoder, LongDecoder or DefaultDecoder";
+        let decoders = "StringDecoder (the default), IntegerDecoder, LongDecoder or DefaultDecoder";
         let dump_log = |command: clap::Command| {
             command
                 .mut_arg("max_message_size", value("BYTES"))
                 .mut_arg("max_bytes", value("BYTES"))
                 .mut_arg("key_decoder_class", |arg| {
-                    arg.value_name("DECODER").help(format!("How keys are read: {decodes}"))
+                    arg.value_name("DECODER").help(format!("The decoder of keys: {decoders}"))
                 })
                 .mut_arg("value_decoder_class", |arg| {
-                    arg.value_name("DECODER").help(format!("How values are read: {decodes}"))
+                    arg.value_name("DECODER").help(format!("The decoder of values: {decoders}"))
                 })
         };
         let reset_offsets = |command: clap::Command| {
@@ -210,11 +207,12 @@ impl Cli {
     }
 
     fn run(self, clock: Clock, logging: &Logging) -> ExitCode {
-        // The broker refuses to start; what a tool does is done without a log.
-        if let Some(mistake) = logging.mistake()
-            && !matches!(self.command, None | Some(Command::Serve(_)))
-        {
-            tracing::warn!("{mistake}");
+        // The broker reports these itself; it does not start with an invalid value.
+        if !matches!(self.command, None | Some(Command::Serve(_))) {
+            match logging.rust_log() {
+                Ok(notices) => notices.iter().for_each(|notice| tracing::warn!("{notice}")),
+                Err(error) => tracing::warn!("{error}"),
+            }
         }
         let done = match self.command {
             Some(Command::Serve(args)) => serve::run(&args, clock, logging),
@@ -239,7 +237,7 @@ impl Cli {
         match done {
             Ok(code) => code,
             Err(why) => {
-                logging.say(format_args!("ottla: {why}"));
+                logging.print(format_args!("ottla: {why}"));
                 ExitCode::from(CANNOT_START)
             }
         }
@@ -250,7 +248,7 @@ fn setting(text: &str) -> Result<(String, String), String> {
     name_and_value(text, "num.partitions=3")
 }
 
-/// Reads a name and a value; a mistake is explained by this example.
+/// Parses NAME=VALUE; the error contains `example`.
 fn name_and_value(text: &str, example: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
@@ -263,18 +261,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn command_definition_is_consistent() {
         Cli::whole_command().debug_assert();
     }
 
-    /// All commands, with the words that lead to them.
+    /// All commands, with their full names.
     fn commands(path: &str, command: &clap::Command, all: &mut Vec<(String, clap::Command)>) {
         all.push((path.to_owned(), command.clone()));
         command.get_subcommands().for_each(|inner| commands(&format!("{path} {}", inner.get_name()), inner, all));
     }
 
     #[test]
-    fn every_argument_of_ours_has_a_help_text_without_java() {
+    fn every_own_argument_has_a_help_text_without_java_types() {
         let mut all = Vec::new();
         commands("ottla", &Cli::whole_command(), &mut all);
         assert!(all.len() > 20);
@@ -290,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn serve_is_what_happens_without_a_command() {
+    fn command_line_without_command_is_serve() {
         let port = |line: &[&str]| {
             let cli = Cli::try_parse_from(line).unwrap();
             match cli.command {
@@ -304,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_on_the_command_line() {
+    fn setting_is_parsed_as_name_and_value() {
         let check = |text, expect: Option<(&str, &str)>| {
             let expect = expect.map(|(name, value)| (name.to_owned(), value.to_owned()));
             assert_eq!(setting(text).ok(), expect, "{text}");

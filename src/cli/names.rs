@@ -1,36 +1,29 @@
-//! Names of settings and topics that were typed, checked before anything is changed: an unknown one is refused, with
-//! the nearest known one.
+//! Checks names of settings and topics from the command line before anything is changed. The error for an unknown name
+//! has the nearest known one.
 
 use ottla_config::setting::Effect;
 use ottla_config::{Scope, table};
 
-/// Refuses a setting that no resource of this scope has.
+/// Returns an error if no resource of this scope has the setting.
 ///
-/// Settings that Apache Kafka has dropped, or that belong to its plug-ins, are known: they are accepted without effect.
+/// Settings that Apache Kafka has removed, or that belong to its plug-ins, are accepted: they have no effect.
 pub fn check_setting(scope: Scope, name: &str) -> Result<(), String> {
     if table::find(scope, name).is_some() || is_accepted_without_effect(scope, name) {
         return Ok(());
     }
-    let hint = match table::nearest(scope, name) {
-        Some(nearest) => format!("; did you mean {nearest}?"),
-        None => match Scope::ALL.into_iter().find(|other| table::find(*other, name).is_some()) {
-            Some(other) => format!("; {name} is a {} setting", other.name()),
-            None => String::new(),
-        },
-    };
-    Err(format!("unknown {} setting {name}{hint}", scope.name()))
+    Err(format!("unknown {} setting {name}{}", scope.name(), table::hint(scope, name)))
 }
 
-/// Whether a setting that [`check_setting`] knows changes what a broker does.
+/// Whether a setting that [`check_setting`] accepts has an effect.
 pub fn has_effect(scope: Scope, name: &str) -> bool {
-    table::find(scope, name).is_some_and(|setting| setting.effect == Effect::Implemented)
+    table::find(scope, name).is_some_and(|setting| setting.effect != Effect::Ignored)
 }
 
 fn is_accepted_without_effect(scope: Scope, name: &str) -> bool {
     table::is_removed(scope, name) || (scope == Scope::Broker && table::is_plugin_setting(name))
 }
 
-/// That there is no such topic, with the nearest one that there is.
+/// The error for a missing topic, with the nearest existing one.
 pub fn no_topic<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     match table::nearest_of(known, name) {
         Some(nearest) => format!("there is no topic {name}; did you mean {nearest}?"),
@@ -43,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_setting_is_refused_with_the_nearest_or_the_scope_that_has_it() {
+    fn unknown_setting_is_refused_with_nearest_name_or_the_scope_that_has_it() {
         let check = |scope, name, expect: &str| assert_eq!(check_setting(scope, name).unwrap_err(), expect, "{name}");
         check(
             Scope::Broker,
@@ -57,10 +50,21 @@ mod tests {
             "unknown topic setting num.partitions; num.partitions is a broker setting",
         );
         check(Scope::Group, "xyzzy", "unknown group setting xyzzy");
+        check(
+            Scope::Broker,
+            "retention.ms",
+            "unknown broker setting retention.ms; retention.ms is a topic setting, the broker setting is log.retention.ms",
+        );
+        check(
+            Scope::Topic,
+            "message.max.bytes",
+            "unknown topic setting message.max.bytes; message.max.bytes is a broker setting, the topic setting is \
+             max.message.bytes",
+        );
     }
 
     #[test]
-    fn setting_that_kafka_dropped_or_a_plugin_has_is_known_without_effect() {
+    fn removed_or_plugin_setting_is_accepted_without_effect() {
         for (scope, name) in [
             (Scope::Topic, "message.format.version"),
             (Scope::Broker, "zookeeper.connect"),
@@ -73,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_topic_is_told_with_the_nearest() {
+    fn error_of_missing_topic_has_nearest_name() {
         let no_topic = |name: &str| no_topic(name, ["orders", "payments"].into_iter());
         assert_eq!(no_topic("ordes"), "there is no topic ordes; did you mean orders?");
         assert_eq!(no_topic("invoices"), "there is no topic invoices");

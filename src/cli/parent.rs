@@ -1,8 +1,8 @@
-//! The process that started this one, for `--exit-with-parent`.
+//! Detects the end of the parent process, for `--exit-with-parent`.
 //!
-//! The end of stdin says that it is gone, where stdin is a pipe or a socket that it holds: however it ended, the system
-//! closes what it had open. On Linux the system also says so itself, whatever stdin is. (A signal at the parent's death,
-//! `PR_SET_PDEATHSIG`, comes when the thread ends that started this process, which in a test may be long before.)
+//! If stdin is a pipe or socket that the parent holds, its end means that the parent ended: the system closes the files of
+//! every process that ends. On Linux a pidfd also reports the end, whatever stdin is. (`PR_SET_PDEATHSIG` is not used: its
+//! signal comes when the thread that started this process ends, which in a test may be long before.)
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,27 +15,27 @@ use tokio::sync::mpsc;
 
 /// The parent, watched or not.
 pub struct Parent {
-    gone: mpsc::Receiver<&'static str>,
-    /// Where nothing is watched, this keeps `gone` open.
+    ended: mpsc::Receiver<&'static str>,
+    /// Keeps `ended` open if nothing is watched.
     watcher: mpsc::Sender<&'static str>,
 }
 
-/// What the system says of the parent process.
+/// The parent process, as the system reports it.
 enum Process {
     Watched(OwnedFd),
-    Gone,
-    /// The system can't say.
+    Ended,
+    /// The system can't report it.
     Unknown,
 }
 
 impl Parent {
-    /// Watches nothing: the parent doesn't matter.
+    /// Watches nothing.
     pub fn ignored() -> Parent {
-        let (watcher, gone) = mpsc::channel(1);
-        Parent { gone, watcher }
+        let (watcher, ended) = mpsc::channel(1);
+        Parent { ended, watcher }
     }
 
-    /// Watches the parent, by a thread of its own. The error is one plain line.
+    /// Watches the parent on a separate thread. The error is one line.
     pub fn watch() -> Result<Parent, String> {
         let parent = Parent::ignored();
         let stdin = fstat(io::stdin()).map(|stat| FileType::from_raw_mode(stat.st_mode));
@@ -43,7 +43,7 @@ impl Parent {
         let failed = |error: io::Error| format!("--exit-with-parent: cannot watch the parent process: {error}");
         let process = match parent_process().map_err(failed)? {
             Process::Watched(process) => Some(process),
-            Process::Gone => {
+            Process::Ended => {
                 let _ = parent.watcher.try_send(PROCESS_ENDED);
                 return Ok(parent);
             }
@@ -54,17 +54,17 @@ impl Parent {
         };
         let watcher = parent.watcher.clone();
         let run = move || {
-            // Nobody waits for it where the broker stops already.
+            // The receiver is dropped if the broker already stops.
             let _ = watcher.try_send(wait(has_pipe, process.as_ref()));
         };
         thread::Builder::new().name("parent".to_owned()).spawn(run).map_err(failed)?;
         Ok(parent)
     }
 
-    /// Waits until the parent is gone; what said so.
-    pub async fn gone(&mut self) -> &'static str {
-        match self.gone.recv().await {
-            Some(what) => what,
+    /// Waits until the parent ends, and returns how that was detected.
+    pub async fn ended(&mut self) -> &'static str {
+        match self.ended.recv().await {
+            Some(reason) => reason,
             None => std::future::pending().await,
         }
     }
@@ -73,7 +73,7 @@ impl Parent {
 const STDIN_ENDED: &str = "stdin ended";
 const PROCESS_ENDED: &str = "the parent process ended";
 
-/// Waits until one of them says that the parent is gone.
+/// Waits until stdin or the pidfd reports the end of the parent.
 fn wait(has_pipe: bool, process: Option<&OwnedFd>) -> &'static str {
     let stdin = io::stdin();
     loop {
@@ -83,15 +83,15 @@ fn wait(has_pipe: bool, process: Option<&OwnedFd>) -> &'static str {
         }
         match poll(&mut watched, None) {
             Ok(_) | Err(Errno::INTR | Errno::AGAIN) => {}
-            // Nothing can be said any more; better a broker too few than one too many.
+            // The end can't be detected any more: stop now rather than leave an orphaned broker.
             Err(_) => return PROCESS_ENDED,
         }
-        let has_said = |at: usize| watched.get(at).is_some_and(|one| !one.revents().is_empty());
-        if process.is_some() && has_said(0) {
+        let is_ready = |at: usize| watched.get(at).is_some_and(|one| !one.revents().is_empty());
+        if process.is_some() && is_ready(0) {
             return PROCESS_ENDED;
         }
-        // What it writes there is of no interest.
-        if has_pipe && has_said(watched.len().saturating_sub(1)) {
+        // The content of stdin is ignored.
+        if has_pipe && is_ready(watched.len().saturating_sub(1)) {
             match rustix::io::read(&stdin, &mut [0; 512]) {
                 Ok(1..) | Err(Errno::INTR | Errno::AGAIN) => {}
                 Ok(0) | Err(_) => return STDIN_ENDED,
@@ -104,12 +104,12 @@ fn wait(has_pipe: bool, process: Option<&OwnedFd>) -> &'static str {
 fn parent_process() -> io::Result<Process> {
     use rustix::process::{PidfdFlags, getppid, pidfd_open};
 
-    // A parent outside of this container's processes has no number here.
+    // A parent outside of this pid namespace has no id here.
     let Some(pid) = getppid() else { return Ok(Process::Unknown) };
     match pidfd_open(pid, PidfdFlags::empty()) {
-        // Its number may be another's now if it ended before it was watched.
+        // The id may have been reused if the parent ended before this.
         Ok(process) if getppid() == Some(pid) => Ok(Process::Watched(process)),
-        Ok(_) | Err(Errno::SRCH) => Ok(Process::Gone),
+        Ok(_) | Err(Errno::SRCH) => Ok(Process::Ended),
         Err(Errno::NOSYS | Errno::PERM) => Ok(Process::Unknown),
         Err(error) => Err(error.into()),
     }

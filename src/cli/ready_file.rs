@@ -1,4 +1,4 @@
-//! The file that tells whoever started the broker that it answers, and where.
+//! The ready file: announces that the broker is ready, and its address.
 
 use std::fs;
 use std::io;
@@ -6,39 +6,39 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A ready file that is removed when the broker stops.
+/// A ready file; it is removed when the broker stops.
 #[derive(Debug)]
 pub struct ReadyFile {
     path: PathBuf,
-    /// What stands there is ours to remove.
+    /// Whether this process has written the file, and removes it.
     written: bool,
 }
 
-/// What the file says, as JSON.
+/// The content of the file, as JSON.
 #[derive(Debug, Serialize)]
 pub struct Ready<'a> {
     pub pid: u32,
-    /// As a client's setting takes it.
+    /// For a client's `bootstrap.servers`.
     pub bootstrap_servers: &'a str,
-    /// Where the admin port is; left out where there is none.
+    /// The URL of the admin port; absent without an admin port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_url: Option<&'a str>,
     pub data_dir: &'a Path,
-    /// Milliseconds from the start of the process until it answered.
+    /// Milliseconds from the start of the process until it was ready.
     pub ready_ms: f64,
 }
 
-/// What a reader of the file needs of it.
+/// The part of the file that `ottla healthcheck` reads.
 #[derive(Debug, Deserialize)]
 pub struct Announced {
     pub bootstrap_servers: String,
 }
 
 impl ReadyFile {
-    /// Takes away what an earlier run left at `path`. What is not a file, such as a pipe or `/dev/stdout`, is left alone
-    /// and an error.
+    /// Removes the file of an earlier run at `path`. Returns an error, and changes nothing, if `path` is not a regular file but
+    /// for example a pipe or `/dev/stdout`.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
-        // A link too, such as /dev/stdout: what is removed below would be the link.
+        // A link such as /dev/stdout is an error too: below, the link itself would be removed.
         if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
@@ -52,16 +52,16 @@ impl ReadyFile {
         &self.path
     }
 
-    /// Makes the file appear whole: it is written aside and renamed.
+    /// Writes the file atomically: writes a temporary file and renames it.
     pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
-        let mut aside = self.path.clone().into_os_string();
-        aside.push(format!(".{}", ready.pid));
+        let mut temporary = self.path.clone().into_os_string();
+        temporary.push(format!(".{}", ready.pid));
         let ready = serde_json::to_string(ready)?;
-        let written = fs::write(&aside, ready).and_then(|()| fs::rename(&aside, &self.path));
+        let written = fs::write(&temporary, ready).and_then(|()| fs::rename(&temporary, &self.path));
         match &written {
             Ok(()) => self.written = true,
-            // Part of it may be there, on a disk that is full.
-            Err(_) => drop(fs::remove_file(&aside)),
+            // A part of it may exist if the disk is full.
+            Err(_) => drop(fs::remove_file(&temporary)),
         }
         written
     }
@@ -70,7 +70,7 @@ impl ReadyFile {
 impl Drop for ReadyFile {
     fn drop(&mut self) {
         if self.written {
-            // Whoever waits for a file that is gone has nothing to find either way.
+            // If the removal fails, there is nothing else to do.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn appears_whole_and_goes_with_the_broker() {
+    fn ready_file_is_complete_and_removed_on_drop() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ready.json");
         fs::write(&path, "of an earlier run").unwrap();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_file_is_refused_and_left_alone() {
+    fn claim_of_other_than_a_regular_file_is_refused_without_change() {
         let dir = tempfile::tempdir().unwrap();
         let pipe = dir.path().join("pipe");
         let (mode, kind) = (rustix::fs::Mode::RWXU, rustix::fs::FileType::Fifo);
@@ -112,11 +112,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_written_leaves_nothing_behind() {
+    fn failed_write_leaves_no_temporary_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ready.json");
         let mut file = ReadyFile::claim(&path).unwrap();
-        // A rename onto a folder fails.
+        // A rename onto a directory fails.
         fs::create_dir(&path).unwrap();
         let ready =
             Ready { pid: 7, bootstrap_servers: "localhost:1", admin_url: None, data_dir: dir.path(), ready_ms: 1.0 };

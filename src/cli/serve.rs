@@ -1,4 +1,4 @@
-//! `ottla serve`: from settings to a broker that answers, and back to nothing.
+//! `ottla serve`: reads the settings, runs the broker, and stops it on a signal.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -21,14 +21,15 @@ use ottla_broker::service::{Service, Stopped, temporary};
 use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
 use ottla_log::faults;
 
-/// How long replies that clients still wait for may take to leave once a stop was asked for.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long a stop waits until outstanding replies are sent.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+const LOG_LEVEL: &str = "ottla.log.level";
 
-/// Runs a broker until it is told to stop. An error is one plain line: why it could not start.
+/// Runs a broker until a signal stops it. The error, one line, says why it could not start.
 pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode, String> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start threads: {error}"))?;
-    // Before anything is made that must be put away again.
+    // Before anything is created that must be closed again.
     let signals = runtime.block_on(async { StopSignals::listen() });
     let mut signals = signals.map_err(|error| format!("cannot listen for signals: {error}"))?;
     let mut parent = match args.exit_with_parent {
@@ -36,10 +37,10 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         false => Parent::ignored(),
     };
     if let Err(error) = faults::install() {
-        tracing::warn!("files are not mapped, as a fault in one would end the process: {error}");
+        tracing::warn!(%error, "failed to install the SIGBUS handler, files are not mapped");
     }
     let ephemeral = args.ephemeral.then(temporary::directory).transpose();
-    let ephemeral = ephemeral.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    let ephemeral = ephemeral.map_err(|error| format!("cannot create a temporary directory: {error}"))?;
     let Resolved { config, notices, without_effect } =
         load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
 
@@ -54,13 +55,13 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         let service = service.await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
         if !without_effect.is_empty() {
-            tracing::info!("without effect here: {}", without_effect.join(", "));
+            tracing::info!("settings without effect: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
             Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
-            // It runs by now: what it has opened is put away as at any stop.
+            // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
-                End::Unclean(unclean) => Err(format!("{why}; and the next start has to check the logs: {unclean}")),
+                End::Unclean(unclean) => Err(format!("{why}; and the next start has to recover the logs: {unclean}")),
                 End::Clean | End::AtOnce => Err(why),
             },
         }
@@ -68,32 +69,47 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
     end(runtime, ended)
 }
 
-/// Has what is logged follow the settings. `RUST_LOG` is weaker than the command line and the environment's
-/// `KAFKA_OTTLA_LOG_LEVEL`, and stronger than a file, as the environment is.
+/// Applies the settings of logging.
 fn set_up_logging(config: &BrokerConfig, logging: &Logging) -> Result<(), String> {
     if config.logging.format == "json" {
         logging.set_format(Format::Json);
     }
-    let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|asked| !asked.is_empty());
-    let level = "ottla.log.level";
-    match config.values.source(level) {
-        Some(source) if !(has_rust_log && matches!(source, Source::File { .. })) => {
-            logging.set_levels(&config.logging.level).map_err(|mistake| format!("{level}: {mistake} ({source})"))
-        }
-        _ => logging.mistake().map_or(Ok(()), |mistake| Err(mistake.to_owned())),
-    }
+    let unknown = match level_source(config) {
+        Some(_) => log_level_notices(config, |level| logging.set_levels(level))?,
+        None => logging.rust_log().clone()?,
+    };
+    unknown.iter().for_each(|notice| tracing::warn!("{notice}"));
+    Ok(())
 }
 
-/// How a run ended that did start.
+/// The source of `ottla.log.level`, if the setting counts. `RUST_LOG` has precedence over a file, as the environment has, but
+/// not over the command line and `KAFKA_OTTLA_LOG_LEVEL`.
+fn level_source(config: &BrokerConfig) -> Option<&Source> {
+    let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|text| !text.is_empty());
+    config.values.source(LOG_LEVEL).filter(|source| !(has_rust_log && matches!(source, Source::File { .. })))
+}
+
+/// Applies or checks `ottla.log.level`, and adds the setting's name and source to the outcome.
+pub fn log_level_notices(
+    config: &BrokerConfig,
+    apply: impl FnOnce(&str) -> Result<Vec<String>, String>,
+) -> Result<Vec<String>, String> {
+    let source = config.values.source(LOG_LEVEL).map_or_else(String::new, |source| format!(" ({source})"));
+    let named = |text: String| format!("{LOG_LEVEL}: {text}{source}");
+    let unknown = apply(&config.logging.level).map_err(named)?;
+    Ok(unknown.into_iter().map(named).collect())
+}
+
+/// The end of a broker that had started.
 enum End {
     Clean,
-    /// Not everything could be put away, and why.
+    /// Not everything could be closed; the reason.
     Unclean(String),
-    /// A second signal came before everything was put away.
+    /// A second signal came before everything was closed.
     AtOnce,
 }
 
-/// Says that it is ready: to whoever reads the log, and to whoever waits for the ready file.
+/// Announces that the broker is ready: in the log and in the ready file.
 fn announce(
     service: &Service,
     config: &BrokerConfig,
@@ -125,19 +141,19 @@ fn announce(
 
 async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut Parent) -> End {
     tokio::select! {
-        signal = signals.next() => tracing::info!("{signal}: stopping; another one stops at once"),
-        why = parent.gone() => tracing::info!("{why}: stopping, as --exit-with-parent asks for"),
+        signal = signals.next() => tracing::info!("{signal}: stopping; another signal stops at once"),
+        reason = parent.ended() => tracing::info!("{reason}: stopping because of --exit-with-parent"),
     }
     tokio::select! {
         end = stop(service) => end,
-        () = signals.next_in_earnest() => End::AtOnce,
+        () = signals.next_distinct() => End::AtOnce,
     }
 }
 
 async fn stop(service: Service) -> End {
-    let Stopped { unanswered, closed } = service.stop(GRACE).await;
+    let Stopped { unanswered, closed } = service.stop(STOP_GRACE).await;
     if unanswered > 0 {
-        tracing::info!("{unanswered} connections were closed with requests unanswered");
+        tracing::info!("closed {unanswered} connections with unanswered requests");
     }
     match closed {
         Ok(()) => End::Clean,
@@ -145,7 +161,7 @@ async fn stop(service: Service) -> End {
     }
 }
 
-/// Lets go of the threads; one that is stuck in a system call does not hold up the exit.
+/// Stops the runtime without waiting for threads that are stuck in a system call, and returns the exit code.
 fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String> {
     runtime.shutdown_background();
     match ended? {
@@ -154,19 +170,19 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
             Ok(ExitCode::SUCCESS)
         }
         End::Unclean(why) => {
-            tracing::error!("stopped, but the next start has to check the logs: {why}");
+            tracing::error!(error = %why, "stopped, the next start has to recover the logs");
             Ok(ExitCode::FAILURE)
         }
         End::AtOnce => {
-            tracing::warn!("stopped at once: the next start has to check the logs");
+            tracing::warn!("stopped at once, the next start has to recover the logs");
             Ok(ExitCode::FAILURE)
         }
     }
 }
 
-/// The lines by which Testcontainers' modules know Kafka to be ready. At once, so that whoever stops reading at the
-/// one they know leaves no broken pipe behind for the others; and by a thread of its own, so that a pipe that nobody
-/// reads holds up nobody.
+/// Writes the lines by which Testcontainers' modules recognize that Kafka is ready. All lines in one write, so that a
+/// reader that stops at its line doesn't break the pipe for the others; on a separate thread, so that an unread pipe
+/// doesn't block the broker.
 fn write_ready_lines(node_id: i32) {
     let lines = format!(
         "[BrokerLifecycleManager id={node_id}] Transitioning from RECOVERY to RUNNING\n\
@@ -177,14 +193,14 @@ fn write_ready_lines(node_id: i32) {
         let mut stdout = io::stdout().lock();
         stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush())
     };
-    let warn = |error| tracing::warn!("nobody reads on stdout that the broker is ready: {error}");
+    let warn = |error| tracing::warn!(%error, "failed to write the ready lines to stdout");
     let thread = thread::Builder::new().name("ready-lines".to_owned());
     if let Err(error) = thread.spawn(move || write().unwrap_or_else(warn)) {
         warn(error);
     }
 }
 
-/// Where settings come from, the directory that a flag names included.
+/// The sources of settings. Flags with their own names become settings of the command line.
 pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     let mut command_line = args.set.clone();
     let mut flag = |name: &str, value: String| command_line.push((name.to_owned(), value));
@@ -196,7 +212,7 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
         flag("log.dirs", dir.display().to_string());
     }
     if let Some(level) = &args.log_level {
-        flag("ottla.log.level", level.clone());
+        flag(LOG_LEVEL, level.clone());
     }
     if let Some(format) = args.log_format {
         flag(
@@ -213,7 +229,7 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
 }
 
-/// All variables that are text; settings are.
+/// The environment variables that are valid UTF-8.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -224,7 +240,7 @@ fn claim_ready_file(path: &Path) -> Result<ReadyFile, String> {
     ReadyFile::claim(path).map_err(|error| format!("cannot replace the ready file {}: {error}", path.display()))
 }
 
-/// With one decimal: a start is a matter of a few.
+/// Milliseconds with one decimal.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A signal so soon after another means the same.
-const ECHO: Duration = Duration::from_millis(100);
+/// A signal within this time after another one is a duplicate.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
 
-/// SIGINT, SIGTERM and SIGHUP (a terminal that closes). From the moment this exists, none ends the process by itself.
+/// SIGINT, SIGTERM and SIGHUP (the terminal was closed). While this exists, none of them ends the process by itself.
 #[derive(Debug)]
 pub struct StopSignals {
     interrupt: Signal,
@@ -17,9 +17,9 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Needs a tokio runtime.
+    /// Starts listening. Needs a tokio runtime.
     pub fn listen() -> io::Result<StopSignals> {
-        // Caught so that a file which reaches the process's limit is an error of that write alone.
+        // With a handler for SIGXFSZ, a write beyond the file size limit fails instead of ending the process.
         let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
         Ok(StopSignals {
             interrupt: signal(SignalKind::interrupt())?,
@@ -28,15 +28,15 @@ impl StopSignals {
         })
     }
 
-    /// Waits for one that is not the echo of one before: `timeout` and terminals signal a process, and then its group.
-    pub async fn next_in_earnest(&mut self) {
+    /// Waits for a signal that is not a duplicate: `timeout` and terminals signal a process and then its group.
+    pub async fn next_distinct(&mut self) {
         let before = Instant::now();
-        while before.elapsed() < ECHO {
+        while before.elapsed() < DUPLICATE_WINDOW {
             self.next().await;
         }
     }
 
-    /// Waits for the next one; its name.
+    /// Waits for the next signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

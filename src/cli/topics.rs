@@ -1,4 +1,4 @@
-//! `ottla topics`: topics listed, described, created, altered and deleted, for people and, with --json, for scripts.
+//! `ottla topics`: lists, describes, creates, alters and deletes topics.
 
 use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use super::admin::configs::{self, Change, ConfigSource, ResourceType};
 use super::admin::log_dirs;
 use super::admin::topics::{self, MorePartitions, NewTopic, PartitionDescription, TopicDescription};
 use super::names::{check_setting, has_effect, no_topic};
-use super::say::{Said, say_json, tell};
+use super::outcome::{Outcome, exit_code, print_json};
 use super::table::table;
 use super::tools::connect::{Bootstrap, block_on};
 use super::tools::kafka_topics::{PARTITIONS_AT_A_TIME, topic_settings};
@@ -27,9 +27,9 @@ Examples:
   ottla topics alter orders --partitions 12
   ottla topics delete orders payments
 
-kafka-topics is here too, with Apache Kafka's own flags: ottla kafka-topics --help";
+Apache Kafka's own tool is included: ottla kafka-topics --help";
 
-/// What `ottla topics` is told.
+/// The arguments of `ottla topics`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct TopicsArgs {
@@ -46,15 +46,15 @@ pub struct TopicsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List topics (what `ottla topics` does without a command)
+    /// List topics (the default command)
     List {
-        /// Kafka's own topics too
+        /// Include internal topics
         #[arg(long)]
         internal: bool,
     },
-    /// Tell partitions, offsets and settings of topics
+    /// Show partitions, offsets and settings of topics
     Describe {
-        /// Names of topics
+        /// The topics' names
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
     },
@@ -64,25 +64,25 @@ enum Action {
         #[arg(value_name = "TOPIC")]
         topic: String,
 
-        /// How many partitions [default: the broker's num.partitions]
+        /// The number of partitions [default: the broker's num.partitions]
         #[arg(long, short, value_name = "N")]
         partitions: Option<i32>,
 
-        /// A setting of the topic that differs from the broker's; may be given many times
+        /// A setting of the topic; may be given many times
         #[arg(long, short, value_name = "NAME=VALUE")]
         config: Vec<String>,
 
-        /// Succeed if there is such a topic already
+        /// Succeed if the topic exists already
         #[arg(long)]
         if_not_exists: bool,
     },
-    /// Give topics more partitions, or other settings
+    /// Add partitions to topics, or change their settings
     Alter {
-        /// Names of topics
+        /// The topics' names
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
-        /// How many partitions to have; they can only become more
+        /// The new number of partitions; it can only increase
         #[arg(long, short, value_name = "N")]
         partitions: Option<i32>,
 
@@ -90,28 +90,28 @@ enum Action {
         #[arg(long, short, value_name = "NAME=VALUE")]
         config: Vec<String>,
 
-        /// A setting to put back to the broker's; may be given many times
+        /// A setting to reset to the broker's value; may be given many times
         #[arg(long, value_name = "NAME")]
         unset: Vec<String>,
     },
     /// Delete topics
     Delete {
-        /// Names of topics
+        /// The topics' names
         #[arg(required = true, value_name = "TOPIC")]
         topics: Vec<String>,
 
-        /// Succeed if there is no such topic
+        /// Succeed if the topic does not exist
         #[arg(long)]
         if_exists: bool,
     },
 }
 
-/// Does what it is told.
+/// Runs the command.
 pub fn run(args: TopicsArgs) -> ExitCode {
-    block_on(async move { tell(act(args).await) })
+    block_on(async move { exit_code(act(args).await) })
 }
 
-async fn act(args: TopicsArgs) -> Said {
+async fn act(args: TopicsArgs) -> Outcome {
     let client = args.bootstrap.connect().await?;
     match args.action.unwrap_or(Action::List { internal: false }) {
         Action::List { internal } => list(&client, internal, args.json).await,
@@ -142,21 +142,21 @@ async fn act(args: TopicsArgs) -> Said {
     }
 }
 
-/// Settings in the form NAME=VALUE; an unknown one is refused, and one without effect is told of.
+/// Parses settings in the form NAME=VALUE. An unknown one is an error; one without effect is reported on stderr.
 fn known_settings(given: &[String]) -> Result<Vec<(String, String)>, String> {
     let names = || given.iter().filter_map(|text| Some(text.split_once('=')?.0.trim()));
     names().try_for_each(|name| check_setting(Scope::Topic, name))?;
     let settings = topic_settings(given)?;
     for name in names().filter(|name| !has_effect(Scope::Topic, name)) {
-        err_line!("ottla: {name} has no effect here");
+        err_line!("ottla: {name} has no effect");
     }
     Ok(settings)
 }
 
-/// Tells what was done, with which topics.
-fn report(json: bool, done: &str, topics: &[String]) -> Said {
+/// Prints what was done with which topics.
+fn report(json: bool, done: &str, topics: &[String]) -> Outcome {
     if json {
-        return say_json(&BTreeMap::from([(done, topics)]));
+        return print_json(&BTreeMap::from([(done, topics)]));
     }
     let mut output = Output::stdout();
     topics.iter().for_each(|topic| output.line(format_args!("{done} {topic}")));
@@ -174,7 +174,7 @@ async fn alter(
     let set = known_settings(config)?.into_iter().map(|(name, value)| Change::Set(name, value));
     let changes: Vec<_> = unset.into_iter().map(Change::Delete).chain(set).collect();
     if partitions.is_none() && changes.is_empty() {
-        return Err("what is to change? Give --partitions, --config or --unset".to_owned());
+        return Err("nothing to change: give --partitions, --config or --unset".to_owned());
     }
     if let Some(total) = partitions {
         let more = |name: &String| MorePartitions { topic: name.clone(), total, assignment: None };
@@ -188,19 +188,19 @@ async fn alter(
     Ok(())
 }
 
-/// A topic in a list.
+/// A topic in the list.
 #[derive(Serialize)]
 struct Listed {
     name: String,
     id: String,
     internal: bool,
     partitions: usize,
-    /// Between first and last offset, which is more than there are where compaction or transactions left gaps.
+    /// The difference between end and start offset. After compaction or transactions there are fewer records.
     records: i64,
     bytes: i64,
 }
 
-async fn list(client: &Client, internal: bool, json: bool) -> Said {
+async fn list(client: &Client, internal: bool, json: bool) -> Outcome {
     let listed = topics::list(client).await?;
     let listed: Vec<_> = listed.into_iter().filter(|topic| internal || !topic.is_internal).collect();
     let partitions = listed.iter().flat_map(|topic| {
@@ -208,7 +208,7 @@ async fn list(client: &Client, internal: bool, json: bool) -> Said {
         (0..count).map(|index| TopicPartition::new(topic.name.as_str(), index))
     });
     let partitions: Vec<_> = partitions.collect();
-    let offsets = Offsets::ask(client, &partitions).await?;
+    let offsets = Offsets::fetch(client, &partitions).await?;
     let bytes = bytes(client).await?;
     let sum = |name: &str, of: &dyn Fn(&TopicPartition) -> i64| {
         partitions.iter().filter(|partition| *partition.topic == *name).map(of).sum()
@@ -223,7 +223,7 @@ async fn list(client: &Client, internal: bool, json: bool) -> Said {
     });
     let listed: Vec<_> = listed.collect();
     if json {
-        return say_json(&listed);
+        return print_json(&listed);
     }
     let row = |topic: &Listed| {
         let [partitions, records, bytes] =
@@ -239,12 +239,12 @@ async fn list(client: &Client, internal: bool, json: bool) -> Said {
     Ok(())
 }
 
-/// A topic, described.
+/// The description of a topic.
 #[derive(Serialize)]
 struct Described {
     name: String,
     id: String,
-    /// Those of its own.
+    /// Settings of the topic itself, without the broker's.
     settings: BTreeMap<String, Option<String>>,
     partitions: Vec<DescribedPartition>,
 }
@@ -260,7 +260,7 @@ struct DescribedPartition {
     bytes: Option<i64>,
 }
 
-async fn describe(client: &Client, names: &[String], json: bool) -> Said {
+async fn describe(client: &Client, names: &[String], json: bool) -> Outcome {
     let known = topics::list(client).await?;
     if let Some(missing) = names.iter().find(|name| !known.iter().any(|topic| topic.name == **name)) {
         return Err(no_topic(missing, known.iter().map(|topic| topic.name.as_str())));
@@ -273,7 +273,7 @@ async fn describe(client: &Client, names: &[String], json: bool) -> Said {
     };
     let partitions: Vec<_> =
         described.iter().flat_map(|topic| topic.partitions.iter().map(|partition| place(topic, partition))).collect();
-    let offsets = Offsets::ask(client, &partitions).await?;
+    let offsets = Offsets::fetch(client, &partitions).await?;
     let bytes = bytes(client).await?;
     let described = described.iter().zip(settings).map(|(topic, settings)| {
         let own = settings.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
@@ -298,7 +298,7 @@ async fn describe(client: &Client, names: &[String], json: bool) -> Said {
     });
     let described: Vec<_> = described.collect();
     if json {
-        return say_json(&described);
+        return print_json(&described);
     }
     let mut output = Output::stdout();
     for (number, topic) in described.iter().enumerate() {
@@ -328,18 +328,18 @@ fn print(output: &mut Output, topic: &Described) {
         ]
     };
     let rows: Vec<_> = topic.partitions.iter().map(row).collect();
-    let heads = ["PARTITION", "LEADER", "START", "END", "RECORDS", "BYTES"];
-    table(&heads, &rows).iter().for_each(|line| output.line(line));
+    let headings = ["PARTITION", "LEADER", "START", "END", "RECORDS", "BYTES"];
+    table(&headings, &rows).iter().for_each(|line| output.line(line));
 }
 
-/// Where partitions begin and end, as far as the broker tells.
+/// Start and end offsets of partitions, as far as the broker reports them.
 struct Offsets {
     start: HashMap<TopicPartition, Offset>,
     end: HashMap<TopicPartition, Offset>,
 }
 
 impl Offsets {
-    async fn ask(client: &Client, partitions: &[TopicPartition]) -> Result<Offsets, String> {
+    async fn fetch(client: &Client, partitions: &[TopicPartition]) -> Result<Offsets, String> {
         const EARLIEST: i64 = -2;
         const LATEST: i64 = -1;
         Ok(Offsets {
@@ -365,7 +365,7 @@ impl Offsets {
     }
 }
 
-/// The bytes of partitions' logs.
+/// The sizes of partitions' logs, in bytes.
 async fn bytes(client: &Client) -> Result<HashMap<TopicPartition, i64>, String> {
     let dirs = log_dirs::describe(client).await?;
     let replicas = dirs.into_iter().flat_map(|dir| dir.replicas).filter(|replica| !replica.is_future);

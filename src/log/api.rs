@@ -1,14 +1,15 @@
 //! The argument and result types of the log's API.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
 
 use ottla_wire::types::{LeaderEpoch, NO_TIMESTAMP, Offset, ProducerId, TimestampMs, TopicId};
 
-/// What is known about a partition's files before they are opened.
+/// Parameters of `Log::open`: what checkpoints and metadata say about a partition's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenAt {
+pub struct OpenParams {
     /// Wall time, for the expiry of producers.
     pub now: TimestampMs,
     /// Whether the log directory was closed cleanly. If so, recovery trusts its files.
@@ -38,10 +39,10 @@ pub struct CheckpointedEnd {
     pub at: TimestampMs,
 }
 
-impl OpenAt {
+impl OpenParams {
     /// For a new partition, or one that was closed cleanly and has no checkpoints.
-    pub fn fresh(now: TimestampMs) -> OpenAt {
-        OpenAt {
+    pub fn fresh(now: TimestampMs) -> OpenParams {
+        OpenParams {
             now,
             clean_shutdown: true,
             recovery_point: 0,
@@ -66,24 +67,69 @@ pub struct Validated {
     pub next_offset: Offset,
 }
 
-/// The writer of a batch (Kafka's `AppendOrigin`).
+/// The writer of a batch (Kafka's `AppendOrigin`), and for markers the transaction.version.
+///
+/// A coordinator may write a marker again, since it doesn't know after a crash which partitions have it. A repeated marker is
+/// appended, as in Kafka, but changes nothing else: there is no transaction left that it ends, so the last stable offset
+/// follows the log end and the transaction index gets no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A producer: its sequence numbers are checked.
     Client,
-    /// A coordinator or the metadata state machine: epochs are checked, sequence numbers are not.
+    /// A coordinator or the metadata state machine: epochs are checked, sequence numbers are not. A marker
+    /// (transaction.version 0 and 1) has the epoch of the transaction's records or, if it fences the producer, a higher one.
+    /// One with the epoch of an ongoing transaction always ends it, even if it was meant for the transaction before.
     Coordinator,
-    /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): its markers' epoch must
-    /// be above that of the records (KIP-1228).
+    /// A coordinator that ends a transaction in a new epoch (transaction.version 2, KIP-890): the epoch of a marker must be
+    /// above the producer's last one (KIP-1228). It may be equal if no transaction is open, which is a repeated marker, and
+    /// if it is the largest epoch, which can't be bumped. So a late marker can't end the transaction after its own.
     CoordinatorV2,
+}
+
+/// A token of a pending verification ([`crate::Log::begin_verification`]). Unique in the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VerificationGuard(pub(crate) u64);
+
+/// Whether the coordinator must be asked before a transactional batch is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// The batch continues a transaction that is ongoing in this partition.
+    NotNeeded,
+    /// The coordinator must confirm that the partition belongs to the producer's ongoing transaction; then the batch is
+    /// appended with this guard.
+    Needed(VerificationGuard),
+}
+
+impl Verification {
+    /// How the batch is appended once the coordinator has confirmed it, or needn't be asked.
+    pub fn confirmed(self) -> TxnVerification {
+        match self {
+            Verification::NotNeeded => TxnVerification::NotVerified,
+            Verification::Needed(guard) => TxnVerification::Verified(guard),
+        }
+    }
+}
+
+/// How it was verified that a batch belongs to a transaction that the coordinator knows (KIP-890). Without effect for
+/// markers, and for batches outside of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxnVerification {
+    /// Not verified: the batch may only continue a transaction that is ongoing in this partition with the same epoch.
+    NotVerified,
+    /// The coordinator was asked after the guard was made. The batch may begin a transaction, unless a marker or another
+    /// batch of the producer was appended since.
+    Verified(VerificationGuard),
+    /// `transaction.partition.verification.enable` is false: every batch may begin a transaction.
+    Disabled,
 }
 
 /// How a batch is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AppendAs {
+pub struct AppendParams {
     /// Written into the batch as its partition leader epoch.
     pub leader_epoch: LeaderEpoch,
     pub origin: Origin,
+    pub verification: TxnVerification,
     /// Wall time, for rolling segments whose batches have no timestamps.
     pub now: TimestampMs,
 }
@@ -190,5 +236,52 @@ impl OpenReport {
             || !self.lost.is_empty()
             || self.rebuilt_indexes > 0
             || self.compacted_beyond_end.is_some()
+    }
+}
+
+impl fmt::Display for OpenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let mut parts = vec![format!("read {} bytes", self.scanned_bytes)];
+        if self.truncated_bytes > 0 {
+            parts.push(format!("truncated {} bytes at the end", self.truncated_bytes));
+        }
+        parts.extend(
+            self.set_aside.iter().map(|copy| format!("kept a copy of truncated batches in {}", copy.display())),
+        );
+        parts.extend(self.lost.iter().map(|lost| format!("lost offsets {} to {}", lost.start, lost.end - 1)));
+        if self.rebuilt_indexes > 0 {
+            let count = self.rebuilt_indexes;
+            parts.push(format!("rebuilt the indexes of {count} segment{}", plural(count)));
+        }
+        if let Some(offset) = self.compacted_beyond_end {
+            parts.push(format!(
+                "the first dirty offset {offset} is above the log end, compaction starts at the log start"
+            ));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_report_is_displayed_as_plain_text() {
+        let report = OpenReport {
+            scanned_bytes: 900,
+            truncated_bytes: 40,
+            set_aside: vec!["t-0/00000000000000000000.log.1.cut".into()],
+            lost: vec![5..8, 20..21],
+            rebuilt_indexes: 1,
+            compacted_beyond_end: Some(9),
+        };
+        assert_eq!(
+            report.to_string(),
+            "read 900 bytes; truncated 40 bytes at the end; kept a copy of truncated batches in \
+             t-0/00000000000000000000.log.1.cut; lost offsets 5 to 7; lost offsets 20 to 20; rebuilt the indexes of 1 \
+             segment; the first dirty offset 9 is above the log end, compaction starts at the log start"
+        );
     }
 }

@@ -7,34 +7,57 @@ use super::offset_index::OffsetEntry;
 use super::producers::{Marker, WrittenBatch};
 use super::segment::Segment;
 use super::time_index::TimeEntry;
-use super::{AppendAs, AppendError, Appended, Log, LogError, Origin, names};
+use super::{
+    AppendError, AppendParams, Appended, Log, LogError, Origin, TxnStateError, TxnVerification, Verification, names,
+};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{Batch, BatchHeader, Verified};
-use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Bytes at the start of a batch that [`Verified::placed`] replaces.
 const PLACED: usize = 16;
 
 impl Log {
+    /// Begins the verification of a transactional batch (KIP-890), before the coordinator is asked. `supports_epoch_bump`:
+    /// the producer uses transaction.version 2, where each transaction has an epoch of its own.
+    ///
+    /// A producer has one pending verification: until it ends, later calls return the same guard. It ends when a batch or a
+    /// marker of the producer's transaction is appended, and expires with `producer.id.expiration.ms`. Batches of a
+    /// verification that failed, and was not repeated, block batches with higher sequence numbers until then.
+    pub fn begin_verification(
+        &mut self,
+        producer: ProducerIdEpoch,
+        first_sequence: i32,
+        supports_epoch_bump: bool,
+        now: TimestampMs,
+    ) -> Result<Verification, AppendError> {
+        self.check_open()?;
+        self.producers.check_epoch(producer)?;
+        if self.producers.has_ongoing_transaction(producer) {
+            return Ok(Verification::NotNeeded);
+        }
+        Ok(Verification::Needed(self.verifications.begin(producer, first_sequence, supports_epoch_bump, now)))
+    }
+
     /// Appends one batch. On an error nothing was appended; an [`AppendError::Storage`] closes the log to writes until it
     /// is reopened.
-    pub fn append(&mut self, batch: &Verified, how: AppendAs) -> Result<Appended, AppendError> {
+    pub fn append(&mut self, batch: &Verified, params: AppendParams) -> Result<Appended, AppendError> {
         self.check_open()?;
         let mut header = *batch.header();
         header.base_offset = self.end;
-        header.partition_leader_epoch = how.leader_epoch;
+        header.partition_leader_epoch = params.leader_epoch;
         let (size, limit) = (batch.bytes().len(), self.config.segment_bytes as usize);
         if size > limit {
             return Err(AppendError::LargerThanSegment { size, limit });
         }
-        if let Some(current) = self.epochs.latest().filter(|current| how.leader_epoch < *current) {
-            return Err(AppendError::FencedLeaderEpoch { current, found: how.leader_epoch });
+        if let Some(current) = self.epochs.latest().filter(|current| params.leader_epoch < *current) {
+            return Err(AppendError::FencedLeaderEpoch { current, found: params.leader_epoch });
         }
         let marker = marker_of(batch).map_err(|_| AppendError::MalformedControlBatch)?;
-        if let Some(earlier) = self.check_producer(&header, marker.as_ref(), how.origin)? {
+        if let Some(earlier) = self.check_producer(&header, marker.as_ref(), params)? {
             return Ok(self.duplicate(batch, earlier));
         }
-        let stored = self.store(batch, &header, marker.as_ref(), how.now).inspect_err(|error| {
+        let stored = self.store(batch, &header, marker.as_ref(), params.now).inspect_err(|error| {
             // Without a free file descriptor the batch failed before any byte was written.
             if !error.is_fd_exhaustion() || self.end != header.base_offset {
                 self.latch(error);
@@ -59,8 +82,9 @@ impl Log {
         &mut self,
         header: &BatchHeader,
         marker: Option<&Marker>,
-        origin: Origin,
+        params: AppendParams,
     ) -> Result<Option<WrittenBatch>, AppendError> {
+        let origin = params.origin;
         if !header.has_producer_id() {
             return Ok(None);
         }
@@ -82,8 +106,23 @@ impl Log {
                 }
             }
         }
-        self.producers.check(header, origin)?;
+        self.check_verified(header, params.verification)?;
+        self.producers.check(header, origin, self.verifications.pending(header.producer_id))?;
         Ok(None)
+    }
+
+    /// Checks that a transactional batch continues a transaction, or was verified and may begin one.
+    fn check_verified(&self, header: &BatchHeader, verification: TxnVerification) -> Result<(), AppendError> {
+        let producer_id = header.producer_id;
+        let producer = ProducerIdEpoch { producer_id, epoch: header.producer_epoch };
+        if !header.is_transactional() || self.producers.has_ongoing_transaction(producer) {
+            return Ok(());
+        }
+        self.producers.check_epoch(producer)?;
+        if !self.verifications.allows_begin(producer_id, verification) {
+            return Err(AppendError::InvalidTxnState { producer_id, why: TxnStateError::NotVerified });
+        }
+        Ok(())
     }
 
     fn duplicate(&self, batch: &Verified, earlier: WrittenBatch) -> Appended {
@@ -112,33 +151,34 @@ impl Log {
         self.update_epochs(header.partition_leader_epoch, header.base_offset)?;
         self.write_batch(batch, header, now)?;
         self.update_producer(header, marker, now)?;
+        self.verifications.appended(header);
         Ok(rolled)
     }
 
     fn write_batch(&mut self, batch: &Verified, header: &BatchHeader, now: TimestampMs) -> Result<(), LogError> {
         let (limit, interval) = (u64::from(self.config.segment_bytes), u64::from(self.config.index_interval_bytes));
-        let place = &self.place;
+        let folder = &self.folder;
         let Some(active) = self.segments.last_mut() else { return Err(LogError::Closed) };
-        let mut newest = active.newest(place)?;
+        let mut newest = active.newest(folder)?;
         if header.max_timestamp > newest.timestamp {
             newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
         }
         let created = !active.exists();
         let base = active.base();
-        let files = active.files_to_append(place, limit, self.config.preallocate)?;
+        let files = active.files_to_append(folder, limit, self.config.preallocate)?;
         let position = files.data.len();
         if self.length_check.is_due(now, position) {
             // Appending to a file that another process truncated would leave a hole.
-            files.data.check_length().doing_with("appending to", || place.file(base, names::LOG))?;
+            files.data.check_length().doing_with("appending to", || folder.file(base, names::LOG))?;
         }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
         let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
-        files.data.append(&placed, rest).doing_with("appending to", || place.file(base, names::LOG))?;
+        files.data.append(&placed, rest).doing_with("appending to", || folder.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);
             files.offsets.push(OffsetEntry { offset: header.last_offset(), position });
             if files.offsets.should_flush() {
-                match files.flush_indexes(place) {
+                match files.flush_indexes(folder) {
                     // The entries stay in memory, and the next entry retries the flush.
                     Err(error) if error.is_fd_exhaustion() => {}
                     flushed => flushed?,
@@ -171,7 +211,7 @@ impl Log {
             let aborted = self.producers.apply_marker(marker, header.base_offset, now);
             if let (Some(aborted), Some(active)) = (aborted, self.segments.last_mut()) {
                 self.folder_changed = true;
-                active.add_aborted(&self.place, aborted)?;
+                active.add_aborted(&self.folder, aborted)?;
             }
         } else if !header.is_control() {
             self.producers.apply(header, now);
@@ -194,8 +234,8 @@ impl Log {
     }
 
     pub(super) fn write_epochs(&mut self) -> Result<(), LogError> {
-        let path = self.place.folder.join(leader_epochs::FILE_NAME);
-        self.place.disk.write_atomic(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
+        let path = self.folder.path.join(leader_epochs::FILE_NAME);
+        self.folder.disk.write_atomic(&path, self.epochs.format().as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
@@ -234,7 +274,7 @@ impl Log {
             return Ok(first);
         }
         let Some(active) = self.segments.last() else { return Ok(-1) };
-        let located = active.files(&self.place)?.locate(&self.place, active.base(), active.base())?;
+        let located = active.files(&self.folder)?.locate(&self.folder, active.base(), active.base())?;
         let first = located.map_or(-1, |located| located.header.max_timestamp);
         self.first_timestamp = Some(first);
         Ok(first)
@@ -246,7 +286,7 @@ impl Log {
         if max_jitter <= 0 {
             return 0;
         }
-        let seed = crc32c::crc32c_append(base as u32, self.place.folder.as_os_str().as_encoded_bytes());
+        let seed = crc32c::crc32c_append(base as u32, self.folder.path.as_os_str().as_encoded_bytes());
         i64::from(seed) % max_jitter
     }
 
@@ -256,7 +296,7 @@ impl Log {
         // Both steps may fail and be retried; the roll takes effect after them.
         self.take_snapshot()?;
         if let Some(active) = self.segments.last_mut() {
-            active.seal(&self.place)?;
+            active.seal(&self.folder)?;
         }
         self.segments.push(Segment::new(self.end));
         self.first_timestamp = None;
@@ -269,9 +309,9 @@ impl Log {
         if self.snapshots.last().is_some_and(|last| *last >= self.end) {
             return Ok(());
         }
-        let path = self.place.file(self.end, names::SNAPSHOT);
+        let path = self.folder.file(self.end, names::SNAPSHOT);
         let bytes = self.producers.to_snapshot();
-        self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
+        self.folder.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         self.snapshots.push(self.end);

@@ -82,9 +82,9 @@ pub enum AppendError {
     /// A newer instance of the producer has written, or a marker has bumped the epoch.
     #[error("epoch {found} of producer {producer_id} is not the one expected after the last seen epoch {current}")]
     InvalidProducerEpoch { producer_id: ProducerId, current: i16, found: i16 },
-    /// A non-transactional batch from a producer with an open transaction in this partition.
-    #[error("expected a transactional write from producer {producer_id}, which has a transaction open")]
-    InvalidTxnState { producer_id: ProducerId },
+    /// The batch contradicts the state of its producer's transaction in this partition.
+    #[error("{why} (producer {producer_id})")]
+    InvalidTxnState { producer_id: ProducerId, why: TxnStateError },
     /// A marker from a transaction coordinator that has been replaced.
     #[error("coordinator epoch {found} of producer {producer_id} is smaller than the last seen epoch {current}")]
     TransactionCoordinatorFenced { producer_id: ProducerId, current: i32, found: i32 },
@@ -99,6 +99,30 @@ pub enum AppendError {
     MalformedControlBatch,
     #[error(transparent)]
     Storage(#[from] LogError),
+}
+
+impl AppendError {
+    /// Whether the batch was refused because of its producer's state. Nothing was appended, and the log is in order.
+    pub fn is_of_producer(&self) -> bool {
+        matches!(
+            self,
+            AppendError::OutOfOrderSequence { .. }
+                | AppendError::InvalidProducerEpoch { .. }
+                | AppendError::InvalidTxnState { .. }
+                | AppendError::TransactionCoordinatorFenced { .. }
+        )
+    }
+}
+
+/// How a batch contradicts the state of its producer's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TxnStateError {
+    #[error("expected a transactional batch, since a transaction is open")]
+    NotTransactional,
+    /// The batch would begin a transaction without a valid verification: its transaction has ended, or the coordinator
+    /// doesn't know of it.
+    #[error("the batch is not part of an ongoing transaction")]
+    NotVerified,
 }
 
 /// An error of a read.

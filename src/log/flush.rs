@@ -25,7 +25,7 @@ impl Log {
         if let Some(failure) = self.failure() {
             return Err(LogError::Latched(Arc::new(failure.clone())));
         }
-        let disk = self.place.disk.clone();
+        let disk = self.folder.disk.clone();
         let mut ticket = SyncTicket {
             disk,
             end_offset,
@@ -41,7 +41,7 @@ impl Log {
         }
         for segment in self.segments[..segments].iter().filter(|segment| segment.exists() && !segment.is_synced()) {
             ticket.covered.push(segment.extent());
-            let [log, indexes @ ..] = segment.paths(&self.place.folder);
+            let [log, indexes @ ..] = segment.paths(&self.folder.path);
             match segment.opened().map(|files| files.data.sync_handle()) {
                 Some(file) => ticket.open.push(file),
                 None => ticket.closed.push(log),
@@ -54,7 +54,7 @@ impl Log {
         ticket.closed.sort_unstable();
         ticket.closed.dedup();
         if std::mem::take(&mut self.folder_changed) {
-            ticket.folder = Some(self.place.folder.clone());
+            ticket.folder = Some(self.folder.path.clone());
             ticket.first_dirty = self.first_dirty;
         }
         Ok(ticket)
@@ -82,10 +82,10 @@ impl Log {
 
     /// Adds all small files to the next sync.
     pub(super) fn mark_small_files_unsynced(&mut self) {
-        let snapshots = self.snapshots.iter().map(|offset| self.place.file(*offset, names::SNAPSHOT));
+        let snapshots = self.snapshots.iter().map(|offset| self.folder.file(*offset, names::SNAPSHOT));
         self.unsynced.extend(snapshots);
         let others = [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME];
-        self.unsynced.extend(others.map(|name| self.place.folder.join(name)));
+        self.unsynced.extend(others.map(|name| self.folder.path.join(name)));
         self.folder_changed = true;
     }
 
@@ -96,7 +96,7 @@ impl Log {
         self.check_active()?;
         self.writing(|log| {
             if let Some(active) = log.segments.last_mut() {
-                active.seal(&log.place)?;
+                active.seal(&log.folder)?;
             }
             if !log.snapshots.is_empty() || !log.producers.is_empty() {
                 log.take_snapshot()?;
@@ -114,7 +114,7 @@ impl Log {
         if self.checked_to == self.end {
             return Ok(());
         }
-        let (end, folder) = (self.end, self.place.folder.clone());
+        let (end, folder) = (self.end, self.folder.path.clone());
         self.retrying(|log| {
             let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
             if let Some(files) = active.opened() {
@@ -127,11 +127,11 @@ impl Log {
 
     /// Renames the folder to `<topic>-<n>.<unique>-delete` and closes the log.
     pub fn delete(&mut self, unique: Uuid) -> Result<DeletedFiles, LogError> {
-        let folder = self.place.folder.clone();
+        let folder = self.folder.path.clone();
         let renamed = names::deleted_folder(&folder, unique);
-        self.place.disk.rename(&folder, &renamed).doing("renaming", &folder)?;
-        self.place.folder = renamed.clone();
+        self.folder.disk.rename(&folder, &renamed).doing("renaming", &folder)?;
+        self.folder.path = renamed.clone();
         self.state = State::Closed;
-        Ok(DeletedFiles::left_over(&self.place.disk, renamed))
+        Ok(DeletedFiles::left_over(&self.folder.disk, renamed))
     }
 }

@@ -1,15 +1,15 @@
 //! Offset gaps between two segments: from compaction, or from a power loss.
 
 use super::recovery::{Ending, Scanned, SegmentFile};
-use super::segment::{FoundSegment, Place};
-use super::{LogConfig, LogError, OpenAt};
+use super::segment::{FoundSegment, PartitionFolder};
+use super::{LogConfig, LogError, OpenParams};
 use ottla_wire::types::Offset;
 
 /// The information to judge offset gaps while a log is opened.
 pub(super) struct Gap<'a> {
-    pub(super) place: &'a Place,
+    pub(super) folder: &'a PartitionFolder,
     pub(super) config: &'a LogConfig,
-    pub(super) at: &'a OpenAt,
+    pub(super) at: &'a OpenParams,
     /// All segments.
     pub(super) found: &'a [FoundSegment],
 }
@@ -36,7 +36,8 @@ impl Gap<'_> {
     /// Whether any batch of the log shows that it was compacted.
     fn was_compacted(&self) -> Result<bool, LogError> {
         for segment in self.found {
-            let segment_file = SegmentFile { place: self.place, base: segment.base, size: segment.size, sealed: true };
+            let segment_file =
+                SegmentFile { folder: self.folder, base: segment.base, size: segment.size, sealed: true };
             if segment_file.was_compacted()? {
                 return Ok(true);
             }

@@ -39,6 +39,7 @@ mod gap;
 mod index_file;
 mod leader_epochs;
 mod listing;
+mod lock_holder;
 mod log;
 mod log_dir;
 mod log_dir_error;
@@ -65,8 +66,8 @@ mod walk;
 mod tests;
 
 pub use api::{
-    AbortedTxn, AppendAs, Appended, CheckpointedEnd, OpenAt, OpenReport, Origin, ProducerDescription, Slice,
-    TimestampOffset, TimestampQuery, Validated,
+    AbortedTxn, AppendParams, Appended, CheckpointedEnd, OpenParams, OpenReport, Origin, ProducerDescription, Slice,
+    TimestampOffset, TimestampQuery, TxnVerification, Validated, Verification, VerificationGuard,
 };
 pub use checkpoints::{Checkpoint, CheckpointWriter};
 pub use compact::{
@@ -74,7 +75,7 @@ pub use compact::{
 };
 pub use config::LogConfig;
 pub use directories::{Directories, choose};
-pub use error::{AppendError, LogError, ReadError};
+pub use error::{AppendError, LogError, ReadError, TxnStateError};
 pub use file::faults;
 pub use file::{Disk, DiskOp, Fault, OpenLimits, Simulation};
 pub use log::Log;

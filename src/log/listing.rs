@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::IoContext;
-use super::segment::{FoundSegment, Place};
+use super::segment::{FoundSegment, PartitionFolder};
 use super::{LogError, compact, leader_epochs, names};
 use ottla_wire::types::Offset;
 
@@ -24,49 +24,49 @@ pub(super) struct Listing {
 
 impl Listing {
     /// Lists the folder, and creates it if it doesn't exist.
-    pub(super) fn read(place: &Place) -> Result<Listing, LogError> {
-        let Some(mut names) = place.disk.list(&place.folder).doing("listing", &place.folder)? else {
-            place.disk.create_folder(&place.folder).doing("creating", &place.folder)?;
+    pub(super) fn read(folder: &PartitionFolder) -> Result<Listing, LogError> {
+        let Some(mut names) = folder.disk.list(&folder.path).doing("listing", &folder.path)? else {
+            folder.disk.create_folder(&folder.path).doing("creating", &folder.path)?;
             return Ok(Listing::default());
         };
         let mut listing = Listing::default();
-        if compact::finish_interrupted(place, &names)? {
+        if compact::finish_interrupted(folder, &names)? {
             listing.names_changed = true;
-            names = place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default();
+            names = folder.disk.list(&folder.path).doing("listing", &folder.path)?.unwrap_or_default();
         }
         let mut derived = Vec::new();
         for name in &names {
             match names::parse_file(name) {
-                Some((base, names::LOG)) => listing.add_segment(place, base)?,
+                Some((base, names::LOG)) => listing.add_segment(folder, base)?,
                 Some((offset, names::SNAPSHOT)) => listing.snapshots.push(offset),
                 Some((base, kind @ (names::OFFSET_INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
                     derived.push((base, kind));
                 }
-                _ if is_left_over(name) => remove(place, name)?,
+                _ if is_left_over(name) => remove(folder, name)?,
                 _ => listing.has_epochs |= name == leader_epochs::FILE_NAME,
             }
         }
         listing.segments.sort_unstable_by_key(|segment| segment.base);
         listing.snapshots.sort_unstable();
         for (base, kind) in derived {
-            listing.add_derived(place, base, kind)?;
+            listing.add_derived(folder, base, kind)?;
         }
         Ok(listing)
     }
 
-    fn add_segment(&mut self, place: &Place, base: Offset) -> Result<(), LogError> {
-        let path = place.file(base, names::LOG);
-        if let Some(size) = place.disk.len(&path).doing("looking at", &path)? {
+    fn add_segment(&mut self, folder: &PartitionFolder, base: Offset) -> Result<(), LogError> {
+        let path = folder.file(base, names::LOG);
+        if let Some(size) = folder.disk.len(&path).doing("looking at", &path)? {
             self.segments.push(FoundSegment { base, size, synced: false });
         }
         Ok(())
     }
 
     /// Adds an index, or removes its file if there is no segment for it.
-    fn add_derived(&mut self, place: &Place, base: Offset, kind: &str) -> Result<(), LogError> {
+    fn add_derived(&mut self, folder: &PartitionFolder, base: Offset, kind: &str) -> Result<(), LogError> {
         if self.segments.binary_search_by_key(&base, |segment| segment.base).is_err() {
-            let path = place.file(base, kind);
-            return place.disk.remove(&path).doing("removing", &path);
+            let path = folder.file(base, kind);
+            return folder.disk.remove(&path).doing("removing", &path);
         }
         match kind {
             names::OFFSET_INDEX => self.offset_indexes.insert(base),
@@ -92,7 +92,7 @@ fn is_left_over(name: &str) -> bool {
     [".tmp", ".deleted"].iter().any(|suffix| name.ends_with(suffix))
 }
 
-fn remove(place: &Place, name: &str) -> Result<(), LogError> {
-    let path = place.folder.join(name);
-    place.disk.remove(&path).doing("removing", &path)
+fn remove(folder: &PartitionFolder, name: &str) -> Result<(), LogError> {
+    let path = folder.path.join(name);
+    folder.disk.remove(&path).doing("removing", &path)
 }

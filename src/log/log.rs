@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::leader_epochs::LeaderEpochs;
-use super::producers::Producers;
-use super::segment::{Place, Segment};
+use super::producers::{Producers, Verifications};
+use super::segment::{PartitionFolder, Segment};
 use super::{LogConfig, LogError, OpenReport, ProducerDescription, Validated};
 use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs};
 
@@ -42,7 +42,7 @@ impl LengthCheck {
 /// `start <= end`; all data in the files below `end` has passed the checks of an append.
 #[derive(Debug)]
 pub struct Log {
-    pub(super) place: Place,
+    pub(super) folder: PartitionFolder,
     pub(super) config: Arc<LogConfig>,
     pub(super) segments: Vec<Segment>,
     pub(super) start: Offset,
@@ -53,6 +53,8 @@ pub struct Log {
     pub(super) durable: Offset,
     pub(super) epochs: LeaderEpochs,
     pub(super) producers: Producers,
+    /// Transactions that may begin once the coordinator has confirmed them.
+    pub(super) verifications: Verifications,
     /// Offsets of the producer snapshots on disk, ascending.
     pub(super) snapshots: Vec<Offset>,
     /// Bytes appended since the newest snapshot.
@@ -119,7 +121,7 @@ impl Log {
 
     /// The folder of the log.
     pub fn path(&self) -> &Path {
-        &self.place.folder
+        &self.folder.path
     }
 
     pub fn config(&self) -> &Arc<LogConfig> {

@@ -17,9 +17,10 @@ use super::checkpoints::{LoadedCheckpoints, WrittenAt, WrittenCheckpoints, read_
 use super::directories::{self, Directories};
 use super::error::IoContext;
 use super::file::Disk;
+use super::lock_holder::lock_holder;
 use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
 use super::{
-    DeletedFiles, LogDirError, LogError, OpenAt, SyncTicket, Synced, names, partition_metadata, positions, sync,
+    DeletedFiles, LogDirError, LogError, OpenParams, SyncTicket, Synced, names, partition_metadata, positions, sync,
 };
 use ottla_wire::types::{TimestampMs, TopicId, TopicPartition, Uuid};
 
@@ -99,15 +100,16 @@ struct MetadataDir {
 impl LogDir {
     /// Opens the chosen directories, like [`LogDir::open`]. The directory of the metadata log has its own lock and
     /// `meta.properties`, which must name the same cluster and node.
-    pub fn open_chosen(chosen: &Directories, identity: &Identity) -> Result<LogDir, LogDirError> {
-        let Some(metadata) = &chosen.metadata else { return LogDir::open(&chosen.data, identity) };
+    /// Without `syncs`, nothing is synced, for data that doesn't have to survive the process.
+    pub fn open_chosen(chosen: &Directories, identity: &Identity, syncs: bool) -> Result<LogDir, LogDirError> {
+        let Some(metadata) = &chosen.metadata else { return LogDir::open_with(&chosen.data, identity, syncs) };
         let cluster_id_of = |path: &Path| read_meta(path).map(|meta| meta.map(|meta| meta.cluster_id));
         let cluster_id = match cluster_id_of(&chosen.data)? {
             Some(cluster_id) => Some(cluster_id),
             None => cluster_id_of(metadata)?,
         };
         let identity = Identity { cluster_id, ..identity.clone() };
-        let mut dir = LogDir::open(&chosen.data, &identity)?;
+        let mut dir = LogDir::open_with(&chosen.data, &identity, syncs)?;
         fs::create_dir_all(metadata).doing("creating", metadata)?;
         directories::check_identity(metadata)?;
         let lock = lock(metadata)?;
@@ -126,6 +128,10 @@ impl LogDir {
     /// Opens `path`, creating it if needed; takes `.lock`; reads or writes `meta.properties`; reads the
     /// checkpoints; removes the clean shutdown marker, durably. Files are mapped where the file system allows.
     pub fn open(path: &Path, identity: &Identity) -> Result<LogDir, LogDirError> {
+        LogDir::open_with(path, identity, true)
+    }
+
+    fn open_with(path: &Path, identity: &Identity, syncs: bool) -> Result<LogDir, LogDirError> {
         directories::check_identity(path)?;
         std::fs::create_dir_all(path).doing("creating", path)?;
         let lock = lock(path)?;
@@ -133,6 +139,7 @@ impl LogDir {
         let usable = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
         rustix::fs::access(path, usable).map_err(|error| LogError::io("writing to", path, error.into()))?;
         let (disk, mmap_error) = Disk::probe(path);
+        let disk = if syncs { disk } else { disk.without_syncs() };
         let mut dir = LogDir::open_on(disk, path, identity)?;
         dir._lock = Some(lock);
         dir.mmap_error = mmap_error.map(|error| error.to_string());
@@ -321,9 +328,9 @@ impl LogDir {
     }
 
     /// Collects the checkpoints of a partition for `Log::open`.
-    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
+    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenParams {
         let loaded = self.loaded.lock();
-        OpenAt {
+        OpenParams {
             now,
             clean_shutdown: self.clean_shutdown(),
             recovery_point: loaded.recovery_points.get(partition).copied().unwrap_or(0),
@@ -411,7 +418,8 @@ fn lock_file(path: &Path, lock_path: &Path, file: File, record_lock: FlockOperat
     match held {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-            Err(LogDirError::InUse { path: path.to_path_buf() })
+            let pid = lock_holder(&file);
+            Err(LogDirError::InUse { path: path.to_path_buf(), lock: lock_path.to_path_buf(), pid })
         }
         Err(error) => Err(LogError::io("locking", lock_path, error.into()).into()),
     }

@@ -8,15 +8,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::LogError;
+use super::log_dir::LOG_STARTS;
+use super::meta_properties::META_PROPERTIES;
 
 /// The reason why a log directory can't be used.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogDirError {
-    #[error(
-        "{} is in use by another broker (it holds {}/.lock): stop that broker, or name another directory",
-        path.display(), path.display()
-    )]
-    InUse { path: PathBuf },
+    #[error("{} is in use by {}: stop that broker, or name another directory", path.display(), holder(lock, *pid))]
+    InUse { path: PathBuf, lock: PathBuf, pid: Option<u32> },
     #[error(
         "{} belongs to node {found}, and this is node {expected}: start with node.id={found}, or name another directory",
         path.display()
@@ -40,7 +39,7 @@ pub enum LogDirError {
     /// More than one directory of `log.dirs` holds data; `found` lists them with their content.
     #[error(
         "log.dirs names several directories that hold data, but only one can be used: {found}. Nothing was changed. To \
-         keep all data, stop all processes that use them, move the folders of all partitions into {}, and name only that \
+         keep all data, stop all processes that use them, move the directories of all partitions into {}, and name only that \
          directory; or name only {} as it is, then requests for partitions in the others return KAFKA_STORAGE_ERROR",
         target.display(), target.display()
     )]
@@ -62,16 +61,16 @@ pub enum LogDirError {
     )]
     ZooKeeper { path: PathBuf },
     #[error(
-        "{}/meta.properties is corrupt: {why}. Nothing was changed. Restore it from a backup, or move it away and write a \
+        "{} is corrupt: {why}. Nothing was changed. Restore it from a backup, or move it away and write a \
          new one with `ottla kafka-storage format --cluster-id ID --config FILE`, where FILE has the lines node.id=N and \
          log.dirs={}",
-        path.display(), path.display()
+        path.join(META_PROPERTIES).display(), path.display()
     )]
     CorruptMetaProperties { path: PathBuf, why: String },
     #[error(
-        "{}/log-start-offset-checkpoint is corrupt: {why}. Nothing was changed. Restore it from a backup, or set it aside \
+        "{} is corrupt: {why}. Nothing was changed. Restore it from a backup, or set it aside \
          with `ottla check-log --repair {}`: records deleted by DeleteRecords may then reappear",
-        path.display(), path.display()
+        path.join(LOG_STARTS).display(), path.display()
     )]
     CorruptLogStarts { path: PathBuf, why: String },
     /// The process lacks a permission; `advice` names the owner of the file and what to do.
@@ -79,6 +78,16 @@ pub enum LogDirError {
     PermissionDenied { error: LogError, advice: String },
     #[error(transparent)]
     Storage(LogError),
+}
+
+/// Describes the process that holds the lock, or how to find it.
+fn holder(lock: &Path, pid: Option<u32>) -> String {
+    let lock = lock.display();
+    match pid {
+        Some(pid) if pid == std::process::id() => format!("another broker of this process (it holds {lock})"),
+        Some(pid) => format!("another broker, process {pid} (it holds {lock})"),
+        None => format!("another broker (it holds {lock}; `fuser {lock}` as root shows the process)"),
+    }
 }
 
 impl From<LogError> for LogDirError {

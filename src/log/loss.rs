@@ -9,7 +9,7 @@ use super::names;
 use super::offset_index::OffsetIndex;
 use super::open::Opening;
 use super::recovery::SegmentFile;
-use super::segment::{FoundSegment, Place};
+use super::segment::{FoundSegment, PartitionFolder};
 use super::time_index::TimeIndex;
 use super::walk::{Source, Step, Walk};
 use super::{LogError, partition_metadata};
@@ -23,7 +23,7 @@ impl Opening {
             return;
         }
         // If the folder was created later, the checkpoint belongs to a deleted topic of the same name.
-        let created = self.place.disk.modified(&self.place.folder.join(partition_metadata::FILE_NAME));
+        let created = self.folder.disk.modified(&self.folder.path.join(partition_metadata::FILE_NAME));
         if created <= checkpointed.at {
             self.report.lost.push(end..checkpointed.end);
         }
@@ -35,7 +35,8 @@ impl Opening {
         for index in 0..found.len().saturating_sub(1) {
             let next = found[index + 1].base;
             let segment = &mut found[index];
-            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            let segment_file =
+                SegmentFile { folder: &self.folder, base: segment.base, size: segment.size, sealed: true };
             if !segment_file.is_newer_than_indexes() || !segment_file.is_truncated()? {
                 continue;
             }
@@ -57,17 +58,17 @@ impl Opening {
 
 impl SegmentFile<'_> {
     fn is_newer_than_indexes(&self) -> bool {
-        let modified = |kind: &str| self.place.disk.modified(&self.place.file(self.base, kind));
+        let modified = |kind: &str| self.folder.disk.modified(&self.folder.file(self.base, kind));
         let indexed = modified(names::TIME_INDEX);
         indexed > 0 && modified(names::LOG) > indexed
     }
 
     /// Whether an index has entries beyond the last batch.
     fn is_truncated(&self) -> Result<bool, LogError> {
-        let Place { disk, .. } = self.place;
-        let path = self.place.file(self.base, names::OFFSET_INDEX);
+        let PartitionFolder { disk, .. } = self.folder;
+        let path = self.folder.file(self.base, names::OFFSET_INDEX);
         let offsets = OffsetIndex::open(disk, path.clone(), self.base).doing("opening", &path)?;
-        let path = self.place.file(self.base, names::TIME_INDEX);
+        let path = self.folder.file(self.base, names::TIME_INDEX);
         let times = TimeIndex::open(disk, path.clone(), self.base).doing("opening", &path)?;
         let last = offsets.and_then(|index| index.last());
         let newest = times.and_then(|index| index.last());
@@ -77,7 +78,7 @@ impl SegmentFile<'_> {
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), last.map_or(0, |last| last.position), self.size, self.base);
         loop {
-            match walk.step().doing_with("reading", || self.place.file(self.base, names::LOG))? {
+            match walk.step().doing_with("reading", || self.folder.file(self.base, names::LOG))? {
                 Step::Batch { .. } => {}
                 Step::End => return Ok(newest.is_some_and(|newest| newest.offset >= walk.next_offset())),
                 // Corruption in the middle is left to `check-log`.

@@ -12,24 +12,24 @@ use super::leader_epochs::{self, LeaderEpochs};
 use super::listing::Listing;
 use super::log::{LengthCheck, State};
 use super::offset_index::OffsetIndex;
-use super::producers::Producers;
+use super::producers::{Producers, Verifications};
 use super::recovery::{Ending, Scanned, SegmentFile};
-use super::segment::{FoundSegment, Place, Segment};
+use super::segment::{FoundSegment, PartitionFolder, Segment};
 use super::walk::{Source, Step, Walk};
-use super::{AbortedTxn, Log, LogConfig, LogError, OpenAt, OpenReport, Validated, names, partition_metadata};
+use super::{AbortedTxn, Log, LogConfig, LogError, OpenParams, OpenReport, Validated, names, partition_metadata};
 use ottla_wire::record::{Batch, BatchHeader};
 use ottla_wire::types::{Offset, TimestampMs, TopicId};
 
 impl Log {
-    /// Opens the log in `folder`, creates the folder if it doesn't exist, and recovers the parts of the log that `at`
-    /// doesn't confirm. An empty log opens no file until its first append.
-    pub fn open(disk: &Disk, folder: &Path, config: Arc<LogConfig>, at: OpenAt) -> Result<Log, LogError> {
-        let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
-        let listing = Listing::read(&place)?;
+    /// Opens the log in the folder `path`, creates the folder if it doesn't exist, and recovers the parts of the log that
+    /// `at` doesn't confirm. An empty log opens no file until its first append.
+    pub fn open(disk: &Disk, path: &Path, config: Arc<LogConfig>, at: OpenParams) -> Result<Log, LogError> {
+        let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
+        let listing = Listing::read(&folder)?;
         let mut opening = Opening {
             folder_changed: listing.names_changed,
             listing,
-            place,
+            folder,
             config,
             at,
             report: OpenReport::default(),
@@ -43,9 +43,9 @@ impl Log {
 
 /// The state of opening a log.
 pub(super) struct Opening {
-    pub(super) place: Place,
+    pub(super) folder: PartitionFolder,
     pub(super) config: Arc<LogConfig>,
-    pub(super) at: OpenAt,
+    pub(super) at: OpenParams,
     pub(super) listing: Listing,
     pub(super) report: OpenReport,
     unsynced: Vec<PathBuf>,
@@ -96,23 +96,23 @@ impl Opening {
         };
         epochs.truncate_start(start);
         if self.must_sync_folder {
-            self.place.disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
+            self.folder.disk.sync_folder(&self.folder.path).doing("syncing", &self.folder.path)?;
         }
-        let size = recovered.segments.iter().map(Segment::size).sum();
         let durable = if self.at.clean_shutdown { end } else { self.at.recovery_point.clamp(start, end) };
         let first_dirty = self.at.first_dirty.filter(|first_dirty| *first_dirty <= end);
         self.report.compacted_beyond_end = self.at.first_dirty.filter(|first_dirty| *first_dirty > end);
         let report = self.report.has_problems() || self.report.scanned_bytes > 0;
         let mut log = Log {
-            place: self.place,
+            folder: self.folder,
             config: self.config,
+            size: recovered.segments.iter().map(Segment::size).sum(),
             segments: recovered.segments,
             start,
             end,
-            size,
             durable,
             epochs,
             producers,
+            verifications: Verifications::default(),
             snapshots: self.listing.snapshots,
             since_snapshot,
             first_timestamp: None,
@@ -141,8 +141,8 @@ impl Opening {
     /// Compares `partition.metadata` with the topic expected, or writes it.
     fn check_topic(&mut self) -> Result<(), LogError> {
         let Some(expected) = self.at.topic_id else { return Ok(()) };
-        let path = self.place.folder.join(partition_metadata::FILE_NAME);
-        let text = self.place.disk.read(&path).doing("reading", &path)?;
+        let path = self.folder.path.join(partition_metadata::FILE_NAME);
+        let text = self.folder.disk.read(&path).doing("reading", &path)?;
         // An unreadable file was being written during a power loss.
         match text.and_then(|text| partition_metadata::parse(&text).ok()) {
             Some(found) if found == expected => Ok(()),
@@ -153,7 +153,7 @@ impl Opening {
 
     fn write_topic(&mut self, path: PathBuf, topic_id: TopicId) -> Result<(), LogError> {
         let text = partition_metadata::format(topic_id);
-        self.place.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)?;
+        self.folder.disk.write_atomic(&path, text.as_bytes(), false).doing("writing", &path)?;
         self.unsynced.push(path);
         self.folder_changed = true;
         Ok(())
@@ -192,7 +192,7 @@ impl Opening {
         if !trusted {
             let first = segments.partition_point(|segment| segment.base() <= derive_from).saturating_sub(1);
             for segment in segments[first..].iter_mut().filter(|segment| self.listing.has_txn_index(segment.base())) {
-                segment.truncate_aborted(&self.place, end)?;
+                segment.truncate_aborted(&self.folder, end)?;
             }
         }
         Ok(Recovered { segments, end, derive_from })
@@ -201,7 +201,7 @@ impl Opening {
     /// The log end according to the files after a clean shutdown; `None` if the files can't be trusted.
     fn trusted_end(&self, found: &[FoundSegment]) -> Result<Option<Offset>, LogError> {
         let Some(last) = found.last().filter(|_| self.at.clean_shutdown) else { return Ok(None) };
-        SegmentFile { place: &self.place, base: last.base, size: last.size, sealed: false }.trusted_end()
+        SegmentFile { folder: &self.folder, base: last.base, size: last.size, sealed: false }.trusted_end()
     }
 
     /// Rebuilds missing indexes of sealed segments, as Kafka does, without changing records.
@@ -210,7 +210,8 @@ impl Opening {
             if segment.size == 0 || self.listing.has_indexes(segment.base) {
                 continue;
             }
-            let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: true };
+            let segment_file =
+                SegmentFile { folder: &self.folder, base: segment.base, size: segment.size, sealed: true };
             let scanned = segment_file.scan(None, u64::from(self.config.index_interval_bytes))?;
             self.report.scanned_bytes += scanned.checked;
             self.report.rebuilt_indexes += 1;
@@ -241,7 +242,7 @@ impl Opening {
             let scanned = self.scan_segment(&mut found[index], validated, next.is_some())?;
             let follows = match next {
                 Some(next) => {
-                    let gap = Gap { place: &self.place, config: &self.config, at: &self.at, found };
+                    let gap = Gap { folder: &self.folder, config: &self.config, at: &self.at, found };
                     gap.continues_at(&scanned, next)?
                 }
                 None => false,
@@ -260,7 +261,7 @@ impl Opening {
         validated: Option<Validated>,
         sealed: bool,
     ) -> Result<Scanned, LogError> {
-        let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed };
+        let segment_file = SegmentFile { folder: &self.folder, base: found.base, size: found.size, sealed };
         let validated = validated.filter(|at| at.segment == found.base);
         let scanned = segment_file.scan(validated, u64::from(self.config.index_interval_bytes))?;
         self.report.scanned_bytes += scanned.checked;
@@ -281,7 +282,7 @@ impl Opening {
             false => Ok(()),
             true => {
                 let why = format!("its records from offset {end} up to {} are lost", self.at.min_end);
-                Err(LogError::corrupt(&self.place.folder, why))
+                Err(LogError::corrupt(&self.folder.path, why))
             }
         }
     }
@@ -293,7 +294,7 @@ impl Opening {
             self.set_segment_aside(segment)?;
         }
         let segment = &mut found[index];
-        let segment_file = SegmentFile { place: &self.place, base: segment.base, size: segment.size, sealed: false };
+        let segment_file = SegmentFile { folder: &self.folder, base: segment.base, size: segment.size, sealed: false };
         let excess = segment.size - scanned.end;
         if excess == 0 {
             return Ok(());
@@ -307,22 +308,22 @@ impl Opening {
         Ok(())
     }
 
-    /// Removes a segment after the log end from the log. Its records are kept in a plain file; the other files are removed.
+    /// Removes a segment after the log end. A plain file keeps its records; the other files are removed.
     fn set_segment_aside(&mut self, found: FoundSegment) -> Result<(), LogError> {
         self.must_sync_folder = true;
         let segment = Segment::found(found, false);
-        let [log, derived @ ..] = segment.paths(&self.place.folder);
+        let [log, derived @ ..] = segment.paths(&self.folder.path);
         if found.size > 0 {
-            let segment_file = SegmentFile { place: &self.place, base: found.base, size: found.size, sealed: true };
+            let segment_file = SegmentFile { folder: &self.folder, base: found.base, size: found.size, sealed: true };
             let copy_path = segment_file.name_aside(0)?;
-            self.place.disk.rename(&log, &copy_path).doing("renaming", &log)?;
+            self.folder.disk.rename(&log, &copy_path).doing("renaming", &log)?;
             self.report.set_aside.push(copy_path);
             self.report.truncated_bytes += found.size;
         } else {
-            self.place.disk.remove(&log).doing("removing", &log)?;
+            self.folder.disk.remove(&log).doing("removing", &log)?;
         }
         for path in derived {
-            self.place.disk.remove(&path).doing("removing", &path)?;
+            self.folder.disk.remove(&path).doing("removing", &path)?;
         }
         self.listing.snapshots.retain(|offset| *offset != found.base);
         Ok(())
@@ -332,12 +333,12 @@ impl Opening {
     fn reset_to(&mut self, start: Offset, recovered: &Recovered) -> Result<Recovered, LogError> {
         for segment in &recovered.segments {
             self.report.truncated_bytes += segment.size();
-            for path in segment.paths(&self.place.folder) {
-                self.place.disk.remove(&path).doing("removing", &path)?;
+            for path in segment.paths(&self.folder.path) {
+                self.folder.disk.remove(&path).doing("removing", &path)?;
             }
         }
-        let path = self.place.file(start, names::LOG);
-        self.place.disk.open_to_write(&path).doing("creating", &path)?;
+        let path = self.folder.file(start, names::LOG);
+        self.folder.disk.open_to_write(&path).doing("creating", &path)?;
         self.must_sync_folder = true;
         let empty = Segment::found(FoundSegment { base: start, size: 0, synced: false }, true);
         Ok(Recovered { segments: vec![empty], end: start, derive_from: start })
@@ -345,11 +346,11 @@ impl Opening {
 
     /// Reads the leader epoch checkpoint; the flag tells whether it can be trusted.
     fn read_epochs(&self, has_records: bool) -> Result<(LeaderEpochs, bool), LogError> {
-        let path = self.place.folder.join(leader_epochs::FILE_NAME);
+        let path = self.folder.path.join(leader_epochs::FILE_NAME);
         if !self.listing.has_epochs {
             return Ok((LeaderEpochs::default(), !has_records));
         }
-        let text = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+        let text = self.folder.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         // An atomic write without sync may leave an empty file after a power loss.
         match LeaderEpochs::parse(&text) {
             Ok(epochs) if !text.is_empty() => Ok((epochs, true)),
@@ -369,8 +370,8 @@ impl Opening {
         }
         let usable = self.listing.snapshots.iter().filter(|offset| **offset <= recovered.derive_from);
         for offset in usable.rev().copied().collect::<Vec<_>>() {
-            let path = self.place.file(offset, names::SNAPSHOT);
-            let bytes = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+            let path = self.folder.file(offset, names::SNAPSHOT);
+            let bytes = self.folder.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
             let expiration = self.config.producer_id_expiration_ms;
             match Producers::from_snapshot(&bytes, self.at.now, expiration) {
                 Ok(producers) => return Ok((producers, offset)),
@@ -381,8 +382,8 @@ impl Opening {
     }
 
     fn remove_snapshot(&mut self, offset: Offset) -> Result<(), LogError> {
-        let path = self.place.file(offset, names::SNAPSHOT);
-        self.place.disk.remove(&path).doing("removing", &path)?;
+        let path = self.folder.file(offset, names::SNAPSHOT);
+        self.folder.disk.remove(&path).doing("removing", &path)?;
         self.listing.snapshots.retain(|known| *known != offset);
         self.must_sync_folder = true;
         Ok(())
@@ -408,11 +409,11 @@ impl Opening {
     }
 
     fn write_snapshot(&mut self, offset: Offset, producers: &Producers) -> Result<(), LogError> {
-        let path = self.place.file(offset, names::SNAPSHOT);
+        let path = self.folder.file(offset, names::SNAPSHOT);
         let bytes = producers.to_snapshot();
         // The file is usually the same already, and replacing it costs ten times as much as reading it.
-        if self.place.disk.read(&path).doing("reading", &path)?.as_deref() != Some(&bytes) {
-            self.place.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
+        if self.folder.disk.read(&path).doing("reading", &path)?.as_deref() != Some(&bytes) {
+            self.folder.disk.write_atomic(&path, &bytes, false).doing("writing", &path)?;
         }
         if let Err(at) = self.listing.snapshots.binary_search(&offset) {
             self.listing.snapshots.insert(at, offset);
@@ -431,14 +432,14 @@ impl Opening {
     ) -> Result<u64, LogError> {
         let (derive_from, end) = (derived.start, derived.end);
         let segment_file =
-            SegmentFile { place: &self.place, base: segment.base(), size: segment.size(), sealed: false };
-        let path = self.place.file(segment.base(), names::LOG);
+            SegmentFile { folder: &self.folder, base: segment.base(), size: segment.size(), sealed: false };
+        let path = self.folder.file(segment.base(), names::LOG);
         let raw = segment_file.open()?;
-        let index_path = self.place.file(segment.base(), names::OFFSET_INDEX);
-        let index = OffsetIndex::open(&self.place.disk, index_path.clone(), segment.base());
+        let index_path = self.folder.file(segment.base(), names::OFFSET_INDEX);
+        let index = OffsetIndex::open(&self.folder.disk, index_path.clone(), segment.base());
         let index = index.doing("opening", &index_path)?.filter(|index| index.is_plausible(segment.size()));
         let entry = match index {
-            Some(index) => index.at_or_before(&self.place.disk, from).doing("reading", &index_path)?,
+            Some(index) => index.at_or_before(&self.folder.disk, from).doing("reading", &index_path)?,
             None => None,
         };
         let begin = entry.map_or(0, |entry| entry.position);
@@ -452,12 +453,12 @@ impl Opening {
             if let Some(aborted) = to.apply(&header, batch)?
                 && aborted.last_offset >= derive_from
             {
-                segment.confirm_aborted(&self.place, confirmed, aborted)?;
+                segment.confirm_aborted(&self.folder, confirmed, aborted)?;
                 confirmed = aborted.last_offset + 1;
             }
         }
         if self.listing.has_txn_index(segment.base()) && derive_from < end {
-            segment.truncate_aborted(&self.place, confirmed)?;
+            segment.truncate_aborted(&self.folder, confirmed)?;
         }
         Ok(walk.position() - begin)
     }

@@ -55,10 +55,10 @@ impl Log {
         if located.header.base_offset >= up_to {
             return Ok(nothing);
         }
-        let files = segment.files(&self.place)?;
-        match files.read(&self.place, segment.base(), &located, max_bytes, up_to, purpose)? {
+        let files = segment.files(&self.folder)?;
+        match files.read(&self.folder, segment.base(), &located, max_bytes, up_to, purpose)? {
             Some(slice) => Ok(slice),
-            None if at_least_one => Ok(files.read_one(&self.place, segment.base(), &located, purpose)?),
+            None if at_least_one => Ok(files.read_one(&self.folder, segment.base(), &located, purpose)?),
             None => Ok(nothing),
         }
     }
@@ -66,7 +66,7 @@ impl Log {
     /// Finds the first batch that ends at `from` or later, and its segment.
     fn locate(&self, from: Offset) -> Result<Option<(&Segment, Located)>, LogError> {
         for segment in self.segments[self.segment_of(from)..].iter().filter(|segment| segment.size() > 0) {
-            if let Some(located) = segment.files(&self.place)?.locate(&self.place, segment.base(), from)? {
+            if let Some(located) = segment.files(&self.folder)?.locate(&self.folder, segment.base(), from)? {
                 return Ok(Some((segment, located)));
             }
         }
@@ -91,29 +91,29 @@ impl Log {
     /// record has a timestamp, the file's modification time is used.
     pub fn segment_timestamps(&self) -> Result<Vec<(Offset, TimestampMs)>, LogError> {
         self.check_readable()?;
-        let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.place)?));
+        let mark = |segment: &Segment| Ok((segment.base().max(self.start), segment.largest_timestamp(&self.folder)?));
         self.segments.iter().map(mark).collect()
     }
 
     fn newest_record(&self) -> Result<Option<TimestampOffset>, LogError> {
         let mut newest: Option<(TimestampMs, Offset)> = None;
         for segment in &self.segments {
-            let entry = segment.newest(&self.place)?;
+            let entry = segment.newest(&self.folder)?;
             if entry.timestamp >= 0 && newest.is_none_or(|(timestamp, _)| entry.timestamp > timestamp) {
                 newest = Some((entry.timestamp, entry.offset));
             }
         }
         let Some((_, offset)) = newest else { return Ok(None) };
         let Some((segment, located)) = self.locate(offset)? else { return Ok(None) };
-        let batch = segment.files(&self.place)?.batch(&self.place, segment.base(), &located)?;
+        let batch = segment.files(&self.folder)?.batch(&self.folder, segment.base(), &located)?;
         let found = batch.max_timestamp_record().map_err(|error| self.unreadable(segment, &located, &error))?;
         Ok(found.map(|record| timestamp_offset(record.offset, record.timestamp, &located)))
     }
 
     fn first_at_or_after(&self, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
-            let newest = segment.newest(&self.place)?.timestamp;
-            if newest < 0 && segment.largest_timestamp(&self.place)? >= timestamp {
+            let newest = segment.newest(&self.folder)?.timestamp;
+            if newest < 0 && segment.largest_timestamp(&self.folder)? >= timestamp {
                 // As in Kafka: no record has a timestamp (format 0), but by the file's time the record is in this segment.
                 return Ok(None);
             }
@@ -128,20 +128,20 @@ impl Log {
     }
 
     fn first_in_segment(&self, segment: &Segment, timestamp: TimestampMs) -> Result<Option<TimestampOffset>, LogError> {
-        let files = segment.files(&self.place)?;
-        let disk = &self.place.disk;
+        let files = segment.files(&self.folder)?;
+        let disk = &self.folder.disk;
         let before =
             files.times.at_or_before(disk, timestamp.saturating_sub(1)).doing("reading", files.times.path())?;
         // All records up to the entry's batch are older.
         let from = before.map_or(self.start, |entry| entry.offset.saturating_add(1).max(self.start));
-        let Some(first) = files.locate(&self.place, segment.base(), from)? else { return Ok(None) };
+        let Some(first) = files.locate(&self.folder, segment.base(), from)? else { return Ok(None) };
         let mut walk = files.walk(first.position, segment.base());
         while let Step::Batch { position, header } = walk.step().doing("reading", files.offsets.path())? {
             if header.max_timestamp < timestamp {
                 continue;
             }
             let located = Located { position, header };
-            let batch = files.batch(&self.place, segment.base(), &located)?;
+            let batch = files.batch(&self.folder, segment.base(), &located)?;
             let found = batch
                 .first_at_or_after(timestamp, self.start)
                 .map_err(|error| self.unreadable(segment, &located, &error))?;
@@ -153,7 +153,7 @@ impl Log {
     }
 
     fn unreadable(&self, segment: &Segment, located: &Located, error: &RecordError) -> LogError {
-        let path = self.place.file(segment.base(), super::names::LOG);
+        let path = self.folder.file(segment.base(), super::names::LOG);
         LogError::corrupt(&path, format!("the batch at position {}: {error}", located.position))
     }
 
@@ -161,7 +161,7 @@ impl Log {
     pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<AbortedTxn>, LogError> {
         let mut found = Vec::new();
         for segment in &self.segments[self.segment_of(from)..] {
-            for txn in segment.aborted(&self.place)? {
+            for txn in segment.aborted(&self.folder)? {
                 if txn.last_offset >= from && txn.first_offset < up_to {
                     found.push(*txn);
                 }
@@ -186,8 +186,8 @@ impl Log {
             if segment.size() == 0 || found.len() >= count || walked >= MAX_LOOKBACK {
                 continue;
             }
-            let files = segment.files(&self.place)?;
-            let mut end = match files.locate(&self.place, segment.base(), before)? {
+            let files = segment.files(&self.folder)?;
+            let mut end = match files.locate(&self.folder, segment.base(), before)? {
                 Some(located) => located.position,
                 None => segment.size(),
             };
@@ -215,7 +215,7 @@ impl Log {
         step: u64,
     ) -> Result<(u64, Vec<BatchHeader>), LogError> {
         let aim = end.saturating_sub(step);
-        let indexed = files.offsets.floor(&self.place.disk, |entry: &OffsetEntry| entry.position <= aim);
+        let indexed = files.offsets.floor(&self.folder.disk, |entry: &OffsetEntry| entry.position <= aim);
         let start = indexed.doing("reading", files.offsets.path())?.map_or(0, |(_, entry)| entry.position);
         let mut headers = Vec::new();
         let mut walk = files.walk(start, segment.base());
@@ -223,7 +223,7 @@ impl Log {
             match walk.step().doing("reading", files.offsets.path())? {
                 Step::Batch { header, .. } => headers.push(header),
                 Step::End => break,
-                Step::Broken { position } => return Err(files.no_batch_at(&self.place, segment.base(), position)),
+                Step::Broken { position } => return Err(files.no_batch_at(&self.folder, segment.base(), position)),
             }
         }
         Ok((start, headers))

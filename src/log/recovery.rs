@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::error::IoContext;
 use super::file::RawFile;
 use super::offset_index::{OffsetEntry, OffsetIndex};
-use super::segment::Place;
+use super::segment::PartitionFolder;
 use super::time_index::{TimeEntry, TimeIndex};
 use super::walk::{Source, Step, Walk};
 use super::{LogError, Validated, names};
@@ -47,7 +47,7 @@ pub(crate) enum Ending {
 /// A segment's file on disk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SegmentFile<'a> {
-    pub(crate) place: &'a Place,
+    pub(crate) folder: &'a PartitionFolder,
     pub(crate) base: Offset,
     pub(crate) size: u64,
     /// Whether the segment takes no more appends. Its indexes are then complete.
@@ -56,12 +56,12 @@ pub(crate) struct SegmentFile<'a> {
 
 impl SegmentFile<'_> {
     fn log(&self) -> PathBuf {
-        self.place.file(self.base, names::LOG)
+        self.folder.file(self.base, names::LOG)
     }
 
     pub(crate) fn open(&self) -> Result<RawFile, LogError> {
         let path = self.log();
-        let file = self.place.disk.open_to_read(&path).doing("opening", &path)?;
+        let file = self.folder.disk.open_to_read(&path).doing("opening", &path)?;
         file.ok_or_else(|| LogError::io("opening", &path, io::ErrorKind::NotFound.into()))
     }
 
@@ -71,8 +71,8 @@ impl SegmentFile<'_> {
         if self.size == 0 {
             return Ok((!self.has_entries()?).then_some(self.base));
         }
-        let path = self.place.file(self.base, names::OFFSET_INDEX);
-        let index = OffsetIndex::open(&self.place.disk, path.clone(), self.base).doing("opening", &path)?;
+        let path = self.folder.file(self.base, names::OFFSET_INDEX);
+        let index = OffsetIndex::open(&self.folder.disk, path.clone(), self.base).doing("opening", &path)?;
         let Some(index) = index.filter(|index| index.is_plausible(self.size)) else { return Ok(None) };
         let raw = self.open()?;
         let mut walk = Walk::new(Source::Raw(&raw), index.last().map_or(0, |last| last.position), self.size, self.base);
@@ -88,8 +88,8 @@ impl SegmentFile<'_> {
     /// Whether one of the indexes has entries.
     fn has_entries(&self) -> Result<bool, LogError> {
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX] {
-            let path = self.place.file(self.base, kind);
-            if self.place.disk.len(&path).doing("looking at", &path)?.is_some_and(|len| len > 0) {
+            let path = self.folder.file(self.base, kind);
+            if self.folder.disk.len(&path).doing("looking at", &path)?.is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
@@ -118,12 +118,12 @@ impl SegmentFile<'_> {
     pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {
         let raw = self.open()?;
         if let Some(validated) = validated.filter(|validated| validated.position > 0 && validated.position <= self.size)
-            && let Some(indexes) = Indexes::keep(self.place, self.base, validated.position, self.size)?
+            && let Some(indexes) = Indexes::keep(self.folder, self.base, validated.position, self.size)?
             && let Some(scanned) = self.scan_with(&raw, indexes, Some(validated), interval)?
         {
             return Ok(scanned);
         }
-        let indexes = Indexes::empty(self.place, self.base);
+        let indexes = Indexes::empty(self.folder, self.base);
         let scanned = self.scan_with(&raw, indexes, None, interval)?;
         scanned.ok_or_else(|| LogError::corrupt(&self.log(), "changed while it was read"))
     }
@@ -167,7 +167,7 @@ impl SegmentFile<'_> {
             if self.sealed {
                 indexes.times.advance(newest);
             }
-            indexes.write(self.place, self.sealed)?;
+            indexes.write(self.folder, self.sealed)?;
             let ending = match step {
                 Step::End => Ending::Clean,
                 _ if self.is_zero_from(raw, end).doing("reading", &path)? => Ending::Zeros,
@@ -257,14 +257,14 @@ impl SegmentFile<'_> {
         let raw = self.open()?;
         let path = self.name_aside(from)?;
         let copy = || -> io::Result<()> {
-            let target = self.place.disk.open_to_write(&path)?;
+            let target = self.folder.disk.open_to_write(&path)?;
             let mut at = from;
             while at < to {
                 let bytes = chunk(&raw, at, to)?;
                 target.write_all_at(at - from, &bytes)?;
                 at += bytes.len() as u64;
             }
-            target.sync()
+            self.folder.disk.sync_file(&target)
         };
         copy().doing("writing", &path)?;
         Ok(path)
@@ -274,7 +274,7 @@ impl SegmentFile<'_> {
     pub(crate) fn name_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         let mut path = names::with_suffix(&self.log(), &format!("{from}.cut"));
         let mut again = 1;
-        while self.place.disk.len(&path).doing("looking at", &path)?.is_some() {
+        while self.folder.disk.len(&path).doing("looking at", &path)?.is_some() {
             again += 1;
             path = names::with_suffix(&self.log(), &format!("{from}.cut-{again}"));
         }
@@ -285,9 +285,9 @@ impl SegmentFile<'_> {
     pub(crate) fn truncate_durably(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
         let truncate = || {
-            let file = self.place.disk.open_to_write(&path)?;
+            let file = self.folder.disk.open_to_write(&path)?;
             file.set_len(len)?;
-            file.sync()
+            self.folder.disk.sync_file(&file)
         };
         truncate().doing("truncating", &path)
     }
@@ -295,7 +295,7 @@ impl SegmentFile<'_> {
     /// Truncates a file that ends with zeros to `len` bytes, without a sync.
     pub(crate) fn truncate_zeros(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
-        let truncate = || self.place.disk.open_to_write(&path)?.set_len(len);
+        let truncate = || self.folder.disk.open_to_write(&path)?.set_len(len);
         truncate().doing("truncating", &path)
     }
 }
@@ -314,18 +314,18 @@ struct Indexes {
 
 impl Indexes {
     /// Opens the indexes and drops the entries for batches from `position` on; `None` if the files are implausible.
-    fn keep(place: &Place, base: Offset, position: u64, size: u64) -> Result<Option<Indexes>, LogError> {
-        let path = place.file(base, names::OFFSET_INDEX);
-        let offsets = OffsetIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+    fn keep(folder: &PartitionFolder, base: Offset, position: u64, size: u64) -> Result<Option<Indexes>, LogError> {
+        let path = folder.file(base, names::OFFSET_INDEX);
+        let offsets = OffsetIndex::open(&folder.disk, path.clone(), base).doing("opening", &path)?;
         let offsets = offsets.unwrap_or_else(|| OffsetIndex::empty(path.clone(), base));
-        let time_path = place.file(base, names::TIME_INDEX);
-        let times = TimeIndex::open(&place.disk, time_path.clone(), base).doing("opening", &time_path)?;
+        let time_path = folder.file(base, names::TIME_INDEX);
+        let times = TimeIndex::open(&folder.disk, time_path.clone(), base).doing("opening", &time_path)?;
         let times = times.unwrap_or_else(|| TimeIndex::empty(time_path.clone(), base));
         let mut indexes = Indexes { offsets, times };
         if !indexes.offsets.is_plausible(size) {
             return Ok(None);
         }
-        let disk = &place.disk;
+        let disk = &folder.disk;
         let kept = indexes.offsets.floor(disk, |entry| entry.position < position).doing("reading", &path)?;
         indexes.offsets.truncate(disk, kept.map_or(0, |(at, _)| at + 1)).doing("truncating", &path)?;
         let covered = indexes.offsets.last().map_or(base - 1, |entry| entry.offset);
@@ -335,16 +335,16 @@ impl Indexes {
     }
 
     /// Indexes without entries, which replace the existing files.
-    fn empty(place: &Place, base: Offset) -> Indexes {
+    fn empty(folder: &PartitionFolder, base: Offset) -> Indexes {
         Indexes {
-            offsets: OffsetIndex::overwriting(place.file(base, names::OFFSET_INDEX), base),
-            times: TimeIndex::overwriting(place.file(base, names::TIME_INDEX), base),
+            offsets: OffsetIndex::overwriting(folder.file(base, names::OFFSET_INDEX), base),
+            times: TimeIndex::overwriting(folder.file(base, names::TIME_INDEX), base),
         }
     }
 
     /// Writes the indexes; those of the active segment only if they have entries or the file exists.
-    fn write(&mut self, place: &Place, sealed: bool) -> Result<(), LogError> {
-        let disk = &place.disk;
+    fn write(&mut self, folder: &PartitionFolder, sealed: bool) -> Result<(), LogError> {
+        let disk = &folder.disk;
         let exists = |path: &Path| disk.len(path).doing("looking at", path).map(|len| len.is_some());
         if sealed || self.times.count() > 0 || exists(self.times.path())? {
             self.times.flush(disk).doing("writing", self.times.path())?;

@@ -14,7 +14,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::log::{Failure, State};
 use super::segment::Segment;
-use super::{CheckpointedEnd, Log, LogError, OpenAt, leader_epochs, names, partition_metadata};
+use super::{CheckpointedEnd, Log, LogError, OpenParams, leader_epochs, names, partition_metadata};
 use ottla_wire::types::TimestampMs;
 
 /// Bytes per read or write.
@@ -36,7 +36,7 @@ impl Log {
         if failure.sync_failed {
             self.write_unsynced_again()?;
         }
-        let at = OpenAt {
+        let at = OpenParams {
             now,
             clean_shutdown: false,
             recovery_point: self.recovery_point(),
@@ -47,7 +47,7 @@ impl Log {
             min_end: self.end,
             checkpointed_end: CheckpointedEnd::default(),
         };
-        let mut log = Log::open(&self.place.disk, &self.place.folder, self.config.clone(), at)?;
+        let mut log = Log::open(&self.folder.disk, &self.folder.path, self.config.clone(), at)?;
         log.probe_disk(failure)?;
         log.durable = log.durable.max(self.durable);
         Ok(log)
@@ -56,8 +56,8 @@ impl Log {
     /// Fails with `why`, the error that closed the log, if a file is shorter than expected.
     fn check_files(&self, why: &LogError) -> Result<(), LogError> {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
-            let path = self.place.file(segment.base(), names::LOG);
-            let len = self.place.disk.len(&path).doing("looking at", &path)?;
+            let path = self.folder.file(segment.base(), names::LOG);
+            let len = self.folder.disk.len(&path).doing("looking at", &path)?;
             if len.is_none_or(|len| len < segment.size()) {
                 return Err(why.clone());
             }
@@ -74,8 +74,8 @@ impl Log {
         }
         self.create_active()?;
         let Some(active) = self.segments.last() else { return Err(LogError::Closed) };
-        let path = self.place.file(active.base(), names::LOG);
-        let file = self.place.disk.open_to_write(&path).doing("opening", &path)?;
+        let path = self.folder.file(active.base(), names::LOG);
+        let file = self.folder.disk.open_to_write(&path).doing("opening", &path)?;
         let begin = active.size();
         let fits = write_zeros(begin, failure.append_size.max(PROBE_BYTES), |at, zeros| file.write_all_at(at, zeros));
         // If this fails, the next recovery truncates the zeros.
@@ -85,19 +85,19 @@ impl Log {
 
     /// Rewrites all files that may have unsynced pages, so that the pages are dirty again.
     fn write_unsynced_again(&self) -> Result<(), LogError> {
-        let disk = &self.place.disk;
+        let disk = &self.folder.disk;
         for segment in self.segments.iter().filter(|segment| segment.exists() && !segment.is_synced()) {
-            let [log, derived @ ..] = segment.paths(&self.place.folder);
+            let [log, derived @ ..] = segment.paths(&self.folder.path);
             rewrite(disk, &log, self.durable_position(segment), Some(segment.size()))?;
             for path in derived {
                 rewrite(disk, &path, 0, None)?;
             }
         }
         for offset in &self.snapshots {
-            rewrite(disk, &self.place.file(*offset, names::SNAPSHOT), 0, None)?;
+            rewrite(disk, &self.folder.file(*offset, names::SNAPSHOT), 0, None)?;
         }
         for name in [leader_epochs::FILE_NAME, partition_metadata::FILE_NAME] {
-            rewrite(disk, &self.place.folder.join(name), 0, None)?;
+            rewrite(disk, &self.folder.path.join(name), 0, None)?;
         }
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Log {
             return 0;
         }
         let located =
-            segment.files(&self.place).and_then(|files| files.locate(&self.place, segment.base(), self.durable));
+            segment.files(&self.folder).and_then(|files| files.locate(&self.folder, segment.base(), self.durable));
         match located {
             Ok(Some(located)) => located.position,
             Ok(None) => segment.size(),

@@ -28,7 +28,7 @@ impl Log {
             log.truncations += 1;
             log.begin_segment(now);
             for offset in std::mem::take(&mut log.snapshots) {
-                deleted.files.extend(log.mark_file_deleted(&log.place.file(offset, names::SNAPSHOT))?);
+                deleted.files.extend(log.mark_file_deleted(&log.folder.file(offset, names::SNAPSHOT))?);
             }
             log.producers = Default::default();
             log.epochs.clear();
@@ -38,9 +38,11 @@ impl Log {
         })
     }
 
-    /// Removes producers that have written nothing for `producer.id.expiration.ms`.
+    /// Removes producers that have written nothing for `producer.id.expiration.ms`, and verifications that are as old.
     pub fn expire_producers(&mut self, now: TimestampMs) {
-        self.producers.expire(now, self.config.producer_id_expiration_ms);
+        let expiration_ms = self.config.producer_id_expiration_ms;
+        self.producers.expire(now, expiration_ms);
+        self.verifications.expire(now, expiration_ms);
     }
 
     /// Applies retention by log start, size and time, in Kafka's order, and closes idle files. The caller unlinks the
@@ -91,13 +93,13 @@ impl Log {
         if !self.config.cleanup_delete || self.config.retention_ms < 0 {
             return Ok(false);
         }
-        Ok(now.saturating_sub(segment.largest_timestamp(&self.place)?) > self.config.retention_ms)
+        Ok(now.saturating_sub(segment.largest_timestamp(&self.folder)?) > self.config.retention_ms)
     }
 
     /// Deletes the first `count` segments; if these are all, creates an empty one first.
     fn delete_first(&mut self, count: usize, now: TimestampMs) -> Result<DeletedFiles, LogError> {
         if count == 0 {
-            return Ok(DeletedFiles::none(&self.place.disk));
+            return Ok(DeletedFiles::none(&self.folder.disk));
         }
         if count == self.segments.len() {
             self.roll(now)?;
@@ -112,8 +114,8 @@ impl Log {
     /// Renames the files of the first `count` segments to `.deleted`, then removes these segments from the log. If a rename
     /// fails, none is removed.
     fn mark_deleted(&mut self, count: usize) -> Result<DeletedFiles, LogError> {
-        let mut deleted = DeletedFiles::none(&self.place.disk);
-        for path in self.segments[..count].iter().flat_map(|segment| segment.paths(&self.place.folder)) {
+        let mut deleted = DeletedFiles::none(&self.folder.disk);
+        for path in self.segments[..count].iter().flat_map(|segment| segment.paths(&self.folder.path)) {
             deleted.files.extend(self.mark_file_deleted(&path)?);
         }
         for segment in self.segments.drain(..count) {
@@ -126,7 +128,7 @@ impl Log {
 
     pub(super) fn mark_file_deleted(&self, path: &std::path::Path) -> Result<Option<std::path::PathBuf>, LogError> {
         let renamed = names::with_suffix(path, names::DELETED);
-        match self.place.disk.rename(path, &renamed) {
+        match self.folder.disk.rename(path, &renamed) {
             Ok(()) => Ok(Some(renamed)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::io("renaming", path, error)),
@@ -158,7 +160,7 @@ impl Log {
     pub(super) fn create_active(&mut self) -> Result<(), LogError> {
         let limit = u64::from(self.config.segment_bytes);
         if let Some(active) = self.segments.last_mut() {
-            active.files_to_append(&self.place, limit, self.config.preallocate)?;
+            active.files_to_append(&self.folder, limit, self.config.preallocate)?;
         }
         self.folder_changed = true;
         Ok(())
@@ -172,8 +174,8 @@ impl Log {
         };
         let (kept, old): (Vec<_>, Vec<_>) = self.snapshots.iter().partition(|offset| is_kept(self, **offset));
         for offset in old {
-            let path = self.place.file(offset, names::SNAPSHOT);
-            self.place.disk.remove(&path).doing("removing", &path)?;
+            let path = self.folder.file(offset, names::SNAPSHOT);
+            self.folder.disk.remove(&path).doing("removing", &path)?;
             self.folder_changed = true;
         }
         self.snapshots = kept;

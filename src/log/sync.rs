@@ -60,7 +60,7 @@ impl SyncTicket {
         }
         for path in &self.closed {
             if let Some(file) = self.disk.open_to_read(path).doing("opening", path)? {
-                file.sync().doing("syncing", path)?;
+                self.disk.sync_file(&file).doing("syncing", path)?;
             }
         }
         if let Some(folder) = &self.folder {

@@ -1,7 +1,7 @@
-//! One log line: its form, and what keeps text of others from forging or flooding it.
+//! The format of a log line. Text from outside can neither forge lines nor flood the log.
 //!
-//! Whatever an event says may come from a client, a file or a file's name. So everything of it that could end a line,
-//! command a terminal or reorder what is shown is escaped here, for every event, and values and lines have a limit.
+//! Any text in an event may come from a client, a file or a file's name. So characters that end a line, control a terminal
+//! or reorder text are escaped for every event, and the size of values and lines is limited.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -13,18 +13,18 @@ use tracing::field::{Field, Visit};
 
 use ottla_broker::clock::wall_clock_nanos;
 
-/// Bytes of a message, once escaped.
-const MOST_MESSAGE: usize = 8 << 10;
-/// Bytes of the value of a field, once escaped.
-const MOST_VALUE: usize = 1 << 10;
-/// Bytes of a line from which on further fields are left out.
-const MOST_LINE: usize = 16 << 10;
+/// Size limit of an escaped message, in bytes.
+const MAX_MESSAGE_BYTES: usize = 8 << 10;
+/// Size limit of an escaped field value, in bytes.
+const MAX_VALUE_BYTES: usize = 1 << 10;
+/// Size of a line, in bytes, above which further fields are omitted.
+const MAX_LINE_BYTES: usize = 16 << 10;
 
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
 const ITALIC: &str = "\x1b[3m";
 
-/// The form of lines.
+/// The format of lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// Time, level, message, `name=value` pairs.
@@ -34,7 +34,7 @@ pub enum Format {
     Json,
 }
 
-/// A form that can be changed while lines are written.
+/// A format that can be changed while lines are written.
 #[derive(Debug, Default)]
 pub(super) struct AtomicFormat(AtomicBool);
 
@@ -53,16 +53,16 @@ impl AtomicFormat {
     }
 }
 
-/// A line in the making: time, level, message, fields.
+/// A line that is being built: time, level, message, fields.
 pub(super) struct Line {
     text: String,
     has_colors: bool,
-    /// In JSON the fields so far, separated by commas: they follow the message, wherever that comes.
+    /// The JSON fields so far, separated by commas. They are written after the message, whatever the order of the event.
     json: Option<String>,
 }
 
 impl Line {
-    /// Begins a line with the time (UTC) and the level. JSON has no colours.
+    /// Starts a line with the time (UTC) and the level. JSON has no colors.
     pub fn begin(level: Level, format: Format, has_colors: bool) -> Line {
         let nanos = i128::try_from(wall_clock_nanos()).unwrap_or_default();
         let time = Timestamp::from_nanosecond(nanos).unwrap_or_default();
@@ -77,16 +77,16 @@ impl Line {
         Line { text, has_colors, json }
     }
 
-    /// Adds what the line tells.
+    /// Adds the message.
     pub fn message(&mut self, message: fmt::Arguments<'_>) {
         if self.json.is_some() {
             self.text.push_str(",\"message\":");
-            return push_json(&mut self.text, &message.to_string(), MOST_MESSAGE);
+            return push_json(&mut self.text, &message.to_string(), MAX_MESSAGE_BYTES);
         }
-        push_escaped(&mut self.text, &message.to_string(), MOST_MESSAGE);
+        push_escaped(&mut self.text, &message.to_string(), MAX_MESSAGE_BYTES);
     }
 
-    /// The whole line, with its end.
+    /// Returns the complete line, with its line end.
     pub fn finish(mut self) -> Vec<u8> {
         if let Some(fields) = &self.json {
             let _ = match fields.is_empty() {
@@ -100,11 +100,11 @@ impl Line {
     }
 
     fn value(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        if self.text.len() + self.json.as_ref().map_or(0, String::len) > MOST_LINE {
+        if self.text.len() + self.json.as_ref().map_or(0, String::len) > MAX_LINE_BYTES {
             return;
         }
         if self.json.is_some() && field.name() != "message" {
-            return self.json_field(field, |fields| push_json(fields, &value.to_string(), MOST_VALUE));
+            return self.json_field(field, |fields| push_json(fields, &value.to_string(), MAX_VALUE_BYTES));
         }
         if field.name() == "message" {
             self.message(value);
@@ -114,14 +114,14 @@ impl Line {
                 true => write!(self.text, "{ITALIC}{name}{RESET}{DIM}={RESET}"),
                 false => write!(self.text, "{name}="),
             };
-            push_escaped(&mut self.text, &value.to_string(), MOST_VALUE);
+            push_escaped(&mut self.text, &value.to_string(), MAX_VALUE_BYTES);
         }
         if self.json.is_none() {
             self.text.push(' ');
         }
     }
 
-    /// Adds a number or a truth value.
+    /// Adds a number or a boolean.
     fn plain_value(&mut self, field: &Field, value: &dyn fmt::Display) {
         match self.json {
             Some(_) => self.json_field(field, |fields| {
@@ -136,7 +136,7 @@ impl Line {
         if !fields.is_empty() {
             fields.push(',');
         }
-        push_json(fields, field.name(), MOST_VALUE);
+        push_json(fields, field.name(), MAX_VALUE_BYTES);
         fields.push(':');
         value(fields);
     }
@@ -172,10 +172,10 @@ impl Visit for Line {
     }
 }
 
-/// A line without time and level.
+/// Formats a line without time and level.
 pub(super) fn plain(text: &str) -> String {
     let mut line = String::with_capacity(text.len() + 1);
-    push_escaped(&mut line, text, MOST_MESSAGE);
+    push_escaped(&mut line, text, MAX_MESSAGE_BYTES);
     line.push('\n');
     line
 }
@@ -190,21 +190,20 @@ fn color(level: Level) -> &'static str {
     }
 }
 
-/// Appends text so that it stays on its line and means what it shows. Of a longer one the middle is left out: its
-/// beginning says what it is, and reasons stand at the end.
+/// Appends escaped text. Of text above `limit`, the middle is omitted, because the reason is often at the end.
 fn push_escaped(line: &mut String, text: &str, limit: usize) {
-    let begins = line.len();
+    let start = line.len();
     for character in text.chars() {
         push_character(line, character);
     }
-    leave_out_middle(line, begins, limit);
+    omit_middle(line, start, limit);
 }
 
-/// Appends text as a string of JSON, of a longer one without its middle. What is escaped in a text line, is so here.
+/// Appends text as a JSON string. Of text above `limit`, the middle is omitted. Escapes the same characters as text lines.
 fn push_json(line: &mut String, text: &str, limit: usize) {
     let mut text = Cow::Borrowed(text);
     if text.len() > limit {
-        leave_out_middle(text.to_mut(), 0, limit);
+        omit_middle(text.to_mut(), 0, limit);
     }
     line.push('"');
     for character in text.chars() {
@@ -225,16 +224,16 @@ fn push_json(line: &mut String, text: &str, limit: usize) {
     line.push('"');
 }
 
-/// Leaves out the middle of what begins there and is longer than this.
-fn leave_out_middle(line: &mut String, begins: usize, limit: usize) {
-    let escaped = &line[begins..];
+/// Replaces the middle of the text from `start` on by a note, if the text is longer than `limit`.
+fn omit_middle(line: &mut String, start: usize, limit: usize) {
+    let escaped = &line[start..];
     if escaped.len() <= limit {
         return;
     }
     let head = floor_boundary(escaped, limit / 4 * 3);
     let tail = floor_boundary(escaped, escaped.len() - limit / 4);
-    let note = format!("…[{} bytes left out]…", tail - head);
-    line.replace_range(begins + head..begins + tail, &note);
+    let note = format!("…[{} bytes omitted]…", tail - head);
+    line.replace_range(start + head..start + tail, &note);
 }
 
 fn push_character(line: &mut String, character: char) {
@@ -249,7 +248,7 @@ fn push_character(line: &mut String, character: char) {
     }
 }
 
-/// Control characters, line and paragraph separators, and characters that are not seen or reorder what is.
+/// Whether this is a control character, a line or paragraph separator, or a character that is invisible or reorders text.
 fn is_unsafe(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -257,7 +256,7 @@ fn is_unsafe(character: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// The last place up to `index` at which the text can be cut.
+/// The last character boundary up to `index`.
 fn floor_boundary(text: &str, index: usize) -> usize {
     (0..=index).rev().find(|&place| text.is_char_boundary(place)).unwrap_or_default()
 }
@@ -268,12 +267,12 @@ mod tests {
 
     fn escaped(text: &str) -> String {
         let mut line = String::new();
-        push_escaped(&mut line, text, MOST_MESSAGE);
+        push_escaped(&mut line, text, MAX_MESSAGE_BYTES);
         line
     }
 
     #[test]
-    fn text_of_others_stays_on_its_line_and_means_what_it_shows() {
+    fn unsafe_characters_are_escaped_and_others_kept() {
         for (text, expect) in [
             ("an orders client", "an orders client"),
             ("Grüße, 你好, naïve 🦦", "Grüße, 你好, naïve 🦦"),
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_that_ends_a_line_or_commands_a_terminal_is_escaped() {
+    fn every_control_character_and_separator_is_escaped() {
         for character in (0..=0x10_ffff).filter_map(char::from_u32) {
             let shown = escaped(&character.to_string());
             let alone = shown.chars().count() == 1;
@@ -300,20 +299,20 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_text_the_beginning_and_the_end_are_shown() {
+    fn long_text_keeps_its_start_and_end() {
         let text = format!("client '{}' sent what is not supported", "\n".repeat(40_000));
         let shown = escaped(&text);
-        assert!(shown.len() < MOST_MESSAGE + 40, "{}", shown.len());
+        assert!(shown.len() < MAX_MESSAGE_BYTES + 40, "{}", shown.len());
         assert!(shown.starts_with("client '\\n\\n") && shown.ends_with("' sent what is not supported"), "{shown}");
-        assert!(shown.contains("bytes left out"));
-        // Cut between characters, whatever their width.
+        assert!(shown.contains("bytes omitted"));
+        // Cut at a character boundary.
         for width in ["é", "€", "🦦"] {
-            assert!(escaped(&width.repeat(20_000)).contains("bytes left out"));
+            assert!(escaped(&width.repeat(20_000)).contains("bytes omitted"));
         }
     }
 
     #[test]
-    fn a_line_begins_with_its_time_and_level() {
+    fn line_starts_with_time_and_level() {
         let mut line = Line::begin(Level::WARN, Format::Text, false);
         line.message(format_args!("said"));
         let line = String::from_utf8(line.finish()).unwrap();

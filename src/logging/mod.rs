@@ -1,11 +1,11 @@
-//! The log of the program: lines on stderr, which hold up nobody.
+//! The log of the program: lines on stderr. A log call never waits for stderr.
 //!
-//! [`Logging::start`] makes this the process's `tracing` subscriber. A log call builds one line (`line`) and puts it
-//! into a bounded queue; a thread of its own writes the queue to stderr (`writer`). So a reader that doesn't read, a
-//! full disk or a broken pipe cost log lines, which are counted and told of, and nothing else. What is logged is
-//! decided by `levels`: `RUST_LOG` at the start, and the broker loggers that Kafka's tools set while the broker runs.
+//! [`Logging::start`] sets the process's `tracing` subscriber. A log call builds one line (`line`) and puts it into a
+//! bounded queue; a thread writes the queue to stderr (`writer`). If stderr is not read, or its disk is full, or its pipe
+//! is broken, log lines are dropped, and their number is logged. `levels` decides what is logged: `RUST_LOG` and
+//! `ottla.log.level` at start, and the broker loggers that Kafka's tools set while the broker runs.
 //!
-//! An embedded broker has none of this: its host decides about logging.
+//! An embedded broker does not use this module: its program decides about logging.
 
 mod levels;
 mod line;
@@ -26,51 +26,58 @@ use subscriber::Lines;
 use tracing::Level;
 use writer::{LineWriter, Stderr};
 
-/// The process's log. Dropping it waits until what was logged is written, as long as the writing advances.
+/// The process's log. Drop waits until the queue is written, as long as the writing makes progress.
 pub struct Logging {
     writer: Arc<LineWriter>,
     levels: Arc<Levels>,
     format: Arc<AtomicFormat>,
-    /// What is wrong with `RUST_LOG`, in one plain line.
-    mistake: Option<String>,
+    /// A warning for each unknown logger in `RUST_LOG`, or the error of an invalid value, as one line.
+    rust_log: Result<Vec<String>, String>,
 }
 
 impl Logging {
-    /// Sends what is logged to stderr from now on, panics included. `asked` is what `RUST_LOG` says: a level, or
-    /// `target=level` pairs separated by commas; `info` where it says nothing.
-    pub fn start(asked: Option<&str>) -> Logging {
-        let (levels, mistake) = Levels::parse(asked.unwrap_or_default());
+    /// Starts logging to stderr, panics included. `rust_log` is the value of `RUST_LOG`: a level, or `target=level` pairs
+    /// separated by commas; `info` if empty.
+    pub fn start(rust_log: Option<&str>) -> Logging {
+        let (levels, outcome) = Levels::parse(rust_log.unwrap_or_default());
         let levels = Arc::new(levels);
         let writer = Arc::new(LineWriter::new(Box::new(Stderr)));
         let has_colors = std::io::stderr().is_terminal();
         let format = Arc::new(AtomicFormat::default());
         let lines = Lines::new(Arc::clone(&levels), Arc::clone(&writer), Arc::clone(&format), has_colors);
-        // Fails where there is a subscriber already, which then has the lines.
+        // Fails if the process has a subscriber already, which then gets the events.
         if tracing::subscriber::set_global_default(lines).is_ok() {
             panics::log();
         }
-        let mistake = mistake.map(|mistake| format!("RUST_LOG: {mistake}"));
-        Logging { writer, levels, format, mistake }
+        let named = |text: String| format!("RUST_LOG: {text}");
+        let rust_log = outcome.map(|unknown| unknown.into_iter().map(named).collect()).map_err(named);
+        Logging { writer, levels, format, rust_log }
     }
 
-    /// What is wrong with `RUST_LOG`: INFO is logged where it can't be read.
-    pub fn mistake(&self) -> Option<&str> {
-        self.mistake.as_deref()
+    /// The outcome of reading `RUST_LOG`: a warning for each unknown logger, or the error; then the level is INFO.
+    pub fn rust_log(&self) -> &Result<Vec<String>, String> {
+        &self.rust_log
     }
 
-    /// Logs what `asked` says from now on, in place of `RUST_LOG`, whose form it has. The error is one plain line.
-    pub fn set_levels(&self, asked: &str) -> Result<(), String> {
-        self.levels.replace(asked)
+    /// Replaces the levels of `RUST_LOG`; `text` has the same format. Returns a warning for each unknown logger. The error is
+    /// one line.
+    pub fn set_levels(&self, text: &str) -> Result<Vec<String>, String> {
+        self.levels.replace(text)
     }
 
-    /// Writes lines in this form from now on.
+    /// Checks a text for [`Logging::set_levels`] without applying it.
+    pub fn check_levels(text: &str) -> Result<Vec<String>, String> {
+        levels::check(text)
+    }
+
+    /// Sets the format of later lines.
     pub fn set_format(&self, format: Format) {
         self.format.store(format);
         self.writer.set_format(format);
     }
 
-    /// Writes a line for people after all that was logged before: without time and level, but as an error in JSON.
-    pub fn say(&self, text: impl fmt::Display) {
+    /// Writes a message after everything that was logged before: as plain text without time and level, or as an error in JSON.
+    pub fn print(&self, text: impl fmt::Display) {
         let text = text.to_string();
         let line = match self.format.load() {
             Format::Text => line::plain(&text).into_bytes(),
@@ -83,12 +90,12 @@ impl Logging {
         self.writer.push(line, true);
     }
 
-    /// Waits until everything logged so far is written; gives up once the writing stands still.
+    /// Waits until everything logged so far is written, or until the writing makes no progress.
     pub fn flush(&self) {
         self.writer.flush();
     }
 
-    /// What broker loggers are read and changed through.
+    /// The broker loggers, for reading and changing their levels.
     pub fn loggers(&self) -> Arc<dyn Loggers> {
         Arc::clone(&self.levels) as Arc<dyn Loggers>
     }

@@ -1,10 +1,10 @@
-//! Panics as log lines. The default hook prints them to stderr itself, and waits for stderr to take them.
+//! Logs panics. The default hook would write to stderr directly, and block if stderr is not read.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 
-/// Has panics logged as errors from now on; with a backtrace where `RUST_BACKTRACE` asks for one.
+/// Logs later panics as errors, with a backtrace if `RUST_BACKTRACE` is set.
 pub(super) fn log() {
     panic::set_hook(Box::new(|info| {
         let thread = std::thread::current();

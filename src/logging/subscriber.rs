@@ -1,4 +1,4 @@
-//! What `tracing` hands events to.
+//! The `tracing` subscriber.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::levels::Levels;
 use super::line::{AtomicFormat, Line};
 use super::writer::LineWriter;
 
-/// Makes a line of each event that the levels let through.
+/// Writes a line for each enabled event.
 ///
-/// Whether an event is wanted is decided once for its place in the code and remembered there, until the levels change:
-/// an event that isn't costs a comparison.
+/// `tracing` caches for each callsite whether it is enabled, until the levels change, so a disabled event costs one
+/// comparison.
 pub(super) struct Lines {
     levels: Arc<Levels>,
     writer: Arc<LineWriter>,
@@ -37,7 +37,7 @@ impl Subscriber for Lines {
     }
 
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // Beside events there are mere questions whether one would be logged (`tracing::enabled!`).
+        // The metadata may also be that of `tracing::enabled!`, which is not an event.
         !metadata.is_span() && self.levels.allow(metadata.target(), *metadata.level())
     }
 
@@ -52,7 +52,7 @@ impl Subscriber for Lines {
         self.writer.push(line.finish(), level <= Level::WARN);
     }
 
-    // Spans are not used here, and those of libraries are not shown.
+    // The project uses no spans, and those of libraries are not shown.
     fn new_span(&self, _span: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
@@ -78,9 +78,9 @@ mod tests {
     use super::super::writer::Sink;
     use super::*;
 
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct Memory(Arc<Mutex<Vec<u8>>>);
 
-    impl Sink for Kept {
+    impl Sink for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -89,25 +89,25 @@ mod tests {
         fn wait(&mut self, _at_most: Duration) {}
     }
 
-    /// What is written of the events in `log`, without the times.
+    /// Returns what is written for the events in `log`.
     fn written(has_colors: bool, log: impl FnOnce()) -> String {
         written_as(Format::Text, has_colors, log)
     }
 
     fn written_as(format: Format, has_colors: bool, log: impl FnOnce()) -> String {
-        let kept = Arc::default();
-        let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::clone(&kept)))));
+        let bytes = Arc::default();
+        let writer = Arc::new(LineWriter::new(Box::new(Memory(Arc::clone(&bytes)))));
         let levels = Arc::new(Levels::parse("trace").0);
         with_default(Lines::new(levels, Arc::clone(&writer), Arc::new(AtomicFormat::new(format)), has_colors), log);
         assert!(writer.flush());
-        let bytes = kept.lock().clone();
+        let bytes = bytes.lock().clone();
         String::from_utf8(bytes).unwrap()
     }
 
     #[test]
-    fn whether_an_event_would_be_logged_can_be_asked() {
+    fn enabled_macro_follows_the_levels() {
         let levels = Arc::new(Levels::parse("info").0);
-        let writer = Arc::new(LineWriter::new(Box::new(Kept(Arc::default()))));
+        let writer = Arc::new(LineWriter::new(Box::new(Memory(Arc::default()))));
         with_default(Lines::new(levels, writer, Arc::default(), false), || {
             assert!(tracing::enabled!(Level::WARN) && tracing::enabled!(Level::INFO));
             assert!(!tracing::enabled!(Level::DEBUG));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_a_line_of_its_level_message_and_fields() {
+    fn event_in_text_has_level_message_and_fields() {
         let text = written(false, || {
             let error = io::Error::other("no luck");
             tracing::info!(client = %"127.0.0.1:1", client_id = "it", count = 7, "produce refused: {}", "why");
@@ -158,10 +158,9 @@ mod tests {
         assert!(text.len() < 20 << 10, "{}", text.len());
     }
 
-    /// Whatever a peer sends, and by whichever way it comes into an event, one event is one line, and the only commands
-    /// for a terminal are those of the line's own form.
+    /// Text from a peer, in any part of an event, adds no line and no terminal control sequence.
     #[test]
-    fn no_event_makes_two_lines_or_commands_a_terminal() {
+    fn event_with_hostile_text_is_one_line_without_terminal_control_sequences() {
         let forged = "x\n2026-01-01T00:00:00.000000Z  INFO all is well\r\x1b[2J\u{9b}2J\u{2028}\u{202e}";
         let error = io::Error::other(forged);
         let log = || {
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_an_end_however_much_it_is_told() {
+    fn line_of_an_event_with_long_fields_is_bounded() {
         let long = "y".repeat(1 << 20);
         let text = written(false, || {
             tracing::info!(a = %long, b = long.as_str(), c = ?long, d = %long, e = %long, f = %long, "{long}");

@@ -3,15 +3,15 @@
 //! ```ignore
 //! use common::Broker;
 //!
-//! let broker = Broker::start();                      // nothing configured, a fresh directory
+//! let broker = Broker::start();                      // default settings, a new directory
 //! let client = connect(broker.bootstrap_servers());  // "localhost:40123"; or broker.addr(), a SocketAddr
 //!
 //! let mut broker = Broker::with().set("num.partitions", "3").arg("--verbose").start();
-//! broker.kill();                                     // kill -9, returns when the process is gone
+//! broker.kill();                                     // kill -9, returns when the process has ended
 //! broker.restart();                                  // same directory, same port, same settings
 //! broker.stop();                                     // SIGTERM; panics unless it exits cleanly in time
-//! let text = broker.log();                           // what it wrote so far, over all its lives
-//! broker.data_dir();                                 // look into it while stopped
+//! let text = broker.log();                           // stdout and stderr of all its runs so far
+//! broker.data_dir();                                 // to read or change while the broker is stopped
 //!
 //! // A run that is expected to fail at start: exit code, stdout and stderr.
 //! let output = common::run(&["--set", "nonsense=1"]);
@@ -22,7 +22,7 @@
 
 pub mod messages;
 pub mod python_env;
-pub mod server_toy;
+pub mod test_server;
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpStream};
@@ -34,11 +34,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Far longer than anything takes, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far longer than any wait takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The path of the binary under test. Cargo builds it for the package's tests and benchmarks, and puts it into the
-/// folder above theirs; where Cargo names it at run time (1.94 and later), this is what it says.
+/// The path of the binary under test: from Cargo's variable, which is set at run time since Cargo 1.94, or else in the
+/// folder of the build profile, where Cargo puts it for the package's tests and benchmarks.
 pub fn ottla() -> &'static Path {
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
         std::env::var_os("CARGO_BIN_EXE_ottla").map_or_else(|| profile_folder().join("ottla"), PathBuf::from)
@@ -46,12 +46,12 @@ pub fn ottla() -> &'static Path {
     &PATH
 }
 
-/// Where a test may keep what later runs use again: `target`, unless Cargo was given another folder.
+/// Cargo's target folder, where a test may keep files for later runs.
 pub fn target_folder() -> &'static Path {
     profile_folder().parent().expect("a folder of a build profile is within the target folder")
 }
 
-/// `target/debug`: this program is in its folder `deps`.
+/// `target/debug`, the folder above `deps`, which contains this program.
 fn profile_folder() -> &'static Path {
     static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
         let program = std::env::current_exe().expect("the path of this program");
@@ -60,17 +60,17 @@ fn profile_folder() -> &'static Path {
     &PATH
 }
 
-/// A broker process, or the place where one ran and may run again.
+/// A broker process that can be killed, stopped and started again.
 pub struct Broker {
     options: Options,
-    /// Holds the ready file, the log and, unless the test named another, the data.
+    /// Contains the ready file, the log and, unless the test named another directory, the data.
     dir: TempDir,
     data_dir: PathBuf,
     process: Option<Child>,
     ready: Ready,
 }
 
-/// How to start a broker; made by [`Broker::with`].
+/// Options to start a broker with; made by [`Broker::with`].
 #[derive(Default)]
 pub struct Options {
     args: Vec<String>,
@@ -78,36 +78,36 @@ pub struct Options {
     data_dir: Option<PathBuf>,
 }
 
-/// What the ready file said.
+/// The content of the ready file.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 pub struct Ready {
     pub pid: u32,
     pub bootstrap_servers: String,
-    /// Where the admin port is, if there is one: `http://localhost:40124`.
+    /// The URL of the admin port, if there is one: `http://localhost:40124`.
     pub admin_url: Option<String>,
     pub data_dir: PathBuf,
     pub ready_ms: f64,
 }
 
 impl Options {
-    /// A setting by Kafka's name.
+    /// Sets a setting by Kafka's name.
     pub fn set(self, name: &str, value: &str) -> Self {
         self.arg("--set").arg(&format!("{name}={value}"))
     }
 
-    /// One more command-line argument.
+    /// Adds a command-line argument.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
         self
     }
 
-    /// An environment variable. Those of the test's own that begin with `KAFKA_` are not passed on.
+    /// Sets an environment variable. Variables of the test process that begin with `KAFKA_` are not passed on.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A directory that outlives the broker, in place of a fresh one.
+    /// Uses this directory, which is not removed, in place of a new one.
     pub fn data_dir(mut self, path: &Path) -> Self {
         self.data_dir = Some(path.to_owned());
         self
@@ -124,7 +124,7 @@ impl Options {
 }
 
 impl Broker {
-    /// Starts a broker with nothing configured and waits until it is ready.
+    /// Starts a broker with default settings and waits until it is ready.
     pub fn start() -> Broker {
         Options::default().start()
     }
@@ -134,12 +134,12 @@ impl Broker {
         Options::default()
     }
 
-    /// As a client's setting takes it, `localhost:40123`.
+    /// The value for a client's `bootstrap.servers`: `localhost:40123`.
     pub fn bootstrap_servers(&self) -> &str {
         &self.ready.bootstrap_servers
     }
 
-    /// Where to connect to by IPv4.
+    /// The IPv4 address to connect to.
     pub fn addr(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port()))
     }
@@ -149,11 +149,11 @@ impl Broker {
         port.parse().expect("a port in the ready file")
     }
 
-    /// A connection of bare bytes, with a timeout on reads and writes.
+    /// Opens a TCP connection with a timeout on reads and writes.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.addr()).expect("the broker accepts");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
+        stream.set_write_timeout(Some(TIMEOUT)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         stream
     }
@@ -162,7 +162,7 @@ impl Broker {
         &self.data_dir
     }
 
-    /// What the ready file of the latest start said.
+    /// The ready file of the latest start.
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
@@ -171,7 +171,7 @@ impl Broker {
         self.ready.pid
     }
 
-    /// All that it wrote to stdout and stderr, over all its lives.
+    /// The stdout and stderr of all its runs.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
@@ -181,7 +181,7 @@ impl Broker {
         wait_until(&format!("\"{text}\" in the log"), || self.log().contains(text));
     }
 
-    /// Kills it as power would, and waits until the process is gone.
+    /// Kills the process (SIGKILL) and waits until it has ended.
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().expect("the process can be killed");
@@ -208,16 +208,16 @@ impl Broker {
         let process = self.process.as_mut().expect("the broker runs");
         let status = wait_for_exit(process);
         self.process = None;
-        status.unwrap_or_else(|| panic!("the broker did not exit in {PATIENCE:?}"))
+        status.unwrap_or_else(|| panic!("the broker did not exit in {TIMEOUT:?}"))
     }
 
-    /// Starts it again after `kill`, `stop` or `wait`: same directory, same settings, same port.
+    /// Starts the broker again after `kill`, `stop` or `wait`, with the same directory, settings and port.
     pub fn restart(&mut self) {
         self.kill();
         self.launch(self.port());
     }
 
-    /// Starts it again as `restart` does, and kills it `after` the start, ready or not.
+    /// Starts the broker again as `restart` does, and kills it this long after the start, ready or not.
     pub fn kill_at_start(&mut self, after: Duration) {
         self.kill();
         self.spawn(self.port());
@@ -230,7 +230,7 @@ impl Broker {
         self.wait_until_ready(&ready_file);
     }
 
-    /// Starts the process; where its ready file will be.
+    /// Starts the process and returns the path of its ready file.
     fn spawn(&mut self, port: u16) -> PathBuf {
         let ready_file = self.dir.path().join("ready.json");
         let _ = fs::remove_file(&ready_file);
@@ -238,7 +238,7 @@ impl Broker {
         let mut command = command(&self.options.environment);
         command.arg("--data-dir").arg(&self.data_dir).arg("--ready-file").arg(&ready_file);
         command.arg("--port").arg(port.to_string()).args(&self.options.args);
-        // The broker ends with this process, which holds the pipe's other end, even where it is killed.
+        // This process has the other end of the pipe, so that the broker also stops when this process is killed.
         command.arg("--exit-with-parent").stdin(Stdio::piped());
         let process = command.stdout(log()).stderr(log()).spawn().expect("the binary starts");
         self.process = Some(process);
@@ -246,10 +246,10 @@ impl Broker {
     }
 
     fn wait_until_ready(&mut self, ready_file: &Path) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Ok(text) = fs::read_to_string(ready_file) {
-                self.ready = serde_json::from_str(&text).expect("a whole ready file");
+                self.ready = serde_json::from_str(&text).expect("a complete ready file");
                 return;
             }
             let process = self.process.as_mut().expect("the broker was started");
@@ -257,7 +257,7 @@ impl Broker {
                 self.process = None;
                 panic!("the broker exited at start with {status}");
             }
-            assert!(Instant::now() < deadline, "the broker was not ready in {PATIENCE:?}");
+            assert!(Instant::now() < deadline, "the broker was not ready in {TIMEOUT:?}");
             pause();
         }
     }
@@ -276,18 +276,18 @@ impl Drop for Broker {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<_> = log.lines().rev().take(40).collect();
-            eprintln!("--- end of the broker's log");
+            eprintln!("--- last lines of the broker's log");
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
     }
 }
 
-/// Runs the binary to its end, which must come in time: for commands that answer and exit.
+/// Runs the binary until it exits; panics when it does not exit in time.
 pub fn run(args: &[&str]) -> Output {
     run_command(command(&[]).args(args))
 }
 
-/// Runs a command of [`command`] to its end, which must come in time.
+/// Runs a command made by [`command`] until it exits; panics when it does not exit in time.
 pub fn run_command(command: &mut Command) -> Output {
     let dir = TempDir::with_prefix("ottla-test-").expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
@@ -296,12 +296,12 @@ pub fn run_command(command: &mut Command) -> Output {
     let mut process = command.stdout(file(&out)).stderr(file(&err)).spawn().expect("the binary starts");
     let status = wait_for_exit(&mut process).unwrap_or_else(|| {
         let wrote = |path: &Path| String::from_utf8_lossy(&read(path)).into_owned();
-        panic!("{command:?} did not exit in {PATIENCE:?}\nstdout: {}\nstderr: {}", wrote(&out), wrote(&err))
+        panic!("{command:?} did not exit in {TIMEOUT:?}\nstdout: {}\nstderr: {}", wrote(&out), wrote(&err))
     });
     Output { status, stdout: read(&out), stderr: read(&err) }
 }
 
-/// The binary with an environment free of Kafka settings but for these.
+/// The binary, with this environment and no other variables that begin with `KAFKA_`.
 pub fn command(environment: &[(String, String)]) -> Command {
     let mut command = Command::new(ottla());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KAFKA_")) {
@@ -311,18 +311,18 @@ pub fn command(environment: &[(String, String)]) -> Command {
     command
 }
 
-/// Waits until `condition` holds; panics, naming `what`, when it does not in time.
+/// Waits until `condition` holds; panics with `what` when it does not hold in time.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition() {
-        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}");
+        assert!(Instant::now() < deadline, "waited {TIMEOUT:?} for {what}");
         pause();
     }
 }
 
-/// Kills a process that does not exit in time, so that none is left behind.
+/// Waits until a process exits; kills it when it does not exit in time.
 fn wait_for_exit(process: &mut Child) -> Option<ExitStatus> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         if let Some(status) = process.try_wait().expect("the process can be waited for") {
             return Some(status);

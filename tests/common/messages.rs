@@ -1,16 +1,15 @@
-//! Arbitrary messages, made as bytes from the codec's reflection rows.
+//! Arbitrary messages, generated as bytes from the codec's reflection rows.
 //!
-//! A message is generated as the bytes that Kafka's rules give it, not as a struct: so this is a
-//! second encoder, and reading and writing are tested against it, without code for each struct.
-//! What is random comes off a tape of bytes. Where the tape ends all choices are the smallest, so a
-//! failing tape shrinks to a small message.
+//! A message is generated directly as bytes by Kafka's rules, not as a struct. This is a second encoder against which
+//! the codec is tested, without code for each struct. A tape of random bytes decides every choice; behind its end every
+//! choice is the smallest, so that a failing tape shrinks to a small message.
 
 use bytes::Bytes;
 use ottla_wire::codec::{FieldRow, Schema, Shape};
 use ottla_wire::protocol::ApiKey;
 use proptest::prelude::*;
 
-/// A request's or a response's place in the list of APIs.
+/// An API, a version, and whether the message is the request or the response.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Kind {
     pub api: ApiKey,
@@ -26,7 +25,7 @@ impl Kind {
         })
     }
 
-    /// The body of such a message.
+    /// Generates the body of such a message.
     pub fn generate(self, tape: &[u8]) -> Bytes {
         let shape = if self.is_request { self.api.shapes().0 } else { self.api.shapes().1 };
         let flexible = self.api.request_header_version(self.version) == 2;
@@ -37,7 +36,7 @@ impl Kind {
     }
 }
 
-/// A record's key or value of this schema.
+/// Generates the key or value of a record by this schema.
 pub fn generate_record(schema: &Schema, version: i16, tape: &[u8]) -> Vec<u8> {
     let mut generator = Generator { tape: tape.iter(), version, flexible: schema.is_flexible(version) };
     let mut out = Vec::new();
@@ -45,7 +44,7 @@ pub fn generate_record(schema: &Schema, version: i16, tape: &[u8]) -> Vec<u8> {
     out
 }
 
-/// What [`Kind::generate`] draws from.
+/// A tape of random bytes for [`Kind::generate`].
 pub fn tape() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(any::<u8>(), 0..400)
 }
@@ -61,7 +60,7 @@ impl Generator<'_> {
         self.tape.next().copied().unwrap_or(0)
     }
 
-    /// Bytes of an integer: often one of those where mistakes show.
+    /// The bytes of an integer, often of a boundary value.
     fn integer(&mut self, size: usize) -> Vec<u8> {
         let ends = |first: u8, rest: u8| [vec![first], vec![rest; size - 1]].concat();
         match self.draw() % 6 {
@@ -80,7 +79,7 @@ impl Generator<'_> {
             Shape::I16 | Shape::U16 => out.extend(self.integer(2)),
             Shape::I32 | Shape::U32 => out.extend(self.integer(4)),
             Shape::I64 => out.extend(self.integer(8)),
-            // Not every pattern of bits: a NaN equals nothing, itself included.
+            // No NaN, because a NaN does not equal itself.
             Shape::F64 => out.extend((f64::from(self.draw()) / 3.0).to_be_bytes()),
             Shape::Uuid => out.extend(self.integer(16)),
             Shape::Str => {
@@ -130,7 +129,7 @@ impl Generator<'_> {
             let Some(tag) = row.tag else { continue };
             let mut value = Vec::new();
             self.value(row.shape, may_be_null(row), &mut value);
-            // A tagged field that has its default isn't written.
+            // A tagged field with its default value is not written.
             if value != self.default_value(row.shape, row.default) {
                 tagged.push((tag, value));
             }
@@ -143,7 +142,7 @@ impl Generator<'_> {
         }
     }
 
-    /// The bytes of a value that nobody set.
+    /// The bytes of the default value.
     fn default_value(&self, shape: &Shape, default: &str) -> Vec<u8> {
         let mut out = Vec::new();
         if default.starts_with("Some(") {
@@ -173,7 +172,7 @@ impl Generator<'_> {
         match self.draw() {
             length @ 0..=199 => (0..length % 6).map(|_| char::from(b'a' + self.draw() % 26)).collect(),
             200..=250 => "Привет, 世界".to_owned(),
-            // Longer than a compact length of one byte can tell.
+            // Longer than a compact length of one byte can express.
             _ => "long".repeat(40),
         }
     }
@@ -181,7 +180,7 @@ impl Generator<'_> {
     fn blob(&mut self) -> Vec<u8> {
         match self.draw() {
             length @ 0..=230 => (0..length % 12).map(|_| self.draw()).collect(),
-            // Long enough to leave the writer as a chunk of its own.
+            // Long enough for the writer to make it a chunk of its own.
             fill => vec![fill; 1500],
         }
     }
@@ -203,7 +202,7 @@ fn uvarint(mut value: usize, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// A row's default as a number; 0 where it states none.
+/// The default of a row as a number; 0 if the row states none.
 pub fn default_number(default: &str) -> i64 {
     match default {
         "" | "false" => 0,
@@ -211,6 +210,6 @@ pub fn default_number(default: &str) -> i64 {
         "i32::MAX" => i32::MAX.into(),
         "i32::MIN" => i32::MIN.into(),
         "i64::MAX" => i64::MAX,
-        number => number.parse().unwrap_or_else(|_| panic!("a default that is no number: {number}")),
+        number => number.parse().unwrap_or_else(|_| panic!("the default is not a number: {number}")),
     }
 }

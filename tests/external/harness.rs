@@ -1,6 +1,6 @@
-//! Runs tests as Rust's own harness does, with one difference: a test may find out that it needs what is not installed
-//! here. It then counts as ignored, not as passed, and a summary at the end says what was left out, why, and how to have
-//! it run.
+//! Runs tests as Rust's own harness does, with one difference: a test that needs a program that is not installed skips
+//! itself. It then counts as ignored, not as passed, and a summary at the end lists how many tests were skipped, why,
+//! and what to install.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,24 +10,24 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Trial};
 use parking_lot::Mutex;
 
-/// Tests that run at once, at most: many start a virtual machine, a container or dozens of processes.
-const MOST_AT_ONCE: usize = 4;
+/// Maximum number of tests that run at the same time: many start a Java VM, a container or dozens of processes.
+const MAX_CONCURRENT_TESTS: usize = 4;
 
-/// How many tests were left out for each reason.
-static LEFT_OUT: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+/// Number of skipped tests by reason.
+static SKIPPED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// Why the test that runs on this thread is left out, in whole or in part.
+    /// Why the test that runs on this thread is skipped, in whole or in part.
     static MISSING: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Notes that the test of this thread is left out, in whole or in part: unless it fails in what it still does, it counts
-/// as ignored. `reason` is one line that says what is missing and what to install.
-pub fn leave_out(reason: &str) {
+/// Marks the test of this thread as skipped, in whole or in part: it counts as ignored unless it fails in the rest.
+/// `reason` is one line that says what is missing and what to install.
+pub fn skip(reason: &str) {
     MISSING.set(Some(reason.to_owned()));
 }
 
-/// Runs what the command line asks for, and prints what was left out.
+/// Runs the tests that the command line selects, and prints which were skipped.
 pub fn run(mut tests: Vec<Trial>) -> ExitCode {
     let (filters, flags) = split(std::env::args());
     let mut arguments = Arguments::from_iter(flags);
@@ -39,36 +39,36 @@ pub fn run(mut tests: Vec<Trial>) -> ExitCode {
         tests.retain(|test| filters.iter().any(|filter| wanted(test, filter)));
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    arguments.test_threads.get_or_insert(cores.min(MOST_AT_ONCE));
+    arguments.test_threads.get_or_insert(cores.min(MAX_CONCURRENT_TESTS));
     let conclusion = libtest_mimic::run(&arguments, tests);
-    for (reason, count) in LEFT_OUT.lock().iter() {
+    for (reason, count) in SKIPPED.lock().iter() {
         let (tests, are) = if *count == 1 { ("test", "is") } else { ("tests", "are") };
-        eprintln!("{count} {tests} {are} left out: {reason}");
+        eprintln!("{count} {tests} {are} skipped: {reason}");
     }
     conclusion.exit_code()
 }
 
-/// Takes the filters out of a command line: Rust's own harness takes several, as `cargo test -- ONE OTHER` gives every
-/// test program, where the library takes one.
+/// Splits a command line into filters and flags. `cargo test -- ONE OTHER` passes several filters to every test
+/// program; Rust's own harness accepts them, but this library accepts one.
 fn split(line: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
-    const WITH_VALUE: [&str; 6] = ["--test-threads", "--logfile", "--skip", "--color", "--format", "-Z"];
+    const FLAGS_WITH_VALUE: [&str; 6] = ["--test-threads", "--logfile", "--skip", "--color", "--format", "-Z"];
     let (mut filters, mut flags) = (Vec::new(), Vec::new());
     for word in line {
-        let is_value = flags.last().is_none_or(|last: &String| WITH_VALUE.contains(&last.as_str()));
+        let is_value = flags.last().is_none_or(|last: &String| FLAGS_WITH_VALUE.contains(&last.as_str()));
         if is_value || word.starts_with('-') { flags.push(word) } else { filters.push(word) }
     }
     (filters, flags)
 }
 
-/// A test by its path, as `module_path!` begins it.
+/// Makes a test, named by the module from `module_path!` and the function.
 pub fn plain(module: &str, name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    // Without the name of this program, as Rust's own harness prints it.
+    // Rust's own harness prints the path without the name of the program.
     let (_, module) = module.split_once("::").unwrap_or_default();
     Trial::ignorable_test(format!("{module}::{name}"), move || {
         MISSING.take();
         test();
         let Some(reason) = MISSING.take() else { return Ok(Completion::Completed) };
-        *LEFT_OUT.lock().entry(reason.clone()).or_default() += 1;
+        *SKIPPED.lock().entry(reason.clone()).or_default() += 1;
         Ok(Completion::ignored_with(reason))
     })
 }
@@ -77,7 +77,7 @@ pub fn plain(module: &str, name: &str, test: impl FnOnce() + Send + 'static) -> 
 pub fn on_tokio<F: Future<Output = ()>>(module: &str, name: &str, test: impl FnOnce() -> F + Send + 'static) -> Trial {
     plain(module, name, || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        // On this thread, as what is left out is noted for it.
+        // On this thread, because the reason of a skip is thread-local.
         runtime.expect("a runtime").block_on(test());
     })
 }

@@ -1,10 +1,10 @@
-//! Tests with programs that are not of this project, and that may be missing: Java and Apache Kafka, Python clients, Go,
-//! a Docker engine. Those that miss one count as ignored, and the last lines say what to install.
+//! Tests that need other programs, which may be missing: Java and Apache Kafka, Python clients, Go, a Docker engine.
+//! Tests that miss one count as ignored, and the last lines of the output say what to install.
 //!
 //! `OTTLA_REQUIRE_JAVA=1` and `OTTLA_REQUIRE_DOCKER=1` make them fail instead. `cargo test --test external java::` runs
 //! the tests of one module.
 //!
-//! Each module lists its tests in `tests`. One that is not listed is a function that nothing uses, which is a warning.
+//! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
 mod docker;
 mod harness;

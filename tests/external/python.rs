@@ -1,5 +1,5 @@
-//! Stock Python clients against a broker of their own: one test for each program in tests/python and each set of
-//! clients. What the programs show, and for which reader, stands in tests/python/README.md.
+//! Unmodified Python clients, each program with its own broker: one test for each program in tests/python and each set
+//! of clients. tests/python/README.md describes the programs.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -8,18 +8,18 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::harness::{leave_out, plain, trials};
+use crate::harness::{plain, skip, trials};
 use common::Broker;
 use common::python_env::{Environment, PINNED_OLD, TODAY, Unavailable};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
-/// Programs that measure time hold this alone; all others share it.
-static QUIET: RwLock<()> = RwLock::new(());
+/// Programs that measure time hold the write lock; all others hold a read lock.
+static MACHINE_LOAD: RwLock<()> = RwLock::new(());
 
 /// Far longer than any program takes: each bounds its own cases.
-const PATIENCE: Duration = Duration::from_secs(400);
+const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// Programs, each with the environments that it is run in.
 const PROGRAMS: [(&str, &[&str]); 15] = [
@@ -40,26 +40,26 @@ const PROGRAMS: [(&str, &[&str]); 15] = [
     ("faust_streams", &["today"]),
 ];
 
-/// The exercise's thousand transactions a second, within its latency: with nothing else running beside.
+/// The exercise's thousand transactions per second, within its latency, while no other program runs.
 fn fraud_detection() {
-    let _alone = QUIET.write().unwrap_or_else(PoisonError::into_inner);
+    let _alone = MACHINE_LOAD.write().unwrap_or_else(PoisonError::into_inner);
     if let Some(python) = python_of(&TODAY) {
         run(&python, "fraud_detection", &Broker::start(), &[]);
     }
 }
 
-/// Consumers that stay open while everything is taken away between two tests.
+/// Consumers that stay open while all topics are deleted between two tests.
 fn aiokafka_across_resets() {
-    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     let Some(python) = python_of(&TODAY) else { return };
     let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:3").start();
     let admin = format!("--admin={}", broker.ready().admin_url.clone().unwrap());
     run(&python, "aiokafka_across_resets", &broker, &[&admin]);
 }
 
-/// Old clients read what new ones wrote, and the other way round, on one broker.
+/// Old clients read what new ones wrote, and the reverse, on one broker.
 fn old_and_new_clients_read_each_other() {
-    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     let (Some(old), Some(new)) = (python_of(&PINNED_OLD), python_of(&TODAY)) else { return };
     let broker = Broker::start();
     run(&old, "cross_client", &broker, &["--role=write", "from-old"]);
@@ -68,9 +68,9 @@ fn old_and_new_clients_read_each_other() {
     run(&new, "cross_client", &broker, &["--role=read", "from-old"]);
 }
 
-/// The program that measures, for the benchmarks, prints what it should for every client.
+/// The program that the benchmarks use prints a time for every client.
 fn first_message() {
-    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     let Some(python) = python_of(&TODAY) else { return };
     let output = run(&python, "first_message", &Broker::start(), &["2"]);
     let last = output.lines().last().unwrap_or_default();
@@ -81,38 +81,38 @@ fn first_message() {
 }
 
 fn run_shared(program: &str, environment: &Environment) {
-    let _shared = QUIET.read().unwrap_or_else(PoisonError::into_inner);
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(python) = python_of(environment) {
         run(&python, program, &Broker::start(), &[]);
     }
 }
 
-/// The interpreter of an environment. Where this machine has only a newer Python than the environment's clients know, the
-/// test is left out; panics when something is to be installed first.
+/// Returns the interpreter of an environment. If this machine has only a newer Python than the environment's clients
+/// support, the test is skipped. Panics if something must be installed first.
 pub fn python_of(environment: &Environment) -> Option<PathBuf> {
     match environment.python() {
         Ok(python) => Some(python),
         Err(Unavailable::OnlyNewer(why)) => {
-            leave_out(&why);
+            skip(&why);
             None
         }
         Err(Unavailable::Missing(what)) => panic!("{what}"),
     }
 }
 
-/// Runs a program to its end and returns what it wrote; panics, showing that, unless it succeeds in time.
+/// Runs a program and returns its output; panics with the output unless the program succeeds in time.
 fn run(python: &Path, program: &str, broker: &Broker, arguments: &[&str]) -> String {
     let mut running = Program::start(python, program, broker, arguments);
     let status = running.wait();
     let output = running.output();
     if status.is_none_or(|status| !status.success()) {
-        let how = status.map_or(format!("did not end in {PATIENCE:?}"), |status| format!("ended with {status}"));
-        panic!("{program}.py {how}; broker {}\n{output}", broker.bootstrap_servers());
+        let outcome = status.map_or(format!("did not end in {TIMEOUT:?}"), |status| format!("ended with {status}"));
+        panic!("{program}.py {outcome}; broker {}\n{output}", broker.bootstrap_servers());
     }
     output
 }
 
-/// A running Python program, in a process group of its own together with the processes it starts.
+/// A running Python program, in one process group with the processes that it starts.
 struct Program {
     process: Child,
     dir: TempDir,
@@ -140,9 +140,9 @@ impl Program {
         Program { process, dir }
     }
 
-    /// None when the end does not come in time.
+    /// Waits for the end of the program; returns `None` on a timeout.
     fn wait(&mut self) -> Option<ExitStatus> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             if let Some(status) = self.process.try_wait().expect("the program can be waited for") {
                 return Some(status);
@@ -152,7 +152,7 @@ impl Program {
         None
     }
 
-    /// All that it wrote so far.
+    /// Returns what it has written so far.
     fn output(&self) -> String {
         fs::read(self.dir.path().join("output"))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -161,7 +161,7 @@ impl Program {
 }
 
 impl Drop for Program {
-    /// Leaves no process behind, whatever way the test ends.
+    /// Kills the process group, also when the test fails.
     fn drop(&mut self) {
         if let Some(group) = self.process.id().try_into().ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, Signal::KILL);

@@ -1,4 +1,4 @@
-//! The listings of docs/testing.md, run as they stand there. Each begins with a comment that names its file.
+//! The listings of docs/testing.md, run without changes. Each begins with a comment that names its file.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,20 +6,20 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{leave_out, trials};
+use crate::harness::{skip, trials};
 use crate::java;
 use crate::python::python_of;
 use common::python_env::Environment;
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-/// What the pytest listings need.
+/// The Python environment of the pytest listings.
 static TESTING_PAGE: Environment =
     Environment::new("testing-page", include_str!("../python/requirements-testing-page.txt"), (11, None));
 
 const PAGE: &str = include_str!("../../docs/testing.md");
 
-/// The listings in `language` by their files' names.
+/// Returns the listings in `language` by file name.
 fn listings(language: &str) -> BTreeMap<&'static str, &'static str> {
     let blocks = PAGE.split("\n```").skip(1).step_by(2);
     let of_language = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
@@ -30,8 +30,8 @@ fn listings(language: &str) -> BTreeMap<&'static str, &'static str> {
     named.collect()
 }
 
-/// A folder with the listings in `language`.
-fn written(language: &str) -> TempDir {
+/// Writes the listings in `language` to a temporary directory.
+fn write_listings(language: &str) -> TempDir {
     let dir = TempDir::with_prefix("ottla-page-").unwrap();
     for (name, text) in listings(language) {
         fs::write(dir.path().join(name), format!("{text}\n")).unwrap();
@@ -39,23 +39,23 @@ fn written(language: &str) -> TempDir {
     dir
 }
 
-/// Where commands are found, the program under test first.
+/// Returns the PATH for the listings, with the program under test first.
 fn path() -> OsString {
     let ours = common::ottla().parent().unwrap().to_owned();
     let others = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&others))).unwrap()
 }
 
-/// Runs a command in `dir`; it must succeed, and leave no directory of a broker behind.
+/// Runs a command in `dir`, and asserts that it succeeds and leaves no directory of a broker.
 fn run(dir: &Path, command: &mut Command) -> String {
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
     let text = run_with(dir, command.env("TMPDIR", temporary.path()));
-    assert_eq!(left_in(temporary.path()), Vec::<OsString>::new(), "{text}");
+    assert_eq!(leftovers(temporary.path()), Vec::<OsString>::new(), "{text}");
     text
 }
 
-/// What fixtures and brokers have left there.
-fn left_in(temporary: &Path) -> Vec<OsString> {
+/// Returns what fixtures and brokers have left in the directory.
+fn leftovers(temporary: &Path) -> Vec<OsString> {
     let names = fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().starts_with("ottla-")).collect()
 }
@@ -70,7 +70,7 @@ fn run_with(dir: &Path, command: &mut Command) -> String {
     text
 }
 
-fn every_language_has_its_listings() {
+fn listings_of_every_language_are_found() {
     let names = |language| listings(language).into_keys().collect::<Vec<_>>();
     assert_eq!(names("python"), ["conftest.py", "test_orders.py"]);
     assert_eq!(names("rust"), ["tests/orders.rs"]);
@@ -81,30 +81,30 @@ fn every_language_has_its_listings() {
 
 fn pytest() {
     let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = written("python");
+    let dir = write_listings("python");
     for workers in [&[][..], &["-n", "3"]] {
         let mut pytest = Command::new(&python);
         pytest
             .args(["-m", "pytest", "-p", "no:cacheprovider", "--basetemp", "temporary"])
             .args(workers)
             .env("PYTHONDONTWRITEBYTECODE", "1");
-        let said = run(dir.path(), &mut pytest);
-        assert!(said.contains("4 passed"), "{said}");
+        let output = run(dir.path(), &mut pytest);
+        assert!(output.contains("4 passed"), "{output}");
     }
 }
 
-/// The listing is a test program of this project's own, which Cargo runs.
-fn rust() {
+/// The listing equals a test of this repository, which Cargo runs.
+fn rust_listing_equals_the_test_of_this_repository() {
     let ours = include_str!("../ottla/repository/orders.rs");
     let (_, ours) = ours.split_once("\n\n").unwrap();
     let (_, listed) = listings("rust")["tests/orders.rs"].split_once('\n').unwrap();
     assert_eq!(ours.trim_end(), listed);
 }
 
-/// The listings alone make a package that builds, in a folder beside this project's.
+/// A package of the listings alone builds, in a directory beside this project's.
 fn rust_package_of_the_page_alone_passes_its_tests() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // A folder that stays, as what is built there is kept for the next time.
+    // A permanent directory, so that the next run can use what was built.
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("testing-page");
     let package = dir.join("orders");
     fs::create_dir_all(package.join("tests")).unwrap();
@@ -113,39 +113,39 @@ fn rust_package_of_the_page_alone_passes_its_tests() {
     if !dir.join("ottla").exists() {
         std::os::unix::fs::symlink(project, dir.join("ottla")).unwrap();
     }
-    // As it lies within this project, but is no part of it.
+    // The package is below this project's directory but not part of its workspace.
     let manifest = format!("{}\n\n[workspace]\n", listings("toml")["Cargo.toml"]);
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
     fs::write(package.join("tests/orders.rs"), listings("rust")["tests/orders.rs"]).unwrap();
-    // The versions that are here.
+    // The versions that are already downloaded.
     fs::copy(project.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["test", "--offline"]).env("CARGO_TARGET_DIR", dir.join("target")).env_remove("RUSTFLAGS");
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
-    let said = run(&package, &mut cargo);
-    assert!(said.contains("2 passed"), "{said}");
+    let output = run(&package, &mut cargo);
+    assert!(output.contains("2 passed"), "{output}");
 }
 
-/// A test run that is killed, with the fixture of the page, leaves neither a broker nor its data.
-fn pytest_run_that_is_killed_leaves_no_broker() {
+/// A killed test run with the fixture of the page leaves neither a broker nor its data.
+fn killed_pytest_run_leaves_no_broker() {
     let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = written("python");
+    let dir = write_listings("python");
     let program = "import os, pathlib; from conftest import Ottla; Ottla(pathlib.Path('.')); \
                    print(open('ready.json').read(), flush=True); os.kill(os.getpid(), 9)";
     let mut command = Command::new(&python);
     command.current_dir(dir.path()).args(["-c", program]).env("PATH", path()).stdin(Stdio::null());
     let output = command.output().unwrap();
     let ready: common::Ready = serde_json::from_slice(&output.stdout).unwrap();
-    common::wait_until("the broker's directory to go", || !ready.data_dir.exists());
-    common::wait_until("the ready file to go", || !dir.path().join("ready.json").exists());
+    common::wait_until("the broker's directory to be removed", || !ready.data_dir.exists());
+    common::wait_until("the ready file to be removed", || !dir.path().join("ready.json").exists());
 }
 
 fn go() {
     if Command::new("go").arg("version").output().is_err() {
-        leave_out("Go is missing: install Go 1.26 or later");
+        skip("Go is missing: install Go 1.26 or later");
         return;
     }
-    // The client in the versions that the benchmark's module has.
+    // The client in the same versions as the module of the benchmark.
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/kfake");
     let wanted = ["franz-go v", "franz-go/pkg/kmsg ", "compress ", "lz4/v4 "];
     let requirements = fs::read_to_string(module.join("go.mod")).unwrap();
@@ -154,27 +154,27 @@ fn go() {
         .filter(|line| wanted.iter().any(|name| line.contains(name)))
         .map(|line| format!("\t{}\n", line.trim()))
         .collect();
-    let dir = written("go");
+    let dir = write_listings("go");
     fs::write(dir.path().join("go.mod"), format!("module orders\n\ngo 1.26.0\n\nrequire (\n{requirements})\n"))
         .unwrap();
     fs::copy(module.join("go.sum"), dir.path().join("go.sum")).unwrap();
-    let said = run(dir.path(), Command::new("go").args(["test", "-count=1", "-v", "./..."]));
-    assert_eq!(said.matches("--- PASS").count(), 4, "{said}");
+    let output = run(dir.path(), Command::new("go").args(["test", "-count=1", "-v", "./..."]));
+    assert_eq!(output.matches("--- PASS").count(), 4, "{output}");
     assert_eq!(run(dir.path(), Command::new("gofmt").args(["-l", "."])), "");
 }
 
 fn junit() {
     let Some(java) = java::java() else { return };
-    let dir = written("java");
+    let dir = write_listings("java");
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
-    let said = java.run_junit(dir.path(), &path(), temporary.path());
-    assert!(said.contains("3 tests successful"), "{said}");
-    assert_eq!(left_in(temporary.path()), Vec::<OsString>::new(), "{said}");
+    let output = java.run_junit(dir.path(), &path(), temporary.path());
+    assert!(output.contains("3 tests successful"), "{output}");
+    assert_eq!(leftovers(temporary.path()), Vec::<OsString>::new(), "{output}");
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: every_language_has_its_listings, pytest, rust, rust_package_of_the_page_alone_passes_its_tests,
-            pytest_run_that_is_killed_leaves_no_broker, go, junit
+        plain: listings_of_every_language_are_found, pytest, rust_listing_equals_the_test_of_this_repository, rust_package_of_the_page_alone_passes_its_tests,
+            killed_pytest_run_leaves_no_broker, go, junit
     ]
 }

@@ -1,5 +1,4 @@
-//! The log on stderr: it never holds up the broker, whatever stderr is, and clients can neither forge its lines nor flood
-//! it.
+//! The log on stderr: it never blocks the broker, whatever stderr is, and clients can neither forge lines nor flood it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead as _, BufReader, PipeWriter, Read as _, Write as _};
@@ -17,14 +16,14 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Logs a line for each request.
+/// A filter that logs a line for each request.
 const REQUESTS: &str = "info,ottla::request=debug";
-/// Requests whose lines are several times what a pipe and the queue of lines hold.
+/// Requests whose log lines exceed the capacity of a pipe and of the queue of lines several times.
 const FLOOD: usize = 6_000;
 /// Far longer than a stop takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A broker whose stdout and stderr are the test's choice.
+/// A broker with given stdout and stderr.
 struct Process {
     child: Child,
     dir: TempDir,
@@ -46,7 +45,7 @@ impl Process {
         self.dir.path().join("ready.json")
     }
 
-    /// Has the broker answer so many requests.
+    /// Sends this number of requests to the broker.
     async fn serve(&self, requests: usize) {
         let ready: common::Ready = serde_json::from_str(&fs::read_to_string(self.ready_file()).unwrap()).unwrap();
         let client = Client::connect(&ready.bootstrap_servers).await.unwrap();
@@ -61,12 +60,12 @@ impl Process {
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the broker did not stop in {PATIENCE:?}");
+            assert!(Instant::now() < deadline, "the broker did not stop in {TIMEOUT:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -85,14 +84,14 @@ impl Drop for Process {
     }
 }
 
-/// A pipe's end that refuses to wait.
-fn without_waiting(writer: &PipeWriter) {
+/// Makes writes to a pipe non-blocking.
+fn set_nonblocking(writer: &PipeWriter) {
     let flags = fcntl_getfl(writer).unwrap();
     fcntl_setfl(writer, flags | OFlags::NONBLOCK).unwrap();
 }
 
 #[tokio::test]
-async fn stderr_that_nobody_reads_holds_up_neither_requests_nor_the_stop() {
+async fn unread_stderr_blocks_neither_requests_nor_the_stop() {
     let (_stdout, writer) = std::io::pipe().unwrap();
     let mut process = Process::start(writer, Stdio::piped());
     process.serve(FLOOD).await;
@@ -100,30 +99,30 @@ async fn stderr_that_nobody_reads_holds_up_neither_requests_nor_the_stop() {
 }
 
 #[tokio::test]
-async fn dropped_lines_are_counted_where_they_are_missing_and_later_ones_arrive() {
-    for is_waiting in [true, false] {
+async fn dropped_log_lines_are_counted_and_later_lines_are_written() {
+    for is_blocking in [true, false] {
         let (reader, writer) = std::io::pipe().unwrap();
-        if !is_waiting {
-            without_waiting(&writer);
+        if !is_blocking {
+            set_nonblocking(&writer);
         }
         let mut process = Process::start(Stdio::null(), writer);
         process.serve(FLOOD).await;
         let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
         let mut logged = 0;
-        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("log lines were dropped"));
+        let notice = lines.by_ref().inspect(|_| logged += 1).find(|line| line.contains("WARN dropped "));
         let dropped: usize = notice.unwrap().split(' ').find_map(|word| word.parse().ok()).unwrap();
         process.terminate();
         let rest: Vec<String> = lines.collect();
         assert!(process.wait().success());
         assert!(rest.last().is_some_and(|line| line.contains("stopped")), "{rest:?}");
-        assert!(rest.iter().all(|line| line.starts_with("20")), "lines are whole: {rest:?}");
-        let told = logged + dropped + rest.len();
-        assert!((FLOOD..FLOOD + 100).contains(&told), "{logged} lines, {dropped} dropped, {} lines", rest.len());
+        assert!(rest.iter().all(|line| line.starts_with("20")), "lines are complete: {rest:?}");
+        let total = logged + dropped + rest.len();
+        assert!((FLOOD..FLOOD + 100).contains(&total), "{logged} lines, {dropped} dropped, {} lines", rest.len());
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_under_stderr_and_stdout_costs_lines_only() {
+async fn full_disk_behind_stderr_loses_only_log_lines() {
     let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut process = Process::start(full(), full());
     process.serve(FLOOD).await;
@@ -131,16 +130,15 @@ async fn a_full_disk_under_stderr_and_stdout_costs_lines_only() {
 }
 
 #[tokio::test]
-async fn closed_pipes_at_stderr_and_stdout_cost_lines_only() {
+async fn closed_stderr_pipe_loses_only_log_lines() {
     let closed = || std::io::pipe().unwrap().1;
     let mut process = Process::start(closed(), closed());
     process.serve(FLOOD).await;
     process.stop();
 }
 
-/// A start that fails says why as its last words, and ends, whatever stderr does.
 #[test]
-fn a_start_that_fails_ends_with_its_reason_whatever_stderr_is() {
+fn failed_start_exits_with_its_reason_whatever_stderr_is() {
     let fail = |stderr: Stdio| {
         let mut command = common::command(&[]);
         command.args(["--port", "0", "--set", "nonsense=1"]).stdout(Stdio::null()).stderr(stderr);
@@ -153,19 +151,19 @@ fn a_start_that_fails_ends_with_its_reason_whatever_stderr_is() {
     fail(std::io::pipe().unwrap().1.into());
     let (mut reader, writer) = std::io::pipe().unwrap();
     fail(writer.into());
-    let mut said = String::new();
-    reader.read_to_string(&mut said).unwrap();
-    assert!(said.lines().count() == 1 && said.contains("nonsense"), "{said}");
-    // A pipe that is full and not read.
+    let mut line = String::new();
+    reader.read_to_string(&mut line).unwrap();
+    assert!(line.lines().count() == 1 && line.contains("nonsense"), "{line}");
+    // A full pipe that is not read.
     let (_reader, mut writer) = std::io::pipe().unwrap();
-    without_waiting(&writer);
+    set_nonblocking(&writer);
     while writer.write(&[b'x'; 4096]).is_ok() {}
     let flags = fcntl_getfl(&writer).unwrap();
     fcntl_setfl(&writer, flags - OFlags::NONBLOCK).unwrap();
     fail(writer.into());
 }
 
-/// A request of ApiVersions with a client id.
+/// An ApiVersions request with a client id.
 fn api_versions(client_id: &str) -> Vec<u8> {
     let mut request = [18_i16.to_be_bytes(), 0_i16.to_be_bytes()].concat();
     request.extend(7_i32.to_be_bytes());
@@ -175,7 +173,7 @@ fn api_versions(client_id: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_client_id_can_neither_begin_a_line_nor_command_a_terminal() {
+fn client_id_with_control_characters_is_escaped_in_the_log() {
     let broker = Broker::with().env("RUST_LOG", REQUESTS).start();
     let forged = "x\n2026-01-01T00:00:00.000000Z  INFO all is well\r\u{1b}[2J\u{9b}2J\u{2028}\u{202e}";
     let long = "\n".repeat(i16::MAX as usize);
@@ -193,7 +191,7 @@ fn a_client_id_can_neither_begin_a_line_nor_command_a_terminal() {
     assert!((1_000..4_000).contains(&longest), "the longest line has {longest} bytes");
 }
 
-/// Sends bytes from an address of this machine, and waits to be hung up on.
+/// Sends bytes from an address of this machine, and waits until the broker closes the connection.
 async fn send_from(host: Ipv4Addr, broker: &Broker, bytes: &[u8]) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(IpAddr::V4(host), 0)).unwrap();
@@ -203,7 +201,7 @@ async fn send_from(host: Ipv4Addr, broker: &Broker, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn a_flood_of_bad_connections_is_some_lines_and_a_count_and_hides_no_other_line() {
+async fn flood_of_bad_connections_is_rate_limited_per_client_and_reason() {
     let mut broker = Broker::start();
     let (flooding, other) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2));
     for _ in 0..500 {
@@ -215,10 +213,10 @@ async fn a_flood_of_bad_connections_is_some_lines_and_a_count_and_hides_no_other
     broker.stop();
     let log = broker.log();
     let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-    assert_eq!(count("client=127.0.0.2:"), 1, "another peer's line: {log}");
-    assert_eq!(count("announced a request of -1 bytes"), 1, "a line of another kind: {log}");
+    assert_eq!(count("client=127.0.0.2:"), 1, "the line of the other client: {log}");
+    assert_eq!(count("announced a request of -1 bytes"), 1, "the line with another reason: {log}");
     let listed = count("the client speaks HTTP") - 1;
-    // One in each ten seconds.
+    // The limit is one line in ten seconds.
     assert!((1..=10).contains(&listed), "{listed} lines: {log}");
     let summaries: usize = log
         .lines()
@@ -229,8 +227,8 @@ async fn a_flood_of_bad_connections_is_some_lines_and_a_count_and_hides_no_other
     assert_eq!(listed + summaries, 500, "{log}");
 }
 
-/// The exit code, and what is said on stderr.
-fn start_that_ends(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
+/// Starts a broker that must fail; returns its exit code and stderr.
+fn failed_start(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>, String) {
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
@@ -241,26 +239,26 @@ fn start_that_ends(environment: &[(&str, &str)], args: &[&str]) -> (Option<i32>,
 }
 
 #[test]
-fn log_level_that_there_is_not_refuses_the_start_in_one_line() {
+fn invalid_log_level_refuses_the_start_with_one_line() {
     let mistake = "\"inof\" is neither a log level nor a logger; did you mean info?";
     let check = |environment: &[(&str, &str)], args: &[&str], expect: String| {
-        assert_eq!(start_that_ends(environment, args), (Some(2), expect));
+        assert_eq!(failed_start(environment, args), (Some(2), expect));
     };
     check(&[("RUST_LOG", "inof")], &[], format!("ottla: RUST_LOG: {mistake}\n"));
     check(&[], &["--log-level", "inof"], format!("ottla: ottla.log.level: {mistake} (command line)\n"));
-    let (code, said) = start_that_ends(&[], &["--log-format", "xml"]);
-    assert_eq!((code, said.as_str()), (Some(2), "ottla: --log-format cannot be \"xml\"; allowed: text, json\n"));
+    let (code, stderr) = failed_start(&[], &["--log-format", "xml"]);
+    assert_eq!((code, stderr.as_str()), (Some(2), "ottla: --log-format cannot be \"xml\"; allowed: text, json\n"));
 }
 
 #[test]
-fn log_level_of_the_command_line_counts_before_rust_log() {
+fn log_level_flag_overrides_rust_log() {
     let mut broker = Broker::with().env("RUST_LOG", "inof").arg("--log-level").arg("error").start();
     broker.stop();
     assert_eq!(broker.log(), "");
 }
 
 #[test]
-fn every_line_is_an_object_where_json_is_asked_for() {
+fn json_log_format_writes_one_object_per_line() {
     let mut broker = Broker::with().arg("--log-format").arg("json").arg("--create-topic").arg("orders:3").start();
     broker.stop();
     let log = broker.log();
@@ -271,24 +269,25 @@ fn every_line_is_an_object_where_json_is_asked_for() {
 }
 
 #[tokio::test]
-async fn topics_that_come_and_go_are_logged_and_one_that_is_only_asked_about_is_not() {
+async fn created_topic_is_logged_and_validated_topic_is_not() {
     use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let topic = CreatableTopic { name: "asked".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
+    let topic =
+        CreatableTopic { name: "validated".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, validate_only: true };
     client.call(request).await.unwrap();
     client.create_topic("orders", 2, &[]).await.unwrap();
     broker.wait_for_log("INFO created topic topic=orders partitions=2");
-    assert!(!broker.log().contains("asked"), "{}", broker.log());
+    assert!(!broker.log().contains("validated"), "{}", broker.log());
 }
 
-/// What a client with TLS sends first.
+/// The first bytes of a TLS client.
 const CLIENT_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x00, 0x05, 0x01, 0x00, 0x00, 0x01, 0x00];
 
 #[tokio::test]
-async fn tls_client_that_tries_again_and_again_is_one_line() {
+async fn tls_client_that_retries_is_logged_once() {
     let mut broker = Broker::start();
     for _ in 0..16 {
         send_from(Ipv4Addr::LOCALHOST, &broker, CLIENT_HELLO).await;
@@ -300,7 +299,7 @@ async fn tls_client_that_tries_again_and_again_is_one_line() {
 }
 
 #[tokio::test]
-async fn client_that_asks_for_its_coordinator_three_times_and_does_nothing_is_logged_once() {
+async fn client_that_only_repeats_find_coordinator_is_logged_once() {
     use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 
     let broker = Broker::start();
@@ -311,7 +310,7 @@ async fn client_that_asks_for_its_coordinator_three_times_and_does_nothing_is_lo
             .await
             .unwrap();
     }
-    broker.wait_for_log("ConsumerGroupHeartbeat isn't served yet");
+    broker.wait_for_log("ConsumerGroupHeartbeat is not served yet");
     let log = broker.log();
     let line = log.lines().find(|line| line.contains("ConsumerGroupHeartbeat")).unwrap();
     for field in ["peer=127.0.0.1", "client_id=", "software=", "group=billing", "group.protocol=classic"] {

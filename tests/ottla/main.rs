@@ -1,7 +1,7 @@
-//! Tests from outside, by subject: most ask the real program, which each starts on a free port with a directory of its own.
+//! Tests from outside, by subject. Most start the real program on a free port with a directory of its own.
 //!
-//! One program, because each links everything. A test that needs a process of its own has a file beside this folder, and
-//! one that needs Java, Python clients or Docker is in `tests/external`.
+//! They are one test program, because every test program links everything. A test that needs a process of its own is a
+//! file beside this folder; a test that needs Java, Python clients or Docker is in `tests/external`.
 
 mod admin;
 mod client;
@@ -9,6 +9,7 @@ mod cluster;
 mod commands;
 mod crash;
 mod fetch;
+mod fixture;
 mod groups;
 mod log_output;
 mod network;
@@ -22,4 +23,3 @@ mod storage;
 mod topics;
 mod transactions;
 mod wire;
-mod world;

@@ -1,4 +1,4 @@
-//! ACLs, client quotas and SCRAM credentials, of which there are none.
+//! Requests about ACLs, client quotas and SCRAM credentials, which are not supported yet.
 
 use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
@@ -6,37 +6,37 @@ use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
 use ottla_wire::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
 use ottla_wire::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
 
-use crate::world::{World, code, text};
+use crate::fixture::{Fixture, code, text};
 
 #[tokio::test]
-async fn acls_have_no_authorizer() {
-    let world = World::start().await;
+async fn acl_requests_without_an_authorizer_return_security_disabled() {
+    let fixture = Fixture::start().await;
     for version in 0..=3 {
         let filter = DescribeAclsRequest { resource_type_filter: 1, operation: 1, ..Default::default() };
-        let told = world.client.call_at(filter, version).await.unwrap();
-        let message = told.error_message.unwrap();
+        let response = fixture.client.call_at(filter, version).await.unwrap();
+        let message = response.error_message.unwrap();
         assert_eq!(
-            (code(told.error_code), &*message),
+            (code(response.error_code), &*message),
             ("SECURITY_DISABLED", "No Authorizer is configured on the broker")
         );
 
         let acl = AclCreation { resource_type: 2, resource_name: text("t"), ..Default::default() };
         let request = CreateAclsRequest { creations: vec![acl.clone(), acl] };
-        let told = world.client.call_at(request, version).await.unwrap().results;
-        let told: Vec<_> = told.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
-        assert_eq!(told, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
+        let response = fixture.client.call_at(request, version).await.unwrap().results;
+        let response: Vec<_> = response.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
+        assert_eq!(response, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
 
         let filter = DeleteAclsFilter { resource_type_filter: 2, operation: 1, ..Default::default() };
         let request = DeleteAclsRequest { filters: vec![filter.clone(), filter] };
-        let told = world.client.call_at(request, version).await.unwrap().filter_results;
-        let told: Vec<_> = told.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
-        assert_eq!(told, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
+        let response = fixture.client.call_at(request, version).await.unwrap().filter_results;
+        let response: Vec<_> = response.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
+        assert_eq!(response, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
     }
 }
 
 #[tokio::test]
-async fn no_client_has_a_quota_but_filters_are_checked() {
-    let world = World::start().await;
+async fn describe_client_quotas_checks_filters_and_returns_none() {
+    let fixture = Fixture::start().await;
     let (exact, default, any) = (0, 1, 2);
     for (components, expect) in [
         (&[][..], "NONE "),
@@ -73,16 +73,20 @@ async fn no_client_has_a_quota_but_filters_are_checked() {
         let request =
             DescribeClientQuotasRequest { components: components.iter().map(component).collect(), strict: false };
         for version in 0..=1 {
-            let told = world.client.call_at(request.clone(), version).await.unwrap();
-            assert_eq!(format!("{} {}", code(told.error_code), told.error_message.unwrap()), expect);
-            assert_eq!(told.entries.is_some_and(|entries| entries.is_empty()), told.error_code == 0, "{expect}");
+            let response = fixture.client.call_at(request.clone(), version).await.unwrap();
+            assert_eq!(format!("{} {}", code(response.error_code), response.error_message.unwrap()), expect);
+            assert_eq!(
+                response.entries.is_some_and(|entries| entries.is_empty()),
+                response.error_code == 0,
+                "{expect}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn no_user_has_credentials() {
-    let world = World::start().await;
+async fn describe_scram_credentials_of_an_unknown_user_returns_resource_not_found() {
+    let fixture = Fixture::start().await;
     let unknown =
         |name| format!("{name} RESOURCE_NOT_FOUND Attempt to describe a user credential that does not exist: {name}");
     let twice = "a DUPLICATE_RESOURCE Cannot describe SCRAM credentials for the same user twice in a single request: a";
@@ -90,9 +94,9 @@ async fn no_user_has_credentials() {
         [(None, vec![]), (Some(&[][..]), vec![]), (Some(&["b", "a", "a"]), vec![twice.to_owned(), unknown("b")])]
     {
         let users: Option<Vec<_>> = users.map(|users| users.iter().map(|name| UserName { name: text(name) }).collect());
-        let told = world.client.call(DescribeUserScramCredentialsRequest { users }).await.unwrap();
-        assert_eq!((code(told.error_code), told.error_message.as_deref()), ("NONE", Some("")));
-        let results = told.results.iter();
+        let response = fixture.client.call(DescribeUserScramCredentialsRequest { users }).await.unwrap();
+        assert_eq!((code(response.error_code), response.error_message.as_deref()), ("NONE", Some("")));
+        let results = response.results.iter();
         let results: Vec<_> = results
             .map(|it| {
                 format!("{} {} {}", it.user, code(it.error_code), it.error_message.as_deref().unwrap_or_default())

@@ -6,20 +6,21 @@ use ottla_wire::protocol::messages::list_transactions::ListTransactionsRequest;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ProducerIdEpoch;
 
+use crate::fixture::{Fixture, LONG_AGO, code, text};
 use crate::settings::dynamic::eventually;
-use crate::world::{LONG_AGO, World, code, text};
 use common::Broker;
 
-async fn write(world: &World, producer_id: i64, epoch: i16, sequence: i32) {
+async fn write(fixture: &Fixture, producer_id: i64, epoch: i16, sequence: i32) {
     let mut builder = BatchBuilder::new(Codec::None).producer(ProducerIdEpoch { producer_id, epoch }, sequence);
     builder.append(LONG_AGO, None, Some(b"x"), &[]);
-    world.client.produce("t", 0, builder.build().unwrap().bytes().clone()).await.unwrap();
+    fixture.client.produce("t", 0, builder.build().unwrap().bytes().clone()).await.unwrap();
 }
 
-/// `index error [id/epoch last-sequence coordinator-epoch transaction-start]` for each partition asked.
-async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
+/// Calls DescribeProducers; returns `index error [id/epoch last-sequence coordinator-epoch transaction-start]` for each
+/// partition.
+async fn producers(fixture: &Fixture, topic: &str, indexes: &[i32]) -> Vec<String> {
     let topic = TopicRequest { name: text(topic), partition_indexes: indexes.to_vec() };
-    let answer = world.client.call(DescribeProducersRequest { topics: vec![topic] }).await.unwrap();
+    let answer = fixture.client.call(DescribeProducersRequest { topics: vec![topic] }).await.unwrap();
     let partitions = answer.topics[0].partitions.iter();
     partitions
         .map(|it| {
@@ -35,47 +36,47 @@ async fn producers(world: &World, topic: &str, indexes: &[i32]) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn idle_producer_is_forgotten_at_the_next_check() {
+async fn idle_producer_is_removed_at_the_next_expiration_check() {
     let often = Broker::with().set("producer.id.expiration.check.interval.ms", "20");
-    let world = World::with(often.set("producer.id.expiration.ms", "100")).await;
-    world.topic("t", &[]).await;
-    write(&world, 7, 3, 0).await;
-    eventually("the producer to be forgotten", async || producers(&world, "t", &[0]).await == ["0 NONE []"]).await;
+    let fixture = Fixture::with(often.set("producer.id.expiration.ms", "100")).await;
+    fixture.topic("t", &[]).await;
+    write(&fixture, 7, 3, 0).await;
+    eventually("the removal of the producer", async || producers(&fixture, "t", &[0]).await == ["0 NONE []"]).await;
 }
 
 #[tokio::test]
-async fn a_partition_tells_its_producers() {
-    let mut world = World::start().await;
-    world.topic("t", &[]).await;
+async fn describe_producers_lists_active_producers() {
+    let mut fixture = Fixture::start().await;
+    fixture.topic("t", &[]).await;
     for (id, epoch, sequence) in [(4000, 0, 0), (4000, 0, 1), (7, 3, 0)] {
-        write(&world, id, epoch, sequence).await;
+        write(&fixture, id, epoch, sequence).await;
     }
     let expect = ["0 NONE [7/3 0 -1 -1, 4000/0 1 -1 -1]"];
-    assert_eq!(producers(&world, "t", &[0]).await, expect);
-    // From the log, at its first use.
-    world.broker.kill();
-    world.broker.restart();
-    world.client = crate::world::connect(&world.broker).await;
-    assert_eq!(producers(&world, "t", &[0]).await, expect);
+    assert_eq!(producers(&fixture, "t", &[0]).await, expect);
+    // After a restart the producers are read from the log.
+    fixture.broker.kill();
+    fixture.broker.restart();
+    fixture.client = crate::fixture::connect(&fixture.broker).await;
+    assert_eq!(producers(&fixture, "t", &[0]).await, expect);
     let unknown = ["1 UNKNOWN_TOPIC_OR_PARTITION []", "-1 UNKNOWN_TOPIC_OR_PARTITION []"];
-    assert_eq!(producers(&world, "t", &[1, -1]).await, unknown);
-    assert_eq!(producers(&world, "nobody", &[0]).await, ["0 UNKNOWN_TOPIC_OR_PARTITION []"]);
-    assert_eq!(producers(&world, "a b", &[0]).await, ["0 INVALID_TOPIC_EXCEPTION []"]);
+    assert_eq!(producers(&fixture, "t", &[1, -1]).await, unknown);
+    assert_eq!(producers(&fixture, "missing", &[0]).await, ["0 UNKNOWN_TOPIC_OR_PARTITION []"]);
+    assert_eq!(producers(&fixture, "a b", &[0]).await, ["0 INVALID_TOPIC_EXCEPTION []"]);
 }
 
 #[tokio::test]
-async fn no_transaction_is_known() {
-    let world = World::start().await;
+async fn describe_transactions_of_an_unknown_id_returns_not_found() {
+    let fixture = Fixture::start().await;
     let transactional_ids = vec![text("a"), text("")];
-    let answer = world.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
-    let told = answer.transaction_states.iter();
-    let told: Vec<_> = told.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
-    assert_eq!(told, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
+    let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
+    let states = answer.transaction_states.iter();
+    let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
+    assert_eq!(states, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
 }
 
 #[tokio::test]
-async fn listing_transactions_checks_its_filters() {
-    let world = World::start().await;
+async fn list_transactions_reports_unknown_filters() {
+    let fixture = Fixture::start().await;
     for (states, pattern, expect) in [
         (&[][..], None, "NONE []"),
         (&["Ongoing", "Empty", "PrepareEpochFence", "Dead"], None, "NONE []"),
@@ -91,9 +92,12 @@ async fn listing_transactions_checks_its_filters() {
             ..Default::default()
         };
         for version in if pattern.is_some() { 2..=2 } else { 0..=2 } {
-            let told = world.client.call_at(request.clone(), version).await.unwrap();
-            assert_eq!(format!("{} [{}]", code(told.error_code), told.unknown_state_filters.join(", ")), expect);
-            assert!(told.transaction_states.is_empty());
+            let response = fixture.client.call_at(request.clone(), version).await.unwrap();
+            assert_eq!(
+                format!("{} [{}]", code(response.error_code), response.unknown_state_filters.join(", ")),
+                expect
+            );
+            assert!(response.transaction_states.is_empty());
         }
     }
 }

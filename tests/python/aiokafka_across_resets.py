@@ -1,13 +1,13 @@
-"""aiokafka consumers that stay open across resets, as a suite with one consumer for all tests has them.
+"""aiokafka consumers that stay open across resets, as in a suite with one consumer for all tests.
 
-Wants the admin port of the broker, and its topic `orders`:
+Needs the admin port of the broker, and its topic `orders`:
 
     python aiokafka_across_resets.py localhost:9092 --admin=http://localhost:9644
 
 aiokafka sends no leader epoch with its fetches (`current_leader_epoch` is -1 in `consumer/fetcher.py`), fetches nothing
-for a partition while records of it wait to be taken, and commits its positions without a member id before it joins a
-group anew (`_maybe_do_last_autocommit` in `consumer/group_coordinator.py`). So nothing tells it that the topic is
-another one, and docs/testing.md says what a fixture does.
+for a partition while records of it are buffered, and commits its positions without a member id before it joins a group
+again (`_maybe_do_last_autocommit` in `consumer/group_coordinator.py`). So it does not notice that the topic is another
+one; docs/testing.md describes what a fixture must do.
 """
 
 import asyncio
@@ -51,8 +51,8 @@ async def next_record(reader):
     return record.offset, record.value
 
 
-async def kept_open(bootstrap, group):
-    """Ten tests with one consumer: each finds what was sent in it, and nothing else."""
+async def check_open_consumer(bootstrap, group):
+    """Ten tests with one consumer: each reads its own records, and no others."""
     reset()
     async with consumer(bootstrap, group) as reader:
         for test in range(10):
@@ -60,24 +60,24 @@ async def kept_open(bootstrap, group):
             equal(await next_record(reader), (0, b"sent in test %d" % test))
             reset()
             await reader.seek_to_beginning()
-        # Beyond the heartbeat by which a member learns that it has to join anew.
+        # Longer than the heartbeat interval, after which a member knows that it must join again.
         await asyncio.sleep(3.5 if group else 0)
         await send(bootstrap, b"the last")
         equal(await next_record(reader), (0, b"the last"))
 
 
 @async_case
-async def kept_open_without_a_group(bootstrap):
-    await kept_open(bootstrap, None)
+async def open_consumer_without_group(bootstrap):
+    await check_open_consumer(bootstrap, None)
 
 
 @async_case
-async def kept_open_in_a_group(bootstrap):
-    await kept_open(bootstrap, unique("readers"))
+async def open_consumer_in_group(bootstrap):
+    await check_open_consumer(bootstrap, unique("readers"))
 
 
 @async_case
-async def opened_anew_in_the_same_group(bootstrap):
+async def new_consumer_in_same_group(bootstrap):
     for test in range(3):
         reset()
         await send(bootstrap, b"sent in test %d" % test)
@@ -86,8 +86,8 @@ async def opened_anew_in_the_same_group(bootstrap):
 
 
 @async_case
-async def kept_open_with_its_old_position(bootstrap):
-    """Why a fixture has to seek: the position is one that the new topic has, too."""
+async def open_consumer_keeps_its_position(bootstrap):
+    """Why a fixture must seek: the old position is also valid in the new topic."""
     reset()
     async with consumer(bootstrap, None) as reader:
         await send(bootstrap, b"before")

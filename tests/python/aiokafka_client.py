@@ -1,4 +1,4 @@
-"""aiokafka: the same promises for programs built on asyncio. Faust stands on this client."""
+"""aiokafka: the same guarantees for asyncio programs. Faust uses this client."""
 
 import asyncio
 import functools
@@ -55,7 +55,7 @@ async def create_topic(bootstrap, name, partitions=1, settings=None):
 
 
 async def produce_all(bootstrap, topic, messages, **settings):
-    """Sends keyword arguments of AIOKafkaProducer.send, one dict for each message; returns their places in order."""
+    """Sends keyword arguments of AIOKafkaProducer.send, one dict for each message; returns their metadata in order."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap, **settings) as producer:
         waiting = [await producer.send(topic, **message) for message in messages]
         return [await one for one in waiting]
@@ -84,7 +84,7 @@ async def read_all(bootstrap, topic):
 
 @async_case
 async def events_confirmed(bootstrap):
-    """send_and_wait tells topic, partition, offset and time; keys, values and headers come back."""
+    """send_and_wait returns topic, partition, offset and timestamp; keys, values and headers are read unchanged."""
     topic = unique("user-events")
     async with AIOKafkaProducer(
         bootstrap_servers=bootstrap,
@@ -106,7 +106,7 @@ async def events_confirmed(bootstrap):
 
 @async_case
 async def every_codec(bootstrap):
-    """Each codec brings back the same messages in the same order."""
+    """With each codec the same messages are read in the same order."""
     values = [f"message {n} ".encode() * (n % 40) for n in range(400)]
     for codec in CODECS:
         topic = unique(f"compressed-{codec}")
@@ -133,8 +133,8 @@ async def acks_and_idempotence(bootstrap):
 
 
 @async_case
-async def keys_stay_together(bootstrap):
-    """Twelve partitions: a key has one of them; a partition can be named."""
+async def keys_select_partitions(bootstrap):
+    """Twelve partitions: a key selects one of them, or the producer names one."""
     topic = await create_topic(bootstrap, "keyed", partitions=12)
     messages = [{"value": b"%d" % n, "key": b"user_%d" % (n % 20)} for n in range(200)]
     homes = {}
@@ -146,8 +146,8 @@ async def keys_stay_together(bootstrap):
 
 
 @async_case
-async def groups_remember(bootstrap):
-    """Manual commits with a text, automatic ones at the end: the next consumer goes on behind them."""
+async def groups_continue_from_commits(bootstrap):
+    """Manual commits with metadata, automatic ones at the end: the next consumer continues after them."""
     topic, group = await create_topic(bootstrap, "remember"), unique("group")
     await produce_all(bootstrap, topic, [{"value": b"%d" % n} for n in range(10)])
     place = TopicPartition(topic, 0)
@@ -172,7 +172,7 @@ async def groups_remember(bootstrap):
 
 @async_case
 async def seeks(bootstrap):
-    """By time, to the beginning, to the end, to an offset; getmany takes no more than asked; pausing silences."""
+    """By time, to the beginning, to the end, to an offset; getmany's limit; a paused partition returns nothing."""
     topic = await create_topic(bootstrap, "seeks", partitions=2)
     messages = [{"value": b"%d" % n, "partition": n % 2, "timestamp_ms": BEGIN + 1000 * n} for n in range(20)]
     await produce_all(bootstrap, topic, messages)
@@ -197,7 +197,7 @@ async def seeks(bootstrap):
 
 @async_case
 async def sizes(bootstrap):
-    """A message over the topic's limit is refused by name; the producer goes on."""
+    """A message over the topic's limit is refused with its own error; the producer continues."""
     topic = await create_topic(bootstrap, "small-only", settings={"max.message.bytes": "1000"})
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
         try:
@@ -210,7 +210,7 @@ async def sizes(bootstrap):
 
 @async_case
 async def administration(bootstrap):
-    """Topics with settings made, described, doubled (refused), deleted; groups listed with their offsets."""
+    """Topics with configs: created, described, created twice (refused), deleted; groups listed with their offsets."""
     topic = await create_topic(bootstrap, "admin", partitions=3, settings={"retention.ms": "604800000"})
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -238,7 +238,7 @@ async def administration(bootstrap):
 
 
 def member(bootstrap, topic, group):
-    """Role: a member of a group that reports what it holds and handles."""
+    """Role: a member of a group that reports its partitions and the messages that it handles."""
 
     class Listener(ConsumerRebalanceListener):
         async def on_partitions_revoked(self, revoked):
@@ -260,7 +260,7 @@ def member(bootstrap, topic, group):
 
 @case(seconds=60)
 def three_share_then_one_is_killed(bootstrap):
-    """Two partitions each; after one member dies the others have three each, and nothing is missing."""
+    """Two partitions each; after one member is killed the others have three each, and no message is missing."""
     topic, group = asyncio.run(create_topic(bootstrap, "shared", partitions=6)), unique("shared")
     members = [Child("member", topic, group) for _ in range(3)]
 
@@ -287,8 +287,8 @@ def three_share_then_one_is_killed(bootstrap):
 
 
 @async_case
-async def waiting_is_woken(bootstrap):
-    """A consumer that waits gets a message when it comes, not when its fetch times out."""
+async def waiting_fetch_returns_new_messages(bootstrap):
+    """A waiting consumer gets a new message at once, not when its fetch times out."""
     topic = await create_topic(bootstrap, "wake")
     reader = consumer(bootstrap, fetch_max_wait_ms=5000)
     await reader.start()

@@ -10,7 +10,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 def refused(future):
-    """The code of the error a request ends with."""
+    """Returns the error code of a failed request."""
     return raises(KafkaException, future.result, 10).args[0].code()
 
 
@@ -21,7 +21,7 @@ def settings_of(admin, topic):
 
 @case
 def topics_with_settings(bootstrap):
-    """Twelve partitions kept for a week, alerts compacted, actions kept for ninety days: described as made."""
+    """Twelve partitions with a week of retention, compacted alerts, actions with ninety days: described as created."""
     admin = admin_client(bootstrap)
     wanted = {
         unique("synthetic-transactions"): (12, {"retention.ms": str(7 * DAY_MS), "compression.type": "lz4"}),
@@ -46,7 +46,7 @@ def topics_with_settings(bootstrap):
 
 @case(beyond_kafka=True)
 def three_replicas_on_one_broker(bootstrap):
-    """Production code asks for three replicas. Ottla makes the topic with the one it has, and warns in its log."""
+    """Production code requests three replicas. Ottla creates the topic with one replica, and logs a warning."""
     admin, topic = admin_client(bootstrap), unique("orders")
     equal(admin.create_topics([NewTopic(topic, 6, 3)])[topic].result(10), None)
     equal(partitions_of(admin, topic), [0, 1, 2, 3, 4, 5])
@@ -55,7 +55,7 @@ def three_replicas_on_one_broker(bootstrap):
 
 
 @case
-def the_cluster(bootstrap):
+def cluster_description(bootstrap):
     """One broker, which is the controller, and a cluster id; the broker's settings can be read."""
     admin = admin_client(bootstrap)
     cluster = admin.list_topics(timeout=10)
@@ -68,8 +68,8 @@ def the_cluster(bootstrap):
 
 
 @case
-def what_cannot_be_made(bootstrap):
-    """Each mistake has its own error; validate_only makes nothing."""
+def invalid_topics_are_refused(bootstrap):
+    """Each mistake has its own error; validate_only creates nothing."""
     admin, topic = admin_client(bootstrap), create_topic(bootstrap, "exists")
     new = [
         (NewTopic(topic, 1, 1), KafkaError.TOPIC_ALREADY_EXISTS),
@@ -85,7 +85,7 @@ def what_cannot_be_made(bootstrap):
 
 
 @case
-def more_partitions_never_fewer(bootstrap):
+def partitions_only_increase(bootstrap):
     """Six become twelve; twelve do not become six."""
     admin, topic = admin_client(bootstrap), create_topic(bootstrap, "orders", partitions=6)
     equal(admin.create_partitions([NewPartitions(topic, 12)])[topic].result(10), None)
@@ -97,7 +97,7 @@ def more_partitions_never_fewer(bootstrap):
 
 @case
 def settings_change(bootstrap):
-    """One setting is changed and then taken back; the others stay as they are."""
+    """One config is set and then deleted; the others do not change."""
     admin = admin_client(bootstrap)
     topic = create_topic(bootstrap, "audit", settings={"retention.ms": "1000000", "max.message.bytes": "5000"})
 
@@ -119,8 +119,8 @@ def settings_change(bootstrap):
 
 
 @case
-def deleted_and_made_anew(bootstrap):
-    """A deleted topic is gone; the same name is a new topic, and clients that knew the old one go on with the new."""
+def deleted_and_recreated(bootstrap):
+    """A topic created with the name of a deleted one is a new topic, and clients of the old one continue with it."""
     admin, topic = admin_client(bootstrap), create_topic(bootstrap, "temporary", partitions=2)
     produce_all(bootstrap, topic, [{"value": b"old"}])
     equal(admin.delete_topics([topic])[topic].result(10), None)
@@ -133,8 +133,8 @@ def deleted_and_made_anew(bootstrap):
 
 
 @case(beyond_kafka=True)
-def deleted_when_answered(bootstrap):
-    """Deleting and making anew needs no waiting: a producer and a consumer that stay open follow, ten times over."""
+def deleted_before_the_response(bootstrap):
+    """Deleting and creating needs no pause between: an open producer and an open consumer continue, ten times."""
     admin, topic = admin_client(bootstrap), unique("again")
     for n in range(10):
         admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(10)
@@ -146,7 +146,7 @@ def deleted_when_answered(bootstrap):
 
 @case
 def lag_of_a_group(bootstrap):
-    """Committed offsets and ends, both by the admin client: the difference is what is left to do."""
+    """Lag: end offsets minus committed offsets, both from the admin client."""
     admin, group = admin_client(bootstrap), unique("feature-processor-group")
     topic = create_topic(bootstrap, "user-events", partitions=3)
     produce_all(bootstrap, topic, [{"value": b"%d" % n, "partition": n % 3} for n in range(300)])
@@ -172,8 +172,8 @@ def lag_of_a_group(bootstrap):
 
 
 @case
-def lives_of_a_group(bootstrap):
-    """Listed, stable while it has a member, empty when that has left, offsets set by hand, gone when deleted."""
+def group_life_cycle(bootstrap):
+    """A group is listed, stable with a member, empty after it has left; its offsets are altered, and it is deleted."""
     admin, topic, group = admin_client(bootstrap), create_topic(bootstrap, "grouped"), unique("group")
 
     def described():
@@ -227,7 +227,7 @@ def offsets_by_name(bootstrap):
 
 @case
 def old_records_deleted(bootstrap):
-    """Records below an offset go away: the topic begins later, the rest keeps its offsets."""
+    """Records below an offset are deleted: the log start moves, and the other records keep their offsets."""
     admin, topic = admin_client(bootstrap), create_topic(bootstrap, "trimmed")
     if not hasattr(admin, "delete_records"):
         return

@@ -12,7 +12,7 @@ BEGIN = YESTERDAY_MS
 
 
 def fill(bootstrap, topic, count, first=0, partitions=1):
-    """Sends the numbers `first`.. as JSON, one second apart in event time, to the partitions in turn."""
+    """Sends the numbers `first`.. as JSON, one second apart in event time, round robin over the partitions."""
     messages = [
         {"value": json.dumps({"n": n}), "key": f"k{n}", "partition": n % partitions, "timestamp": BEGIN + 1000 * n}
         for n in range(first, first + count)
@@ -41,7 +41,7 @@ def committed(reader, topic, partition=0):
 
 
 def error_event(reader):
-    """The next thing that comes, which must be an error."""
+    """Returns the next event, which must be an error."""
 
     def poll():
         event = reader.poll(0.5)
@@ -53,7 +53,7 @@ def error_event(reader):
 
 
 def end_event(reader):
-    """The event, told on demand only, that a partition is read to its end."""
+    """Returns the event for the end of a partition, which the consumer reports only if configured."""
     event = error_event(reader)
     equal(event.error().code(), KafkaError._PARTITION_EOF)
     return event
@@ -61,7 +61,7 @@ def end_event(reader):
 
 @case
 def from_the_beginning(bootstrap):
-    """Automatic commits, earliest: topic, partition, offset, key, value and time of each; closing saves the place."""
+    """Automatic commits, earliest: topic, partition, offset, key, value and timestamp of each; closing commits."""
     topic, group = filled_topic(bootstrap, "orders", 20), unique("my-consumer-group")
     reader = member(bootstrap, topic, group, enable_auto_commit=True, auto_commit_interval_ms=5000)
     messages = take(reader, 20)
@@ -79,7 +79,7 @@ def from_the_beginning(bootstrap):
 
 @case
 def only_what_is_new(bootstrap):
-    """latest: a new group sees what is sent after it came."""
+    """latest: a new group reads what is sent after it has joined."""
     topic = filled_topic(bootstrap, "synthetic-transactions", 5)
     reader = member(
         bootstrap,
@@ -97,7 +97,7 @@ def only_what_is_new(bootstrap):
 
 @case
 def commit_each_message(bootstrap):
-    """commit(message) saves the place behind it; what failed is not committed and comes again after a restart."""
+    """commit(message) commits the offset after it; a failed message is not committed, and is read again later."""
     topic, group = filled_topic(bootstrap, "orders", 10), unique("manual-commit-group")
     reader = member(bootstrap, topic, group)
     for message in take(reader, 6):
@@ -114,8 +114,8 @@ def commit_each_message(bootstrap):
 
 
 @case
-def commit_in_the_background(bootstrap):
-    """An asynchronous commit calls back with what was committed; offsets of one's own choice carry a text."""
+def asynchronous_commit(bootstrap):
+    """An asynchronous commit calls back with the committed offsets; explicit offsets carry metadata."""
     called = []
     topic, group = filled_topic(bootstrap, "orders", 4), unique("async")
     reader = member(bootstrap, topic, group, on_commit=lambda error, places: called.append((error, places[0].offset)))
@@ -129,7 +129,7 @@ def commit_in_the_background(bootstrap):
 
 @case
 def stored_offsets(bootstrap):
-    """Automatic commits of offsets that the program itself stores once it is done with them."""
+    """Automatic commits of offsets that the program stores after it has handled the messages."""
     topic, group = filled_topic(bootstrap, "orders", 6), unique("stored")
     reader = member(
         bootstrap, topic, group, enable_auto_commit=True, auto_commit_interval_ms=100, enable_auto_offset_store=False
@@ -145,7 +145,7 @@ def stored_offsets(bootstrap):
 
 @case
 def batches(bootstrap):
-    """consume(10,000) takes what is there; one commit at the end covers the batch."""
+    """consume(10,000) returns what is available; one commit at the end covers the batch."""
     topic, group = filled_topic(bootstrap, "synthetic-transactions", 5000, partitions=3), unique("analytics-group")
     reader = member(bootstrap, topic, group, fetch_wait_max_ms=500)
     found = []
@@ -202,7 +202,7 @@ def seek_anywhere(bootstrap):
 
 @case
 def end_of_partition(bootstrap):
-    """With enable.partition.eof the consumer says when it has read everything."""
+    """With enable.partition.eof the consumer reports the end of a partition."""
     topic = filled_topic(bootstrap, "eof", 3)
     reader = consumer(bootstrap, enable_partition_eof=True)
     reader.assign([TopicPartition(topic, 0, 0)])
@@ -213,7 +213,7 @@ def end_of_partition(bootstrap):
 
 @case
 def out_of_range(bootstrap):
-    """A position behind the end falls back to the policy; with the policy `error` the program hears of it."""
+    """A position after the end falls back to the reset policy; with the policy `error` the program gets an error."""
     topic = filled_topic(bootstrap, "short", 4)
     reader = consumer(bootstrap)
     reader.assign([TopicPartition(topic, 0, 1000)])
@@ -228,7 +228,7 @@ def out_of_range(bootstrap):
 
 @case
 def pausing(bootstrap):
-    """A paused partition stays silent while the other goes on; resumed, nothing is missing."""
+    """A paused partition returns nothing while the other continues; after a resume no message is missing."""
     topic = filled_topic(bootstrap, "paused", 20, partitions=2)
     reader = consumer(bootstrap)
     reader.assign([TopicPartition(topic, 0, 0), TopicPartition(topic, 1, 0)])
@@ -242,7 +242,7 @@ def pausing(bootstrap):
 
 @case
 def read_committed(bootstrap):
-    """read_committed, librdkafka's default, and read_uncommitted see the same plain messages."""
+    """read_committed, librdkafka's default, and read_uncommitted read the same non-transactional messages."""
     topic = filled_topic(bootstrap, "plain", 10)
     for isolation in ("read_committed", "read_uncommitted"):
         reader = member(bootstrap, topic, isolation_level=isolation)
@@ -251,7 +251,7 @@ def read_committed(bootstrap):
 
 
 @case
-def small_fetches_still_move(bootstrap):
+def small_fetch_limits_make_progress(bootstrap):
     """A limit smaller than one message never stops the consumer."""
     topic = create_topic(bootstrap, "big-ones")
     produce_all(bootstrap, topic, [{"value": b"%d" % n * 50_000} for n in range(5)], **{"linger.ms": 0})
@@ -262,8 +262,8 @@ def small_fetches_still_move(bootstrap):
 
 
 @case
-def waiting_is_woken(bootstrap):
-    """A consumer that waits at the end gets a message when it comes, long before its fetch would have timed out."""
+def waiting_fetch_returns_new_messages(bootstrap):
+    """A consumer that waits at the end gets a new message at once, long before its fetch would time out."""
     topic = create_topic(bootstrap, "wake")
     reader = consumer(bootstrap, fetch_wait_max_ms=5000)
     reader.assign([TopicPartition(topic, 0, 0)])
@@ -278,7 +278,7 @@ def waiting_is_woken(bootstrap):
 
 @case
 def several_topics(bootstrap):
-    """One consumer for two topics; a pattern finds the topics it fits, and no other."""
+    """One consumer for two topics; a pattern subscribes to the matching topics only."""
     name = unique("multi")
     topics = [filled_topic(bootstrap, f"{name}.{suffix}", 5) for suffix in ("a", "b")]
     filled_topic(bootstrap, f"other.{name}", 5)
@@ -290,8 +290,8 @@ def several_topics(bootstrap):
 
 
 @case
-def a_topic_that_is_not_there(bootstrap):
-    """The program hears that the topic is unknown; once the topic is there its messages come."""
+def missing_topic_is_reported(bootstrap):
+    """The program gets an unknown topic error; after the topic is created its messages arrive."""
     topic = unique("later")
     reader = member(bootstrap, topic, **{"topic.metadata.refresh.interval.ms": 300})
     event = error_event(reader)
@@ -311,7 +311,7 @@ def a_topic_that_is_not_there(bootstrap):
 
 @case
 def lag_of_the_consumer(bootstrap):
-    """End of each partition minus position: what is still to be read."""
+    """Lag: the end of each partition minus the position."""
     topic = filled_topic(bootstrap, "lagging", 60, partitions=3)
     reader = member(bootstrap, topic)
 
@@ -327,8 +327,8 @@ def lag_of_the_consumer(bootstrap):
 
 
 @case
-def failures_go_aside(bootstrap):
-    """A message that fails three times goes to a dead letter queue with the reason, and the rest is processed."""
+def failures_go_to_a_dead_letter_queue(bootstrap):
+    """A message that fails three times is sent to a dead letter queue with the reason; the others are processed."""
     topic, letters = filled_topic(bootstrap, "risky", 10), unique("dead-letters")
     reader, producer = member(bootstrap, topic), Producer({"bootstrap.servers": bootstrap})
     tries, done = [], []

@@ -1,4 +1,4 @@
-"""Consumer groups with confluent-kafka: three members and one that dies, cooperative rebalancing, static members."""
+"""Consumer groups with confluent-kafka: a killed member of three, cooperative rebalancing, static members."""
 
 import signal
 import sys
@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicP
 from confluent_helpers import admin_client, create_topic, produce_all
 from suite import Child, case, check, equal, report, role_of_this_process, run_cases, unique, wait_until
 
-SESSION_MS = 6000  # the shortest that a broker allows unless told otherwise
+SESSION_MS = 6000  # the shortest that a broker allows by default
 
 
 def worker(bootstrap, topic, group, strategy, instance):
-    """Reads, handles, commits; tells what it is given and what is taken, and every message it handled."""
+    """Reads, handles, commits; reports assigned and revoked partitions and every handled message."""
     running = True
 
     def stop(signum, frame):
@@ -94,7 +94,7 @@ def wait_for_values(workers, values):
 @case(seconds=60)
 def three_share_then_one_is_killed(bootstrap):
     """Six partitions, two for each of three consumers. One is killed: after its session timeout the others have three
-    each, go on behind its last commit, and nothing is missing."""
+    each, continue after its last commit, and no message is missing."""
     topic, group = create_topic(bootstrap, "orders", partitions=6), unique("my-consumer-group")
     workers = start(topic, group, 3)
     wait_for_shares(workers, [[0, 1], [2, 3], [4, 5]])
@@ -116,9 +116,9 @@ def three_share_then_one_is_killed(bootstrap):
 
 
 @case(seconds=60)
-def cooperative_members_keep_what_they_have(bootstrap):
-    """cooperative-sticky: a newcomer takes only what it is to have; the others keep reading the rest. Who leaves
-    hands its partitions over at once."""
+def cooperative_members_keep_their_partitions(bootstrap):
+    """cooperative-sticky: a new member gets only its share; the others keep reading the rest. The partitions of a
+    member that leaves are assigned to the others at once."""
     topic, group = create_topic(bootstrap, "orders", partitions=6), unique("my-group")
     workers = start(topic, group, 1, "cooperative-sticky")
     wait_for_shares(workers, [[0, 1, 2, 3, 4, 5]])
@@ -153,7 +153,7 @@ def cooperative_members_keep_what_they_have(bootstrap):
 
 @case(seconds=60)
 def roundrobin_and_idle_members(bootstrap):
-    """Round robin deals the partitions out one by one; a fourth member of a three-partition topic has none."""
+    """Round robin assigns the partitions one by one; a fourth member of a three-partition topic has none."""
     topic, group = create_topic(bootstrap, "dealt", partitions=3), unique("dealt")
     workers = start(topic, group, 4, "roundrobin")
     wait_for_shares(workers, [[], [0], [1], [2]])
@@ -163,8 +163,8 @@ def roundrobin_and_idle_members(bootstrap):
 
 
 @case(seconds=60)
-def a_static_member_comes_back(bootstrap):
-    """A member with an instance id that restarts within its session has its partitions again; nobody else notices."""
+def restarted_static_member_keeps_its_partitions(bootstrap):
+    """A static member that restarts within its session timeout keeps its partitions, without a rebalance."""
     topic, group = create_topic(bootstrap, "static", partitions=4), unique("static")
     workers = start(topic, group, 2, instances=["a", "b"])
     wait_for_shares(workers, [[0, 1], [2, 3]])
@@ -180,8 +180,8 @@ def a_static_member_comes_back(bootstrap):
 
 
 @case
-def closing_leaves_at_once(bootstrap):
-    """Three consumers in one process, closed one after the other: the last has all partitions within moments."""
+def closed_member_leaves_at_once(bootstrap):
+    """Three consumers in one process, closed in sequence: the last one soon has all partitions."""
     topic, group = create_topic(bootstrap, "closing", partitions=3), unique("closing")
     settings = {"bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest"}
     settings.update({"partition.assignment.strategy": "range", "heartbeat.interval.ms": 300})

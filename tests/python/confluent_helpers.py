@@ -1,4 +1,4 @@
-"""What the confluent-kafka programs share."""
+"""Helpers of the confluent-kafka programs."""
 
 import time
 
@@ -13,7 +13,7 @@ def admin_client(bootstrap):
 
 
 def create_topic(bootstrap, name, partitions=1, settings=None):
-    """Makes a topic with a name of its own, and returns that name."""
+    """Creates a topic with a unique name, and returns the name."""
     topic = suite.unique(name)
     admin = admin_client(bootstrap)
     admin.create_topics([NewTopic(topic, partitions, 1, config=settings or {})])[topic].result(10)
@@ -23,7 +23,7 @@ def create_topic(bootstrap, name, partitions=1, settings=None):
 
 
 def wait_until_served(bootstrap, topic, partitions):
-    """Apache Kafka lists a topic a moment before it takes records for all of its partitions."""
+    """Waits until all partitions accept records: Apache Kafka lists a new topic shortly before."""
     reader = consumer(bootstrap)
 
     def served():
@@ -37,7 +37,7 @@ def wait_until_served(bootstrap, topic, partitions):
 
 
 def partitions_of(client, topic):
-    """The indexes of a topic's partitions that have a leader; empty for a topic that is not there."""
+    """Returns the indexes of a topic's partitions that have a leader; empty for a missing topic."""
     described = client.list_topics(topic, timeout=10).topics[topic]
     return sorted(index for index, partition in described.partitions.items() if partition.leader >= 0)
 
@@ -69,7 +69,7 @@ def produce_all(bootstrap, topic, messages, **settings):
 
 
 def produce(producer, **message):
-    """Producer.produce, which waits a little when the producer's own queue is full."""
+    """Calls Producer.produce, and waits while the producer's queue is full."""
     while True:
         try:
             return producer.produce(**message)
@@ -78,15 +78,15 @@ def produce(producer, **message):
 
 
 def consumer(bootstrap, group=None, **settings):
-    """A consumer that starts at the beginning and commits when told to; `fetch_min_bytes=1` sets fetch.min.bytes.
-    Callbacks keep the underscore in their names."""
+    """Returns a consumer that starts at the beginning and without automatic commits; `fetch_min_bytes=1` sets
+    fetch.min.bytes. Callbacks keep the underscore in their names."""
     names = {name if callable(value) else name.replace("_", "."): value for name, value in settings.items()}
     defaults = {"auto.offset.reset": "earliest", "enable.auto.commit": False}
     return Consumer({"bootstrap.servers": bootstrap, "group.id": group or suite.unique("group"), **defaults, **names})
 
 
 def next_message(reader, seconds=15):
-    """The next message; an error event fails the case."""
+    """Returns the next message; an error event fails the case."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         message = reader.poll(timeout=0.5)
@@ -103,7 +103,7 @@ def take(reader, count):
 
 
 def read_all(bootstrap, topic):
-    """Everything in a topic, by partition and offset."""
+    """Returns all messages of a topic, by partition and offset."""
     reader = consumer(bootstrap)
     places = [TopicPartition(topic, index) for index in partitions_of(reader, topic)]
     marks = [reader.get_watermark_offsets(place, timeout=10) for place in places]

@@ -1,4 +1,4 @@
-"""Processing patterns with confluent-kafka: consume, transform, produce; totals by window of time."""
+"""Processing patterns with confluent-kafka: consume, transform, produce; totals by time window."""
 
 import json
 import signal
@@ -13,14 +13,14 @@ from suite import Child, case, check, equal, report, role_of_this_process, run_c
 
 
 def shipment_for(order):
-    """What follows from an order; nothing follows from one that was cancelled."""
+    """Returns the shipment for an order; a cancelled order has none."""
     if order["status"] == "cancelled":
         return None
     return {"shipment_id": f"ship-{order['order_id']}", "order_id": order["order_id"], "status": "pending"}
 
 
 def processor(bootstrap, source, target, group):
-    """Forwards what follows from each message under the same key; a place is committed once that is delivered."""
+    """Produces the result of each message with the same key; commits the offset after the delivery."""
     running = True
 
     def stop(signum, frame):
@@ -52,9 +52,9 @@ def send_orders(bootstrap, topic, numbers):
 
 @case(seconds=60)
 def orders_become_shipments(bootstrap):
-    """Every order that holds gives one shipment under its key, in the order of the orders. The processor is stopped
-    half way and started again; then it is killed in the middle: no shipment is missing, and at most the one order in
-    hand gives a second one."""
+    """Every order that is not cancelled results in one shipment with its key, in the same order. The processor is
+    stopped half way and started again; then it is killed: no shipment is missing, and at most one order, the one
+    being processed, results in a second shipment."""
     orders, shipments, group = create_topic(bootstrap, "orders"), create_topic(bootstrap, "shipments"), unique("p")
     send_orders(bootstrap, orders, range(50))
     first = Child("processor", orders, shipments, group)
@@ -82,7 +82,7 @@ def orders_become_shipments(bootstrap):
 
 
 class Windows:
-    """Sums by key in windows of a fixed length. A window is complete once an event beyond its end was seen."""
+    """Sums by key in windows of a fixed length. A window is complete after an event beyond its end."""
 
     def __init__(self, seconds):
         self.seconds = seconds
@@ -100,7 +100,7 @@ class Windows:
 def sales_by_minute(bootstrap):
     """Sales by category and minute, from three partitions, for a thousand sales in ten minutes of event time."""
     topic = create_topic(bootstrap, "sales", partitions=3)
-    begin = 1_763_999_940  # on the minute
+    begin = 1_763_999_940  # a full minute
     sales = [
         {
             "category": ["books", "games", "tea"][n % 3],
@@ -132,7 +132,7 @@ def sales_by_minute(bootstrap):
 
 @case(seconds=60)
 def producer_beside_consumer(bootstrap):
-    """One program writes order events while another reads them: every one arrives, in order, while it is written."""
+    """One program produces order events while another consumes them: every event arrives, in order."""
     topic, group = create_topic(bootstrap, "orders"), unique("reader")
     reader = consumer(bootstrap, group, enable_auto_commit=True)
     reader.subscribe([topic])

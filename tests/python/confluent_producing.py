@@ -1,4 +1,4 @@
-"""Producing with confluent-kafka: delivery reports tell the truth, and what was delivered is there to be read."""
+"""Producing with confluent-kafka: delivery reports are right, and delivered messages can be read."""
 
 import json
 import random
@@ -16,8 +16,8 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 @case
 def one_order_confirmed(bootstrap):
-    """An order as JSON under its key; the callback tells topic, partition and offset."""
-    topic = unique("orders")  # made by the broker at the first mention
+    """An order as JSON with a key; the callback gets topic, partition and offset."""
+    topic = unique("orders")  # created by the broker at the first request
     producer = Producer({"bootstrap.servers": bootstrap, "client.id": "my-producer", "acks": "all"})
     deliveries = Deliveries()
     orders = [{"order_id": f"order-{n}", "customer_id": "cust-456", "amount": 99.99} for n in range(3)]
@@ -38,7 +38,7 @@ def one_order_confirmed(bootstrap):
 
 @case
 def transactions_by_user(bootstrap):
-    """lz4, lingering, text keys: each user's transactions share a partition and keep their order."""
+    """lz4, linger, text keys: each user's transactions are in one partition, in order."""
     topic = create_topic(bootstrap, "synthetic-transactions", partitions=12)
     deliveries = Deliveries()
     producer = Producer(
@@ -70,7 +70,7 @@ def transactions_by_user(bootstrap):
 
 @case(seconds=90)
 def hundred_thousand_events(bootstrap):
-    """The fast settings: 100,000 messages, acknowledged by the leader, snappy. All are there, each key in order."""
+    """The fast settings: 100,000 messages, acks=1, snappy. None is missing, and each key is in order."""
     topic = create_topic(bootstrap, "events", partitions=3)
     producer = Producer(
         {
@@ -143,7 +143,7 @@ def guaranteed_alerts(bootstrap):
 
 @case
 def idempotent_in_flight(bootstrap):
-    """Five requests in flight with sequence numbers, and every codec: contiguous offsets, nothing twice."""
+    """Five requests in flight with sequence numbers, and every codec: contiguous offsets, no duplicates."""
     for codec in CODECS:
         topic = unique(f"idempotent-{codec}")
         messages = [{"value": b"%d" % n} for n in range(2000)]
@@ -155,7 +155,7 @@ def idempotent_in_flight(bootstrap):
 
 @case
 def every_codec(bootstrap):
-    """Each codec brings back the same bytes, keys, headers and times, texts and noise alike."""
+    """With each codec the same bytes, keys, headers and timestamps are read, for texts and for random bytes."""
     noise = random.Random(7)
     values = [f"message {n} ".encode() * (n % 40) for n in range(300)]
     values += [bytes(noise.choices(range(256), k=20_000)) for _ in range(20)]
@@ -176,7 +176,7 @@ def every_codec(bootstrap):
 
 @case
 def every_acks(bootstrap):
-    """acks 1 and all report the offsets; acks 0 reports a delivery it cannot place; the messages are there."""
+    """acks 1 and all report the offsets; acks 0 reports deliveries without offsets; all messages are stored."""
     for acks in ["0", "1", "all"]:
         topic = create_topic(bootstrap, f"acks-{acks}")
         places = produce_all(bootstrap, topic, [{"value": b"%d" % n} for n in range(50)], acks=acks)
@@ -190,7 +190,7 @@ def every_acks(bootstrap):
 
 @case
 def low_latency_settings(bootstrap):
-    """No lingering, small batches, short fetch waits: a message is read a moment after it was sent."""
+    """No linger, small batches, short fetch waits: a message is read shortly after it was sent."""
     topic = create_topic(bootstrap, "low-latency")
     reader = consumer(bootstrap, fetch_min_bytes=1, fetch_wait_max_ms=10)
     reader.assign([TopicPartition(topic, 0, 0)])
@@ -212,7 +212,7 @@ def low_latency_settings(bootstrap):
 
 @case
 def high_throughput_settings(bootstrap):
-    """Big gzip batches on one side, big fetches on the other: the same messages, in order."""
+    """Large gzip batches and large fetches: the same messages, in order."""
     topic = create_topic(bootstrap, "high-throughput")
     values = [b"transaction %d" % n for n in range(20_000)]
     settings = {"linger.ms": 100, "acks": "all", "compression.type": "gzip", "batch.size": 32768}
@@ -229,15 +229,15 @@ def high_throughput_settings(bootstrap):
 
 
 @case
-def patient_timeouts(bootstrap):
-    """The timeouts recommended against expiring messages are taken, and do no harm."""
+def long_timeouts(bootstrap):
+    """The timeouts recommended against expired messages are accepted, and messages are delivered."""
     settings = {"request.timeout.ms": 60000, "delivery.timeout.ms": 120000, "retries": 10, "retry.backoff.ms": 1000}
     equal(produce_all(bootstrap, unique("patient"), [{"value": b"x"}], **settings), [(0, 0)])
 
 
 @case
 def times_of_messages(bootstrap):
-    """The producer's time is kept; a topic set to LogAppendTime has the broker's, and says which it is."""
+    """The producer's timestamp is stored; a topic with LogAppendTime has the broker's time and timestamp type."""
     topic = create_topic(bootstrap, "create-time")
     produce_all(bootstrap, topic, [{"value": b"then", "timestamp": YESTERDAY_MS + 123}])
     equal(read_all(bootstrap, topic)[0].timestamp(), (1, YESTERDAY_MS + 123))
@@ -249,7 +249,7 @@ def times_of_messages(bootstrap):
 
 
 @case
-def nothing_is_not_empty(bootstrap):
+def null_differs_from_empty(bootstrap):
     """A missing key or value stays missing, an empty one stays empty."""
     topic = unique("empty")
     pairs = [("key", None), ("key", b""), (b"", b"value"), (None, b"value")]
@@ -260,7 +260,7 @@ def nothing_is_not_empty(bootstrap):
 
 @case
 def partitioners(bootstrap):
-    """Explicit partitions, Java's murmur2, consistent hashing, random: each spreads and keeps as it should."""
+    """Explicit partitions, Java's murmur2, consistent hashing, random: each message is in the right partition."""
     topic = create_topic(bootstrap, "by-hand", partitions=3)
     places = produce_all(bootstrap, topic, [{"value": b"x", "partition": n % 3} for n in range(30)])
     equal(sorted(places), [(partition, offset) for partition in range(3) for offset in range(10)])
@@ -280,7 +280,7 @@ def partitioners(bootstrap):
 
 @case
 def refused_messages(bootstrap):
-    """A message beyond the broker's limit comes back with the error that says so; the producer goes on."""
+    """A message over the broker's limit fails with the matching error; the producer continues."""
     topic = create_topic(bootstrap, "large")
     deliveries = Deliveries()
     producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": 4_000_000})
@@ -302,7 +302,7 @@ def refused_messages(bootstrap):
 
 @case
 def from_many_threads(bootstrap):
-    """One producer, eight threads: nothing lost, each thread's messages in order."""
+    """One producer, eight threads: no message is lost, and each thread's messages are in order."""
     topic = create_topic(bootstrap, "threads")
     producer, deliveries = Producer({"bootstrap.servers": bootstrap}), Deliveries()
 

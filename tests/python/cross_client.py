@@ -1,7 +1,7 @@
-"""Each client reads what the others wrote: every codec, keys, headers, times, missing values.
+"""Each client reads what the others wrote: every codec, keys, headers, timestamps, null values.
 
-As a program of cases it takes the clients of its own environment. To cross environments, so that old clients read
-what new ones wrote and back, it is run in parts:
+Without a role it runs as cases with the clients of one environment. For two environments, so that old clients read what
+new ones wrote and the reverse, it is run in parts:
 
     OLD/python   cross_client.py localhost:9092 --role=write TOPIC
     TODAY/python cross_client.py localhost:9092 --role=read TOPIC
@@ -21,12 +21,12 @@ except ImportError:  # the pinned environment has no aiokafka
     AIOKafkaProducer = None
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-BEGIN = 1_700_000_000_000  # years ago, so the topic is told to keep it
+BEGIN = 1_700_000_000_000  # years ago, so the topic needs unlimited retention
 COUNT = 60
 
 
 def record(n):
-    """(key, value, headers, timestamp) of record n: no key, no value and an empty value among them."""
+    """Returns (key, value, headers, timestamp) of record n; some have a null key, a null value or an empty value."""
     key = None if n % 7 == 0 and n % 11 != 5 else b"key-%d" % n
     value = None if n % 11 == 5 else b"" if n % 11 == 6 else b"value %d " % n * (n % 50)
     headers = [("n", b"%d" % n), ("text", "blåbær".encode())] if n % 2 else []
@@ -115,7 +115,7 @@ def partition_count(bootstrap, topic):
 
 
 def write(bootstrap, topic):
-    """Makes the topic; each writer and codec has a partition of its own."""
+    """Creates the topic; each combination of writer and codec has its own partition."""
     admin, count = confluent_helpers.admin_client(bootstrap), len(WRITERS) * len(CODECS)
     admin.create_topics([confluent_helpers.NewTopic(topic, count, 1, config={"retention.ms": "-1"})])[topic].result(10)
     wait_until(lambda: partition_count(bootstrap, topic) == count, "the partitions are there")
@@ -126,7 +126,7 @@ def write(bootstrap, topic):
 
 
 def read(bootstrap, topic):
-    """Every reader finds in every partition the same records."""
+    """Every reader reads the same records from every partition."""
     partitions = partition_count(bootstrap, topic)
     for reader in READERS:
         found = reader(bootstrap, topic)
@@ -141,7 +141,7 @@ def read(bootstrap, topic):
 
 
 @case(seconds=60)
-def each_reads_what_the_others_wrote(bootstrap):
+def each_client_reads_all_others(bootstrap):
     topic = unique("cross")
     write(bootstrap, topic)
     read(bootstrap, topic)

@@ -1,6 +1,6 @@
-"""A Faust application as a course writes it: agents, a table of totals, a table of windows, topics it sends to.
+"""A Faust application as in a course: agents, a table of totals, a table of windows, output topics.
 
-The suite starts it as a worker with the broker, the application's name and a folder in the environment.
+The suite starts it as a worker; environment variables have the broker, the application's name and a directory.
 """
 
 import os
@@ -64,7 +64,7 @@ async def count_in_windows(events):
         report("window", user=event.user_id, at=event.timestamp, count=per_window[event.user_id].value())
 
 
-orders = app.topic(f"{NAME}.orders")  # whatever the application's serializer reads: here, a dict
+orders = app.topic(f"{NAME}.orders")  # the application's serializer returns a dict
 processed_orders = app.topic(f"{NAME}.processed_orders")
 order_counts = app.Table("order_counts", default=int)
 
@@ -83,6 +83,6 @@ async def count_orders(stream):
 
 
 @app.task
-async def say_ready():
-    """Tasks start once the tables are recovered, and agents with them."""
+async def report_ready():
+    """Tasks and agents start after the tables are recovered."""
     report("ready")

@@ -1,4 +1,4 @@
-"""The smallest Faust application: one agent that reads sensors. Nobody makes its topic beforehand."""
+"""The smallest Faust application: one agent that reads sensors. Its topic is not created in advance."""
 
 import os
 
@@ -23,5 +23,5 @@ async def print_readings(stream):
 
 
 @app.task
-async def say_ready():
+async def report_ready():
     report("ready")

@@ -18,16 +18,16 @@ BEGIN = 1_763_999_700  # a multiple of five minutes
 
 
 def new_app(bootstrap):
-    """The name of an application whose topics are there."""
+    """Creates the topics of an application, and returns its name."""
     name, admin = unique("feature-processor"), admin_client(bootstrap)
     for future in admin.create_topics([NewTopic(f"{name}.{topic}", PARTITIONS, 1) for topic in TOPICS]).values():
         future.result(10)
     return name
 
 
-def start_worker(bootstrap, name, folder, app="faust_app"):
-    """A worker that is ready to process."""
-    environment = {"FAUST_APP_NAME": name, "FAUST_BROKER": bootstrap, "FAUST_FOLDER": folder}
+def start_worker(bootstrap, name, directory, app="faust_app"):
+    """Starts a worker, and waits until it is ready."""
+    environment = {"FAUST_APP_NAME": name, "FAUST_BROKER": bootstrap, "FAUST_FOLDER": directory}
     here = os.path.dirname(os.path.abspath(__file__))
     command = [sys.executable, "-m", "faust", "-A", app, "worker", "--without-web", "-l", "info"]
     worker = Child("worker", command=command, environment={**environment, "PYTHONPATH": here, "PYTHONUNBUFFERED": "1"})
@@ -36,7 +36,7 @@ def start_worker(bootstrap, name, folder, app="faust_app"):
 
 
 def send_events(bootstrap, name, numbers):
-    """Event n of user n mod 5 is worth n and happens n minutes after the beginning."""
+    """Sends events: event n is of user n mod 5, has the value n, and happens n minutes after the beginning."""
     events = [
         {"user_id": f"u{n % 5}", "event_type": "click", "amount": float(n), "timestamp": BEGIN + 60.0 * n}
         for n in numbers
@@ -45,7 +45,7 @@ def send_events(bootstrap, name, numbers):
 
 
 def last_by_key(bootstrap, topic):
-    """What a table's changelog makes of each key in the end."""
+    """Returns the last value of each key in a table's changelog."""
     return {message.key(): message.value() and json.loads(message.value()) for message in read_all(bootstrap, topic)}
 
 
@@ -67,16 +67,16 @@ def expected_features(count):
 
 @case(seconds=120)
 def totals_survive_a_restart(bootstrap):
-    """Each event updates the user's totals and sends features. The worker is stopped and another goes on where it
-    was, its table restored from the changelog topic alone; then one is killed, and a third does the same."""
+    """Each event updates the user's totals and sends features. The worker is stopped, and another continues after its
+    commit with a table restored from the changelog topic; then that worker is killed, and a third does the same."""
     name = new_app(bootstrap)
     topic = f"{name}.user-features"
 
     def sent():
         return len(read_all(bootstrap, topic))
 
-    with tempfile.TemporaryDirectory() as folder:
-        worker = start_worker(bootstrap, name, folder)
+    with tempfile.TemporaryDirectory() as directory:
+        worker = start_worker(bootstrap, name, directory)
         send_events(bootstrap, name, range(50))
         wait_until(lambda: sent() == 50, "fifty features", 30)
         equal(features(bootstrap, name), expected_features(50), "features")
@@ -92,34 +92,34 @@ def totals_survive_a_restart(bootstrap):
         check(f"{name}-__assignor-__leader" in admin.list_topics(timeout=10).topics, "the leader's topic is there")
         worker.terminate()
         worker.wait(30)
-    with tempfile.TemporaryDirectory() as folder:
-        worker = start_worker(bootstrap, name, folder)
+    with tempfile.TemporaryDirectory() as directory:
+        worker = start_worker(bootstrap, name, directory)
         send_events(bootstrap, name, range(50, 80))
         wait_until(lambda: sent() >= 80, "eighty features", 30)
         equal(features(bootstrap, name), expected_features(80), "features")
-        # Killed only when its last place is committed, so that the next has nothing to do twice.
+        # Killed only after its last commit, so that the next worker processes nothing twice.
         wait_until(lambda: committed(admin, name) == 80, "all places are committed")
         worker.kill()
-    with tempfile.TemporaryDirectory() as folder:
-        start_worker(bootstrap, name, folder)
+    with tempfile.TemporaryDirectory() as directory:
+        start_worker(bootstrap, name, directory)
         send_events(bootstrap, name, range(80, 100))
         wait_until(lambda: sent() >= 100, "a hundred features", 30)
         equal(features(bootstrap, name), expected_features(100), "features")
 
 
 def committed(admin, name):
-    """How many user events the application's group has behind it."""
+    """Returns how many user events the application's group has committed."""
     places = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(name)])[name].result(10).topic_partitions
     return sum(max(place.offset, 0) for place in places if place.topic == f"{name}.user-events")
 
 
 @case(seconds=90)
 def windows_and_orders(bootstrap):
-    """Counts in windows of five minutes of event time, also after a restart; dicts forwarded, and counted by
+    """Counts in windows of five minutes of event time, also after a restart; dicts are forwarded, and counted by
     customer."""
     name = new_app(bootstrap)
-    with tempfile.TemporaryDirectory() as folder:
-        worker = start_worker(bootstrap, name, folder)
+    with tempfile.TemporaryDirectory() as directory:
+        worker = start_worker(bootstrap, name, directory)
         send_events(bootstrap, name, range(100))
         orders = [{"order_id": n, "customer_id": f"c{n % 3}"} for n in range(30)]
         messages = [{"key": order["customer_id"], "value": json.dumps(order)} for order in orders]
@@ -143,17 +143,17 @@ def windows_and_orders(bootstrap):
         wait_until(lambda: committed(admin, name) == 100, "all places are committed")
         worker.terminate()
         worker.wait(30)
-    with tempfile.TemporaryDirectory() as folder:
-        worker = start_worker(bootstrap, name, folder)
-        # The same minutes again: each window of the restored table goes from one to two.
+    with tempfile.TemporaryDirectory() as directory:
+        worker = start_worker(bootstrap, name, directory)
+        # The same minutes again: the count of each window in the restored table goes from one to two.
         send_events(bootstrap, name, range(100))
         windows = wait_until(lambda: len(worker.all("window")) == 100 and worker.all("window"), "a hundred windows", 30)
         equal({told["count"] for told in windows}, {2}, "counts")
 
 
 def process_readings(bootstrap, name):
-    with tempfile.TemporaryDirectory() as folder:
-        worker = start_worker(bootstrap, name, folder, app="faust_sensors")
+    with tempfile.TemporaryDirectory() as directory:
+        worker = start_worker(bootstrap, name, directory, app="faust_sensors")
         readings = [{"id": f"s{n}", "value": n / 2} for n in range(20)]
         produce_all(bootstrap, f"{name}.sensor-data", [{"value": json.dumps(reading)} for reading in readings])
         seen = wait_until(lambda: len(worker.all("sensor")) == 20 and worker.all("sensor"), "twenty readings", 20)
@@ -162,14 +162,14 @@ def process_readings(bootstrap, name):
 
 @case(seconds=60)
 def sensors(bootstrap):
-    """The smallest application there is: one agent, plain records."""
+    """The smallest application: one agent, plain records."""
     process_readings(bootstrap, new_app(bootstrap))
 
 
 @case(seconds=60, beyond_kafka=True)
-def a_topic_nobody_made(bootstrap):
-    """The same, started before its topic exists: a first look at a topic makes it and shows it, so that Faust does
-    not have to wait for its next look, minutes later."""
+def missing_topic_is_created(bootstrap):
+    """The same, started before its topic exists: the first metadata request creates the topic and returns it, so that
+    Faust does not wait minutes for its next metadata request."""
     process_readings(bootstrap, unique("kafka-stream"))
 
 

@@ -2,8 +2,8 @@
 
     python first_message.py localhost:9092 [RUNS]
 
-prints one JSON object: for each client its version and, in milliseconds, the median and all runs. The message is there
-before the consumer is; the client's construction (imports aside) is part of the time, as it is for a user.
+prints one JSON object: for each client its version and, in milliseconds, the median and all runs. The message is
+produced before the consumer starts; constructing the client (without imports) is part of the time.
 """
 
 import asyncio
@@ -60,7 +60,7 @@ def with_aiokafka(bootstrap, topic):
 
 
 def measure(client, bootstrap, topic, runs):
-    """Milliseconds of each run; one run before is not counted."""
+    """Returns the milliseconds of each run after one run that is not counted."""
     times = []
     for _ in range(runs + 1):
         started = time.perf_counter()

@@ -1,8 +1,8 @@
 """The fraud detection exercise, end to end: transactions, features over an hour and a day, scores, alerts, lag.
 
-Four processes, as the exercise draws them: this one produces transactions at a steady rate and watches the lag, one
-computes features, one scores them with a stored model and sends alerts for what is fraud, one receives the alerts.
-Every transaction is timed from the moment it was made to the moment its score is read at the far end.
+Four processes, as in the exercise: this one produces transactions at a constant rate and measures the lag, one computes
+features, one scores them with a stored model and sends alerts for fraud, one receives the alerts. The latency of a
+transaction is the time from its creation until its score is read.
 
     python fraud_detection.py localhost:9092 [CASE...]
 """
@@ -25,20 +25,20 @@ from fraud_model import FraudModel
 from kafka import KafkaConsumer, KafkaProducer
 from suite import Child, case, check, equal, report, role_of_this_process, run_cases, unique, wait_until
 
-RATE = 1080  # transactions a second; the exercise asks for a thousand
+RATE = 1080  # transactions per second; the exercise requires a thousand
 SECONDS = 5
 LATENCY_MS = 100  # at the 99th percentile
-LAG = 2000  # no group is ever further behind than about two seconds
+LAG = 2000  # of any group: about two seconds
 USERS = 200
-ATTEMPTS = 3  # another program on the same machine may spoil one
+ATTEMPTS = 3  # because another program on the same machine may slow one down
 
-# When the pipeline's processes together wait for a processor for more than this share of the time, the machine is so busy
-# with other things that latency says nothing about the pipeline. All of them need less than one processor.
+# If the pipeline's processes together wait for a CPU for more than this share of the time, the machine is too busy with
+# other programs for a meaningful latency. All processes together need less than one CPU.
 BUSY_SHARE = 0.25
 
 
 class Confluent:
-    """How the pipeline talks to the broker, by confluent-kafka."""
+    """The pipeline's producer and consumer, with confluent-kafka."""
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
@@ -65,14 +65,14 @@ class Confluent:
         self.consumer.subscribe([topic])
 
     def values(self):
-        """What has come, perhaps nothing, as bytes."""
+        """Returns the available messages as bytes, perhaps none."""
         first = self.consumer.poll(0.2)
         messages = [first, *self.consumer.consume(num_messages=500, timeout=0)] if first is not None else []
         return [message.value() for message in messages if not message.error()]
 
 
 class KafkaPython:
-    """The same by kafka-python."""
+    """The same with kafka-python."""
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
@@ -105,7 +105,7 @@ CLIENTS = {"confluent": Confluent, "kafka-python": KafkaPython}
 
 
 class Rolling:
-    """Count and sum of a user's payments within the last `span` seconds of event time, kept in constant work."""
+    """Count and sum of a user's payments within the last `span` seconds of event time, updated in constant time."""
 
     def __init__(self, span):
         self.span, self.payments, self.sum = span, deque(), 0.0
@@ -119,7 +119,7 @@ class Rolling:
 
 
 class Features:
-    """What the model wants to know of each transaction."""
+    """The model's features of each transaction."""
 
     def __init__(self):
         self.hour = defaultdict(lambda: Rolling(3600))
@@ -133,7 +133,7 @@ class Features:
 
 
 def features_role(bootstrap, client, name):
-    """Transactions in, transactions with their features out."""
+    """Consumes transactions and produces them with their features."""
     link, features = CLIENTS[client](bootstrap), Features()
     link.subscribe(f"{name}.transactions", f"{name}.features")
     while True:
@@ -144,7 +144,7 @@ def features_role(bootstrap, client, name):
 
 
 def scores_role(bootstrap, client, name, model_path):
-    """Features in, scores out; an alert besides for each transaction that the model takes for fraud."""
+    """Consumes features and produces scores, and an alert for each transaction that the model classifies as fraud."""
     link, model = CLIENTS[client](bootstrap), joblib.load(model_path)
     link.subscribe(f"{name}.features", f"{name}.scores")
     while True:
@@ -159,7 +159,7 @@ def scores_role(bootstrap, client, name, model_path):
 
 
 def sink_role(bootstrap, client, name, count):
-    """Reads every score, and tells the latencies once all have come."""
+    """Reads every score, and reports the latencies after the last one."""
     link, scores = CLIENTS[client](bootstrap), {}
     link.subscribe(f"{name}.scores", f"{name}.sink")
     while len(scores) < int(count):
@@ -168,12 +168,12 @@ def sink_role(bootstrap, client, name, count):
             check(score["id"] not in scores, "a transaction is scored once")
             scores[score["id"]] = ((time.time() - score["made"]) * 1000, score["fraud"] > 0.5)
     report("all", latencies=[scores[n][0] for n in sorted(scores)], fraud=[n for n in sorted(scores) if scores[n][1]])
-    while True:  # its last place is still to be committed
+    while True:  # until its last offset is committed
         check(link.values() == [], "nothing comes after the last")
 
 
-def waited_for_processor(pids):
-    """Seconds that the threads of these processes could have run and did not; 0 where the system does not say."""
+def seconds_waiting_for_cpu(pids):
+    """Returns the seconds that threads of these processes waited for a CPU; 0 if the system does not report it."""
     waited = 0
     for pid in pids:
         for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
@@ -183,7 +183,7 @@ def waited_for_processor(pids):
 
 
 def transactions(count):
-    """A day of payments without times of making: every hundredth is one of a thief's series of large ones."""
+    """Returns a day of payments without creation times: every hundredth is one of a series of large fraudulent ones."""
     made = []
     for n in range(count):
         thief = n % 100 >= 95
@@ -194,7 +194,7 @@ def transactions(count):
 
 
 def watch_lag(bootstrap, name, stop, seen):
-    """Notes the lag of each group, by the admin client, four times a second."""
+    """Records the lag of each group with the admin client, four times per second."""
     admin = confluent_helpers.admin_client(bootstrap)
     reader = confluent_helpers.consumer(bootstrap)
     stages = {"features": "transactions", "scores": "features", "sink": "scores"}
@@ -209,7 +209,7 @@ def watch_lag(bootstrap, name, stop, seen):
     reader.close()
 
 
-def make_topics(bootstrap, name):
+def create_topics(bootstrap, name):
     admin = confluent_helpers.admin_client(bootstrap)
     for topic in ("transactions", "features", "scores", "alerts"):
         admin.create_topics([confluent_helpers.NewTopic(f"{name}.{topic}", 3, 1)])[f"{name}.{topic}"].result(10)
@@ -222,11 +222,11 @@ def percentile(values, share):
 
 
 def run_pipeline(bootstrap, client):
-    """One run. Returns rate, latencies in ms, the largest lag, and the share of the time that its processes waited for a
-    processor; fails when a score or an alert is wrong."""
+    """Runs once. Returns rate, latencies in ms, the largest lag, and the share of the time that the processes waited
+    for a CPU; fails if a score or an alert is wrong."""
     name, warm_up = unique(f"fraud-{client}"), RATE
     sent = transactions(warm_up + RATE * SECONDS)
-    make_topics(bootstrap, name)
+    create_topics(bootstrap, name)
     stop, lags = threading.Event(), []
     with tempfile.TemporaryDirectory() as folder:
         model_path = os.path.join(folder, "fraud_detector.pkl")
@@ -241,11 +241,11 @@ def run_pipeline(bootstrap, client):
         link = CLIENTS[client](bootstrap)
         send_at_rate(link, f"{name}.transactions", sent[:warm_up])
         pids = [os.getpid(), *(child.process.pid for child in stages)]
-        begun, waited = time.monotonic(), waited_for_processor(pids)
+        begun, waited = time.monotonic(), seconds_waiting_for_cpu(pids)
         rate = send_at_rate(link, f"{name}.transactions", sent[warm_up:])
         link.flush()
         told = sink.wait_for("all", seconds=30)
-        waiting = (waited_for_processor(pids) - waited) / (time.monotonic() - begun)
+        waiting = (seconds_waiting_for_cpu(pids) - waited) / (time.monotonic() - begun)
         wait_until(lambda: [lag for _, lag in lags[-3:]] == [0, 0, 0], "no lag is left", 15)
         stop.set()
         watcher.join()
@@ -259,7 +259,7 @@ def run_pipeline(bootstrap, client):
 
 
 def send_at_rate(link, topic, batch):
-    """Sends six transactions every 5 ms; returns the rate that came of it."""
+    """Sends six transactions every 5 ms; returns the achieved rate."""
     begun = time.monotonic()
     for n, transaction in enumerate(batch):
         if n % 6 == 0:
@@ -274,8 +274,8 @@ def members(admin, group):
 
 
 def detect(bootstrap, client):
-    """Runs until one run is fast enough. Latency is not judged when the machine was too busy in every run; that the
-    scores are right always is."""
+    """Runs until one run is fast enough. Latency is not checked if the machine was too busy in every run; scores are
+    always checked."""
     judged = False
     for _ in range(ATTEMPTS):
         rate, latencies, lag, waiting = run_pipeline(bootstrap, client)
@@ -295,13 +295,13 @@ def detect(bootstrap, client):
 
 @case(seconds=150)
 def by_confluent_kafka(bootstrap):
-    """At least 1,000 transactions a second, scored within 100 ms at the 99th percentile, nothing lost or doubled."""
+    """At least 1,000 transactions per second, scored within 100 ms at the 99th percentile, none lost or duplicated."""
     detect(bootstrap, "confluent")
 
 
 @case(seconds=150)
 def by_kafka_python(bootstrap):
-    """The same with the client the exercise was written for."""
+    """The same with the client that the exercise uses."""
     detect(bootstrap, "kafka-python")
 
 

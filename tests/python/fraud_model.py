@@ -1,4 +1,4 @@
-"""A small model with the methods that a classifier of scikit-learn has, to be stored and loaded with joblib."""
+"""A small model with the methods of a scikit-learn classifier, stored and loaded with joblib."""
 
 import math
 

@@ -57,7 +57,7 @@ def partition_count(admin, topic):
 
 @case
 def topics_for_fraud_detection(bootstrap):
-    """Partitions and settings are exactly as asked, defaults fill the rest, and records go in and out."""
+    """Partitions and configs are as requested, other configs have defaults, and records are produced and consumed."""
     admin = admin_client(bootstrap)
     for name, (partitions, settings) in FRAUD_TOPICS.items():
         topic = unique(name)
@@ -71,7 +71,7 @@ def topics_for_fraud_detection(bootstrap):
         for n in range(24):
             producer.send(topic, key=b"user_%d" % n, value=b"%d" % n)
         producer.close()
-        # Sent plain, stored with the topic's own codec, read plain.
+        # Sent uncompressed, stored with the topic's compression.type, and read.
         equal({record.value for record in read_all(bootstrap, topic)}, {b"%d" % n for n in range(24)})
     admin.close()
 
@@ -95,7 +95,7 @@ def partitions_are_described(bootstrap):
 
 @case(beyond_kafka=True)
 def three_replicas_on_one_broker(bootstrap):
-    """Production code asks for three replicas. Ottla makes the topic with the one it has, and warns in its log."""
+    """Production code requests three replicas. Ottla creates the topic with one replica, and logs a warning."""
     topic = unique("replicated")
     admin = admin_client(bootstrap)
     admin.create_topics(
@@ -108,8 +108,8 @@ def three_replicas_on_one_broker(bootstrap):
 
 
 @case
-def what_cannot_be_made(bootstrap):
-    """A topic that exists, a name that is none, no partitions, no replicas: each is refused by its own error."""
+def invalid_topics_are_refused(bootstrap):
+    """An existing topic, an invalid name, no partitions, no replicas: each is refused with its own error."""
     topic = create_topic(bootstrap, "exists")
     admin = admin_client(bootstrap)
     raises(TopicAlreadyExistsError, admin.create_topics, [NewTopic(topic, 1, 1)])
@@ -123,7 +123,7 @@ def what_cannot_be_made(bootstrap):
 
 
 @case
-def more_partitions_never_fewer(bootstrap):
+def partitions_only_increase(bootstrap):
     """Six partitions become twelve, records stay where they are, and twelve do not become six."""
     topic = create_topic(bootstrap, "orders", partitions=6)
     producer = KafkaProducer(bootstrap_servers=bootstrap)
@@ -144,7 +144,7 @@ def more_partitions_never_fewer(bootstrap):
 
 @case
 def settings_change(bootstrap):
-    """A setting of a living topic is changed, and the others stay."""
+    """One config of an existing topic is changed, and the others do not change."""
     topic = create_topic(bootstrap, "audit", settings={"retention.ms": "1000000"})
     admin = admin_client(bootstrap)
     admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs={"retention.ms": "2000000"})])
@@ -154,8 +154,8 @@ def settings_change(bootstrap):
 
 
 @case
-def deleted_and_made_anew(bootstrap):
-    """A deleted topic is gone with its records; the same name is a new topic that starts at offset 0."""
+def deleted_and_recreated(bootstrap):
+    """A topic created with the name of a deleted one is a new topic without records that starts at offset 0."""
     topic = create_topic(bootstrap, "temporary", partitions=2)
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     equal(producer.send(topic, b"old", partition=0).get(timeout=10).offset, 0)
@@ -175,8 +175,8 @@ def deleted_and_made_anew(bootstrap):
 
 
 @case(beyond_kafka=True)
-def deleted_when_answered(bootstrap):
-    """Deleting and making anew needs no waiting: ten times over, as tests do."""
+def deleted_before_the_response(bootstrap):
+    """Deleting and creating needs no pause between: ten times, as tests do."""
     admin = admin_client(bootstrap)
     topic = unique("again")
     for _ in range(10):
@@ -189,7 +189,7 @@ def deleted_when_answered(bootstrap):
 
 @case
 def lag_of_a_group(bootstrap):
-    """Committed offsets by the admin client, ends by a consumer: the difference is what is left to do."""
+    """Lag: end offsets from a consumer minus committed offsets from the admin client."""
     topic, group = create_topic(bootstrap, "user-events", partitions=3), unique("feature-processor-group")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for n in range(300):
@@ -223,8 +223,8 @@ def lag_of_a_group(bootstrap):
 
 
 @case
-def lives_of_a_group(bootstrap):
-    """A group is listed, stable while it has a member, empty when that has left, and gone when it is deleted."""
+def group_life_cycle(bootstrap):
+    """A group is listed, stable with a member, empty after it has left, and not listed after its deletion."""
     topic, group = create_topic(bootstrap, "grouped"), unique("group")
     admin = admin_client(bootstrap)
     KafkaProducer(bootstrap_servers=bootstrap).send(topic, b"x").get(timeout=10)
@@ -255,9 +255,9 @@ def outcome_of_delete(delete, group):
 
 @case
 def old_records_deleted(bootstrap):
-    """Records below an offset go away: the topic begins later, the rest keeps its offsets."""
+    """Records below an offset are deleted: the log start moves, and the other records keep their offsets."""
     if IS_OLD:
-        return  # kafka-python 2.0.2 cannot ask for it
+        return  # kafka-python 2.0.2 has no such request
     topic = create_topic(bootstrap, "trimmed")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for n in range(10):
@@ -276,8 +276,8 @@ def old_records_deleted(bootstrap):
 
 
 @case
-def answers_are_quick(bootstrap):
-    """Fifty topics in one request, listed and deleted in one: no second lost on any."""
+def requests_are_fast(bootstrap):
+    """Fifty topics are created, listed and deleted in one request each, within a second."""
     admin = admin_client(bootstrap)
     topics = [unique("bulk") for _ in range(50)]
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Consuming with kafka-python: groups remember, commits decide what comes again, seeks go where they say."""
+"""Consuming with kafka-python: committed offsets, what is read again after a restart, seeks."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ BEGIN = YESTERDAY_MS
 
 
 def fill(bootstrap, topic, count, first=0, partitions=1):
-    """Sends the numbers `first`.. as JSON, one second apart in event time, to the partitions in turn."""
+    """Sends the numbers `first`.. as JSON, one second apart in event time, round robin over the partitions."""
     producer = KafkaProducer(bootstrap_servers=bootstrap, value_serializer=lambda value: json.dumps(value).encode())
     for n in range(first, first + count):
         producer.send(topic, {"n": n}, key=b"k%d" % n, partition=n % partitions, timestamp_ms=BEGIN + 1000 * n)
@@ -55,7 +55,7 @@ def values(records):
 
 @case
 def from_the_beginning(bootstrap):
-    """A group's first consumer reads all there is, with everything a message carries."""
+    """A group's first consumer reads all messages, with all their fields."""
     topic = filled_topic(bootstrap, "user-events", 20)
     consumer = member(bootstrap, topic, unique("ml-feature-processor"), enable_auto_commit=True)
     messages = take(consumer, 20)
@@ -69,7 +69,7 @@ def from_the_beginning(bootstrap):
 
 @case
 def closing_commits(bootstrap):
-    """With automatic commits a consumer that closes has saved its place: the next one gets only what is new."""
+    """With automatic commits a closing consumer commits its position: the next one reads only new messages."""
     topic, group = filled_topic(bootstrap, "signups", 10), unique("welcome-email-sender")
     consumer = member(bootstrap, topic, group, enable_auto_commit=True, auto_commit_interval_ms=60_000)
     equal(values(poll_some(consumer, 10)), list(range(10)))
@@ -81,7 +81,7 @@ def closing_commits(bootstrap):
 
 
 @case
-def commits_happen_on_the_way(bootstrap):
+def commits_happen_while_polling(bootstrap):
     """Automatic commits happen every interval while the consumer polls, not only at the end."""
     topic, group = filled_topic(bootstrap, "clicks", 5), unique("auto")
     consumer = member(bootstrap, topic, group, enable_auto_commit=True, auto_commit_interval_ms=100)
@@ -97,7 +97,7 @@ def commits_happen_on_the_way(bootstrap):
 
 @case
 def commit_after_each_message(bootstrap):
-    """Manual offset control: what is committed stands right behind the message just handled."""
+    """Manual commits: the committed offset is the one after the handled message."""
     topic, group = filled_topic(bootstrap, "test-topic", 10), unique("manual")
     consumer = member(bootstrap, topic, group, max_poll_records=1)
     for message in consumer:
@@ -113,8 +113,8 @@ def commit_after_each_message(bootstrap):
 
 
 @case
-def forgotten_commits_repeat_everything(bootstrap):
-    """Who never commits gets the same messages again."""
+def missing_commits_repeat_everything(bootstrap):
+    """Without commits the next consumer reads the same messages again."""
     topic, group = filled_topic(bootstrap, "orders", 8), unique("forgetful")
     for _ in range(2):
         consumer = member(bootstrap, topic, group)
@@ -125,7 +125,7 @@ def forgotten_commits_repeat_everything(bootstrap):
 
 @case
 def at_least_once(bootstrap):
-    """Processing fails on message 4: after a restart it comes again, and nothing before it does."""
+    """Processing fails on message 4: after a restart it is read again, and no earlier message is."""
     topic, group = filled_topic(bootstrap, "orders", 10), unique("at-least-once")
     handled = []
 
@@ -149,12 +149,12 @@ def at_least_once(bootstrap):
 
 @case
 def at_most_once(bootstrap):
-    """Committed before processing: what fails is lost, as the material warns."""
+    """Committed before processing: a message whose processing fails is lost, as the course warns."""
     topic, group = filled_topic(bootstrap, "orders", 6), unique("at-most-once")
     consumer = member(bootstrap, topic, group, max_poll_records=3)
     first = poll_some(consumer, 1)
     consumer.commit()
-    consumer.close()  # dies here, nothing handled
+    consumer.close()  # as if it crashed here, before handling anything
     consumer = member(bootstrap, topic, group)
     rest = poll_some(consumer, 6 - len(first))
     equal(values(rest), list(range(len(first), 6)))
@@ -163,14 +163,14 @@ def at_most_once(bootstrap):
 
 @case
 def idempotent_processing(bootstrap):
-    """read_committed with plain messages reads all of them; duplicates by key are handled once."""
+    """read_committed reads all non-transactional messages; duplicates by key are handled once."""
     topic = create_topic(bootstrap, "payments")
     producer = KafkaProducer(bootstrap_servers=bootstrap, value_serializer=lambda value: json.dumps(value).encode())
     for n in [0, 1, 2, 1, 3, 0, 4]:
         producer.send(topic, {"n": n}, key=b"payment-%d" % n)
     producer.close()
     if "isolation_level" not in KafkaConsumer.DEFAULT_CONFIG:
-        # kafka-python 2.0.2 has no such setting, and says so before it talks to a broker.
+        # kafka-python 2.0.2 has no such setting, and raises an error before it connects.
         raises(KafkaConfigurationError, KafkaConsumer, bootstrap_servers=bootstrap, isolation_level="read_committed")
         options = {}
     else:
@@ -188,7 +188,7 @@ def idempotent_processing(bootstrap):
 
 @case
 def seek_to_a_time(bootstrap):
-    """Every partition is asked where a time begins, and reading goes on from there."""
+    """Looks up a timestamp in every partition, and reads from the found offsets."""
     topic = filled_topic(bootstrap, "timed", 30, partitions=3)
     partitions = [TopicPartition(topic, index) for index in range(3)]
     consumer = member(bootstrap, topic, unique("rewinder"))
@@ -200,7 +200,7 @@ def seek_to_a_time(bootstrap):
     for partition, place in found.items():
         consumer.seek(partition, place.offset)
     equal(sorted(values(poll_some(consumer, 15))), list(range(15, 30)))
-    # An exact hit, a time before everything, and one after everything.
+    # The time of a record, a time before all records, and one after all.
     asked = dict(zip(partitions, [BEGIN + 9_000, 0, BEGIN + 30_000]))
     found = consumer.offsets_for_times(asked)
     equal([found[p] and found[p].offset for p in partitions], [3, 0, None])
@@ -209,7 +209,7 @@ def seek_to_a_time(bootstrap):
 
 @case
 def seek_to_the_ends(bootstrap):
-    """Beginning and end are where begin and end offsets say; a single offset can be sought too."""
+    """Beginning and end equal the beginning and end offsets; seeking to any offset works too."""
     topic = filled_topic(bootstrap, "ends", 10)
     partition = TopicPartition(topic, 0)
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, value_deserializer=lambda data: json.loads(data)["n"])
@@ -241,7 +241,7 @@ def only_what_is_new(bootstrap):
 
 @case
 def out_of_range_resets(bootstrap):
-    """A position behind the end falls back to the reset policy."""
+    """A position after the end falls back to the reset policy."""
     topic = filled_topic(bootstrap, "short", 4)
     for policy, expected in [("earliest", [0, 1, 2, 3]), ("latest", [])]:
         group = unique("lost")
@@ -260,7 +260,7 @@ def out_of_range_resets(bootstrap):
 
 
 def commit_offset(bootstrap, group, partition, offset):
-    """Makes a group that is to go on at an offset."""
+    """Commits an offset for a new group."""
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=group)
     consumer.assign([partition])
     consumer.seek(partition, offset)
@@ -270,7 +270,7 @@ def commit_offset(bootstrap, group, partition, offset):
 
 @case
 def pausing(bootstrap):
-    """A paused partition stays silent while the others go on; resumed, nothing is missing."""
+    """A paused partition returns nothing while the others continue; after a resume no message is missing."""
     topic = filled_topic(bootstrap, "paused", 20, partitions=2)
     quiet, loud = TopicPartition(topic, 0), TopicPartition(topic, 1)
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, value_deserializer=lambda data: json.loads(data)["n"])
@@ -287,7 +287,7 @@ def pausing(bootstrap):
 
 @case
 def poll_sizes(bootstrap):
-    """max_poll_records bounds a poll, and all come in the end."""
+    """max_poll_records limits each poll, and all messages are read."""
     topic = filled_topic(bootstrap, "many", 1200)
     consumer = member(
         bootstrap,
@@ -315,7 +315,7 @@ def poll_sizes(bootstrap):
 
 @case
 def fetch_settings(bootstrap):
-    """fetch_min_bytes waits for data to gather, fetch_max_wait_ms ends the wait, and neither delays a full answer."""
+    """fetch_min_bytes waits for enough data, fetch_max_wait_ms ends the wait, and neither delays a full response."""
     topic = create_topic(bootstrap, "trickle")
     partition = TopicPartition(topic, 0)
     consumer = KafkaConsumer(
@@ -335,7 +335,7 @@ def fetch_settings(bootstrap):
     equal(len(poll_some(consumer, 1)), 1)
     waited = time.monotonic() - started
     check(0.2 < waited < 3, f"one small message comes when half a second is over, not after {waited:.3f} s")
-    # At least a kilobyte is there: the fetch after it answers at once.
+    # At least a kilobyte is available: the next fetch returns at once.
     waits = []
     for _ in range(3):
         producer.send(topic, b"x" * 2000).get(timeout=10)
@@ -348,8 +348,8 @@ def fetch_settings(bootstrap):
 
 
 @case
-def small_fetches_still_move(bootstrap):
-    """A limit smaller than one message never stops the consumer: it gets that message alone."""
+def small_fetch_limits_make_progress(bootstrap):
+    """A limit smaller than one message does not stop the consumer: a fetch returns one message."""
     topic = create_topic(bootstrap, "big-ones")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     for n in range(5):
@@ -362,7 +362,7 @@ def small_fetches_still_move(bootstrap):
 
 @case
 def batches_of_a_hundred(bootstrap):
-    """Rows are gathered to a hundred, written at once, committed after the write."""
+    """A hundred rows are collected, written together, and committed after the write."""
     topic, group = filled_topic(bootstrap, "rows", 250), unique("batch-writer")
     consumer = member(bootstrap, topic, group, max_poll_records=50)
     batch, written = [], []
@@ -383,8 +383,8 @@ def batches_of_a_hundred(bootstrap):
 
 
 @case
-def enriched_together(bootstrap):
-    """Fifty messages at a time go through a coroutine each, side by side."""
+def enriched_concurrently(bootstrap):
+    """Fifty messages at a time are handled by one coroutine each, concurrently."""
     topic = filled_topic(bootstrap, "enrich", 100)
 
     async def enrich(value):
@@ -410,7 +410,7 @@ def enriched_together(bootstrap):
 
 @case
 def lag_of_the_consumer(bootstrap):
-    """End offset minus position is what is still to be read, and it shrinks to nothing."""
+    """Lag is end offset minus position, and shrinks to 0."""
     topic = filled_topic(bootstrap, "lagging", 60, partitions=3)
     consumer = member(bootstrap, topic, unique("lagging"), max_poll_records=10)
 
@@ -428,7 +428,7 @@ def lag_of_the_consumer(bootstrap):
 
 @case
 def several_topics(bootstrap):
-    """One consumer reads two topics; a pattern finds the topics it fits, and no other."""
+    """One consumer reads two topics; a pattern subscribes to the matching topics only."""
     name = unique("multi")
     topics = [filled_topic(bootstrap, f"{name}.{suffix}", 5) for suffix in ("a", "b")]
     filled_topic(bootstrap, f"other.{name}", 5)
@@ -442,8 +442,8 @@ def several_topics(bootstrap):
 
 
 @case
-def a_topic_that_comes_later(bootstrap):
-    """Who subscribes first and produces later gets the messages all the same."""
+def topic_created_after_subscribe(bootstrap):
+    """A consumer that subscribed before the topic existed gets its messages."""
     topic = unique("later")
     consumer = member(bootstrap, topic, unique("early-bird"), metadata_max_age_ms=300)
     consumer.poll(timeout_ms=1000)
@@ -453,8 +453,8 @@ def a_topic_that_comes_later(bootstrap):
 
 
 @case
-def silence_is_cheap(bootstrap):
-    """A poll on an empty topic waits its time out and then says: nothing."""
+def poll_of_an_empty_topic_waits(bootstrap):
+    """A poll of an empty topic waits for its timeout and returns nothing."""
     topic = create_topic(bootstrap, "silent")
     consumer = KafkaConsumer(bootstrap_servers=bootstrap, consumer_timeout_ms=300)
     consumer.assign([TopicPartition(topic, 0)])

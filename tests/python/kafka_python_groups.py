@@ -1,5 +1,5 @@
-"""Consumer groups with kafka-python: members are processes of their own that share a topic's partitions, and take
-over from one that leaves or is killed."""
+"""Consumer groups with kafka-python: members in separate processes share a topic's partitions, and get those of a
+member that leaves or is killed."""
 
 import json
 import signal
@@ -11,12 +11,12 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer
 from kafka_python_helpers import admin_client, committed_offsets, create_topic, group_state
 from suite import Child, case, check, equal, report, role_of_this_process, run_cases, unique, wait_until
 
-SESSION_MS = 6000  # the shortest that a broker allows unless told otherwise
+SESSION_MS = 6000  # the shortest that a broker allows by default
 
 
 def worker(bootstrap, topic, group):
-    """Reads, handles, commits; tells its assignment whenever it changes and every message it handled; leaves the
-    group when it is asked to stop."""
+    """Reads, handles, commits; reports each change of its assignment and every handled message; leaves the group on
+    SIGTERM."""
 
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked):
@@ -58,7 +58,7 @@ def start(topic, group, count):
 
 
 def assignments(workers):
-    """What each worker holds now."""
+    """Returns the current partitions of each worker."""
     return [(worker.last("assigned") or {"partitions": []})["partitions"] for worker in workers]
 
 
@@ -92,8 +92,8 @@ def wait_for_values(workers, values):
 
 @case(seconds=60)
 def three_share_then_one_is_killed(bootstrap):
-    """Three consumers have four partitions each of twelve. One dies without a word: within its session timeout the
-    others have six each, go on behind its last commit, and no message is missing."""
+    """Three consumers have four partitions each of twelve. One is killed: after its session timeout the others have six
+    each, continue after its last commit, and no message is missing."""
     topic, group = create_topic(bootstrap, "synthetic-transactions", partitions=12), unique("fraud-detection-group")
     workers = start(topic, group, 3)
     wait_for_shares(workers, [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]])
@@ -119,8 +119,8 @@ def three_share_then_one_is_killed(bootstrap):
 
 @case(seconds=60)
 def joining_and_leaving(bootstrap):
-    """One has all three partitions; two more join and each has one; a fourth has nothing to do; whoever is stopped
-    with SIGTERM leaves at once, long before a session would run out."""
+    """One has all three partitions; two more join and each has one; a fourth has none; a member stopped with SIGTERM
+    leaves at once, long before its session times out."""
     topic, group = create_topic(bootstrap, "user-signups", partitions=3), unique("welcome-email-sender")
     workers = start(topic, group, 1)
     wait_for_shares(workers, [[0, 1, 2]])

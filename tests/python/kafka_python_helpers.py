@@ -1,4 +1,4 @@
-"""What the kafka-python programs share, and the few calls that kafka-python 2 and 3 name differently."""
+"""Helpers of the kafka-python programs, and wrappers of calls that differ between kafka-python 2 and 3."""
 
 import warnings
 
@@ -11,11 +11,11 @@ import suite
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 IS_OLD = VERSION < (3, 0)
 
-# A poll ends when something comes, so a long limit costs nothing. A short one does: version 3.0.12 forgets the
-# partitions it is given when the limit of a poll runs out in the very moment that it is given them.
+# A poll returns when messages arrive, so a long timeout costs nothing. A short one is a problem: version 3.0.12 loses
+# its assigned partitions if the timeout of a poll ends at the moment of the assignment.
 POLL_MS = 3000
 
-# Version 3 would like serializers to be classes; functions, which the courses use, still work.
+# Version 3 recommends classes as serializers; functions, which the courses use, still work.
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
@@ -24,13 +24,13 @@ def admin_client(bootstrap):
 
 
 def create_topic(bootstrap, name, partitions=1, settings=None):
-    """Makes a topic with a name of its own, and returns that name."""
+    """Creates a topic with a unique name, and returns the name."""
     topic = suite.unique(name)
     admin = admin_client(bootstrap)
     admin.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings or {})])
     suite.wait_until(lambda: topic in admin.list_topics(), f"{topic} is listed")
     admin.close()
-    # Apache Kafka lists a topic a moment before it takes records for all of its partitions.
+    # Apache Kafka lists a new topic shortly before all its partitions accept records.
     consumer = KafkaConsumer(bootstrap_servers=[bootstrap])
     consumer.end_offsets([TopicPartition(topic, index) for index in range(partitions)])
     consumer.close()
@@ -38,8 +38,8 @@ def create_topic(bootstrap, name, partitions=1, settings=None):
 
 
 def read_all(bootstrap, topic, **options):
-    """Everything in a topic, by partition and offset, read without a group. Asks for the end first, so it never waits
-    for a record that will not come."""
+    """Returns all messages of a topic, by partition and offset, read without a group. Reads up to the end offsets, so
+    that it does not wait for more."""
     consumer = KafkaConsumer(bootstrap_servers=[bootstrap], auto_offset_reset="earliest", **options)
     records = read_assigned(consumer, topic)
     consumer.close()
@@ -63,7 +63,7 @@ def read_assigned(consumer, topic):
 
 
 def poll_some(consumer, count, seconds=15):
-    """Polls until `count` records have come; returns them in the order they came."""
+    """Polls until `count` records have arrived; returns them in order of arrival."""
     records = []
 
     def enough():
@@ -76,7 +76,7 @@ def poll_some(consumer, count, seconds=15):
 
 
 def wait_for_assignment(consumer, seconds=15):
-    """Polls (nothing may be there to read yet) until the group has given this consumer partitions."""
+    """Polls until this consumer has assigned partitions; there may be no messages yet."""
 
     def assigned():
         suite.check(not consumer.poll(timeout_ms=1000), "no record comes before one is sent")
@@ -86,8 +86,8 @@ def wait_for_assignment(consumer, seconds=15):
 
 
 def partitioner(choose):
-    """A custom partitioner out of `choose(key, all_partitions, available_partitions)`, which is what version 2 takes;
-    version 3 wants an object."""
+    """Returns a custom partitioner from `choose(key, all_partitions, available_partitions)`: version 2 accepts the
+    function, version 3 requires an object."""
     if IS_OLD:
         return choose
     from kafka.partitioner import Partitioner
@@ -101,7 +101,7 @@ def partitioner(choose):
 
 
 def committed_offsets(admin, group):
-    """{TopicPartition: offset} of all that a group has committed."""
+    """Returns {TopicPartition: offset} of all committed offsets of a group."""
     if IS_OLD:
         offsets = admin.list_consumer_group_offsets(group)
     else:
@@ -110,7 +110,7 @@ def committed_offsets(admin, group):
 
 
 def group_state(admin, group):
-    """(state, number of members) of a group."""
+    """Returns (state, number of members) of a group."""
     if IS_OLD:
         described = admin.describe_consumer_groups([group])[0]
         return described.state, len(described.members)

@@ -1,4 +1,4 @@
-"""Partitioning with kafka-python: keys keep together, the keyless spread, a partitioner of one's own decides."""
+"""Partitioning with kafka-python: by key, without a key, with a custom partitioner."""
 
 import json
 from collections import Counter, defaultdict
@@ -11,12 +11,12 @@ from suite import case, check, equal, run_cases
 
 
 def java_partition(key, count):
-    """Where Kafka's own producer puts a key."""
+    """Returns the partition that Kafka's own producer selects for a key."""
     return (murmur2(key) & 0x7FFFFFFF) % count
 
 
 def send_all(producer, topic, pairs):
-    """Sends (key, value) pairs; returns the partition of each as the broker confirmed it."""
+    """Sends (key, value) pairs; returns the partition of each from the broker's response."""
     futures = [producer.send(topic, key=key, value=value) for key, value in pairs]
     producer.flush()
     return [future.get(timeout=10).partition for future in futures]
@@ -24,7 +24,7 @@ def send_all(producer, topic, pairs):
 
 @case
 def a_key_stays_in_its_partition(bootstrap):
-    """Twelve partitions: every message of a user is where murmur2 says, and in the order it was sent."""
+    """Twelve partitions: all messages of a user are in the partition that murmur2 selects, in order."""
     topic = create_topic(bootstrap, "user-events", partitions=12)
     producer = KafkaProducer(bootstrap_servers=bootstrap, value_serializer=lambda value: json.dumps(value).encode())
     users = [f"user_{n:03}".encode() for n in range(40)]
@@ -43,7 +43,7 @@ def a_key_stays_in_its_partition(bootstrap):
 
 @case
 def murmur2_known_values(bootstrap):
-    """Fixed answers, so that producers in other languages agree: from Kafka's own tests."""
+    """Fixed hash values from Kafka's own tests, so that producers in other languages agree."""
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536, b"abc": 479470107}
     equal({key: (murmur2(key) + 2**31) % 2**32 - 2**31 for key in known}, known)
     topic = create_topic(bootstrap, "known", partitions=7)
@@ -56,7 +56,7 @@ def murmur2_known_values(bootstrap):
 
 
 @case
-def no_key_spreads_the_load(bootstrap):
+def messages_without_key_are_spread(bootstrap):
     """Log lines without a key use every partition, and none is lost."""
     topic = create_topic(bootstrap, "logs", partitions=6)
     producer = KafkaProducer(bootstrap_servers=bootstrap)
@@ -69,8 +69,8 @@ def no_key_spreads_the_load(bootstrap):
 
 
 @case
-def round_robin_by_hand(bootstrap):
-    """The producer names the partition itself: message n goes to n mod 3, offsets count in each."""
+def manual_round_robin(bootstrap):
+    """The producer names the partition: message n is in partition n mod 3, and each partition has its own offsets."""
     topic = create_topic(bootstrap, "round-robin", partitions=3)
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     futures = [producer.send(topic, b"%d" % n, partition=n % 3) for n in range(30)]
@@ -81,7 +81,7 @@ def round_robin_by_hand(bootstrap):
 
 @case
 def by_region(bootstrap):
-    """A function decides: the United States to partition 0, Europe to 1, the rest to 2."""
+    """A function selects: the United States partition 0, Europe 1, the rest 2."""
 
     def region(key, all_partitions, available):
         return 0 if key.startswith(b"US") else 1 if key.startswith(b"EU") else 2
@@ -102,7 +102,7 @@ def by_region(bootstrap):
 
 @case
 def by_model(bootstrap):
-    """Predictions of one model are neighbours, whoever the user is; a message without a key goes to the first."""
+    """Predictions of one model are in one partition for all users; a message without a key is in the first."""
 
     def model(key, all_partitions, available):
         if key is None:
@@ -126,7 +126,7 @@ def by_model(bootstrap):
 
 @case
 def by_user_number(bootstrap):
-    """The exercise: messages are routed by the user's number."""
+    """The exercise: the user's number selects the partition."""
     topic = create_topic(bootstrap, "users", partitions=5)
     producer = KafkaProducer(
         bootstrap_servers=bootstrap,

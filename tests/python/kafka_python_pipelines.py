@@ -1,4 +1,4 @@
-"""Pipelines with kafka-python: features from events, a model's predictions from features, metrics beside them."""
+"""Pipelines with kafka-python: features from events, a model's predictions from features, metrics."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def json_producer(bootstrap):
 
 
 def features_of(history, event):
-    """Counts and averages over the last hour and day before the event, itself included."""
+    """Returns counts and averages over the last hour and day, including the event."""
     at = datetime.fromisoformat(event["timestamp"])
     history.append((at, event["amount"]))
     hour = [amount for when, amount in history if when >= at - timedelta(hours=1)]
@@ -53,7 +53,7 @@ def features_of(history, event):
 
 
 def engineer(bootstrap, source, target):
-    """Role: events in, features out, keyed by user."""
+    """Role: consumes events and produces features, keyed by user."""
     histories = defaultdict(lambda: deque(maxlen=100))
     producer = json_producer(bootstrap)
     for message in json_consumer(bootstrap, source, "feature-engineer"):
@@ -62,7 +62,7 @@ def engineer(bootstrap, source, target):
 
 
 def server(bootstrap, source, target, model_path):
-    """Role: features in, a prediction of the stored model out, keyed by user."""
+    """Role: consumes features and produces predictions of the stored model, keyed by user."""
     model = joblib.load(model_path)
     producer = json_producer(bootstrap)
     for message in json_consumer(bootstrap, source, "model-server"):
@@ -79,8 +79,8 @@ def server(bootstrap, source, target, model_path):
 
 @case(seconds=60)
 def events_to_features_to_predictions(bootstrap):
-    """Two processes in a row. Every event gives features with exact windows of an hour and a day, every row of
-    features gives the model's prediction, all in order for each user."""
+    """Two processes in sequence. Every event results in features with exact windows of an hour and a day, and these in
+    the model's prediction, all in order for each user."""
     events = create_topic(bootstrap, "user-events", partitions=3)
     features = create_topic(bootstrap, "realtime-features", partitions=3)
     predictions = create_topic(bootstrap, "model-predictions", partitions=3)
@@ -129,7 +129,7 @@ def events_to_features_to_predictions(bootstrap):
 
 @case
 def rolling_features_of_users(bootstrap):
-    """A consumer keeps count, sum and recency for each user and commits after each message; metrics count along."""
+    """A consumer updates count, sum and last time for each user and commits after each message; metrics count too."""
     topic, group = create_topic(bootstrap, "user-events"), unique("feature-processor-group")
     producer = json_producer(bootstrap)
     for n in range(60):
@@ -162,7 +162,7 @@ def rolling_features_of_users(bootstrap):
 
 @case
 def detection_within_a_second(bootstrap):
-    """A transaction is judged less than a second after it was made, while the consumer iterates over its messages."""
+    """A transaction is classified less than a second after its creation by a consumer that iterates over messages."""
     topic = create_topic(bootstrap, "transactions")
     watcher = Child("watcher", topic)
     producer = json_producer(bootstrap)
@@ -178,7 +178,7 @@ def detection_within_a_second(bootstrap):
 
 
 def watch(bootstrap, topic):
-    """Role: reports transactions that look wrong, and how long after they were made."""
+    """Role: reports suspicious transactions, and the time since their creation."""
     for message in json_consumer(bootstrap, topic, unique("fraud-detection")):
         if message.value["amount"] == 0:
             report("ready")

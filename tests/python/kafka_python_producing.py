@@ -1,4 +1,4 @@
-"""Producing with kafka-python: what is sent arrives whole, in order, with its key, headers and time."""
+"""Producing with kafka-python: messages arrive complete, in order, with key, headers and timestamp."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from suite import YESTERDAY_MS, case, check, equal, now_ms, raises, run_cases, u
 
 CODECS = [None, "gzip", "snappy", "lz4", "zstd"]
 
-# Version 3 is idempotent by default: then it allows acks=all alone, and gives up after a message that was refused.
+# Version 3 is idempotent by default: then it accepts only acks=all, and stops after a refused message.
 NOT_IDEMPOTENT = {"enable_idempotence": False} if "enable_idempotence" in KafkaProducer.DEFAULT_CONFIG else {}
 
 
@@ -32,8 +32,8 @@ def key_bytes(key):
 
 @case
 def one_event_confirmed(bootstrap):
-    """A JSON event with a key, acknowledged by all: the future tells topic, partition and offset."""
-    topic = unique("user-events")  # nobody made it: the broker does, at the first mention
+    """A JSON event with a key and acks=all: the future has topic, partition and offset."""
+    topic = unique("user-events")  # created by the broker at the first request
     producer = KafkaProducer(
         bootstrap_servers=[bootstrap],
         value_serializer=to_json,
@@ -59,7 +59,7 @@ def one_event_confirmed(bootstrap):
 
 @case
 def a_thousand_training_events(bootstrap):
-    """The careful producer: gzip, lingering, five requests in flight, headers, a callback for each message."""
+    """The production-grade producer: gzip, linger, five requests in flight, headers, a callback for each message."""
     topic = unique("ml-training-events")
     producer = KafkaProducer(
         bootstrap_servers=[bootstrap],
@@ -107,7 +107,7 @@ def a_thousand_training_events(bootstrap):
 
 @case
 def every_codec(bootstrap):
-    """Each codec brings back the same bytes in the same order, texts and noise alike."""
+    """With each codec the same bytes are read in the same order, for texts and for random bytes."""
     noise = random.Random(7)
     for codec in CODECS:
         topic = unique(f"compressed-{codec}")
@@ -130,7 +130,7 @@ def every_codec(bootstrap):
 
 @case
 def every_acks(bootstrap):
-    """acks 1 and all tell the offset; acks 0 is not answered, and the messages are there all the same."""
+    """acks 1 and all return the offset; acks 0 has no response, and the messages are stored all the same."""
     for acks in [0, 1, "all"]:
         topic = create_topic(bootstrap, f"acks-{acks}")
         producer = KafkaProducer(bootstrap_servers=bootstrap, acks=acks, **NOT_IDEMPOTENT)
@@ -191,7 +191,7 @@ def hundred_sensor_readings(bootstrap):
 
 @case
 def times_of_messages(bootstrap):
-    """The producer's time is kept; without one it is now; a topic set to LogAppendTime has the broker's."""
+    """The producer's timestamp is stored, by default the current time; a topic with LogAppendTime has the broker's."""
     topic = create_topic(bootstrap, "create-time")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
     before = now_ms()
@@ -214,7 +214,7 @@ def times_of_messages(bootstrap):
 
 
 @case
-def nothing_is_not_empty(bootstrap):
+def null_differs_from_empty(bootstrap):
     """A missing key or value stays missing, an empty one stays empty."""
     topic = unique("empty")
     producer = KafkaProducer(bootstrap_servers=bootstrap)
@@ -228,8 +228,8 @@ def nothing_is_not_empty(bootstrap):
 
 @case
 def large_messages(bootstrap):
-    """900 kB pass with default settings. More than the broker's limit is refused with the error that says so, the
-    errback hears it, and the producer goes on."""
+    """900 kB pass with default settings. A message over the broker's limit is refused with the matching error, the
+    errback is called, and the producer continues."""
     topic = create_topic(bootstrap, "large")
     producer = KafkaProducer(bootstrap_servers=bootstrap, max_request_size=4_000_000, **NOT_IDEMPOTENT)
     equal(producer.send(topic, b"x" * 900_000).get(timeout=10).offset, 0)

@@ -1,8 +1,8 @@
 """Consumers of a new group that start at once share its partitions without waiting for a heartbeat.
 
-Heartbeats are a minute apart here: a consumer that got every partition first would keep them for so long, and a group has
-settled in time only if all of its members are in its first generation, or were asked to join again at once. Which consumer
-comes how soon is up to the machine; so a case tries several groups, and one that settles is enough.
+Heartbeats are a minute apart here, and a consumer that got all partitions first would keep them for a minute. So a
+group settles in time only if all members are in its first generation, or had to join again at once. When each consumer
+joins depends on the machine, so a case tries several groups, and one that settles is enough.
 """
 
 import os
@@ -21,14 +21,14 @@ except ImportError:
 
 HEARTBEAT_MS = 60_000
 GROUPS = 6
-SECONDS = 4  # for one group; a heartbeat comes much later
+SECONDS = 4  # for one group; the first heartbeat is much later
 
 
 def settles(bootstrap, client, assignor, count):
     for _ in range(GROUPS):
-        topic = group_settling.make_topic(bootstrap, count)
+        topic = group_settling.create_topic(bootstrap, count)
         group = group_settling.Threads(client, bootstrap, topic, assignor, count, HEARTBEAT_MS)
-        group.go()
+        group.start()
         times = group_settling.wait_until_settled(group, count, SECONDS)
         group.stop()
         if times is not None:
@@ -57,7 +57,7 @@ def kafka_python_range(bootstrap):
 @case(seconds=60, beyond_kafka=True)
 def kafka_python_cooperative(bootstrap):
     if kafka.__version__.startswith("2."):
-        return  # it has no such assignor
+        return  # the old version has no such assignor
     settles(bootstrap, "kafka-python", "cooperative-sticky", 3)
     settles(bootstrap, "kafka-python", "cooperative-sticky", 10)
 
@@ -65,7 +65,7 @@ def kafka_python_cooperative(bootstrap):
 @case(seconds=60, beyond_kafka=True)
 def aiokafka_range(bootstrap):
     if aiokafka is None:
-        return  # it is not among the old clients
+        return  # the old environment has no aiokafka
     settles(bootstrap, "aiokafka", "range", 3)
     settles(bootstrap, "aiokafka", "range", 10)
 

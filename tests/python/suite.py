@@ -1,13 +1,13 @@
-"""What all programs in this folder share: cases, waiting with a bound, children that die with their parent.
+"""Helpers of all programs in this directory: cases, waiting with a timeout, child processes that end with their parent.
 
-A program is a list of cases. Run it with the address of a broker, and perhaps the names of some cases:
+A program is a list of cases. Its arguments are the address of a broker and, optionally, names of cases:
 
     python kafka_python_producing.py localhost:9092
     python kafka_python_producing.py localhost:9092 compression acks
     python kafka_python_producing.py localhost:9092 --apache-kafka
 
-`--apache-kafka` leaves out the cases that hold a promise Apache Kafka does not make, so that the same programs can be
-checked against it. The exit code is 0 when every case passed, 1 otherwise.
+`--apache-kafka` skips the cases for guarantees that only Ottla has, so that the same programs can be run against Apache
+Kafka. The exit code is 0 if every case passed, 1 otherwise.
 """
 
 import faulthandler
@@ -21,8 +21,8 @@ import time
 import traceback
 import uuid
 
-# Yesterday, in milliseconds on a full second: a time of records that is clearly not now, and that no retention or limit
-# on timestamps minds.
+# Yesterday, in milliseconds on a full second: a timestamp that differs clearly from the current time, but is within
+# retention and the limits of timestamps.
 YESTERDAY_MS = (int(time.time()) - 24 * 60 * 60) * 1000
 
 _cases = []
@@ -30,7 +30,7 @@ _cases = []
 
 def case(function=None, *, seconds=30, beyond_kafka=False):
     """Registers a test function that takes the bootstrap address. A case that exceeds `seconds` ends the program
-    with the stack of every thread. `beyond_kafka` marks what Ottla promises and Apache Kafka does not."""
+    with the stack of every thread. `beyond_kafka` marks guarantees that Ottla has and Apache Kafka has not."""
 
     def register(function):
         _cases.append((function, seconds, beyond_kafka))
@@ -40,7 +40,7 @@ def case(function=None, *, seconds=30, beyond_kafka=False):
 
 
 def run_cases():
-    """Runs the cases that the command line asks for, prints one line for each, and ends the process."""
+    """Runs the cases that the command line selects, prints one line for each, and ends the process."""
     arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     on_apache_kafka = "--apache-kafka" in sys.argv
     if not arguments:
@@ -72,16 +72,16 @@ def run_cases():
         print(f"failed: {', '.join(failed)}", flush=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1 if failed else 0)  # clients of a failed case may have threads that would hold the process
+    os._exit(1 if failed else 0)  # clients of a failed case may have threads that keep the process alive
 
 
 def unique(name):
-    """A name no other case has used: for topics and groups."""
+    """Returns a unique name for a topic or group."""
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
 def equal(actual, expected, what="value"):
-    """Fails when two values differ; of long lists and dicts it shows the first difference only."""
+    """Fails if two values differ; for long lists and dicts shows only the first difference."""
     if actual == expected:
         return
     if isinstance(actual, list) and isinstance(expected, list) and len(actual) + len(expected) > 20:
@@ -95,7 +95,7 @@ def equal(actual, expected, what="value"):
 
 
 def check(condition, what):
-    """Fails, with a sentence that says what should have been true."""
+    """Fails unless the condition is true; `what` describes it."""
     if not condition:
         raise AssertionError(f"not so: {what}")
 
@@ -110,7 +110,7 @@ def raises(errors, function, *arguments, **options):
 
 
 def wait_until(condition, what, seconds=10):
-    """Asks `condition` again and again until it answers something true, and returns that."""
+    """Calls `condition` until it returns a true value, and returns that value."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -126,8 +126,8 @@ def now_ms():
 
 
 class Child:
-    """Another process running this same program (or `command`) in a role of its own, for cases that need several
-    clients that can be killed. What the child says with `report` arrives in `reports`, a list that only grows."""
+    """Another process that runs this program (or `command`) in a role, for cases that need several clients that can be
+    killed. What the child sends with `report` is appended to `reports`."""
 
     _alive = []
 
@@ -161,7 +161,7 @@ class Child:
                 self.log.append(line)
 
     def last(self, kind):
-        """The newest report of this kind, or None."""
+        """Returns the latest report of this kind, or None."""
         return next((report for report in reversed(self.reports) if report["kind"] == kind), None)
 
     def all(self, kind):
@@ -171,7 +171,7 @@ class Child:
         return wait_until(lambda: self.last(kind), f"{self.role} reports {kind}", seconds)
 
     def kill(self):
-        """Dies without a word to the broker."""
+        """Kills the process, so that its client can't send anything to the broker."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
@@ -179,14 +179,14 @@ class Child:
         self.process.send_signal(signal.SIGTERM)
 
     def wait(self, seconds=15):
-        """Waits for the process to end by itself; fails when it did not end well."""
+        """Waits for the process to end by itself; fails unless its exit code is 0."""
         code = self.process.wait(timeout=seconds)
         self._reader.join(timeout=5)
-        check(code == 0, f"{self.role} ends well, not with {code}")
+        check(code == 0, f"{self.role} ends with code 0, not {code}")
 
     @classmethod
     def print_logs(cls):
-        """The last lines that each child wrote, for a case that failed."""
+        """Prints the last lines of each child's output, for a failed case."""
         for child in cls._alive:
             sys.stderr.write(f"--- {child.role} (process {child.process.pid})\n{''.join(child.log[-40:])}")
 
@@ -200,12 +200,12 @@ class Child:
 
 
 def report(kind, **facts):
-    """Says something to the process that started this one as a `Child`."""
-    sys.__stdout__.write(f"REPORT {json.dumps({'kind': kind, **facts})}\n")  # Faust takes sys.stdout for its log
+    """Sends a report to the process that started this one as a `Child`."""
+    sys.__stdout__.write(f"REPORT {json.dumps({'kind': kind, **facts})}\n")  # Faust redirects sys.stdout to its log
     sys.__stdout__.flush()
 
 
 def role_of_this_process():
-    """None in the program itself; in a Child its role and arguments."""
+    """Returns a Child's role and arguments, or None in the main program."""
     roles = [argument[len("--role=") :] for argument in sys.argv if argument.startswith("--role=")]
     return (roles[0], sys.argv[3:]) if roles else None

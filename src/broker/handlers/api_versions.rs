@@ -19,6 +19,7 @@ use ottla_wire::types::ErrorCode;
 /// `eligible.leader.replicas.version` needs no code.
 pub const IMPLEMENTED: &[(&str, i16)] = &[
     (features::METADATA_VERSION, *features::READABLE_METADATA_VERSIONS.end()),
+    (features::TRANSACTION_VERSION, 2),
     (features::ELIGIBLE_LEADER_REPLICAS, 1),
 ];
 

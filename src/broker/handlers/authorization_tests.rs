@@ -15,6 +15,7 @@ use crate::server::ConnectionInfo;
 use crate::state::Broker;
 use crate::state::loggers::NoLoggers;
 use ottla_config::{Sources, load};
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_core::metadata::ConfigKind;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
@@ -240,7 +241,7 @@ async fn group_apis_without_the_operation_return_group_authorization_failed() {
     fixture.check_denied(6, describe, GroupAuthorizationFailed, "Describe Group:workers").await;
     let find = FindCoordinatorRequest { coordinator_keys: vec![WORKERS], ..Default::default() };
     fixture.check_denied(6, find, GroupAuthorizationFailed, "Describe Group:workers").await;
-    assert!(!fixture.broker.has_offsets_topic());
+    assert!(!fixture.broker.has_internal_topic(CONSUMER_OFFSETS));
 }
 
 #[tokio::test]

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::{ToErrorCode, unavailable};
+use super::errors::ToErrorCode;
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
-use ottla_core::metadata::{Command, NO_LEADER, PartitionImage, Reply, names};
+use ottla_core::metadata::{NO_LEADER, PartitionImage, UnregisterBroker, names};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_cluster::{
     DescribeClusterBroker, DescribeClusterRequest, DescribeClusterResponse,
@@ -137,15 +137,12 @@ pub(super) fn unregister_broker(context: &Context, request: UnregisterBrokerRequ
     if let Err(denied) = context.authorize(Operation::Alter, Resource::Cluster) {
         return refused(denied.error_code(), denied.message().to_owned()).into();
     }
-    let submitted = context.broker.metadata().submit(Command::UnregisterBroker(request.broker_id));
+    let submitted = context.broker.metadata().submit(UnregisterBroker(request.broker_id));
     Answer::parked(async move {
         match submitted.await {
-            Ok(Reply::BrokerUnregistered(Ok(()))) => UnregisterBrokerResponse::default(),
-            Ok(Reply::BrokerUnregistered(Err(error))) => refused(error.error_code(), error.to_string()),
-            other => {
-                let error = unavailable(other);
-                refused(error.error_code(), error.to_string())
-            }
+            Ok(Ok(())) => UnregisterBrokerResponse::default(),
+            Ok(Err(error)) => refused(error.error_code(), error.to_string()),
+            Err(error) => refused(error.error_code(), error.to_string()),
         }
     })
 }

@@ -14,13 +14,12 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::broker_loggers::{self, BROKER_LOGGER, Settled};
 use super::context::{Answer, Context};
-use super::errors::{INVALID_REQUEST, Refused, ToErrorCode, unavailable};
+use super::errors::{INVALID_REQUEST, Refused, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
 use ottla_config::setting::{Effect, Kind};
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
 use ottla_core::metadata::{
-    AlterConfigs, Alteration, Command, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
-    Reply, Settings,
+    AlterConfigs, Alteration, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind, Settings,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::alter_configs::{
@@ -387,11 +386,10 @@ fn apply(
     }
     let (broker, connection) = (Arc::clone(&context.broker), Arc::clone(&context.connection));
     let ignored: Vec<String> = changes.iter().map(ignored_settings).collect();
-    let command = Command::AlterConfigs(AlterConfigs { changes, validate_only });
-    let submitted = context.broker.metadata().submit(command);
+    let submitted = context.broker.metadata().submit(AlterConfigs { changes, validate_only });
     async move {
         let outcomes: Vec<Option<Refused>> = match submitted.await {
-            Ok(Reply::ConfigsAltered(results)) => {
+            Ok(results) => {
                 let applied = ignored.iter().zip(&results).filter(|(_, (_, result))| result.is_ok());
                 for (ignored, _) in applied.filter(|(ignored, _)| !ignored.is_empty()) {
                     log_limited!(
@@ -401,10 +399,7 @@ fn apply(
                 }
                 results.into_iter().map(|(_, result)| refusal(result)).collect()
             }
-            other => {
-                let error = unavailable(other);
-                indexes.iter().map(|_| Some((error.error_code(), error.to_string()))).collect()
-            }
+            Err(error) => indexes.iter().map(|_| Some((error.error_code(), error.to_string()))).collect(),
         };
         for (index, outcome) in indexes.into_iter().zip(outcomes) {
             if let (Some(slot), Some((error, message))) = (altered.get_mut(index), outcome) {

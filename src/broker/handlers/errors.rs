@@ -5,11 +5,12 @@ use crate::state::NotCreated;
 use crate::state::cluster::NotServed;
 use crate::state::fetch::FetchFault;
 use crate::state::fetch_sessions::SessionError;
-use crate::state::groups::GroupsUnavailable;
 use crate::state::metadata::MetadataUnavailable;
 use crate::state::partition::PartitionError;
+use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::group::GroupError;
-use ottla_core::metadata::{MetadataError, Reply};
+use ottla_core::coordinator::transaction::TransactionError;
+use ottla_core::metadata::MetadataError;
 use ottla_log::AppendError;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::ErrorCode;
@@ -144,11 +145,28 @@ impl ToErrorCode for GroupError {
     }
 }
 
-impl ToErrorCode for GroupsUnavailable {
+impl ToErrorCode for Unavailable {
     fn error_code(&self) -> ErrorCode {
         match self {
-            GroupsUnavailable::CoordinatorNotAvailable => ErrorCode::CoordinatorNotAvailable,
-            GroupsUnavailable::NotCoordinator => ErrorCode::NotCoordinator,
+            Unavailable::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+            Unavailable::NotCoordinator => ErrorCode::NotCoordinator,
+            Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
+            Unavailable::Refused(error) => error.error_code(),
+        }
+    }
+}
+
+impl ToErrorCode for TransactionError {
+    fn error_code(&self) -> ErrorCode {
+        match self {
+            TransactionError::InvalidRequest => ErrorCode::InvalidRequest,
+            TransactionError::InvalidTransactionTimeout => ErrorCode::InvalidTransactionTimeout,
+            TransactionError::InvalidProducerIdMapping => ErrorCode::InvalidProducerIdMapping,
+            TransactionError::ProducerFenced => ErrorCode::ProducerFenced,
+            TransactionError::ConcurrentTransactions => ErrorCode::ConcurrentTransactions,
+            TransactionError::InvalidTxnState => ErrorCode::InvalidTxnState,
+            TransactionError::TransactionAbortable => ErrorCode::TransactionAbortable,
+            TransactionError::ProducerIdNeeded => ErrorCode::UnknownServerError,
         }
     }
 }
@@ -182,11 +200,6 @@ impl ToErrorCode for MetadataUnavailable {
             MetadataUnavailable::Log(_) | MetadataUnavailable::NotWritten => ErrorCode::KafkaStorageError,
         }
     }
-}
-
-/// The error of a metadata command that has no reply of its own kind.
-pub fn unavailable(reply: Result<Reply, MetadataUnavailable>) -> MetadataUnavailable {
-    reply.err().unwrap_or(MetadataUnavailable::NotWritten)
 }
 
 impl ToErrorCode for NotCreated {

@@ -8,8 +8,8 @@
 use super::api_versions::supported_features;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
-use super::errors::{ToErrorCode, unavailable};
-use ottla_core::metadata::{Command, FeatureUpdate, Reply, UpdateFeatures, UpgradeType};
+use super::errors::ToErrorCode;
+use ottla_core::metadata::{FeatureUpdate, UpdateFeatures, UpgradeType};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::update_features::{
     FeatureUpdateKey, UpdatableFeatureResult, UpdateFeaturesRequest, UpdateFeaturesResponse,
@@ -32,23 +32,20 @@ pub(super) fn update(context: &Context, request: UpdateFeaturesRequest) -> Answe
         supported: supported_features(),
         validate_only: request.validate_only,
     };
-    let submitted = context.broker.metadata().submit(Command::UpdateFeatures(command));
+    let submitted = context.broker.metadata().submit(command);
     Answer::parked(async move {
         match submitted.await {
-            Ok(Reply::FeaturesUpdated(Ok(()))) => {
+            Ok(Ok(())) => {
                 // From version 2 on there is one result for all features.
                 let names = if version <= 1 { names } else { Vec::new() };
                 UpdateFeaturesResponse { results: names.into_iter().map(updated).collect(), ..Default::default() }
             }
-            Ok(Reply::FeaturesUpdated(Err(error))) => {
+            Ok(Err(error)) => {
                 let message =
                     format!("The update failed for all features since the following feature had an error: {error}");
                 refused(error.error_code(), message)
             }
-            other => {
-                let error = unavailable(other);
-                refused(error.error_code(), error.to_string())
-            }
+            Err(error) => refused(error.error_code(), error.to_string()),
         }
     })
 }

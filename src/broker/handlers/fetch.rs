@@ -23,7 +23,7 @@ use super::errors::ToErrorCode;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
 use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
-use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionAsk, SessionRequest};
+use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionRequest, SessionRequest};
 use crate::state::partition::{Isolation, Read};
 use ottla_config::CompressionType;
 use ottla_wire::codec::Str;
@@ -120,7 +120,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     for topic in &request.topics {
         let name = topic_of(&topic.topic, topic.topic_id);
         partitions.extend(topic.partitions.iter().map(|requested| {
-            let ask = PartitionAsk {
+            let ask = PartitionRequest {
                 fetch_offset: requested.fetch_offset,
                 max_bytes: requested.partition_max_bytes,
                 current_leader_epoch: requested.current_leader_epoch,
@@ -144,7 +144,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
 }
 
-fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &PartitionAsk) -> FetchPartition {
+fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &PartitionRequest) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
         FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
@@ -162,7 +162,7 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
         None => Err(missing),
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
-    FetchPartition { key: key.clone(), ask: *ask, partition, withheld }
+    FetchPartition { key: key.clone(), request: *ask, partition, withheld }
 }
 
 /// Updates the fetch session and builds the response.
@@ -188,7 +188,7 @@ fn respond(broker: &Broker, version: i16, context: &FetchContext, fetched: Vec<F
 fn answered(data: &PartitionData) -> Answered {
     Answered {
         has_records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
-        must_tell: data.error_code != 0 || data.diverging_epoch != EpochEndOffset::default(),
+        must_include: data.error_code != 0 || data.diverging_epoch != EpochEndOffset::default(),
         high_watermark: data.high_watermark,
         log_start_offset: data.log_start_offset,
     }
@@ -212,7 +212,7 @@ fn by_topic(partitions: impl Iterator<Item = (FetchTopic, PartitionData)>) -> Ve
     responses
 }
 
-fn partition_data(version: i16, key: &FetchKey, ask: &PartitionAsk, fetched: Fetched) -> PartitionData {
+fn partition_data(version: i16, key: &FetchKey, ask: &PartitionRequest, fetched: Fetched) -> PartitionData {
     match fetched {
         Fetched::Read(read) => read_data(version, key, ask, read),
         Fetched::Diverging { epoch, end_offset, offsets } => PartitionData {
@@ -228,7 +228,7 @@ fn partition_data(version: i16, key: &FetchKey, ask: &PartitionAsk, fetched: Fet
     }
 }
 
-fn read_data(version: i16, key: &FetchKey, ask: &PartitionAsk, read: Read) -> PartitionData {
+fn read_data(version: i16, key: &FetchKey, ask: &PartitionRequest, read: Read) -> PartitionData {
     let records = match OldFormat::for_fetch(version) {
         Some(format) => down_convert(&read.slice.bytes, format, ask.fetch_offset),
         None => Ok(read.slice.bytes),

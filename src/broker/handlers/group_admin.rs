@@ -9,12 +9,14 @@ use std::sync::Arc;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
-use super::groups::{optional, run, text};
-use crate::state::groups::GroupsUnavailable;
+use super::groups::{MAX_LOADING_WAIT, optional, run, text};
+use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{
-    DeleteOffsets, GroupCommand, GroupDescription, GroupError, GroupReply, GroupState, MemberDescription,
+    DeleteGroups, DeleteOffsets, GroupDescription, GroupError, GroupState, MemberDescription,
 };
+use ottla_core::machine::Command;
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::delete_groups::{DeletableGroupResult, DeleteGroupsRequest, DeleteGroupsResponse};
 use ottla_wire::protocol::messages::describe_groups::{
@@ -34,7 +36,7 @@ pub(super) fn describe(context: &Context, request: DescribeGroupsRequest) -> Ans
         let authorized_operations =
             context.authorized_operations(request.include_authorized_operations, Resource::Group(&group_id));
         context.broker.groups().not_joining(&group_id, context.connection.id);
-        let found = match context.broker.has_offsets_topic() {
+        let found = match context.broker.has_internal_topic(CONSUMER_OFFSETS) {
             true => context.broker.groups().query(&group_id, |machine| machine.describe(&group_id)),
             false => Ok(None),
         };
@@ -85,9 +87,19 @@ fn not_found(group_id: Str) -> DescribedGroup {
 }
 
 pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
-    let listed =
-        context.broker.groups().query_all(|machine| machine.list(&request.states_filter, &request.types_filter));
-    match listed {
+    let context = context.clone();
+    if context.broker.groups().runtime().all_loaded() {
+        return list_loaded(&context, &request).into();
+    }
+    Answer::parked(async move {
+        context.broker.groups().runtime().wait_until_all_loaded(MAX_LOADING_WAIT).await;
+        list_loaded(&context, &request)
+    })
+}
+
+fn list_loaded(context: &Context, request: &ListGroupsRequest) -> ListGroupsResponse {
+    let groups = context.broker.groups().runtime();
+    match groups.query_all(|machine| machine.list(&request.states_filter, &request.types_filter)) {
         Ok(shards) => {
             let sees_all = context.allows(Operation::Describe, Resource::Cluster);
             let visible = |group_id: &str| sees_all || context.allows(Operation::Describe, Resource::Group(group_id));
@@ -98,11 +110,9 @@ pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
                 group_state: Str::from_static(group.state.name()),
                 group_type: Str::from_static(group.group_type.name()),
             });
-            ListGroupsResponse { groups: groups.collect(), ..Default::default() }.into()
+            ListGroupsResponse { groups: groups.collect(), ..Default::default() }
         }
-        Err(unavailable) => {
-            ListGroupsResponse { error_code: unavailable.error_code().code(), ..Default::default() }.into()
-        }
+        Err(unavailable) => ListGroupsResponse { error_code: unavailable.error_code().code(), ..Default::default() },
     }
 }
 
@@ -120,8 +130,8 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
                 return (name, Err(denied.error_code()));
             }
             let group: GroupId = (&*name).into();
-            let pending = match broker.has_offsets_topic() {
-                true => broker.groups().submit(&group, GroupCommand::DeleteGroups(vec![Arc::clone(&group)])).map(Some),
+            let pending = match broker.has_internal_topic(CONSUMER_OFFSETS) {
+                true => broker.groups().submit(&group, DeleteGroups(vec![Arc::clone(&group)])).map(Some),
                 false => Ok(None),
             };
             (name, pending.map_err(|unavailable| unavailable.error_code()))
@@ -131,7 +141,7 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
         let mut results = Vec::with_capacity(submitted.len());
         for (group_id, pending) in submitted {
             let result = match pending {
-                Ok(Some(pending)) => deletion(pending.await.ok()),
+                Ok(Some(pending)) => deletion(pending.reply().await),
                 Ok(None) => Err(GroupError::GroupIdNotFound.error_code()),
                 Err(error) => Err(error),
             };
@@ -143,14 +153,13 @@ pub(super) fn delete(context: &Context, request: DeleteGroupsRequest) -> Answer 
     })
 }
 
-fn deletion(reply: Option<GroupReply>) -> Result<(), ErrorCode> {
+fn deletion(reply: Result<<DeleteGroups as Command>::Reply, Unavailable>) -> Result<(), ErrorCode> {
     match reply {
-        Some(GroupReply::DeleteGroups(mut results)) => match results.pop() {
+        Ok(mut results) => match results.pop() {
             Some((_, result)) => result.map_err(|error| error.error_code()),
             None => Err(ErrorCode::UnknownServerError),
         },
-        Some(_) => Err(ErrorCode::UnknownServerError),
-        None => Err(GroupsUnavailable::CoordinatorNotAvailable.error_code()),
+        Err(unavailable) => Err(unavailable.error_code()),
     }
 }
 
@@ -173,12 +182,12 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
         })
         .collect();
     let command = DeleteOffsets { group_id: Arc::clone(&group_id), topics };
-    if !context.broker.has_offsets_topic() {
+    if !context.broker.has_internal_topic(CONSUMER_OFFSETS) {
         let error_code = GroupError::GroupIdNotFound.error_code().code();
         return OffsetDeleteResponse { error_code, ..Default::default() }.into();
     }
-    run(context, &group_id, GroupCommand::DeleteOffsets(command), move |reply| match reply {
-        Ok(GroupReply::DeleteOffsets(Ok(results))) => {
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(results)) => {
             let outcomes: HashMap<(TopicName, PartitionIndex), i16> = results
                 .into_iter()
                 .flat_map(|topic| {
@@ -191,10 +200,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
                 .collect();
             OffsetDeleteResponse { topics: deleted_offsets(request, &outcomes, &denied), ..Default::default() }
         }
-        Ok(GroupReply::DeleteOffsets(Err(error))) => {
-            OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() }
-        }
-        Ok(_) => OffsetDeleteResponse { error_code: ErrorCode::UnknownServerError.code(), ..Default::default() },
+        Ok(Err(error)) => OffsetDeleteResponse { error_code: error.error_code().code(), ..Default::default() },
         Err(unavailable) => OffsetDeleteResponse { error_code: unavailable.error_code().code(), ..Default::default() },
     })
 }

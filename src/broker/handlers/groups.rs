@@ -1,6 +1,8 @@
 //! FindCoordinator (key 10, versions 0 to 6), JoinGroup (11, 0 to 9), Heartbeat (12, 0 to 4),
 //! LeaveGroup (13, 0 to 5) and SyncGroup (14, 0 to 5): the classic group protocol.
 //!
+//! FindCoordinator also names the coordinator of a transactional id, and creates `__transaction_state`.
+//!
 //! This broker coordinates a group if it has the group's partition of `__consumer_offsets`. Otherwise the group has no
 //! coordinator: COORDINATOR_NOT_AVAILABLE, and NOT_COORDINATOR for requests of the group. The first request that needs
 //! `__consumer_offsets` creates it. From version 3 of LeaveGroup on, several members may leave at once.
@@ -8,22 +10,24 @@
 //! A client that looks for the coordinator of one group may be about to join it. The group is notified: unless
 //! `group.initial.rebalance.delay.ms` is set, a group without members waits for such clients.
 //!
-//! Departures: there are no transactions yet, so a transaction has no coordinator; the error's message explains it. A
-//! static member that replaces its predecessor is described with its own client id and host, whereas Kafka keeps the
+//! Departures: a static member that replaces its predecessor is described with its own client id and host, whereas Kafka keeps the
 //! predecessor's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
-use super::transactions::{self, NOT_SUPPORTED};
-use crate::state::groups::{GroupsUnavailable, PendingReply};
+use crate::state::Broker;
+use crate::state::runtime::{PendingReply, Unavailable};
 use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
-    GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup,
-    LeavingMember, MemberLeft, Protocol, SyncGroup, Synced,
+    GroupClient, GroupCommand, GroupMachine, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember,
+    MemberLeft, Protocol, Sent, SyncGroup, Synced,
 };
+use ottla_core::machine::Command;
+use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::find_coordinator::{Coordinator, FindCoordinatorRequest, FindCoordinatorResponse};
 use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatResponse};
@@ -31,6 +35,10 @@ use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupResp
 use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
 use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
 use ottla_wire::types::ErrorCode;
+
+/// How long a request that no other depends on waits for a coordinator that is loading, before the answer says so: the
+/// client's next try would come later than needed.
+pub(super) const MAX_LOADING_WAIT: Duration = Duration::from_secs(1);
 
 /// The key types of FindCoordinator.
 const GROUP: i8 = 0;
@@ -46,22 +54,17 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
     let found_by = Arc::clone(&broker);
-    if key_type == TRANSACTION {
-        let refused =
-            keys.into_iter().map(|key| match context.authorize(Operation::Describe, Resource::TransactionalId(&key)) {
-                Ok(()) => not_found(transactions::refuse(context, &key), NOT_SUPPORTED, key),
-                Err(denied) => denied_key(batched, denied, key),
-            });
-        return coordinators(batched, refused).into();
-    }
     let authorize = |key: Str| {
         let authorized = match key_type {
             GROUP => context.authorize(Operation::Describe, Resource::Group(&key)),
+            TRANSACTION => context.authorize(Operation::Describe, Resource::TransactionalId(&key)),
             _ => Ok(()),
         };
         (key, authorized)
     };
     let keys: Vec<_> = keys.into_iter().map(authorize).collect();
+    let coordinated: Vec<Str> =
+        keys.iter().filter(|(_, authorized)| authorized.is_ok()).map(|(key, _)| key.clone()).collect();
     // Consumers look for one group; a request for several is an administrator's.
     let may_join = match keys.as_slice() {
         [(group_id, Ok(()))] if key_type == GROUP => {
@@ -88,7 +91,11 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
             if let Err(denied) = authorized {
                 return denied_key(batched, denied, key);
             }
-            let available = available && found_by.groups().is_available(&key);
+            let available = available
+                && match key_type {
+                    TRANSACTION => found_by.transactions().is_available(&key),
+                    _ => found_by.groups().is_available(&key),
+                };
             match coordinator_error(key_type, available) {
                 ErrorCode::None => Coordinator {
                     key,
@@ -104,17 +111,55 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
         });
         coordinators(batched, found)
     };
-    if key_type != GROUP || broker.has_offsets_topic() || all_denied {
+    let topic = match key_type {
+        GROUP => CONSUMER_OFFSETS,
+        TRANSACTION => TRANSACTION_STATE,
+        _ => return respond(true).into(),
+    };
+    let ready = match key_type {
+        GROUP => are_loaded(&broker, &coordinated),
+        _ => coordinated.iter().all(|id| transaction_is_loaded(&broker, id)),
+    };
+    if all_denied || broker.has_internal_topic(topic) && ready {
         return respond(true).into();
     }
-    Answer::parked(async move { respond(broker.ensure_offsets_topic().await.is_ok()) })
+    Answer::parked(async move {
+        let available = broker.ensure_internal_topic(topic).await.is_ok();
+        match key_type {
+            GROUP => wait_until_loaded(&broker, &coordinated).await,
+            _ => {
+                for id in &coordinated {
+                    broker.transactions().wait_until_loaded(id, MAX_LOADING_WAIT).await;
+                }
+            }
+        }
+        respond(available)
+    })
 }
 
-/// The error for a key. This broker coordinates every group; share groups are not supported.
+fn transaction_is_loaded(broker: &Broker, transactional_id: &str) -> bool {
+    !matches!(broker.transactions().query(transactional_id, |_| ()), Err(Unavailable::Loading))
+}
+
+/// Whether no coordinator of these groups is loading.
+pub(super) fn are_loaded(broker: &Broker, group_ids: &[Str]) -> bool {
+    let is_loading = |id: &Str| matches!(broker.groups().query(id, |_| ()), Err(Unavailable::Loading));
+    !group_ids.iter().any(is_loading)
+}
+
+/// Waits for the coordinators of these groups, for a bounded time. Only for requests on which no other depends: while a
+/// request waits, the next one of its connection is handled.
+pub(super) async fn wait_until_loaded(broker: &Broker, group_ids: &[Str]) {
+    for id in group_ids {
+        broker.groups().wait_until_loaded(id, MAX_LOADING_WAIT).await;
+    }
+}
+
+/// The error for a key. This broker coordinates every group and transaction; share groups are not supported.
 fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
-        GROUP if available => ErrorCode::None,
-        GROUP => ErrorCode::CoordinatorNotAvailable,
+        GROUP | TRANSACTION if available => ErrorCode::None,
+        GROUP | TRANSACTION => ErrorCode::CoordinatorNotAvailable,
         _ => ErrorCode::InvalidRequest,
     }
 }
@@ -165,40 +210,37 @@ fn one_found(found: Option<Coordinator>) -> FindCoordinatorResponse {
 }
 
 /// Runs a command on a group, and builds the response from its reply or its error.
-pub(super) fn run<Response>(
+pub(super) fn run<C, Response>(
     context: &Context,
     group_id: &str,
-    command: GroupCommand,
-    respond: impl FnOnce(Result<GroupReply, GroupsUnavailable>) -> Response + Send + 'static,
+    command: C,
+    respond: impl FnOnce(Result<C::Reply, Unavailable>) -> Response + Send + 'static,
 ) -> Answer
 where
+    C: Command<Machine = GroupMachine> + Into<GroupCommand> + Send + 'static,
     Response: Into<ottla_wire::protocol::Response> + 'static,
 {
     let broker = Arc::clone(&context.broker);
-    let request = GroupRequest { command, connection: Some(context.connection.id) };
-    if !broker.has_offsets_topic() {
+    let request = Sent { command, connection: context.connection.id };
+    if !broker.has_internal_topic(CONSUMER_OFFSETS) {
         let group_id = group_id.to_owned();
         return Answer::parked(async move {
-            let reply = match broker.ensure_offsets_topic().await {
-                Ok(()) => reply_of(broker.groups().submit(&group_id, request)).await,
-                Err(_) => Err(GroupsUnavailable::CoordinatorNotAvailable),
+            let reply = match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+                Ok(()) => match broker.groups().submit(&group_id, request) {
+                    Ok(pending) => pending.reply().await,
+                    Err(unavailable) => Err(unavailable),
+                },
+                Err(_) => Err(Unavailable::NotAvailable),
             };
             respond(reply)
         });
     }
-    match broker.groups().submit(group_id, request) {
+    match broker.groups().submit(group_id, request).map(PendingReply::try_reply) {
         Err(unavailable) => respond(Err(unavailable)).into().into(),
-        Ok(mut pending) => match pending.try_recv() {
-            // Most replies are available immediately.
-            Ok(reply) => respond(Ok(reply)).into().into(),
-            Err(_) => Answer::parked(async move { respond(reply_of(Ok(pending)).await) }),
-        },
+        // Most replies are available immediately.
+        Ok(Ok(reply)) => respond(reply).into().into(),
+        Ok(Err(pending)) => Answer::parked(async move { respond(pending.reply().await) }),
     }
-}
-
-async fn reply_of(submitted: Result<PendingReply, GroupsUnavailable>) -> Result<GroupReply, GroupsUnavailable> {
-    // The sender is dropped without a reply if the decision could not be written to the log.
-    submitted?.await.map_err(|_| GroupsUnavailable::CoordinatorNotAvailable)
 }
 
 pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
@@ -232,12 +274,9 @@ pub(super) fn join(context: &Context, request: JoinGroupRequest) -> Answer {
         random: context.broker.random_bits(),
         others_expected_until: context.broker.groups().others_expected_until(context.client_id()),
     };
-    run(context, &group_id, GroupCommand::Join(command), move |reply| match reply {
-        Ok(GroupReply::Join(Ok(joined))) => joined_response(version, joined),
-        Ok(GroupReply::Join(Err(JoinRefused { member_id, error }))) => {
-            join_refused(version, &member_id, error.error_code())
-        }
-        Ok(_) => join_refused(version, &requested_member, ErrorCode::UnknownServerError),
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(joined)) => joined_response(version, joined),
+        Ok(Err(JoinRefused { member_id, error })) => join_refused(version, &member_id, error.error_code()),
         Err(unavailable) => join_refused(version, &requested_member, unavailable.error_code()),
     })
 }
@@ -303,10 +342,9 @@ pub(super) fn sync(context: &Context, request: SyncGroupRequest) -> Answer {
             .map(|one| ((&*one.member_id).into(), bytes::Bytes::copy_from_slice(&one.assignment)))
             .collect(),
     };
-    run(context, &group_id, GroupCommand::Sync(command), |reply| match reply {
-        Ok(GroupReply::Sync(Ok(synced))) => synced_response(synced),
-        Ok(GroupReply::Sync(Err(error))) => sync_refused(error.error_code()),
-        Ok(_) => sync_refused(ErrorCode::UnknownServerError),
+    run(context, &group_id, command, |reply| match reply {
+        Ok(Ok(synced)) => synced_response(synced),
+        Ok(Err(error)) => sync_refused(error.error_code()),
         Err(unavailable) => sync_refused(unavailable.error_code()),
     })
 }
@@ -335,10 +373,9 @@ pub(super) fn heartbeat(context: &Context, request: HeartbeatRequest) -> Answer 
         instance_id: request.group_instance_id.as_deref().map(Arc::from),
         generation: request.generation_id,
     };
-    run(context, &group_id, GroupCommand::Heartbeat(command), |reply| {
+    run(context, &group_id, command, |reply| {
         let error_code = match reply {
-            Ok(GroupReply::Heartbeat(result)) => code_of(&result),
-            Ok(_) => ErrorCode::UnknownServerError.code(),
+            Ok(result) => code_of(&result),
             Err(unavailable) => unavailable.error_code().code(),
         };
         HeartbeatResponse { error_code, ..Default::default() }
@@ -364,16 +401,15 @@ pub(super) fn leave(context: &Context, request: LeaveGroupRequest) -> Answer {
         false => vec![LeavingMember { member_id: (&*request.member_id).into(), instance_id: None, reason: None }],
     };
     let command = LeaveGroup { group_id: Arc::clone(&group_id), members };
-    run(context, &group_id, GroupCommand::Leave(command), move |reply| match reply {
-        Ok(GroupReply::Leave(Ok(left))) if batched => {
+    run(context, &group_id, command, move |reply| match reply {
+        Ok(Ok(left)) if batched => {
             LeaveGroupResponse { members: left.into_iter().map(member_left).collect(), ..Default::default() }
         }
-        Ok(GroupReply::Leave(Ok(left))) => {
+        Ok(Ok(left)) => {
             let error_code = left.first().map_or(0, |left| code_of(&left.result));
             LeaveGroupResponse { error_code, ..Default::default() }
         }
-        Ok(GroupReply::Leave(Err(error))) => leave_refused(error.error_code()),
-        Ok(_) => leave_refused(ErrorCode::UnknownServerError),
+        Ok(Err(error)) => leave_refused(error.error_code()),
         Err(unavailable) => leave_refused(unavailable.error_code()),
     })
 }

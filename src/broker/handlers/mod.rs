@@ -23,7 +23,6 @@ mod list_offsets;
 mod metadata;
 mod offsets;
 mod produce;
-mod producer_ids;
 mod quorum;
 mod reassignments;
 mod records;
@@ -242,7 +241,7 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DescribeTopicPartitions(request) => cluster::describe_topic_partitions(context, request),
         Request::DeleteRecords(request) => records::delete(context, request),
         Request::OffsetForLeaderEpoch(request) => records::offset_for_leader_epoch(context, request),
-        Request::InitProducerId(request) => producer_ids::init(context, request),
+        Request::InitProducerId(request) => transactions::init_producer_id(context, request),
         Request::DescribeAcls(request) => acls::describe(context, request),
         Request::CreateAcls(request) => acls::create(context, request),
         Request::DeleteAcls(request) => acls::delete(context, request),
@@ -256,7 +255,12 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
         Request::DescribeTransactions(request) => transactions::describe(context, request),
-        Request::ListTransactions(request) => transactions::list(request),
+        Request::ListTransactions(request) => transactions::list(context, request),
+        Request::AddPartitionsToTxn(request) => transactions::add_partitions(context, request),
+        Request::AddOffsetsToTxn(request) => transactions::add_offsets(context, request),
+        Request::EndTxn(request) => transactions::end(context, request),
+        Request::WriteTxnMarkers(request) => transactions::write_markers(context, request),
+        Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

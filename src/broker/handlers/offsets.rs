@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
-use super::groups::run;
+use super::groups::{are_loaded, run, wait_until_loaded};
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{
-    CommitOffsets, FetchedOffset, GroupCommand, GroupError, GroupMachine, GroupReply, PartitionCommit, TopicCommits,
-    TopicOffsets, WantedOffsets,
+    CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicCommits, TopicOffsets, WantedOffsets,
 };
+use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -54,13 +54,12 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
         knows_group_id_not_found: version >= 9,
         topics: std::mem::take(&mut plan.topics),
     };
-    run(context, &group_id, GroupCommand::CommitOffsets(command), move |reply| {
+    run(context, &group_id, command, move |reply| {
         let outcome = match reply {
-            Ok(GroupReply::CommitOffsets(Ok(results))) => {
+            Ok(Ok(results)) => {
                 Ok(results.into_iter().flat_map(|topic| topic.partitions).map(|(_, result)| code_of(&result)).collect())
             }
-            Ok(GroupReply::CommitOffsets(Err(error))) => Err(error.error_code()),
-            Ok(_) => Err(ErrorCode::UnknownServerError),
+            Ok(Err(error)) => Err(error.error_code()),
             Err(unavailable) => Err(unavailable.error_code()),
         };
         plan.respond(&outcome)
@@ -161,12 +160,27 @@ impl CommitPlan {
 }
 
 pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
+    let group_ids: Vec<Str> = match context.version() {
+        8.. => request.groups.iter().map(|group| group.group_id.clone()).collect(),
+        _ => vec![request.group_id.clone()],
+    };
+    if !context.broker.has_internal_topic(CONSUMER_OFFSETS) || are_loaded(&context.broker, &group_ids) {
+        return fetch_loaded(context, request).into();
+    }
+    let context = context.clone();
+    Answer::parked(async move {
+        wait_until_loaded(&context.broker, &group_ids).await;
+        fetch_loaded(&context, request)
+    })
+}
+
+fn fetch_loaded(context: &Context, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let version = context.version();
     let cluster = context.broker.cluster();
     if version >= 8 {
         let groups =
             request.groups.into_iter().map(|group| fetch_group(context, &cluster, group, request.require_stable));
-        return OffsetFetchResponse { groups: groups.collect(), ..Default::default() }.into();
+        return OffsetFetchResponse { groups: groups.collect(), ..Default::default() };
     }
     let requested = OffsetFetchRequestGroup {
         group_id: request.group_id,
@@ -182,7 +196,7 @@ pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {
         }),
         ..Default::default()
     };
-    one_group(version, fetch_group(context, &cluster, requested, request.require_stable)).into()
+    one_group(version, fetch_group(context, &cluster, requested, request.require_stable))
 }
 
 /// The response of versions before 8, which name one group. Before version 2, each partition has the group's error.
@@ -231,10 +245,10 @@ fn fetch_group(
     };
     // Members fetch offsets after they joined, so the client is not about to join.
     groups.not_joining(&requested.group_id, context.connection.id);
-    let found = match context.broker.has_offsets_topic() {
+    let found = match context.broker.has_internal_topic(CONSUMER_OFFSETS) {
         true => groups.query(&requested.group_id, query),
         // No offset was ever committed.
-        false => Ok(groups.query_empty(query)),
+        false => Ok(groups.runtime().query_empty(query)),
     };
     match found {
         Ok(found) => {

@@ -1,4 +1,4 @@
-//! Produce (key 0), versions 0 to 11.
+//! Produce (key 0), versions 0 to 13.
 //!
 //! Versions 0 to 2 carry message formats 0 and 1, in any mixture and with any number of compressed wrappers; they are
 //! converted. They may also carry no records, which succeeds. From version 3 on, each partition has exactly one v2
@@ -10,8 +10,9 @@
 //! errors only, and the message on an invalid timestamp names the setting that it violates. At most
 //! [`RecordFaults::MAX_LISTED`] invalid records are listed. Records that cannot be decompressed or decoded, and null
 //! records, are INVALID_RECORD, and an unknown codec is UNSUPPORTED_COMPRESSION_TYPE, where Kafka answers
-//! UNKNOWN_SERVER_ERROR or nothing; `tests/data/produce-departures.tsv` lists all cases. There are no transactions yet:
-//! every transactional id is unknown. The response to a duplicate repeats the one to the original batch; Kafka returns
+//! UNKNOWN_SERVER_ERROR or nothing; `tests/data/produce-departures.tsv` lists all cases. Transactional batches are
+//! verified with the transaction coordinator before they are appended; from version 12 on (protocol 2) their partitions are
+//! thereby added to the transaction. Version 13 names topics by id. The response to a duplicate repeats the one to the original batch; Kafka returns
 //! the producer's timestamp as the log append time there.
 //!
 //! [`RecordFaults::MAX_LISTED`]: ottla_wire::record::RecordFaults::MAX_LISTED
@@ -21,11 +22,12 @@ use std::sync::Arc;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use super::transactions::verification::{Begun, Verifications};
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
 use crate::state::cluster::NotServed;
 use crate::state::partition::{Partition, PartitionError};
-use ottla_log::{AppendError, Appended, Origin};
+use ottla_log::{AppendError, Appended, Origin, TxnVerification};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
@@ -33,6 +35,9 @@ use ottla_wire::protocol::messages::produce::{
 };
 use ottla_wire::record::{Accepts, BatchHeader, RecordError, Unverified, VerifyRules};
 use ottla_wire::types::{ErrorCode, NO_TIMESTAMP, Offset, TopicPartition};
+
+/// The first version that names topics by id.
+const BY_ID: i16 = 13;
 
 /// The one client id that may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
@@ -55,8 +60,28 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
             (false, _) => return refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
         }
     }
+    match Verifications::begin(context, &request) {
+        Ok(Begun::Now(verifications)) => respond(context, request, &verifications),
+        Ok(Begun::Later(waiting)) => {
+            let context = context.clone();
+            Answer::parked(async move {
+                let verifications = waiting.finished().await;
+                match respond(&context, request, &verifications) {
+                    Answer::Ready(response) => *response,
+                    Answer::Parked(response) => response.await,
+                    // Transactional batches have acks=all.
+                    Answer::Nothing | Answer::Close(_) => ProduceResponse::default().into(),
+                }
+            })
+        }
+        Err(error) => refuse_all(&request, error).into(),
+    }
+}
+
+/// Appends all batches and responds.
+fn respond(context: &Context, request: ProduceRequest, verifications: &Verifications) -> Answer {
     let acks = request.acks;
-    let production = append_all(context, request);
+    let production = append_all(context, request, verifications);
     if acks == 0 {
         return match production.failure() {
             None => Answer::Nothing,
@@ -117,17 +142,26 @@ impl Production {
     }
 }
 
-fn append_all(context: &Context, request: ProduceRequest) -> Production {
+fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifications) -> Production {
     let cluster = context.broker.cluster();
     let now = context.broker.now().wall;
     let accepts = Accepts::for_produce(context.version());
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
     for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
-        if let Err(denied) = context.authorize(Operation::Write, Resource::Topic(&topic_data.name)) {
+        let topic = cluster.topic_of(&topic_data.name, topic_data.topic_id);
+        let name = match (topic, context.version()) {
+            (None, BY_ID..) => {
+                // The absence of a topic with a given id is visible to every caller.
+                production.response.responses.push(refuse_topic(&topic_data, ErrorCode::UnknownTopicId));
+                continue;
+            }
+            (Some(topic), BY_ID..) => topic.name().to_string(),
+            _ => topic_data.name.to_string(),
+        };
+        if let Err(denied) = context.authorize(Operation::Write, Resource::Topic(&name)) {
             production.response.responses.push(refuse_topic(&topic_data, denied.error_code()));
             continue;
         }
-        let topic = cluster.topic(&topic_data.name);
         let rules = topic.map(|topic| topic.verify_rules(accepts, now));
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
         for data in topic_data.partition_data {
@@ -155,7 +189,7 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
                 responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
                 continue;
             }
-            match append(context, partition, &records, rules) {
+            match append(context, partition, &records, rules, verifications) {
                 Ok(appended) => {
                     let end = appended.last_offset + 1;
                     if partition.must_sync_before_ack(end) {
@@ -178,8 +212,8 @@ fn append_all(context: &Context, request: ProduceRequest) -> Production {
         }
         production.response.responses.push(TopicProduceResponse {
             name: topic_data.name,
+            topic_id: topic_data.topic_id,
             partition_responses: responses,
-            ..Default::default()
         });
     }
     production
@@ -190,6 +224,8 @@ enum Refusal {
     Records(RecordError),
     Partition(PartitionError),
     Rule(ErrorCode, &'static str),
+    /// The transaction coordinator did not confirm the partition.
+    Transaction(ErrorCode),
 }
 
 fn append(
@@ -197,12 +233,14 @@ fn append(
     partition: &Partition,
     records: &Unverified,
     rules: &VerifyRules,
+    verifications: &Verifications,
 ) -> Result<Appended, Refusal> {
     let verified = context.large_batches.verify(records, rules).map_err(Refusal::Records)?;
-    if verified.first.header().is_transactional() {
-        return Err(Refusal::Rule(ErrorCode::InvalidProducerIdMapping, "the transactional id is not known"));
-    }
-    partition.append_set(&verified, Origin::Client, rules.now).map_err(Refusal::Partition)
+    let verification = match verified.first.header().is_transactional() {
+        true => verifications.of(partition.id()).map_err(Refusal::Transaction)?,
+        false => TxnVerification::NotVerified,
+    };
+    partition.append_set_verified(&verified, Origin::Client, verification, rules.now).map_err(Refusal::Partition)
 }
 
 impl Refusal {
@@ -210,7 +248,7 @@ impl Refusal {
         match self {
             Refusal::Records(error) => error.error_code(),
             Refusal::Partition(error) => error.error_code(),
-            Refusal::Rule(code, _) => *code,
+            Refusal::Rule(code, _) | Refusal::Transaction(code) => *code,
         }
     }
 
@@ -220,6 +258,7 @@ impl Refusal {
             Refusal::Records(error) => error,
             Refusal::Partition(error) => error,
             Refusal::Rule(_, reason) => reason,
+            Refusal::Transaction(_) => &"the transaction coordinator did not confirm the partition",
         };
         let code = self.code();
         log_limited!(
@@ -258,6 +297,7 @@ impl Refusal {
             Refusal::Records(error) => failed(index, code, error.to_string()),
             Refusal::Partition(error) => failed(index, code, error.to_string()),
             Refusal::Rule(_, reason) => failed(index, code, reason.to_owned()),
+            Refusal::Transaction(_) => failed(index, code, None),
         }
     }
 }

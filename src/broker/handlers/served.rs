@@ -8,8 +8,7 @@ use ottla_wire::protocol::ApiKey;
 
 /// The supported APIs with their versions, in the order of their keys.
 pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
-    // Version 12 needs transactions of version 2 (KIP-890); 13 names topics by id.
-    (ApiKey::Produce, 0..=11),
+    (ApiKey::Produce, 0..=13),
     (ApiKey::Fetch, 0..=18),
     (ApiKey::ListOffsets, 0..=11),
     (ApiKey::Metadata, 0..=13),
@@ -28,6 +27,11 @@ pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::DeleteRecords, 0..=2),
     (ApiKey::InitProducerId, 0..=5),
     (ApiKey::OffsetForLeaderEpoch, 0..=4),
+    (ApiKey::AddPartitionsToTxn, 0..=5),
+    (ApiKey::AddOffsetsToTxn, 0..=4),
+    (ApiKey::EndTxn, 0..=5),
+    (ApiKey::WriteTxnMarkers, 1..=2),
+    (ApiKey::TxnOffsetCommit, 0..=6),
     (ApiKey::DescribeAcls, 0..=3),
     (ApiKey::CreateAcls, 0..=3),
     (ApiKey::DeleteAcls, 0..=3),

@@ -13,14 +13,14 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::configs::describe_created;
 use super::context::{Answer, Context};
-use super::errors::{ToErrorCode, unavailable};
+use super::errors::ToErrorCode;
 use crate::log_rate_limiter::log_limited;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
 use crate::state::metadata::MetadataUnavailable;
 use ottla_core::metadata::{
-    Command, CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, NewPartitions, NewTopic, TopicDeletion, TopicRef,
 };
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::create_partitions::{
@@ -51,12 +51,12 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
         .collect();
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
     let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
-    let submitted = context.broker.metadata().submit(Command::CreateTopics(CreateTopics { topics, validate_only }));
+    let submitted = context.broker.metadata().submit(CreateTopics { topics, validate_only });
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {
         let mut topics: Vec<_> = match submitted.await {
-            Ok(Reply::TopicsCreated(results)) => results
+            Ok(results) => results
                 .into_iter()
                 .map(|(name, result)| match result {
                     Ok(created) => {
@@ -69,8 +69,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
                     Err(error) => refused_result(&name, error.error_code(), error.to_string()),
                 })
                 .collect(),
-            other => {
-                let error = unavailable(other);
+            Err(error) => {
                 names.iter().map(|name| refused_result(name, error.error_code(), error.to_string())).collect()
             }
         };
@@ -169,15 +168,14 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
         }
         None => true,
     });
-    let submitted = context.broker.metadata().submit(Command::DeleteTopics(topics.clone()));
+    let submitted = context.broker.metadata().submit(DeleteTopics(topics.clone()));
     Answer::parked(async move {
         let mut responses = refused;
         match submitted.await {
-            Ok(Reply::TopicsDeleted(deletions)) => {
+            Ok(deletions) => {
                 responses.extend(deletions.into_iter().map(|deletion| deletion_result(version, deletion)));
             }
-            other => {
-                let error = unavailable(other);
+            Err(error) => {
                 responses.extend(topics.into_iter().map(|topic| failed_deletion(topic, &error)));
             }
         }
@@ -262,16 +260,13 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),
     });
     let command = CreatePartitions { topics: topics.collect(), validate_only: request.validate_only };
-    let submitted = context.broker.metadata().submit(Command::CreatePartitions(command));
+    let submitted = context.broker.metadata().submit(command);
     Answer::parked(async move {
         let mut results: Vec<_> = match submitted.await {
-            Ok(Reply::PartitionsCreated(results)) => {
+            Ok(results) => {
                 results.into_iter().map(|(name, result)| partitions_result(&name, result.err().as_ref())).collect()
             }
-            other => {
-                let error = unavailable(other);
-                names.iter().map(|name| partitions_result(name, Some(&error))).collect()
-            }
+            Err(error) => names.iter().map(|name| partitions_result(name, Some(&error))).collect(),
         };
         results.extend(denied);
         CreatePartitionsResponse { results, ..Default::default() }

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connection::{Connection, End, Shared};
-use super::connection_limits::{ConnectionLimits, HostPermit, Permit};
+use super::connection_limits::{ConnectionLimits, IpPermit, Permit};
 use super::dispatch::ConnectionInfo;
 use super::listener::canonical;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
@@ -18,31 +18,31 @@ use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Running,
-    /// Requests that were read are answered, and no more are read.
+    /// Requests that were read are answered. No more requests are read.
     Draining,
     Stopped,
 }
 
-/// One listening socket.
+/// A task that accepts the connections of one listening socket.
 pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
     pub shared: Arc<Shared>,
     pub connection_limits: Arc<ConnectionLimits>,
-    /// The next connection's id.
-    pub ids: Arc<AtomicU64>,
+    /// The id of the next connection of any listener.
+    pub next_id: Arc<AtomicU64>,
     pub phase: watch::Receiver<Phase>,
 }
 
-/// The wait after a first failure to accept, doubled with each one that follows, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// The delay before accepting is retried. It doubles with each further failure, up to [`MAX_RETRY_DELAY`].
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(10);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 impl Acceptor {
-    /// Accepts until it is dropped.
+    /// Accepts connections until the future is dropped.
     pub async fn run(self) {
         loop {
-            let permit = self.permit().await;
+            let permit = self.acquire_permit().await;
             let stream = self.accept().await;
             self.connection_limits.wait_for_rate().await;
             if let Err(error) = self.admit(stream, permit) {
@@ -51,8 +51,8 @@ impl Acceptor {
         }
     }
 
-    /// Waits for one of `max.connections`.
-    async fn permit(&self) -> Permit {
+    /// Waits until `max.connections` allows one more connection.
+    async fn acquire_permit(&self) -> Permit {
         if let Some(permit) = self.connection_limits.try_acquire() {
             return permit;
         }
@@ -78,22 +78,22 @@ impl Acceptor {
         permit
     }
 
-    /// Waits for the next connection. While file descriptors or memory are short, connections stay in the listen
+    /// Waits for the next connection. While no file descriptor or memory is free, connections stay in the listen
     /// backlog.
     async fn accept(&self) -> TcpStream {
         let (listener, limiter) = (&self.listener, &self.shared.log_rate_limiter);
-        let mut wait = FIRST_WAIT;
+        let mut delay = FIRST_RETRY_DELAY;
         loop {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
-                    if wait > FIRST_WAIT {
+                    if delay > FIRST_RETRY_DELAY {
                         log_limited!(INFO, limiter, None, "recoveries", %listener, "accepting connections again");
                     }
                     return stream;
                 }
-                Err(error) if concerns_one_peer(&error) => {}
+                Err(error) if is_error_of_peer(&error) => {}
                 Err(error) => {
-                    if wait == FIRST_WAIT {
+                    if delay == FIRST_RETRY_DELAY {
                         log_limited!(
                             ERROR,
                             limiter,
@@ -104,19 +104,20 @@ impl Acceptor {
                             "failed to accept a connection, retrying"
                         );
                     }
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(MAX_RETRY_DELAY);
                 }
             }
         }
     }
 
+    /// Starts the task of an accepted connection, or closes it if its address has reached its limit.
     fn admit(&self, stream: TcpStream, permit: Permit) -> io::Result<()> {
         let peer = canonical(stream.peer_addr()?);
         let local = canonical(stream.local_addr()?);
-        let place = match self.connection_limits.admit(peer.ip(), permit) {
-            Ok(place) => place,
-            Err(allowed) => {
+        let permit = match self.connection_limits.admit(peer.ip(), permit) {
+            Ok(permit) => permit,
+            Err(limit) => {
                 log_limited_by_reason!(
                     WARN,
                     self.shared.log_rate_limiter,
@@ -125,56 +126,57 @@ impl Acceptor {
                     &*self.listener,
                     %peer,
                     listener = %self.listener,
-                    limit = allowed,
+                    limit,
                     "max.connections.per.ip reached, refused the connection"
                 );
                 return Ok(());
             }
         };
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let info = Arc::new(ConnectionInfo::new(id, peer, local, self.listener.clone()));
         tracing::debug!(client = %info, "connected");
         let connection = Connection::new(stream, info.clone(), self.shared.clone());
         let limiter = Arc::clone(&self.shared.log_rate_limiter);
-        tokio::spawn(live(connection, info, place, self.phase.clone(), limiter));
+        tokio::spawn(run_connection(connection, info, permit, self.phase.clone(), limiter));
         Ok(())
     }
 }
 
-/// Whether the error is of the accepted connection rather than of the listener (accept(2) returns pending network errors).
-fn concerns_one_peer(error: &io::Error) -> bool {
+/// Whether an error concerns the accepted connection and not the listener: accept(2) also returns pending network
+/// errors of the connection.
+fn is_error_of_peer(error: &io::Error) -> bool {
     use io::ErrorKind::*;
     matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted | PermissionDenied)
         || matches!(error.kind(), HostUnreachable | NetworkUnreachable | NetworkDown | TimedOut)
 }
 
-/// Serves a connection to its end.
-async fn live(
+/// Serves a connection until it ends or the server stops.
+async fn run_connection(
     mut connection: Connection<TcpStream>,
     info: Arc<ConnectionInfo>,
-    place: HostPermit,
+    permit: IpPermit,
     mut phase: watch::Receiver<Phase>,
     limiter: Arc<LogRateLimiter>,
 ) {
     let mut end = tokio::select! {
         biased;
         end = connection.serve() => Some(end),
-        () = reached(&mut phase, Phase::Draining) => None,
+        () = phase_reached(&mut phase, Phase::Draining) => None,
     };
     if end.is_none() {
         connection.drain();
         end = tokio::select! {
             biased;
             end = connection.serve() => Some(end),
-            () = reached(&mut phase, Phase::Stopped) => None,
+            () = phase_reached(&mut phase, Phase::Stopped) => None,
         };
     }
     end.unwrap_or(End::Stopped).log(&info, &limiter);
     drop(connection);
-    drop(place);
+    drop(permit);
 }
 
-/// Returns when the server has reached `goal` or was dropped.
-async fn reached(phase: &mut watch::Receiver<Phase>, goal: Phase) {
-    let _ = phase.wait_for(|phase| *phase >= goal).await;
+/// Waits until the server reaches a phase or is dropped.
+async fn phase_reached(phase: &mut watch::Receiver<Phase>, expected: Phase) {
+    let _ = phase.wait_for(|phase| *phase >= expected).await;
 }

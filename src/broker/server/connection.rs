@@ -1,7 +1,7 @@
-//! A connection is one task: it reads requests, dispatches them, and sends the replies in order.
+//! A connection: one task that reads requests, dispatches them, and sends the replies in order.
 //!
 //! [`Connection::poll`] loops until it can neither read nor send. It reads nothing while the reply queue is full (see
-//! [`ReplyQueue::has_room`]): a client that does not read its replies is held back by TCP's flow control.
+//! [`ReplyQueue::has_room`]), so TCP's flow control slows down a client that does not read its replies.
 
 use std::any::Any;
 use std::io::{ErrorKind, IoSlice};
@@ -20,13 +20,13 @@ use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome};
 use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
-use super::watchdog::{Seen, Verdict, Watchdog};
+use super::watchdog::{Activity, Verdict, Watchdog};
 use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
-/// Chunks handed to the socket in one call.
+/// Chunks of replies in one write call.
 const MAX_CHUNKS: usize = 64;
 
-/// The log rate limiter's name for panics of handlers.
+/// The kind of log line, for the rate limiter, of panics in handlers.
 const PANICS: &str = "panics";
 
 /// State that all connections of a server share.
@@ -43,23 +43,23 @@ pub(super) struct Shared {
 /// Why a connection ended.
 #[derive(Debug)]
 pub(super) enum End {
-    /// The peer closed it, in the middle of a request or not.
+    /// The peer closed the connection. `mid_request`: a part of a request had arrived.
     PeerClosed { mid_request: bool },
-    /// The socket failed; a reset by the peer among others.
+    /// The socket failed, for example because the peer reset the connection.
     SocketFailed(std::io::Error),
-    /// The broker closed it.
+    /// The broker closed the connection.
     Closed(CloseReason),
-    /// A reply could not be read from its file. The partition logs which.
+    /// A reply could not be read from its file. The partition logs the file.
     UnreadableReply,
-    /// The peer spoke that protocol.
+    /// The peer speaks another protocol, of this name.
     Foreign(&'static str),
-    /// Nothing moved for as long as `connections.max.idle.ms` allows.
+    /// No byte was sent or received within `connections.max.idle.ms`.
     Idle,
-    /// A handler panicked, saying this.
+    /// A handler panicked with this message.
     Panicked(String),
-    /// The server stops, and everything owed was sent.
+    /// The server stops, and all pending replies were sent.
     Drained,
-    /// The server stops and waited long enough.
+    /// The server stops, and its grace period is over.
     Stopped,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Connection<S> {
     reader: FrameReader,
     replies: ReplyQueue,
     sent: u64,
-    /// [`Dispatch::faults`] when the pending replies were last found intact.
+    /// [`Dispatch::faults`] when the pending replies were last checked.
     faults: u64,
     watchdog: Watchdog,
     alarm: Pin<Box<Sleep>>,
@@ -88,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, draining: false }
     }
 
-    /// Serves the connection to its end. A panic on the way ends this connection and no other.
+    /// Serves the connection until it ends. A panic of a handler ends only this connection.
     pub async fn serve(&mut self) -> End {
         std::future::poll_fn(|cx| {
             catch_unwind(AssertUnwindSafe(|| self.poll(cx)))
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.replies.poll_parked(cx);
                 match self.poll_replies(cx) {
                     Poll::Ready(Err(end)) => return Poll::Ready(end),
-                    Poll::Ready(Ok(())) if self.replies.is_held_back() => {}
+                    Poll::Ready(Ok(())) if self.replies.has_deferred() => {}
                     _ => break,
                 }
             }
@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Reads and dispatches requests: `Pending` when the socket is empty, `Ready(None)` when replies have to be sent
+    /// Reads and dispatches requests. `Pending`: the socket has no more bytes. `Ready(None)`: replies must be sent
     /// first.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadEnd>> {
         while self.may_read() {
@@ -150,16 +150,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(None)
     }
 
-    /// While the memory budget is exhausted, a connection begins a request only when it has no pending replies: then small
-    /// requests, which do not queue for a share, take at most one read of memory per connection.
+    /// Whether more requests may be read.
+    ///
+    /// While the memory budget is exhausted, a connection begins a request only if it has no pending replies. So small
+    /// requests, which do not queue for a reservation, use at most the memory of one read per connection.
     fn may_read(&self) -> bool {
-        let affordable = || self.replies.is_empty() || self.reader.is_committed() || !self.shared.budget.is_exhausted();
-        !self.draining && self.replies.has_room() && affordable()
+        let is_affordable =
+            || self.replies.is_empty() || self.reader.is_reserving() || !self.shared.budget.is_exhausted();
+        !self.draining && self.replies.has_room() && is_affordable()
     }
 
-    /// Sends finished replies: `Pending` when the socket is full.
+    /// Sends the known replies. `Pending`: the socket's send buffer is full.
     fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        while self.replies.has_known() {
+        while self.replies.can_send() {
             self.check_replies()?;
             let mut slices = [IoSlice::new(&[]); MAX_CHUNKS];
             let filled = self.replies.gather(&mut slices);
@@ -178,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Err(error) => return Poll::Ready(Err(End::SocketFailed(error))),
             };
-            // Bytes that became unreadable meanwhile may have been sent as zeros: send nothing more.
+            // Bytes that became unreadable during the call may have been sent as zeros: send nothing more.
             self.check_replies()?;
             self.sent += sent as u64;
             self.replies.advance(sent);
@@ -197,23 +200,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if intact { Ok(()) } else { Err(End::UnreadableReply) }
     }
 
-    /// Waits until there is something to do again, for a limited time.
+    /// Waits for the next check of the watchdog. Ends the connection if it is idle or stalled.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.watchdog.shorten_period(self.reader.unfinished().is_some(), self.reader.received()) {
             self.alarm.set(tokio::time::sleep(self.watchdog.period()));
         }
         loop {
             ready!(self.alarm.as_mut().poll(cx));
-            let verdict = self.watchdog.check(Seen {
+            let verdict = self.watchdog.check(Activity {
                 received: self.reader.received(),
                 sent: self.sent,
-                half_sent: self.reader.unfinished().is_some(),
+                has_partial_request: self.reader.unfinished().is_some(),
                 parked: self.replies.is_parked(),
                 contended: self.shared.budget.is_contended(),
             });
             match (verdict, self.reader.unfinished()) {
                 (Verdict::Alive, _) => self.alarm.set(tokio::time::sleep(self.watchdog.period())),
-                _ if self.replies.has_known() => {
+                _ if self.replies.can_send() => {
                     let why = CloseReason::new(
                         "connections closed for unread responses",
                         "the client does not read its responses",
@@ -236,8 +239,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         self.replies.clear();
-        let farewell = catch_unwind(AssertUnwindSafe(|| self.shared.dispatch.on_disconnect(&self.info)));
-        if let Err(panic) = farewell {
+        let result = catch_unwind(AssertUnwindSafe(|| self.shared.dispatch.on_disconnect(&self.info)));
+        if let Err(panic) = result {
             let (limiter, peer) = (&self.shared.log_rate_limiter, self.info.peer.ip());
             let panic = panic_message(&*panic);
             log_limited!(
@@ -246,13 +249,13 @@ impl<S> Drop for Connection<S> {
                 peer,
                 PANICS,
                 client = %self.info,
-                "cleaning up after the connection panicked: {panic}"
+                "failed to clean up after the connection: a handler panicked: {panic}"
             );
         }
     }
 }
 
-/// Whether a write failed because of the bytes that were to be written, rather than the socket.
+/// Whether a write failed because the kernel could not read the bytes, and not because of the socket.
 fn is_unreadable(error: &std::io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error())
 }
@@ -274,8 +277,8 @@ impl From<ReadEnd> for End {
 }
 
 impl End {
-    /// Logs why the connection ended: at WARN where the broker closed it for a fault of the peer, at DEBUG where the peer
-    /// closed it.
+    /// Logs why the connection ended: at WARN if the broker closed it because of what the peer sent, at DEBUG if the
+    /// peer closed it.
     pub fn log(&self, connection: &ConnectionInfo, limiter: &Arc<LogRateLimiter>) {
         let peer = connection.peer.ip();
         match self {

@@ -1,6 +1,6 @@
 //! Connection limits: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate`.
 //!
-//! All of them may change while the server runs. Open connections stay open.
+//! All limits can change while the server runs. Open connections stay open.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,35 +9,40 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::Limits;
 
-/// The limits in force, and what is used of them.
+/// The limits of all listeners, and the open connections that count towards them.
 pub(super) struct ConnectionLimits {
+    /// The monotonic time.
+    now: Box<dyn Fn() -> Duration + Send + Sync>,
     state: Mutex<State>,
-    /// A connection closed, or the limits changed.
+    /// Notified when a connection was closed or the limits were changed.
     changed: Notify,
 }
 
 struct State {
-    /// All connections together.
-    most: usize,
-    per_ip: usize,
+    /// `max.connections`.
+    max_connections: usize,
+    /// `max.connections.per.ip`.
+    max_per_ip: usize,
+    /// `max.connections.per.ip.overrides`.
     overrides: HashMap<IpAddr, usize>,
-    /// Connections per second.
+    /// `max.connection.creation.rate`, in connections per second.
     rate: usize,
+    /// The number of open connections.
     open: usize,
-    connected: HashMap<IpAddr, usize>,
-    /// When a full [`BURST`] will be available again.
-    burst_refilled_at: Option<Instant>,
+    /// The number of open connections of each address.
+    open_per_ip: HashMap<IpAddr, usize>,
+    /// The time when a full [`BURST`] will be available again.
+    burst_refilled_at: Option<Duration>,
 }
 
-/// The connections of this time, at the configured rate, may be accepted at once.
+/// The size of a burst: as many connections as the configured rate allows in this time.
 const BURST: Duration = Duration::from_secs(1);
-/// The longest sleep before the rate is read again, which may have changed.
+/// The longest sleep before the rate is read again, because it can change.
 const MAX_RATE_WAIT: Duration = Duration::from_secs(1);
-/// The default of the setting, which means no limit.
+/// The default of `max.connection.creation.rate`, which means no limit.
 const NO_RATE: usize = i32::MAX as usize;
 
 /// One of `max.connections`, released when dropped.
@@ -45,37 +50,38 @@ pub(super) struct Permit {
     connection_limits: Arc<ConnectionLimits>,
 }
 
-/// One of the connections that a host may have, released when dropped.
-pub(super) struct HostPermit {
+/// One of the connections that an address may have, released when dropped.
+pub(super) struct IpPermit {
     ip: IpAddr,
     permit: Permit,
 }
 
 impl ConnectionLimits {
-    pub fn new(limits: &Limits) -> Self {
+    /// Creates limits that read the monotonic time from `now`.
+    pub fn new(limits: &Limits, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let mut state = State {
-            most: 0,
-            per_ip: 0,
+            max_connections: 0,
+            max_per_ip: 0,
             overrides: HashMap::new(),
             rate: 0,
             open: 0,
-            connected: HashMap::new(),
+            open_per_ip: HashMap::new(),
             burst_refilled_at: None,
         };
         state.set(limits);
-        ConnectionLimits { state: Mutex::new(state), changed: Notify::new() }
+        ConnectionLimits { now: Box::new(now), state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// Applies other limits.
+    /// Replaces the limits.
     pub fn set(&self, limits: &Limits) {
         self.state.lock().set(limits);
         self.changed.notify_waiters();
     }
 
-    /// Takes a permit for one more connection, if one is free.
+    /// Takes a permit for one more connection, if `max.connections` allows it.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.state.lock();
-        let free = state.open < state.most;
+        let free = state.open < state.max_connections;
         free.then(|| {
             state.open += 1;
             Permit { connection_limits: Arc::clone(self) }
@@ -87,7 +93,7 @@ impl ConnectionLimits {
     pub async fn acquire(self: &Arc<Self>) -> Permit {
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
-            // From here on every change wakes this task.
+            // Registered before the limits are read, so that no change is missed.
             changed.as_mut().enable();
             if let Some(permit) = self.try_acquire() {
                 return permit;
@@ -99,7 +105,7 @@ impl ConnectionLimits {
     /// Waits until `max.connection.creation.rate` allows one more connection (KIP-612).
     pub async fn wait_for_rate(&self) {
         loop {
-            let token = self.state.lock().take_token(Instant::now());
+            let token = self.state.lock().take_token((self.now)());
             match token {
                 Ok(()) => return,
                 Err(wait) => tokio::time::sleep(wait.min(MAX_RATE_WAIT)).await,
@@ -110,44 +116,44 @@ impl ConnectionLimits {
     /// Takes a permit for a connection from `ip`.
     ///
     /// # Errors
-    /// The limit of that address, if it is reached.
-    pub fn admit(&self, ip: IpAddr, permit: Permit) -> Result<HostPermit, usize> {
+    /// The limit of that address, if it was reached.
+    pub fn admit(&self, ip: IpAddr, permit: Permit) -> Result<IpPermit, usize> {
         let mut state = self.state.lock();
-        let allowed = state.overrides.get(&ip).copied().unwrap_or(state.per_ip);
-        let count = state.connected.entry(ip).or_default();
-        if *count >= allowed {
-            let none = *count == 0;
-            if none {
-                state.connected.remove(&ip);
-            }
+        let limit = state.overrides.get(&ip).copied().unwrap_or(state.max_per_ip);
+        let open = state.open_per_ip.get(&ip).copied().unwrap_or(0);
+        if open >= limit {
+            // The permit's drop takes the lock.
             drop(state);
-            return Err(allowed);
+            return Err(limit);
         }
-        *count += 1;
-        Ok(HostPermit { ip, permit })
+        state.open_per_ip.insert(ip, open + 1);
+        Ok(IpPermit { ip, permit })
     }
 }
 
 impl State {
     fn set(&mut self, limits: &Limits) {
-        self.most = limits.max_connections;
-        self.per_ip = limits.max_connections_per_ip;
+        self.max_connections = limits.max_connections;
+        self.max_per_ip = limits.max_connections_per_ip;
         self.overrides = limits.max_connections_per_ip_overrides.iter().copied().collect();
         self.rate = limits.max_connection_creation_rate;
         self.burst_refilled_at = None;
     }
 
-    /// Lets one connection in, or tells how long it has to wait.
-    fn take_token(&mut self, now: Instant) -> Result<(), Duration> {
-        let each = match self.rate {
+    /// Takes the token of one connection.
+    ///
+    /// # Errors
+    /// The time until a token may be available.
+    fn take_token(&mut self, now: Duration) -> Result<(), Duration> {
+        let interval = match self.rate {
             NO_RATE.. => return Ok(()),
             0 => return Err(MAX_RATE_WAIT),
             rate => Duration::from_secs(1).div_f64(rate as f64),
         };
-        let burst_refilled_at = self.burst_refilled_at.unwrap_or(now).max(now) + each;
-        let beyond = (burst_refilled_at - now).saturating_sub(BURST);
-        if !beyond.is_zero() {
-            return Err(beyond);
+        let burst_refilled_at = self.burst_refilled_at.unwrap_or(now).max(now).saturating_add(interval);
+        let wait = burst_refilled_at.saturating_sub(now).saturating_sub(BURST);
+        if !wait.is_zero() {
+            return Err(wait);
         }
         self.burst_refilled_at = Some(burst_refilled_at);
         Ok(())
@@ -161,12 +167,12 @@ impl Drop for Permit {
     }
 }
 
-impl Drop for HostPermit {
+impl Drop for IpPermit {
     fn drop(&mut self) {
         let mut state = self.permit.connection_limits.state.lock();
-        match state.connected.get_mut(&self.ip) {
+        match state.open_per_ip.get_mut(&self.ip) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(state.connected.remove(&self.ip)),
+            _ => drop(state.open_per_ip.remove(&self.ip)),
         }
     }
 }
@@ -177,42 +183,47 @@ mod tests {
 
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const THERE: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    const DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const OVERRIDDEN: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    fn connection_limits(limits: &Limits) -> ConnectionLimits {
+        let started = tokio::time::Instant::now();
+        ConnectionLimits::new(limits, move || started.elapsed())
+    }
 
     fn limits() -> Limits {
         Limits {
             max_connections: 3,
             max_connections_per_ip: 1,
-            max_connections_per_ip_overrides: vec![(THERE, 2)],
+            max_connections_per_ip_overrides: vec![(OVERRIDDEN, 2)],
             ..Limits::default()
         }
     }
 
     #[test]
-    fn an_address_has_its_limit_and_places_come_free() {
-        let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
-        let enter = |ip| connection_limits.admit(ip, connection_limits.try_acquire().unwrap());
-        let first = enter(HERE);
+    fn addresses_have_their_own_limits_and_dropped_permits_are_free_again() {
+        let connection_limits = Arc::new(connection_limits(&limits()));
+        let admit = |ip| connection_limits.admit(ip, connection_limits.try_acquire().unwrap());
+        let first = admit(DEFAULT);
         assert!(first.is_ok());
-        assert_eq!(enter(HERE).err(), Some(1));
-        let others = [enter(THERE), enter(THERE)];
+        assert_eq!(admit(DEFAULT).err(), Some(1));
+        let others = [admit(OVERRIDDEN), admit(OVERRIDDEN)];
         assert!(others.iter().all(Result::is_ok));
         assert!(connection_limits.try_acquire().is_none());
         drop(first);
-        assert!(enter(HERE).is_ok());
+        assert!(admit(DEFAULT).is_ok());
         drop(others);
         let state = connection_limits.state.lock();
-        assert_eq!((state.open, state.connected.len()), (0, 0));
+        assert_eq!((state.open, state.open_per_ip.len()), (0, 0));
     }
 
     #[tokio::test]
-    async fn limits_change_while_connections_are_open() {
-        let connection_limits = Arc::new(ConnectionLimits::new(&limits()));
+    async fn changed_limits_apply_to_new_connections_and_wake_waiting_ones() {
+        let connection_limits = Arc::new(connection_limits(&limits()));
         let mut open: Vec<Permit> = (0..3).map(|_| connection_limits.try_acquire().unwrap()).collect();
         connection_limits.set(&Limits { max_connections: 2, ..limits() });
         open.pop();
-        assert!(connection_limits.try_acquire().is_none(), "2 are open, and 2 may be");
+        assert!(connection_limits.try_acquire().is_none(), "2 connections are open, and the limit is 2");
         let waiting = tokio::spawn({
             let connection_limits = Arc::clone(&connection_limits);
             async move { connection_limits.acquire().await }
@@ -221,19 +232,19 @@ mod tests {
         assert!(!waiting.is_finished());
         connection_limits.set(&Limits { max_connections: 3, ..limits() });
         drop(waiting.await.unwrap());
-        assert!(connection_limits.admit(HERE, connection_limits.try_acquire().unwrap()).is_ok());
+        assert!(connection_limits.admit(DEFAULT, connection_limits.try_acquire().unwrap()).is_ok());
         connection_limits.set(&Limits { max_connections_per_ip: 0, ..limits() });
-        assert_eq!(connection_limits.admit(HERE, connection_limits.try_acquire().unwrap()).err(), Some(0));
+        assert_eq!(connection_limits.admit(DEFAULT, connection_limits.try_acquire().unwrap()).err(), Some(0));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn connections_come_at_a_rate() {
-        let connection_limits = ConnectionLimits::new(&Limits { max_connection_creation_rate: 10, ..limits() });
-        let began = Instant::now();
+    async fn connections_above_the_creation_rate_wait() {
+        let connection_limits = connection_limits(&Limits { max_connection_creation_rate: 10, ..limits() });
+        let began = tokio::time::Instant::now();
         for _ in 0..30 {
             connection_limits.wait_for_rate().await;
         }
-        // Ten at once, and ten each second after.
+        // A burst of ten, and then ten per second.
         let took = began.elapsed().as_millis();
         assert!((1_990..2_100).contains(&took), "{took} ms");
         connection_limits.set(&limits());
@@ -244,9 +255,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_rate_of_none_lets_nobody_in_until_it_changes() {
-        let connection_limits =
-            Arc::new(ConnectionLimits::new(&Limits { max_connection_creation_rate: 0, ..limits() }));
+    async fn creation_rate_of_zero_accepts_no_connection_until_it_changes() {
+        let connection_limits = Arc::new(connection_limits(&Limits { max_connection_creation_rate: 0, ..limits() }));
         let waiting = tokio::spawn({
             let connection_limits = Arc::clone(&connection_limits);
             async move { connection_limits.wait_for_rate().await }

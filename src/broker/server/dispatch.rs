@@ -1,4 +1,4 @@
-//! The seam between the socket and what answers it: a frame goes in, an [`Outcome`] comes out.
+//! The interface between connections and handlers: a request frame in, an [`Outcome`] out.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,64 +10,63 @@ use bytes::Bytes;
 
 use super::first_use::FirstUse;
 
-/// Answers request frames. One instance serves every connection of every listener.
+/// Handles request frames. One instance serves all connections of all listeners.
 pub trait Dispatch: Send + Sync + 'static {
     /// Handles one request: `frame` is its header and body, without the size prefix.
     ///
-    /// Called in the order the requests of a connection arrived, and for the next one only after this
-    /// call returned: whatever must happen in that order happens in here, whatever may wait goes into
-    /// an [`Outcome::Parked`]. Must not block for longer than an append to the page cache takes.
+    /// Called for the requests of a connection in the order of their arrival, and for the next one after this call has
+    /// returned. Work that depends on this order is done in the call; work that may wait becomes an
+    /// [`Outcome::Parked`]. The call must not block for longer than an append to the page cache takes.
     ///
-    /// `frame` is an allocation of its own that is counted against the request memory budget until
-    /// the reply has left: what outlives the request should be copied out of it.
+    /// `frame` is an allocation of its own, which counts towards the request memory budget until the reply is sent.
+    /// Data that outlives the request must be copied out of it.
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
 
-    /// How often memory that replies are made of has become unreadable since the process began; a change has
-    /// [`Dispatch::is_intact`] asked before more is sent. Must be cheap.
+    /// How often mapped memory has become unreadable since the process began. After a change, the connection calls
+    /// [`Dispatch::is_intact`] before it sends more. Must be cheap.
     fn faults(&self) -> u64 {
         0
     }
 
-    /// Whether a part of a reply still holds what it held when the reply was made.
+    /// Whether a part of a reply still has the content that it had when the reply was made.
     fn is_intact(&self, chunk: &[u8]) -> bool {
         let _ = chunk;
         true
     }
 
-    /// The system could not read a part of a reply, or one sent with it (EFAULT): if it is of a mapped file, that was
-    /// cut, or its disk fails.
+    /// Notes that the kernel could not read a part of a reply, or a part that was sent in the same call (EFAULT). If it
+    /// belongs to a mapped file, the file was truncated or its disk fails.
     fn on_unreadable(&self, chunk: &[u8]) {
         let _ = chunk;
     }
 
-    /// The connection has ended and its parked futures were dropped. Called once.
+    /// Notes that a connection has ended and that its parked futures were dropped. Called once for each connection.
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         let _ = connection;
     }
 }
 
-/// One whole response frame in chunks, 4-byte size prefix included. Empty means that nothing is sent.
+/// One whole response frame in chunks, with the 4-byte size prefix. If it is empty, nothing is sent.
 pub type Reply = Vec<Bytes>;
 
-/// A reply that is still to come.
+/// A reply that is not known yet.
 ///
-/// First polled when every earlier reply of its connection is known, and dropped, finished or not, as
-/// soon as the connection ends.
+/// Polled when all earlier replies of its connection are known. Dropped, finished or not, when the connection ends.
 pub type ParkedReply = Pin<Box<dyn Future<Output = Result<Reply, CloseReason>> + Send>>;
 
-/// What becomes of a request.
+/// The outcome of a request.
 pub enum Outcome {
-    /// Answered already.
+    /// The reply is known.
     Ready(Reply),
-    /// Answered later; replies still leave in the order of their requests.
+    /// The reply follows later. Replies are still sent in the order of the requests.
     Parked(ParkedReply),
-    /// The protocol gives this request no response (Produce with acks 0).
+    /// The request has no response in the protocol (Produce with acks 0).
     NoReply,
-    /// The connection cannot go on: earlier replies are sent, then it is closed.
+    /// The connection cannot continue: it is closed after the earlier replies are sent.
     Close(CloseReason),
 }
 
-/// Why the broker ended a connection, as the log line says it.
+/// The reason why the broker closed a connection, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     kind: &'static str,
@@ -81,7 +80,7 @@ impl CloseReason {
         CloseReason { kind, why: why.into() }
     }
 
-    /// Such connections, in the plural.
+    /// The kind of log line.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
@@ -99,23 +98,23 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Who is at the other end, and through which socket it came.
+/// A connection's addresses, its listener, and its client.
 #[derive(Debug)]
 pub struct ConnectionInfo {
     /// Unique while the broker runs.
     pub id: u64,
     /// The client's address; IPv4 peers of a dual-stack socket are shown as IPv4.
     pub peer: SocketAddr,
-    /// The address the client reached us at, of which a default advertised address is made.
+    /// The address that the client connected to. The default advertised address is made from it.
     pub local: SocketAddr,
     /// The listener's name, such as `PLAINTEXT`.
     pub listener: Arc<str>,
-    /// What the client uses it for at first.
+    /// What the client uses the connection for first.
     pub first_use: FirstUse,
     client_software: OnceLock<ClientSoftware>,
 }
 
-/// What a client says it is in ApiVersions v3 and above (KIP-511).
+/// The name and version of the client software in ApiVersions v3 and above (KIP-511).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSoftware {
     pub name: String,
@@ -128,19 +127,19 @@ impl ConnectionInfo {
         ConnectionInfo { id, peer, local, listener, first_use, client_software }
     }
 
-    /// What the client said it is, once it has.
+    /// The client software, if an ApiVersions request named it.
     pub fn client_software(&self) -> Option<&ClientSoftware> {
         self.client_software.get()
     }
 
-    /// Remembers what the client said it is; the first word counts.
+    /// Sets the client software, unless it is set.
     pub fn set_client_software(&self, name: &str, version: &str) {
         let _ = self.client_software.set(ClientSoftware { name: name.to_owned(), version: version.to_owned() });
     }
 }
 
 impl fmt::Display for ConnectionInfo {
-    /// As log lines name a connection: `127.0.0.1:40112 on PLAINTEXT (librdkafka 2.3.0)`.
+    /// Formats the connection for the log: `127.0.0.1:40112 on PLAINTEXT (librdkafka 2.3.0)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.peer, self.listener)?;
         match self.client_software() {
@@ -155,12 +154,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_names_itself_for_the_log() {
+    fn connection_with_client_software_is_formatted_with_the_first_one() {
         let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let info = ConnectionInfo::new(7, address(40112), address(9092), "PLAINTEXT".into());
         assert_eq!(info.to_string(), "127.0.0.1:40112 on PLAINTEXT");
         info.set_client_software("librdkafka", "2.3.0");
-        info.set_client_software("impostor", "1");
+        info.set_client_software("other", "1");
         assert_eq!(info.to_string(), "127.0.0.1:40112 on PLAINTEXT (librdkafka 2.3.0)");
     }
 }

@@ -1,31 +1,31 @@
-//! What a client uses a connection for at first.
+//! What a client uses a connection for first.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What a request shows of its connection's use.
+/// The use of a connection that a request shows, from the first requests of a client to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ConnectionUse {
-    /// Nothing yet: every connection begins with it.
+    /// ApiVersions, which starts every connection.
     Handshake = 1,
-    /// The client asks for the brokers, and for no topic. It may close the connection when it knows them.
+    /// The client requests the brokers and no topic. It may close the connection after the response.
     FindBrokers,
-    /// The client asks for a group's coordinator.
+    /// The client requests a group's coordinator.
     FindCoordinator,
-    /// The client joins a group: members have a connection of their own for that, besides the one they asked by.
+    /// The client joins a group. Members use a connection of their own for that, not the one of FindCoordinator.
     JoinGroup,
-    /// Anything else: it is a connection to work with.
+    /// All other requests.
     Work,
 }
 
-/// The furthest use that was noted. (Requests of a connection come one after the other; it is atomic because the
-/// connection's information is shared.)
+/// The furthest use that was noted. It is atomic only because [`super::ConnectionInfo`] is shared: the requests of a
+/// connection are handled one after the other.
 #[derive(Debug, Default)]
 pub struct FirstUse(AtomicU8);
 
 impl FirstUse {
-    /// Notes what a request shows, and returns a use that goes further than those before. None does after the first join
-    /// or work.
+    /// Notes the use that a request shows. Returns it if it goes further than those before; after the first `JoinGroup`
+    /// or `Work` it never does.
     pub fn note(&self, connection_use: ConnectionUse) -> Option<NewUse> {
         let before = self.0.load(Ordering::Relaxed);
         if before >= ConnectionUse::JoinGroup as u8 || before >= connection_use as u8 {
@@ -42,9 +42,9 @@ impl FirstUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewUse {
     pub connection_use: ConnectionUse,
-    /// The use before was that the client asked for the brokers.
+    /// Whether the previous use was `FindBrokers`.
     pub found_brokers: bool,
-    /// The use before was that the client asked for a coordinator.
+    /// Whether the previous use was `FindCoordinator`.
     pub had_asked: bool,
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_use_is_new_once_and_none_after_a_join_or_work() {
+    fn use_is_new_once_and_never_after_join_or_work() {
         let new_uses = |uses: &[ConnectionUse]| {
             let first_use = FirstUse::default();
             let new = uses.iter().map(|one| first_use.note(*one).map(|new| (new.found_brokers, new.had_asked)));

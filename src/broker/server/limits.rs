@@ -1,4 +1,4 @@
-//! What connections may take.
+//! The limits of a server and its connections.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,29 +8,31 @@ use super::default_request_memory;
 use super::listener::resolve;
 use ottla_config::BrokerConfig;
 
-/// The limits of a server. [`Limits::default`] is what applies with nothing configured.
+/// The limits of a server. [`Limits::default`] has the values of the settings' defaults.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of the largest request (`socket.request.max.bytes`).
     pub max_request_bytes: usize,
-    /// Bytes of all requests that are unanswered or on their way in (`queued.max.request.bytes`). A
-    /// larger request is refused.
+    /// Bytes of all requests that are being received or are unanswered (`queued.max.request.bytes`). A larger request
+    /// is refused.
     pub request_memory: usize,
-    /// `max.connections`: further ones wait with the system until one closes.
+    /// `max.connections`: further connections stay in the listen backlog until one is closed.
     pub max_connections: usize,
-    /// `max.connections.per.ip`: further ones are closed at once.
+    /// `max.connections.per.ip`: further connections are closed at once.
     pub max_connections_per_ip: usize,
-    /// `max.connection.creation.rate`: connections per second; further ones wait.
+    /// `max.connection.creation.rate`, in connections per second: further connections wait.
     pub max_connection_creation_rate: usize,
-    /// `max.connections.per.ip.overrides`, names resolved.
+    /// `max.connections.per.ip.overrides`, with resolved names.
     pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
-    /// How long nothing may move on a connection (`connections.max.idle.ms`), `None` for ever.
+    /// The time without a byte sent or received after which a connection is closed (`connections.max.idle.ms`); `None`
+    /// is no limit.
     pub idle: Option<Duration>,
-    /// How long a half-sent request may stand still; a tenth of it while others wait for its memory.
+    /// The time without progress after which a connection with a partly received request is closed. A tenth of it
+    /// applies while other requests wait for memory.
     pub stall_timeout: Duration,
-    /// `socket.send.buffer.bytes`, `None` for what the system chooses.
+    /// `socket.send.buffer.bytes`, `None` is the default of the system.
     pub send_buffer: Option<usize>,
-    /// `socket.receive.buffer.bytes`, `None` for what the system chooses.
+    /// `socket.receive.buffer.bytes`, `None` is the default of the system.
     pub receive_buffer: Option<usize>,
     /// Connections that may wait to be accepted (`socket.listen.backlog.size`).
     pub backlog: i32,
@@ -55,8 +57,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What the settings say. Fails where `max.connections.per.ip.overrides` holds a name that cannot be
-    /// resolved; resolving may block.
+    /// Reads the limits from the settings. Fails if a name in `max.connections.per.ip.overrides` cannot be resolved.
+    /// Resolving may block.
     pub fn of(config: &BrokerConfig) -> io::Result<Limits> {
         let network = &config.network;
         let mut overrides = Vec::new();
@@ -83,7 +85,7 @@ impl Limits {
     }
 }
 
-/// A number of bytes, where nothing and less than nothing stand for "not set".
+/// A number of bytes; `None` for 0 and negative numbers, which mean "not set".
 fn size(setting: i64) -> Option<usize> {
     usize::try_from(setting).ok().filter(|&bytes| bytes > 0)
 }
@@ -99,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn with_nothing_configured_the_defaults_hold() {
+    fn limits_without_settings_are_the_defaults() {
         assert_eq!(format!("{:?}", limits(&[]).unwrap()), format!("{:?}", Limits::default()));
     }
 
     #[test]
-    fn settings_are_heard() {
+    fn limits_follow_settings() {
         let limits = limits(&[
             ("connections.max.idle.ms", "-1"),
             ("queued.max.request.bytes", "5000000"),
@@ -117,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn an_override_for_nobody_is_an_error() {
-        let error = limits(&[("max.connections.per.ip.overrides", "nobody.invalid:7")]).unwrap_err();
-        assert!(error.to_string().contains("nobody.invalid"), "{error}");
+    fn override_for_unknown_host_is_an_error() {
+        let error = limits(&[("max.connections.per.ip.overrides", "unknown.invalid:7")]).unwrap_err();
+        assert!(error.to_string().contains("unknown.invalid"), "{error}");
     }
 }

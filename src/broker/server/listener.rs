@@ -1,4 +1,4 @@
-//! The doors: claims ports.
+//! Listeners: binds the ports.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 use super::Limits;
 use ottla_config::{BindAddress, BindHost};
 
-/// How often the system is asked for another port where the first it gave is not free at every address.
-const TRIES_FOR_A_FREE_PORT: u32 = 10;
+/// Attempts to find a port, chosen by the system, that is free at all addresses of a host name.
+const MAX_PORT_ATTEMPTS: u32 = 10;
 
-/// A claimed address. Connections are refused by the system until [`super::serve`] listens on it.
+/// A bound address. The system refuses connections until [`super::serve`] listens on it.
 #[derive(Debug)]
 pub struct Listener {
     name: Arc<str>,
@@ -22,21 +22,21 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Claims an address for the listener `name`. Port 0 lets the system choose one.
+    /// Binds an address for the listener `name`. With port 0 the system chooses the port.
     ///
-    /// "Every address" is one socket for IPv6 and IPv4, and so is `0.0.0.0`, as it is for Kafka. A name
-    /// is claimed at every address it resolves to here: `localhost` at ::1 and at 127.0.0.1, whichever
-    /// a client tries first. Where IPv6 is switched off, IPv4 alone will do.
+    /// "All addresses" is one socket for IPv6 and IPv4, and so is `0.0.0.0`, as in Kafka. A host name is bound at every
+    /// address that it resolves to: `localhost` at ::1 and at 127.0.0.1, because clients may try either first. Without
+    /// IPv6, only IPv4 addresses are bound.
     ///
     /// Resolving a name may block.
     pub fn bind(name: impl Into<Arc<str>>, at: &BindAddress, limits: &Limits) -> io::Result<Listener> {
         let name = name.into();
-        let mut tries = if at.port == 0 { TRIES_FOR_A_FREE_PORT } else { 1 };
+        let mut attempts = if at.port == 0 { MAX_PORT_ATTEMPTS } else { 1 };
         loop {
-            tries -= 1;
+            attempts -= 1;
             match Listener::try_bind(&name, at, limits) {
-                // The port that was free at a name's first address is not at its second.
-                Err(error) if error.kind() == ErrorKind::AddrInUse && tries > 0 => {}
+                // The port is free at the first address of the name, but not at another.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && attempts > 0 => {}
                 bound => return bound,
             }
         }
@@ -47,7 +47,7 @@ impl Listener {
         let mut address = None;
         let mut last_error = io::Error::new(ErrorKind::AddrNotAvailable, "the host name has no address");
         for ip in candidates(&at.host)? {
-            // The first address settles the port for the others.
+            // All addresses have the port of the first one.
             let port = address.map_or(at.port, |first: SocketAddr| first.port());
             let candidate = SocketAddr::new(ip, port);
             match bind_socket(candidate, limits) {
@@ -73,12 +73,12 @@ impl Listener {
         &self.name
     }
 
-    /// The address it has, with the port the system chose; the first one where a name has several.
+    /// The bound address, with the port that the system chose; the first one if a name has several.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// All addresses that it has. One for every IPv6 address is for every IPv4 address as well.
+    /// All bound addresses. The socket for all IPv6 addresses is also one for all IPv4 addresses.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let mut addresses = Vec::new();
         for bound in self.sockets.iter().filter_map(|socket| socket.local_addr().ok()?.as_socket()) {
@@ -90,7 +90,7 @@ impl Listener {
         addresses
     }
 
-    /// Opens the doors. Needs a tokio runtime.
+    /// Starts to listen. Needs a tokio runtime.
     pub fn listen(self, backlog: i32) -> io::Result<Vec<TcpListener>> {
         let open = |socket: Socket| {
             socket.listen(backlog)?;
@@ -101,6 +101,7 @@ impl Listener {
     }
 }
 
+/// The addresses to bind for a host.
 fn candidates(host: &BindHost) -> io::Result<Vec<IpAddr>> {
     match host {
         BindHost::Any | BindHost::AnyV4 => Ok(vec![Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()]),
@@ -108,7 +109,7 @@ fn candidates(host: &BindHost) -> io::Result<Vec<IpAddr>> {
     }
 }
 
-/// The addresses of a name, each once.
+/// Resolves a host name to its addresses, without duplicates.
 pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for address in (name, 0).to_socket_addrs()? {
@@ -119,7 +120,7 @@ pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
     Ok(addresses)
 }
 
-/// What is set here, accepted connections inherit.
+/// Binds a socket. Accepted connections inherit its options.
 fn bind_socket(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if let SocketAddr::V6(address) = address {
@@ -139,7 +140,7 @@ fn bind_socket(address: SocketAddr, limits: &Limits) -> io::Result<(Socket, Sock
     Ok((socket, bound))
 }
 
-/// An address as people know it: IPv4 peers of a dual-stack socket as IPv4.
+/// Converts the address of an IPv4 peer of a dual-stack socket to IPv4.
 pub(super) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_address_is_one_socket() {
+    fn all_addresses_are_bound_with_one_socket() {
         for host in [BindHost::Any, BindHost::AnyV4] {
             let listener = bind(host, 0).unwrap();
             assert!(listener.address().ip().is_unspecified());
@@ -167,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_claimed_at_each_of_its_addresses_on_one_port() {
+    fn host_name_is_bound_at_all_its_addresses_on_one_port() {
         let listener = bind(localhost(), 0).unwrap();
         let ports = listener.sockets.iter().map(|socket| socket.local_addr().unwrap().as_socket().unwrap().port());
         assert!(ports.into_iter().all(|port| port == listener.address().port()));
     }
 
     #[test]
-    fn a_port_in_use_is_an_error() {
+    fn port_in_use_is_an_error() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         for host in [BindHost::Any, BindHost::Named("127.0.0.1".to_owned()), localhost()] {

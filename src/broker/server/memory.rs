@@ -1,10 +1,10 @@
 //! Memory for requests: a budget for announced sizes, and a pool of buffers for received bytes.
 //!
 //! Invariants:
-//! - A frame above [`super::reader::SMALL_FRAME`] has its whole size reserved before its body is read
-//!   into a buffer of its own; reservations are granted in the order they were asked for.
-//! - A reservation is accounting only: memory follows the bytes that arrived.
-//! - The pool of unused buffers is bounded, and is freed when traffic stops.
+//! - The whole size of a frame above [`super::reader::SMALL_FRAME`] is reserved before its body is read into a buffer
+//!   of its own. Reservations are granted in the order of the requests for them.
+//! - A reservation allocates no memory. Memory is allocated for the bytes that have arrived.
+//! - The pool of unused buffers is bounded, and is freed when no requests arrive.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,13 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Bytes that all connections together may reserve for requests (`queued.max.request.bytes`).
 pub(super) struct RequestBudget {
     total: usize,
-    /// One permit a byte. The semaphore hands permits out first come, first served.
+    /// One permit per byte. The semaphore is fair: first come, first served.
     free: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
-/// A share of the budget, released when dropped.
-pub(super) struct Reservation(#[expect(dead_code, reason = "held for what its drop does")] OwnedSemaphorePermit);
+/// Reserved bytes of the budget, released when dropped.
+pub(super) struct Reservation(#[expect(dead_code, reason = "its drop releases the bytes")] OwnedSemaphorePermit);
 
 impl RequestBudget {
     pub fn new(total: usize) -> Self {
@@ -33,12 +33,12 @@ impl RequestBudget {
         self.total
     }
 
-    /// Reserves at once, or returns `None` if others wait or too little is free.
+    /// Reserves bytes without waiting. `None` if other requests wait or too few bytes are free.
     pub fn try_reserve(&self, bytes: u32) -> Option<Reservation> {
         self.free.clone().try_acquire_many_owned(bytes).ok().map(Reservation)
     }
 
-    /// Waits for its turn in the queue and reserves. `None` only if the budget is smaller than `bytes`.
+    /// Queues for a reservation. `None` only if the whole budget is smaller than `bytes`.
     pub async fn reserve(self: Arc<Self>, bytes: u32) -> Option<Reservation> {
         if bytes as usize > self.total {
             return None;
@@ -47,13 +47,13 @@ impl RequestBudget {
         self.free.clone().acquire_many_owned(bytes).await.ok().map(Reservation)
     }
 
-    /// Whether at least half of the budget is free: then no one waits, and a frame may get its reservation before its body
-    /// has arrived.
+    /// Whether at least half of the budget is free. Then no request waits, and a frame may get its reservation before
+    /// any of its body has arrived.
     pub fn is_half_free(&self) -> bool {
         self.free.available_permits() >= self.total / 2
     }
 
-    /// Whether nothing is free.
+    /// Whether no byte of the budget is free.
     pub fn is_exhausted(&self) -> bool {
         self.free.available_permits() == 0
     }
@@ -64,7 +64,7 @@ impl RequestBudget {
     }
 }
 
-/// Counts a waiter until it is served or cancelled.
+/// Counts a queued request until it gets its reservation or is cancelled.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -80,86 +80,86 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Buffers smaller than this cost less to allocate than to keep.
-const SMALLEST_KEPT: usize = 16 << 10;
-/// Buffers larger than this are rare, and freed.
-const LARGEST_KEPT: usize = 4 << 20;
-/// Capacities are rounded up to this, so that frames of about one size can follow each other.
+/// Smaller buffers are not pooled: allocating them is cheaper.
+const MIN_POOLED: usize = 16 << 10;
+/// Larger buffers are not pooled: they are rare.
+const MAX_POOLED: usize = 4 << 20;
+/// Capacities are multiples of this, so that a buffer can be used again for a frame of a similar size.
 const CAPACITY_STEP: usize = 16 << 10;
-/// The first allocation for a frame whose size alone is known.
-const SMALLEST_GROWTH: usize = 4 << 10;
+/// The first allocation for a frame of which no byte has arrived.
+const MIN_GROWTH: usize = 4 << 10;
 
-/// Frame buffers for reuse: the first touch of a fresh page costs several times what filling it does.
+/// A pool of unused frame buffers. The first access to a new page costs several times as much as filling it.
 pub(super) struct BufferPool {
     capacity: usize,
-    kept: Mutex<Kept>,
+    unused: Mutex<Unused>,
 }
 
 #[derive(Default)]
-struct Kept {
-    /// The most recently used ones last.
+struct Unused {
+    /// The buffer that was used last is the last one.
     buffers: Vec<Vec<u8>>,
     bytes: usize,
-    /// The fewest there were since the last [`BufferPool::trim`]: so many were not used.
-    fewest: usize,
+    /// The lowest number of buffers since the last [`BufferPool::trim`]: as many buffers were not needed.
+    min_count: usize,
 }
 
 impl BufferPool {
-    /// A pool that keeps up to `capacity` bytes.
+    /// Creates a pool for up to `capacity` bytes.
     pub fn new(capacity: usize) -> Self {
-        BufferPool { capacity, kept: Mutex::default() }
+        BufferPool { capacity, unused: Mutex::default() }
     }
 
-    /// Takes an empty buffer for `size` bytes: a pooled one with enough capacity, or a new one without any.
+    /// Takes an empty buffer for `size` bytes: a pooled one with enough capacity, or a new one without capacity.
     pub fn take(self: &Arc<Self>, size: usize) -> FrameBuffer {
-        let mut kept = self.kept.lock();
+        let mut unused = self.unused.lock();
         let fits = |buffer: &Vec<u8>| (size..=size.saturating_mul(4)).contains(&buffer.capacity());
-        let bytes = match kept.buffers.iter().rposition(fits) {
-            Some(place) => {
-                let buffer = kept.buffers.remove(place);
-                kept.bytes -= buffer.capacity();
-                kept.fewest = kept.fewest.min(kept.buffers.len());
+        let bytes = match unused.buffers.iter().rposition(fits) {
+            Some(index) => {
+                let buffer = unused.buffers.remove(index);
+                unused.bytes -= buffer.capacity();
+                unused.min_count = unused.min_count.min(unused.buffers.len());
                 buffer
             }
             None => Vec::new(),
         };
-        FrameBuffer { bytes, buffers: self.clone() }
+        FrameBuffer { bytes, pool: self.clone() }
     }
 
     fn put(&self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if !(SMALLEST_KEPT..=LARGEST_KEPT).contains(&capacity) {
+        if !(MIN_POOLED..=MAX_POOLED).contains(&capacity) {
             return;
         }
         buffer.clear();
-        let mut kept = self.kept.lock();
-        if kept.bytes + capacity <= self.capacity {
-            kept.bytes += capacity;
-            kept.buffers.push(buffer);
+        let mut unused = self.unused.lock();
+        if unused.bytes + capacity <= self.capacity {
+            unused.bytes += capacity;
+            unused.buffers.push(buffer);
         }
     }
 
     /// Frees the buffers that were not used since the last call.
     pub fn trim(&self) {
-        let mut kept = self.kept.lock();
-        let unneeded = kept.fewest.min(kept.buffers.len());
-        let freed: Vec<Vec<u8>> = kept.buffers.drain(..unneeded).collect();
-        kept.bytes -= freed.iter().map(Vec::capacity).sum::<usize>();
-        kept.fewest = kept.buffers.len();
-        drop(kept); // the allocator works without the lock
+        let mut unused = self.unused.lock();
+        let unneeded = unused.min_count.min(unused.buffers.len());
+        let freed: Vec<Vec<u8>> = unused.buffers.drain(..unneeded).collect();
+        unused.bytes -= freed.iter().map(Vec::capacity).sum::<usize>();
+        unused.min_count = unused.buffers.len();
+        drop(unused); // free the buffers without the lock
     }
 }
 
-/// A frame that is being received. The buffer returns to the pool when the last slice of it is dropped.
+/// The buffer of a frame that is being received. It returns to the pool when the last slice of it is dropped.
 pub(super) struct FrameBuffer {
     pub bytes: Vec<u8>,
-    buffers: Arc<BufferPool>,
+    pool: Arc<BufferPool>,
 }
 
 impl FrameBuffer {
-    /// Makes room for more of a frame that will be `size` bytes long: twice what has arrived.
+    /// Grows the capacity for a frame of `size` bytes, up to twice the number of bytes that have arrived.
     pub fn grow_towards(&mut self, size: usize) {
-        let step = self.bytes.len().max(SMALLEST_GROWTH);
+        let step = self.bytes.len().max(MIN_GROWTH);
         let capacity = (self.bytes.len() + step).min(size.next_multiple_of(CAPACITY_STEP));
         self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
     }
@@ -173,7 +173,7 @@ impl AsRef<[u8]> for FrameBuffer {
 
 impl Drop for FrameBuffer {
     fn drop(&mut self) {
-        self.buffers.put(std::mem::take(&mut self.bytes));
+        self.pool.put(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -197,7 +197,7 @@ mod tests {
         let mut large = Box::pin(budget.clone().reserve(80));
         assert!(poll_once(large.as_mut()).is_none());
         assert!(budget.is_contended());
-        // 40 are free, and yet the small one may not overtake.
+        // 40 bytes are free, but the small request must not overtake the large one.
         assert!(budget.try_reserve(10).is_none());
         let mut small = Box::pin(budget.clone().reserve(10));
         assert!(poll_once(small.as_mut()).is_none());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiter_that_gives_up_blocks_nobody() {
+    fn cancelled_request_for_a_reservation_does_not_block_others() {
         let budget = Arc::new(RequestBudget::new(100));
         let first = budget.try_reserve(60);
         let mut large = Box::pin(budget.clone().reserve(80));
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_whole_budget_is_never_granted() {
+    fn reservation_above_the_whole_budget_is_refused() {
         let budget = Arc::new(RequestBudget::new(100));
         assert!(matches!(poll_once(std::pin::pin!(budget.reserve(101))), Some(None)));
     }
@@ -239,38 +239,38 @@ mod tests {
     }
 
     #[test]
-    fn memory_follows_the_bytes_that_arrived() {
+    fn buffer_grows_to_twice_the_bytes_that_arrived() {
         let buffers = Arc::new(BufferPool::new(1 << 20));
         let mut buffer = buffers.take(1 << 20);
         buffer.grow_towards(1 << 20);
-        assert_eq!(buffer.bytes.capacity(), SMALLEST_GROWTH);
+        assert_eq!(buffer.bytes.capacity(), MIN_GROWTH);
         buffer.bytes.extend([0; 3000]);
         buffer.grow_towards(1 << 20);
         assert!(buffer.bytes.capacity() <= 8 << 10);
     }
 
     #[test]
-    fn a_used_buffer_serves_the_next_frame_of_its_size() {
+    fn returned_buffer_is_used_for_the_next_frame_of_its_size() {
         let buffers = Arc::new(BufferPool::new(1 << 20));
-        let place = filled(&buffers, 65_000).bytes.as_ptr();
+        let address = filled(&buffers, 65_000).bytes.as_ptr();
         let again = buffers.take(64_000);
-        assert_eq!(again.bytes.as_ptr(), place);
+        assert_eq!(again.bytes.as_ptr(), address);
         assert!(again.bytes.is_empty());
         drop(again);
-        assert_eq!(buffers.take(10_000).bytes.capacity(), 0, "much too large a buffer for that");
+        assert_eq!(buffers.take(10_000).bytes.capacity(), 0, "a pooled buffer is not used for a much smaller frame");
     }
 
     #[test]
-    fn the_shelf_is_bounded_and_empties_when_unused() {
+    fn pool_is_bounded_and_frees_unused_buffers() {
         let buffers = Arc::new(BufferPool::new(150_000));
         let three = [filled(&buffers, 64_000), filled(&buffers, 64_000), filled(&buffers, 64_000)];
         drop(three);
-        assert_eq!(buffers.kept.lock().buffers.len(), 2);
+        assert_eq!(buffers.unused.lock().buffers.len(), 2);
         buffers.trim();
         drop(buffers.take(64_000));
-        buffers.trim(); // one of the two was in use since
-        assert_eq!(buffers.kept.lock().buffers.len(), 1);
+        buffers.trim(); // one of the two was used since the last call
+        assert_eq!(buffers.unused.lock().buffers.len(), 1);
         buffers.trim();
-        assert_eq!(buffers.kept.lock().bytes, 0);
+        assert_eq!(buffers.unused.lock().bytes, 0);
     }
 }

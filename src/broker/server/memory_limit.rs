@@ -1,14 +1,13 @@
-//! How much memory requests may take when nothing is configured: a share of what the machine, or the
-//! container we run in, has.
+//! The default memory for requests: a share of the memory of the machine or of the container.
 
 use std::path::{Path, PathBuf};
 
-/// The share of the memory limit that requests in flight may take.
+/// The share of the memory limit: a quarter.
 const SHARE: u64 = 4;
-/// Less would refuse batches that clients send with their default settings.
-const LEAST: u64 = 8 << 20;
-/// More buys nothing on one machine: ten frames of the largest size.
-const MOST: u64 = 1 << 30;
+/// Less than this would refuse batches that clients send with default settings.
+const MIN_REQUEST_MEMORY: u64 = 8 << 20;
+/// More has no use on one machine: this is enough for ten requests of the largest size.
+const MAX_REQUEST_MEMORY: u64 = 1 << 30;
 
 /// The default of `queued.max.request.bytes`: a quarter of the memory limit, 8 MiB to 1 GiB.
 pub fn default_request_memory() -> usize {
@@ -17,12 +16,12 @@ pub fn default_request_memory() -> usize {
 }
 
 fn request_memory_for(limit: Option<u64>) -> usize {
-    let share = limit.map_or(MOST, |limit| (limit / SHARE).clamp(LEAST, MOST));
+    let share = limit.map_or(MAX_REQUEST_MEMORY, |limit| (limit / SHARE).clamp(MIN_REQUEST_MEMORY, MAX_REQUEST_MEMORY));
     usize::try_from(share).unwrap_or(usize::MAX)
 }
 
-/// The memory this process may use, in bytes: the smallest of the machine's RAM and the limits of the
-/// control groups (v1 and v2) it is in. `None` where none of them can be read.
+/// The memory that this process may use, in bytes: the smallest of the machine's RAM and the limits of its control
+/// groups (v1 and v2). `None` if none of them can be read.
 fn memory_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     let groups = read(Path::new("/proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().flat_map(limit_files).filter_map(|file| read(&file)?.trim().parse().ok());
@@ -30,9 +29,9 @@ fn memory_limit(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
     limits.chain(ram).min()
 }
 
-/// The files that limit the group of one line of `/proc/self/cgroup`, from the group up to the root:
-/// any ancestor may be the one that limits. A container may see its own group as the root, whatever
-/// the line says, and files that don't exist or say `max` don't limit.
+/// The files with the limits of one line of `/proc/self/cgroup`, from its group up to the root: every ancestor can have
+/// a limit. A container can see its own group as the root, although the line has another path. Files that do not exist,
+/// and files with `max`, are no limit.
 fn limit_files(line: &str) -> Vec<PathBuf> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (Some(controllers), Some(group)) = (fields.next(), fields.next()) else { return Vec::new() };
@@ -63,14 +62,14 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_counts_where_no_group_limits() {
+    fn limit_without_cgroup_limit_is_the_ram() {
         check(&[], None);
         check(&[("/proc/meminfo", "MemFree: 1 kB\nMemTotal:       16 kB\n")], Some(16 << 10));
         check(&[("/proc/self/cgroup", "0::/\n"), ("/sys/fs/cgroup/memory.max", "max\n")], None);
     }
 
     #[test]
-    fn the_smallest_limit_on_the_way_to_the_root_counts() {
+    fn smallest_limit_between_group_and_root_applies() {
         check(
             &[
                 ("/proc/self/cgroup", "0::/user/app\n"),
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn version_1_groups_limit_too() {
+    fn limit_of_cgroup_v1_applies() {
         check(
             &[
                 ("/proc/self/cgroup", "5:cpu,cpuacct:/docker/ab\n4:memory:/docker/ab\n0::/docker/ab\n"),
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_get_a_quarter_within_bounds() {
+    fn request_memory_is_a_quarter_within_bounds() {
         assert_eq!(request_memory_for(Some(64 << 20)), 16 << 20);
         assert_eq!(request_memory_for(Some(16 << 20)), 8 << 20);
         assert_eq!(request_memory_for(Some(u64::MAX)), 1 << 30);

@@ -1,9 +1,9 @@
-//! The only code that touches sockets: listeners, connections, limits, in-order replies, shutdown.
+//! The Kafka listeners: connections, limits, replies in order, shutdown. The only code that touches clients' sockets.
 //!
-//! [`Listener::bind`] claims the ports, [`serve`] opens them: from then on each connection is one task
-//! (`connection`) that cuts requests out of its byte stream (`reader`), has them dispatched
-//! (`dispatch`), and sends the replies in order (`replies`). What it may take is bounded: connections
-//! (`connection_limits`), memory (`memory`), requests in flight (`replies`), silence (`watchdog`).
+//! [`Listener::bind`] binds the ports, and [`serve`] accepts connections. Each connection is one task (`connection`)
+//! that reads requests from its byte stream (`reader`), dispatches them (`dispatch`), and sends the replies in order
+//! (`replies`). All of this is bounded: the number of connections (`connection_limits`), memory (`memory`), requests in
+//! flight (`replies`), and idle time (`watchdog`).
 //!
 //! Invariants: memory is allocated only for bytes that have arrived; an error of one connection affects no other; each
 //! connection that the broker closes is logged with its client and the reason.
@@ -37,16 +37,17 @@ pub use limits::Limits;
 pub use listener::Listener;
 pub use memory_limit::default_request_memory;
 
+use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, Phase};
 use connection::Shared;
 use connection_limits::ConnectionLimits;
 use memory::{BufferPool, RequestBudget};
 
-/// Unused request buffers are kept up to this share of the request memory, and up to [`MAX_SPARE_BYTES`].
-const SPARE_SHARE: usize = 8;
-const MAX_SPARE_BYTES: usize = 16 << 20;
-/// How often buffers that were not used are freed.
+/// The buffer pool's share of the request memory: an eighth, and at most [`MAX_POOL_BYTES`].
+const POOL_SHARE: usize = 8;
+const MAX_POOL_BYTES: usize = 16 << 20;
+/// How often pooled buffers that were not used are freed.
 const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it stops it at once.
@@ -61,24 +62,25 @@ pub struct Server {
 pub struct LimitsHandle(Arc<ConnectionLimits>);
 
 impl LimitsHandle {
-    /// Applies `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate`; the other
-    /// limits stay as they were. Open connections stay open.
+    /// Applies `max.connections`, `max.connections.per.ip`, its overrides and `max.connection.creation.rate`. The other
+    /// limits do not change. Open connections stay open.
     pub fn set_limits(&self, limits: &Limits) {
         self.0.set(limits);
     }
 }
 
-/// Opens the listeners: when this returns, clients can connect. Needs a tokio runtime.
+/// Starts to accept connections. Needs a tokio runtime.
 ///
 /// Log lines that peers cause go through `log_rate_limiter`.
 pub fn serve(
     listeners: Vec<Listener>,
     dispatch: Arc<dyn Dispatch>,
     limits: &Limits,
+    clock: Clock,
     log_rate_limiter: Arc<LogRateLimiter>,
 ) -> io::Result<Server> {
     let phase = watch::Sender::new(Phase::Running);
-    let buffers = Arc::new(BufferPool::new((limits.request_memory / SPARE_SHARE).min(MAX_SPARE_BYTES)));
+    let buffers = Arc::new(BufferPool::new((limits.request_memory / POOL_SHARE).min(MAX_POOL_BYTES)));
     let shared = Arc::new(Shared {
         dispatch,
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
@@ -88,8 +90,8 @@ pub fn serve(
         stall_timeout: limits.stall_timeout,
         log_rate_limiter,
     });
-    let connection_limits = Arc::new(ConnectionLimits::new(limits));
-    let ids = Arc::default();
+    let connection_limits = Arc::new(ConnectionLimits::new(limits, move || clock.monotonic()));
+    let next_id = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
         let name = listener.name().clone();
@@ -99,7 +101,7 @@ pub fn serve(
                 listener: name.clone(),
                 shared: shared.clone(),
                 connection_limits: connection_limits.clone(),
-                ids: Arc::clone(&ids),
+                next_id: Arc::clone(&next_id),
                 phase: phase.subscribe(),
             };
             tasks.spawn(acceptor.run());
@@ -115,13 +117,13 @@ pub fn serve(
 }
 
 impl Server {
-    /// A handle to change the connection limits.
+    /// Returns a handle that changes the connection limits.
     pub fn limits_handle(&self) -> LimitsHandle {
         LimitsHandle(self.connection_limits.clone())
     }
 
-    /// Stops accepting and reading, waits up to `grace` for pending replies to be sent, and closes all connections.
-    /// Returns how many connections still had one pending.
+    /// Stops accepting and reading, waits up to `grace` until the pending replies are sent, and closes all connections.
+    /// Returns how many connections still had a pending reply.
     pub async fn stop(mut self, grace: Duration) -> usize {
         self.tasks.shutdown().await;
         self.phase.send_replace(Phase::Draining);

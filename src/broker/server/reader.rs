@@ -1,17 +1,17 @@
-//! Cuts frames out of a connection's byte stream.
+//! Reads frames from a connection's byte stream.
 //!
-//! A frame is a 4-byte size and so many bytes. How it is read depends on that size:
+//! A frame is a 4-byte size and as many bytes. How it is read depends on the size:
 //!
-//! - A **small** frame is read into a scratch area on the stack, with whatever follows it, and copied
-//!   out into an allocation of exactly its size: one system call for a run of small requests, and an
-//!   idle connection holds no buffer at all.
-//! - A **large** frame is read straight into a buffer of its own, together with the next frame's size,
-//!   so that a run of large frames costs one system call each and no copy. It first needs a share of
-//!   the request memory budget. While less than half of the budget is free, only a frame of which
-//!   [`MIN_BYTES_TO_QUEUE`] bytes have arrived gets a share: a client that announces much and sends little takes nothing
-//!   from others.
+//! - A **small** frame is read into a scratch buffer on the stack, together with the bytes behind it, and copied into
+//!   an allocation of exactly its size. Several small requests need one system call, and an idle connection has no
+//!   buffer.
+//! - A **large** frame is read directly into a buffer of its own, together with the next frame's size. So each of
+//!   several large frames needs one system call and no copy. A large frame first needs a reservation of the request
+//!   memory budget. While less than half of the budget is free, a frame can get one only after [`MIN_BYTES_TO_QUEUE`]
+//!   of its bytes have arrived. So a client that announces much and sends little takes no memory from others.
 //!
-//! Invariant: no allocation is sized by what a peer announced, only by what it sent (times two).
+//! Invariant: the size of an allocation depends on the bytes that a peer sent (at most twice as many), not on the size
+//! that it announced.
 
 use std::mem::MaybeUninit;
 use std::ops::ControlFlow;
@@ -26,29 +26,30 @@ use super::dispatch::CloseReason;
 use super::memory::{BufferPool, FrameBuffer, RequestBudget, Reservation};
 use super::sniff::{Foreign, foreign_protocol};
 
-/// The log rate limiter's name for these connections.
+/// The kind of log line, for the rate limiter.
 const BAD_SIZE: &str = "connections closed for the size of a request";
-/// The size of a frame's size.
+/// The length of a frame's size, in bytes.
 const PREFIX: usize = 4;
-/// How much is read at once while no large frame is under way.
+/// How much is read at once while no large frame is being received.
 const SCRATCH: usize = 8 << 10;
 /// Frames up to this size are small.
 pub(super) const SMALL_FRAME: usize = SCRATCH - PREFIX;
-/// Bytes of a large frame that must have arrived before it may queue for a share of a scarce budget.
+/// Bytes of a large frame that must have arrived before it may queue for a reservation, unless half of the budget is
+/// free.
 const MIN_BYTES_TO_QUEUE: usize = 4 << 10;
 
-// A large frame never ends within one scratch read: what the scratch holds after its size is all its own.
+// A large frame never ends within one scratch read: all bytes behind its size belong to it.
 const _: () = assert!(SMALL_FRAME + PREFIX >= SCRATCH && MIN_BYTES_TO_QUEUE <= SMALL_FRAME);
 
-/// A whole request and its share of the budget. Small frames may have none.
+/// A complete request and its reservation. Small frames may have none.
 pub(super) struct Frame {
     pub bytes: Bytes,
     pub reservation: Option<Reservation>,
 }
 
-/// Why no more frames can come.
+/// Why no more frames can be read.
 pub(super) enum ReadEnd {
-    /// The peer closed its side, `mid_frame` or between frames.
+    /// The peer closed its side. `mid_frame`: a part of a frame had arrived.
     Eof {
         mid_frame: bool,
     },
@@ -65,6 +66,7 @@ impl From<std::io::Error> for ReadEnd {
     }
 }
 
+/// Reads the frames of one connection.
 pub(super) struct FrameReader {
     budget: Arc<RequestBudget>,
     buffers: Arc<BufferPool>,
@@ -72,17 +74,17 @@ pub(super) struct FrameReader {
     state: State,
     /// Bytes read since the connection began.
     received: u64,
-    saw_a_frame: bool,
+    has_begun_frame: bool,
 }
 
 enum State {
-    /// Between frames, or within a size.
+    /// Between frames, or in the size of one.
     Prefix { bytes: [u8; PREFIX], have: usize },
-    /// A small frame in pieces, or a large one that has no share of the budget yet.
+    /// A small frame that arrives in several reads, or a large one that has not queued for a reservation yet.
     Partial { size: usize, bytes: Vec<u8> },
-    /// A large frame in the queue for its share. Nothing is read meanwhile.
-    Queued { size: usize, bytes: Vec<u8>, share: Pin<Box<dyn Future<Output = Option<Reservation>> + Send>> },
-    /// A large frame on its way into its buffer.
+    /// A large frame that waits for its reservation. Nothing is read meanwhile.
+    Queued { size: usize, bytes: Vec<u8>, reservation: Pin<Box<dyn Future<Output = Option<Reservation>> + Send>> },
+    /// A large frame that is being received into its buffer.
     Body { size: usize, buffer: FrameBuffer, reservation: Reservation },
 }
 
@@ -90,18 +92,18 @@ const BETWEEN_FRAMES: State = State::Prefix { bytes: [0; PREFIX], have: 0 };
 
 impl FrameReader {
     pub fn new(budget: Arc<RequestBudget>, buffers: Arc<BufferPool>, max_frame: usize) -> Self {
-        FrameReader { budget, buffers, max_frame, state: BETWEEN_FRAMES, received: 0, saw_a_frame: false }
+        FrameReader { budget, buffers, max_frame, state: BETWEEN_FRAMES, received: 0, has_begun_frame: false }
     }
 
-    /// Reads once and hands the frames that are complete to `sink`, until that breaks. `Ok` means
-    /// that there may be more to read.
+    /// Reads once, and calls `sink` with each complete frame until it breaks. `Ok` means that there may be more to
+    /// read.
     pub fn poll_read<S: AsyncRead + Unpin>(
         &mut self,
         cx: &mut Context<'_>,
         socket: &mut S,
         sink: &mut dyn FnMut(Frame) -> ControlFlow<()>,
     ) -> Poll<Result<(), ReadEnd>> {
-        ready!(self.poll_share(cx))?;
+        ready!(self.poll_reservation(cx))?;
         match &mut self.state {
             State::Body { size, buffer, .. } => {
                 let read = ready!(poll_fill(cx, socket, buffer, *size))?;
@@ -123,8 +125,7 @@ impl FrameReader {
         self.received
     }
 
-    /// The size of the frame that holds a share of the budget and is not whole yet, and how much of it
-    /// is there.
+    /// The size of the incomplete frame that has a reservation, and how many of its bytes have arrived.
     pub fn unfinished(&self) -> Option<(usize, usize)> {
         match &self.state {
             State::Body { size, buffer, .. } => Some((*size, buffer.bytes.len())),
@@ -132,11 +133,12 @@ impl FrameReader {
         }
     }
 
-    /// Whether a frame has, or waits for, its share of the budget.
-    pub fn is_committed(&self) -> bool {
+    /// Whether an incomplete frame has a reservation or waits for one.
+    pub fn is_reserving(&self) -> bool {
         matches!(self.state, State::Queued { .. } | State::Body { .. })
     }
 
+    /// Counts the bytes of a read. Fails if there are none: the peer closed its side.
     fn count(&mut self, read: usize) -> Result<(), ReadEnd> {
         self.received += read as u64;
         match (read, &self.state) {
@@ -146,7 +148,7 @@ impl FrameReader {
         }
     }
 
-    /// Takes bytes from the scratch area.
+    /// Processes bytes from the scratch buffer.
     fn feed(&mut self, mut input: &[u8], sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
         while !input.is_empty() {
             match &mut self.state {
@@ -195,19 +197,19 @@ impl FrameReader {
         Ok(())
     }
 
-    /// Begins a frame whose size is known, or refuses it.
+    /// Begins a frame when its size is known, or refuses it.
     fn begin(
         &mut self,
         prefix: [u8; PREFIX],
         sink: &mut dyn FnMut(Frame) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadEnd> {
-        if !self.saw_a_frame
+        if !self.has_begun_frame
             && let Some(foreign) = foreign_protocol(prefix)
         {
             return Err(ReadEnd::Foreign(foreign));
         }
-        self.saw_a_frame = true;
-        let size = self.accept_size(i32::from_be_bytes(prefix)).map_err(ReadEnd::Refused)?;
+        self.has_begun_frame = true;
+        let size = self.check_size(i32::from_be_bytes(prefix)).map_err(ReadEnd::Refused)?;
         if size == 0 {
             self.state = BETWEEN_FRAMES;
             return Ok(sink(Frame { bytes: Bytes::new(), reservation: None }));
@@ -217,7 +219,8 @@ impl FrameReader {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn accept_size(&self, announced: i32) -> Result<usize, CloseReason> {
+    /// Compares an announced size with the limits.
+    fn check_size(&self, announced: i32) -> Result<usize, CloseReason> {
         let Ok(size) = usize::try_from(announced) else {
             return Err(CloseReason::new(BAD_SIZE, format!("the client announced a request of {announced} bytes")));
         };
@@ -233,7 +236,7 @@ impl FrameReader {
         Ok(size)
     }
 
-    /// Reserves a large frame's share of the budget or queues for it, once enough of the frame has arrived.
+    /// Reserves memory for a large frame or queues for it, if enough of the frame has arrived.
     fn queue_for_budget(&mut self) {
         let State::Partial { size, bytes } = &mut self.state else { return };
         let size = *size;
@@ -243,7 +246,7 @@ impl FrameReader {
         let bytes = std::mem::take(bytes);
         self.state = match self.budget.try_reserve(size as u32) {
             Some(reservation) => self.body(size, &bytes, reservation),
-            None => State::Queued { size, bytes, share: Box::pin(self.budget.clone().reserve(size as u32)) },
+            None => State::Queued { size, bytes, reservation: Box::pin(self.budget.clone().reserve(size as u32)) },
         };
     }
 
@@ -253,10 +256,10 @@ impl FrameReader {
         State::Body { size, buffer, reservation }
     }
 
-    /// Waits for the share of a frame in the queue.
-    fn poll_share(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
-        let State::Queued { size, bytes, share } = &mut self.state else { return Poll::Ready(Ok(())) };
-        let Some(reservation) = ready!(share.as_mut().poll(cx)) else {
+    /// Waits for the reservation of a queued frame.
+    fn poll_reservation(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
+        let State::Queued { size, bytes, reservation } = &mut self.state else { return Poll::Ready(Ok(())) };
+        let Some(reservation) = ready!(reservation.as_mut().poll(cx)) else {
             return Poll::Ready(Err(ReadEnd::Refused("no memory is left for the request".into())));
         };
         let (size, bytes) = (*size, std::mem::take(bytes));
@@ -264,7 +267,7 @@ impl FrameReader {
         Poll::Ready(Ok(()))
     }
 
-    /// Passes the large frame on if it is complete, and takes the bytes that were read behind it.
+    /// Calls `sink` with the large frame if it is complete, and processes the bytes that were read behind it.
     fn finish_body(&mut self, sink: &mut dyn FnMut(Frame) -> ControlFlow<()>) -> Result<(), ReadEnd> {
         if self.unfinished().is_none_or(|(size, have)| have < size) {
             return Ok(());
@@ -284,8 +287,8 @@ impl FrameReader {
     }
 }
 
-/// Reads into the rest of a large frame and up to [`PREFIX`] bytes beyond. Asking for a little more
-/// than must come also tells a socket that gave less that it is empty, without another call.
+/// Reads the rest of a large frame and up to [`PREFIX`] bytes behind it. Because more is requested than must arrive, a
+/// short read shows that the socket is empty, without another call.
 fn poll_fill<S: AsyncRead + Unpin>(
     cx: &mut Context<'_>,
     socket: &mut S,

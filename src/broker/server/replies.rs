@@ -9,42 +9,42 @@ use bytes::{Buf, Bytes};
 use super::dispatch::{CloseReason, Outcome, ParkedReply, Reply};
 use super::memory::Reservation;
 
-/// Requests of one connection that may be unanswered at a time. As many replies again can be owed to a
-/// run of small requests that was read at once.
+/// Unanswered requests of one connection above which no more are read. One read of small requests may exceed it, by as
+/// many again.
 const MAX_IN_FLIGHT: usize = 64;
-/// Known replies are sent before more is read once they are this many bytes,
+/// Bytes of sendable replies above which they are sent before more is read.
 const SEND_AFTER_BYTES: usize = 64 << 10;
-/// or answer this many requests,
+/// The same for the number of sendable replies.
 const SEND_AFTER_REPLIES: usize = 32;
-/// or requests of this many bytes.
+/// The same for the bytes of their requests.
 const SEND_AFTER_REQUEST_BYTES: usize = 256 << 10;
-/// Replies that wait behind a parked one may take this much before reading stops.
+/// Bytes of replies behind a parked one above which no more requests are read.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// A bounded queue: [`ReplyQueue::has_room`] says when the connection must stop reading requests.
+/// A bounded queue. [`ReplyQueue::has_room`] is false when the connection must stop reading requests.
 #[derive(Default)]
 pub(super) struct ReplyQueue {
-    owed: VecDeque<Owed>,
-    /// How many of `owed`, from the front, are known and may be sent.
-    known: usize,
-    /// Bytes of the replies in `owed` that are there, sendable or not.
+    pending: VecDeque<Pending>,
+    /// How many replies at the front of `pending` are known and can be sent.
+    sendable: usize,
+    /// Bytes of all known replies in `pending`, including those behind a parked one.
     bytes: usize,
-    /// Bytes of requests taken since everything known was sent.
+    /// Bytes of the requests that were added since all sendable replies were sent.
     request_bytes: usize,
-    /// A parked reply was not polled because of what waits to be sent before it.
-    held_back: bool,
+    /// Whether a parked reply was not polled because too many bytes wait to be sent before it.
+    has_deferred: bool,
 }
 
-struct Owed {
+struct Pending {
     reply: State,
-    /// The request's share of the memory budget, held until its reply has been sent.
+    /// The request's reservation, kept until its reply has been sent.
     _reservation: Option<Reservation>,
 }
 
 enum State {
     Parked(ParkedReply),
     Known(VecDeque<Bytes>),
-    /// Nothing follows this one.
+    /// The connection is closed here. No reply follows.
     Close(CloseReason),
 }
 
@@ -52,50 +52,50 @@ impl ReplyQueue {
     /// Adds the outcome of a request of `request_bytes`.
     pub fn push(&mut self, outcome: Outcome, request_bytes: usize, reservation: Option<Reservation>) {
         let reply = match outcome {
-            Outcome::Ready(reply) => self.known_reply(reply),
+            Outcome::Ready(reply) => self.count_reply(reply),
             Outcome::Parked(reply) => State::Parked(reply),
-            Outcome::NoReply if self.owed.is_empty() => return,
+            Outcome::NoReply if self.pending.is_empty() => return,
             Outcome::NoReply => State::Known(VecDeque::new()),
             Outcome::Close(why) => State::Close(why),
         };
         self.request_bytes += request_bytes;
-        self.owed.push_back(Owed { reply, _reservation: reservation });
+        self.pending.push_back(Pending { reply, _reservation: reservation });
     }
 
-    fn known_reply(&mut self, reply: Reply) -> State {
+    fn count_reply(&mut self, reply: Reply) -> State {
         self.bytes += reply.iter().map(Bytes::len).sum::<usize>();
         State::Known(reply.into())
     }
 
-    /// Awaits parked replies, each when all before it are known.
+    /// Polls the first parked reply, and the next ones as those before them become known.
     ///
-    /// Not while much waits to be sent: a parked reply may be built in memory when it is polled.
+    /// While many bytes wait to be sent, it polls none: a parked reply may be built in memory when it is polled.
     pub fn poll_parked(&mut self, cx: &mut Context<'_>) {
-        self.held_back = false;
-        while let Some(owed) = self.owed.get_mut(self.known) {
-            if let State::Parked(parked) = &mut owed.reply {
-                if self.known > 0 && self.bytes >= MAX_WAITING_BYTES {
-                    self.held_back = true;
+        self.has_deferred = false;
+        while let Some(pending) = self.pending.get_mut(self.sendable) {
+            if let State::Parked(parked) = &mut pending.reply {
+                if self.sendable > 0 && self.bytes >= MAX_WAITING_BYTES {
+                    self.has_deferred = true;
                     return;
                 }
                 let Poll::Ready(result) = parked.as_mut().poll(cx) else { return };
                 let reply = match result {
-                    Ok(reply) => self.known_reply(reply),
+                    Ok(reply) => self.count_reply(reply),
                     Err(why) => State::Close(why),
                 };
                 if let State::Close(_) = reply {
-                    self.owed.truncate(self.known + 1);
+                    self.pending.truncate(self.sendable + 1);
                 }
-                if let Some(owed) = self.owed.get_mut(self.known) {
-                    owed.reply = reply;
+                if let Some(pending) = self.pending.get_mut(self.sendable) {
+                    pending.reply = reply;
                 }
             }
-            self.known += 1;
+            self.sendable += 1;
         }
         self.drop_sent();
     }
 
-    /// Fills `slices` with what may be sent, and says how many it filled.
+    /// Fills `slices` with the chunks to send. Returns how many it filled.
     pub fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, chunk) in slices.iter_mut().zip(self.chunks().filter(|chunk| !chunk.is_empty())) {
@@ -105,19 +105,19 @@ impl ReplyQueue {
         filled
     }
 
-    /// What may be sent.
+    /// The chunks that can be sent.
     pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
-        let known = self.owed.iter().take(self.known);
-        known.flat_map(|owed| match &owed.reply {
+        let sendable = self.pending.iter().take(self.sendable);
+        sendable.flat_map(|pending| match &pending.reply {
             State::Known(chunks) => chunks.iter(),
-            _ => NOTHING.iter(),
+            _ => NO_CHUNKS.iter(),
         })
     }
 
-    /// So many bytes have been sent.
+    /// Removes the first `sent` bytes, which were sent.
     pub fn advance(&mut self, mut sent: usize) {
         self.bytes -= sent;
-        while let Some(State::Known(chunks)) = self.owed.front_mut().map(|owed| &mut owed.reply) {
+        while let Some(State::Known(chunks)) = self.pending.front_mut().map(|pending| &mut pending.reply) {
             while let Some(chunk) = chunks.front_mut() {
                 let step = sent.min(chunk.len());
                 chunk.advance(step);
@@ -130,68 +130,68 @@ impl ReplyQueue {
             if sent == 0 {
                 break;
             }
-            self.pop_known();
+            self.pop_front();
         }
         self.drop_sent();
     }
 
-    /// Drops what is known and has nothing left to send: replies that were sent, and empty ones.
+    /// Removes sendable replies without bytes left: those that were sent, and empty ones.
     fn drop_sent(&mut self) {
-        while self.known > 0
-            && let Some(State::Known(chunks)) = self.owed.front().map(|owed| &owed.reply)
+        while self.sendable > 0
+            && let Some(State::Known(chunks)) = self.pending.front().map(|pending| &pending.reply)
             && chunks.iter().all(Bytes::is_empty)
         {
-            self.pop_known();
+            self.pop_front();
         }
-        if self.known == 0 {
+        if self.sendable == 0 {
             self.request_bytes = 0;
         }
     }
 
-    fn pop_known(&mut self) {
-        self.owed.pop_front();
-        self.known -= 1;
+    fn pop_front(&mut self) {
+        self.pending.pop_front();
+        self.sendable -= 1;
     }
 
     pub fn is_empty(&self) -> bool {
-        self.owed.is_empty()
+        self.pending.is_empty()
     }
 
-    /// Whether a parked reply waits to be polled until known ones have been sent.
-    pub fn is_held_back(&self) -> bool {
-        self.held_back
+    /// Whether a parked reply is not polled until earlier replies have been sent.
+    pub fn has_deferred(&self) -> bool {
+        self.has_deferred
     }
 
-    /// Whether there is something to send.
-    pub fn has_known(&self) -> bool {
-        self.known > 0 && self.close_reason().is_none()
+    /// Whether a reply can be sent.
+    pub fn can_send(&self) -> bool {
+        self.sendable > 0 && self.close_reason().is_none()
     }
 
-    /// Whether everything that could be sent has been, and the next reply is still to come.
+    /// Whether all sendable replies were sent and the next one is parked.
     pub fn is_parked(&self) -> bool {
-        self.known == 0 && !self.owed.is_empty()
+        self.sendable == 0 && !self.pending.is_empty()
     }
 
-    /// Why to close the connection, once every reply before that has been sent.
+    /// Why the connection must be closed, if all earlier replies have been sent.
     pub fn close_reason(&self) -> Option<&CloseReason> {
-        match self.owed.front().map(|owed| &owed.reply) {
+        match self.pending.front().map(|pending| &pending.reply) {
             Some(State::Close(why)) => Some(why),
             _ => None,
         }
     }
 
-    /// Whether what is known should be sent before more requests are taken.
+    /// Whether the sendable replies must be sent before more requests are read.
     pub fn must_send(&self) -> bool {
-        self.known > 0
-            && (self.known >= SEND_AFTER_REPLIES
+        self.sendable > 0
+            && (self.sendable >= SEND_AFTER_REPLIES
                 || self.bytes >= SEND_AFTER_BYTES
                 || self.request_bytes >= SEND_AFTER_REQUEST_BYTES)
     }
 
     /// Whether more requests may be read.
     pub fn has_room(&self) -> bool {
-        let closing = matches!(self.owed.back(), Some(Owed { reply: State::Close(_), .. }));
-        !closing && self.owed.len() < MAX_IN_FLIGHT && self.bytes < MAX_WAITING_BYTES && !self.must_send()
+        let closing = matches!(self.pending.back(), Some(Pending { reply: State::Close(_), .. }));
+        !closing && self.pending.len() < MAX_IN_FLIGHT && self.bytes < MAX_WAITING_BYTES && !self.must_send()
     }
 
     /// Drops all pending replies.
@@ -200,4 +200,4 @@ impl ReplyQueue {
     }
 }
 
-static NOTHING: VecDeque<Bytes> = VecDeque::new();
+static NO_CHUNKS: VecDeque<Bytes> = VecDeque::new();

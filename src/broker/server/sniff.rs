@@ -1,11 +1,11 @@
-//! Recognises the protocol of a client that connected to the wrong port by its first four bytes.
+//! Recognizes, from the first four bytes, a client that connected to the wrong port.
 
-/// A protocol that is not Kafka's.
+/// A protocol other than Kafka's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// As the log names it.
+    /// Its name in the log.
     pub name: &'static str,
-    /// What to tell the client in its own words before the connection closes.
+    /// The answer in that protocol, sent before the connection is closed.
     pub answer: &'static [u8],
 }
 
@@ -17,21 +17,21 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     \r\n\
     This is a Kafka port. It speaks the Kafka protocol, and not HTTP.\n";
 
-/// The protocol that a connection's first four bytes belong to, if they are one that people point at
-/// a Kafka port by mistake. Read as a frame's size, each of them stands for more than 160 MiB.
+/// The protocol that a connection's first four bytes belong to, if it is one that people use on a Kafka port by
+/// mistake. Read as the size of a frame, each of them is more than 160 MiB.
 pub(super) fn foreign_protocol(first: [u8; 4]) -> Option<Foreign> {
     let (name, answer) = match &first {
         b"GET " | b"POST" | b"PUT " | b"HEAD" | b"DELE" | b"OPTI" | b"PATC" | b"CONN" | b"TRAC" => {
             ("HTTP", HTTP_ANSWER)
         }
         b"PRI " => ("HTTP/2", NO_ANSWER),
-        // A TLS record: handshake, then the record layer's version 3.0 to 3.4.
+        // A TLS record: the type (handshake) and the version of the record layer, 3.0 to 3.4.
         [0x16, 0x03, 0..=4, _] => ("TLS", NO_ANSWER),
         b"SSH-" => ("SSH", NO_ANSWER),
         b"PROX" | b"\r\n\r\n" => ("the PROXY protocol", NO_ANSWER),
         b"AMQP" => ("AMQP", NO_ANSWER),
         [b'*', b'0'..=b'9', b'\r', b'\n'] => ("the Redis protocol", NO_ANSWER),
-        // CONNECT, a remaining length of one byte, and the length of "MQTT" that follows.
+        // CONNECT, the remaining length in one byte, and the length of the name "MQTT".
         [0x10, _, 0x00, 0x04] => ("MQTT", NO_ANSWER),
         _ => return None,
     };
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn well_known_first_bytes_are_named() {
+    fn first_bytes_of_other_protocols_are_recognized() {
         check(b"GET ", Some("HTTP"));
         check(b"POST", Some("HTTP"));
         check(b"PRI ", Some("HTTP/2"));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn frame_sizes_are_left_alone() {
+    fn frame_sizes_are_not_taken_for_other_protocols() {
         check(&[0, 0, 0, 0], None);
         check(&[0, 0, 0, 44], None);
         check(&[6, 64, 0, 0], None);
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_http_is_as_long_as_it_says() {
+    fn http_answer_has_the_announced_length() {
         let text = std::str::from_utf8(HTTP_ANSWER).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())));

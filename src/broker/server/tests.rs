@@ -22,21 +22,23 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const BUDGET: usize = 1 << 20;
 const LARGE: usize = 700_000;
 
-/// Requests are commands by their first byte; replies are their frames, sent back.
+/// A dispatcher for which the first byte of a request is a command. Replies are the request frames.
 #[derive(Default)]
-struct Toy {
-    seen: Mutex<Vec<Bytes>>,
+struct EchoDispatch {
+    requests: Mutex<Vec<Bytes>>,
     parked: AtomicUsize,
-    gone: AtomicUsize,
-    /// Faults in memory, those that hit replies, and chunks that the system could not read.
+    disconnected: AtomicUsize,
+    /// The number of faults in memory.
     faults: AtomicUsize,
-    hit: AtomicUsize,
+    /// Not 0 if a fault is in the memory of a reply.
+    faults_in_replies: AtomicUsize,
+    /// Chunks that the kernel could not read.
     unreadable: AtomicUsize,
 }
 
-impl Dispatch for Arc<Toy> {
+impl Dispatch for Arc<EchoDispatch> {
     fn dispatch(&self, _: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
-        self.seen.lock().push(frame.clone());
+        self.requests.lock().push(frame.clone());
         let reply = vec![Bytes::copy_from_slice(&(frame.len() as u32).to_be_bytes()), frame.clone()];
         match frame.first() {
             Some(b'w') => {
@@ -48,9 +50,9 @@ impl Dispatch for Arc<Toy> {
                     Ok(reply)
                 }))
             }
-            Some(b'f') => Outcome::Parked(Box::pin(async { Err("it failed".into()) })),
+            Some(b'f') => Outcome::Parked(Box::pin(async { Err("a failure".into()) })),
             Some(b'n') => Outcome::NoReply,
-            Some(b'c') => Outcome::Close("it asked for it".into()),
+            Some(b'c') => Outcome::Close("a reason to close".into()),
             Some(b'!') => panic!("a bug in a handler"),
             Some(b'?') => Outcome::Parked(Box::pin(async { panic!("a bug in a future") })),
             _ => Outcome::Ready(reply),
@@ -62,7 +64,7 @@ impl Dispatch for Arc<Toy> {
     }
 
     fn is_intact(&self, _: &[u8]) -> bool {
-        self.hit.load(Ordering::SeqCst) == 0
+        self.faults_in_replies.load(Ordering::SeqCst) == 0
     }
 
     fn on_unreadable(&self, _: &[u8]) {
@@ -70,12 +72,12 @@ impl Dispatch for Arc<Toy> {
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {
-        self.gone.fetch_add(1, Ordering::SeqCst);
+        self.disconnected.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// Counts a parked reply for as long as its future lives.
-struct Parked(Arc<Toy>);
+/// Counts a parked reply until its future is dropped.
+struct Parked(Arc<EchoDispatch>);
 
 impl Drop for Parked {
     fn drop(&mut self) {
@@ -83,24 +85,24 @@ impl Drop for Parked {
     }
 }
 
-struct House {
-    toy: Arc<Toy>,
+struct TestServer {
+    dispatch: Arc<EchoDispatch>,
     shared: Arc<Shared>,
 }
 
-impl House {
+impl TestServer {
     fn new() -> Self {
-        let toy = Arc::new(Toy::default());
+        let dispatch = Arc::new(EchoDispatch::default());
         let shared = Arc::new(Shared {
             log_rate_limiter: LogRateLimiter::new(|| Duration::ZERO),
-            dispatch: Arc::new(toy.clone()),
+            dispatch: Arc::new(dispatch.clone()),
             budget: Arc::new(RequestBudget::new(BUDGET)),
             buffers: Arc::new(BufferPool::new(BUDGET)),
             max_frame: 2 * BUDGET,
             idle: Some(IDLE),
             stall_timeout: STALL_TIMEOUT,
         });
-        House { toy, shared }
+        TestServer { dispatch, shared }
     }
 
     fn connect(&self) -> (DuplexStream, JoinHandle<End>) {
@@ -115,8 +117,8 @@ impl House {
         tokio::spawn(async move { connection.serve().await })
     }
 
-    fn seen(&self) -> usize {
-        self.toy.seen.lock().len()
+    fn request_count(&self) -> usize {
+        self.dispatch.requests.lock().len()
     }
 }
 
@@ -132,10 +134,10 @@ async fn reply(socket: &mut DuplexStream) -> Vec<u8> {
     body
 }
 
-/// Sends what there is to send in pieces of `step`, and expects every frame but those with `n` back.
+/// Sends the frames in pieces of `step` bytes, and expects all of them back except those that begin with `n`.
 async fn check_echo(frames: &[Vec<u8>], step: usize) {
-    let house = House::new();
-    let (socket, _task) = house.connect();
+    let server = TestServer::new();
+    let (socket, _task) = server.connect();
     let (mut read, mut write) = tokio::io::split(socket);
     let sent: Vec<u8> = frames.iter().flat_map(frame).collect();
     let expect: Vec<u8> = frames.iter().filter(|body| body.first() != Some(&b'n')).flat_map(frame).collect();
@@ -153,7 +155,7 @@ async fn check_echo(frames: &[Vec<u8>], step: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replies_leave_in_order_however_the_bytes_arrive() {
+async fn replies_are_sent_in_order_for_all_sizes_of_reads() {
     let body = |first: u8, size: usize| (0..size).map(|at| if at == 0 { first } else { at as u8 }).collect();
     let sizes = [5, 0, 1, 8187, 8188, 8189, 8192, 8193, 20_000, 3, 65_600, 65_600, 70_000, 200_000, 9, 8188];
     let frames: Vec<Vec<u8>> =
@@ -168,41 +170,41 @@ async fn replies_leave_in_order_however_the_bytes_arrive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_reads_nothing_is_soon_not_read_from() {
-    let house = House::new();
-    let (mut socket, task) = house.connect();
+async fn client_that_reads_no_replies_is_not_read_from_and_is_closed() {
+    let server = TestServer::new();
+    let (mut socket, task) = server.connect();
     let request = frame([b'e'; 1000]);
     let mut sent = 0;
     while timeout(Duration::from_secs(1), socket.write_all(&request)).await.is_ok() {
         sent += 1;
-        assert!(sent < 1000, "everything it sends is taken");
+        assert!(sent < 1000, "all its requests are read");
     }
-    assert!(house.seen() < 300);
+    assert!(server.request_count() < 300);
     let why = task.await.unwrap();
     assert!(matches!(&why, End::Closed(why) if why.to_string().contains("does not read")), "{why:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn requests_in_flight_are_bounded() {
-    let house = House::new();
-    let (mut socket, _task) = house.connect();
+    let server = TestServer::new();
+    let (mut socket, _task) = server.connect();
     for _ in 0..1000 {
         socket.write_all(&frame("w")).await.unwrap();
         tokio::task::yield_now().await;
     }
-    assert!((64..128).contains(&house.seen()), "{}", house.seen());
+    assert!((64..128).contains(&server.request_count()), "{}", server.request_count());
     for _ in 0..1000 {
         assert_eq!(reply(&mut socket).await, b"w");
     }
 }
 
 async fn check_end(bytes: &[u8], expect: fn(&End) -> bool) {
-    let house = House::new();
-    let (mut socket, task) = house.connect();
+    let server = TestServer::new();
+    let (mut socket, task) = server.connect();
     socket.write_all(bytes).await.unwrap();
-    let end = timeout(Duration::from_secs(10), task).await.expect("it goes on").unwrap();
+    let end = timeout(Duration::from_secs(10), task).await.expect("the connection stays open").unwrap();
     assert!(expect(&end), "{end:?}");
-    assert_eq!(house.toy.gone.load(Ordering::SeqCst), 1);
+    assert_eq!(server.dispatch.disconnected.load(Ordering::SeqCst), 1);
 }
 
 fn closed_for(end: &End, why: &str) -> bool {
@@ -210,7 +212,7 @@ fn closed_for(end: &End, why: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_a_request_ends_the_connection() {
+async fn bytes_that_are_not_a_request_close_the_connection() {
     check_end(b"GET / HTTP/1.1\r\n\r\n", |end| matches!(end, End::Foreign("HTTP"))).await;
     check_end(&[0x16, 3, 1, 2, 0, 1, 0], |end| matches!(end, End::Foreign("TLS"))).await;
     check_end(&(-1i32).to_be_bytes(), |end| closed_for(end, "announced a request of -1 bytes")).await;
@@ -220,29 +222,29 @@ async fn what_is_not_a_request_ends_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_end_a_connection_and_panics_end_only_that() {
-    check_end(&frame("c"), |end| closed_for(end, "it asked for it")).await;
-    check_end(&frame("f"), |end| closed_for(end, "it failed")).await;
+async fn handler_that_closes_fails_or_panics_ends_its_connection() {
+    check_end(&frame("c"), |end| closed_for(end, "a reason to close")).await;
+    check_end(&frame("f"), |end| closed_for(end, "a failure")).await;
     check_end(&frame("!"), |end| matches!(end, End::Panicked(why) if why == "a bug in a handler")).await;
     check_end(&frame("?"), |end| matches!(end, End::Panicked(why) if why == "a bug in a future")).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn earlier_replies_are_sent_before_a_connection_closes() {
-    let house = House::new();
-    let (mut socket, task) = house.connect();
+async fn earlier_replies_are_sent_before_the_connection_is_closed() {
+    let server = TestServer::new();
+    let (mut socket, task) = server.connect();
     socket.write_all(&[frame("e1"), frame("w2"), frame("c"), frame("e3")].concat()).await.unwrap();
     let mut all = Vec::new();
     socket.read_to_end(&mut all).await.unwrap();
     assert_eq!(all, [frame("e1"), frame("w2")].concat());
-    assert!(closed_for(&task.await.unwrap(), "it asked for it"));
-    assert_eq!(house.seen(), 3);
+    assert!(closed_for(&task.await.unwrap(), "a reason to close"));
+    assert_eq!(server.request_count(), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_is_answered_in_http() {
-    let house = House::new();
-    let (mut socket, _task) = house.connect();
+async fn http_request_gets_http_answer() {
+    let server = TestServer::new();
+    let (mut socket, _task) = server.connect();
     socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
@@ -250,72 +252,72 @@ async fn http_is_answered_in_http() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_parked_reply_is_dropped_when_its_peer_leaves() {
-    let house = House::new();
-    let (mut socket, task) = house.connect();
+async fn parked_reply_is_dropped_when_the_peer_closes() {
+    let server = TestServer::new();
+    let (mut socket, task) = server.connect();
     socket.write_all(&frame("w")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(house.toy.parked.load(Ordering::SeqCst), 1);
+    assert_eq!(server.dispatch.parked.load(Ordering::SeqCst), 1);
     drop(socket);
     assert!(matches!(task.await.unwrap(), End::PeerClosed { mid_request: false }));
-    assert_eq!(house.toy.parked.load(Ordering::SeqCst), 0);
+    assert_eq!(server.dispatch.parked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_connection_is_closed_in_time() {
-    let house = House::new();
+async fn idle_connection_is_closed_after_the_idle_timeout() {
+    let server = TestServer::new();
     let began = Instant::now();
-    let (_silent, task) = house.connect();
+    let (_silent, task) = server.connect();
     assert!(matches!(task.await.unwrap(), End::Idle));
     assert!(began.elapsed() >= IDLE && began.elapsed() < IDLE * 5 / 4 + Duration::from_secs(1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_half_sent_request_is_closed_when_it_stands_still() {
-    let house = House::new();
+async fn partial_request_without_progress_is_closed_after_the_stall_timeout() {
+    let server = TestServer::new();
     let began = Instant::now();
-    let (mut socket, task) = house.connect();
+    let (mut socket, task) = server.connect();
     socket.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
     socket.write_all(&[b'e'; 10_000]).await.unwrap();
     assert!(closed_for(&task.await.unwrap(), "sent 10000 of 700000 bytes of a request"));
     assert!(began.elapsed() < STALL_TIMEOUT * 5 / 4);
-    assert!(house.shared.budget.is_half_free());
+    assert!(server.shared.budget.is_half_free());
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_sent_requests_make_way_for_others() {
-    let house = House::new();
-    let (mut half, half_task) = house.connect();
-    half.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
-    half.write_all(&[b'e'; 10_000]).await.unwrap();
+async fn partial_request_without_progress_is_closed_sooner_if_others_wait() {
+    let server = TestServer::new();
+    let (mut stalled, stalled_task) = server.connect();
+    stalled.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
+    stalled.write_all(&[b'e'; 10_000]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let began = Instant::now();
-    // Announcing much and sending little does not even get into the queue.
-    let (mut idler, idler_task) = house.connect();
-    idler.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
-    idler.write_all(&[b'e'; 10]).await.unwrap();
-    // Small requests get through at any time.
-    let (mut small, _small_task) = house.connect();
+    // A client that announces much and sends little does not get into the queue.
+    let (mut trickle, trickle_task) = server.connect();
+    trickle.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
+    trickle.write_all(&[b'e'; 10]).await.unwrap();
+    // Small requests are handled at any time.
+    let (mut small, _small_task) = server.connect();
     small.write_all(&frame("e")).await.unwrap();
     assert_eq!(reply(&mut small).await, b"e");
     assert!(began.elapsed() < Duration::from_millis(100));
-    // And a large one as soon as the one that stands still is closed.
-    let (large, _large_task) = house.connect();
+    // A large request is handled when the stalled one is closed.
+    let (large, _large_task) = server.connect();
     let (mut read, mut write) = tokio::io::split(large);
     let sender = tokio::spawn(async move { write.write_all(&frame([b'e'; LARGE])).await });
     assert_eq!(read.read_u32().await.unwrap() as usize, LARGE);
     assert!(began.elapsed() < STALL_TIMEOUT / 5);
-    assert!(closed_for(&half_task.await.unwrap(), "and then stopped"));
-    assert!(!idler_task.is_finished());
+    assert!(closed_for(&stalled_task.await.unwrap(), "and then stopped"));
+    assert!(!trickle_task.is_finished());
     drop((read, sender));
 }
 
 #[tokio::test(start_paused = true)]
-async fn large_requests_are_let_in_one_after_another() {
-    let house = House::new();
+async fn large_requests_above_the_budget_are_read_one_after_the_other() {
+    let server = TestServer::new();
     let mut clients = Vec::new();
     for _ in 0..5 {
-        let (mut socket, task) = house.connect();
+        let (mut socket, task) = server.connect();
         clients.push(tokio::spawn(async move {
             socket.write_all(&(LARGE as u32).to_be_bytes()).await.unwrap();
             for _ in 0..LARGE / 7_000 {
@@ -330,17 +332,17 @@ async fn large_requests_are_let_in_one_after_another() {
     for client in clients {
         client.await.unwrap();
     }
-    assert_eq!(house.seen(), 10);
-    assert!(house.shared.budget.is_half_free());
+    assert_eq!(server.request_count(), 10);
+    assert!(server.shared.budget.is_half_free());
 }
 
-/// A socket that takes a few bytes at a time and counts the calls.
-struct Narrow {
+/// A socket that accepts up to 7 bytes per write and counts the calls.
+struct PartialWrites {
     calls: Arc<AtomicUsize>,
     inner: DuplexStream,
 }
 
-impl tokio::io::AsyncRead for Narrow {
+impl tokio::io::AsyncRead for PartialWrites {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -350,11 +352,11 @@ impl tokio::io::AsyncRead for Narrow {
     }
 }
 
-impl tokio::io::AsyncWrite for Narrow {
+impl tokio::io::AsyncWrite for PartialWrites {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         self.calls.fetch_add(1, Ordering::SeqCst);
-        let few = &buf[..buf.len().min(7)];
-        Pin::new(&mut self.inner).poll_write(cx, few)
+        let accepted = &buf[..buf.len().min(7)];
+        Pin::new(&mut self.inner).poll_write(cx, accepted)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -367,13 +369,14 @@ impl tokio::io::AsyncWrite for Narrow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn partial_writes_go_on_where_they_stopped() {
-    let house = House::new();
+async fn partial_writes_are_continued() {
+    let server = TestServer::new();
     let (mut ours, theirs) = tokio::io::duplex(1 << 16);
     let address = ([127, 0, 0, 1], 9092).into();
     let info = Arc::new(ConnectionInfo::new(0, address, address, "PLAINTEXT".into()));
     let calls = Arc::new(AtomicUsize::new(0));
-    let mut connection = Connection::new(Narrow { calls: calls.clone(), inner: theirs }, info, house.shared.clone());
+    let mut connection =
+        Connection::new(PartialWrites { calls: calls.clone(), inner: theirs }, info, server.shared.clone());
     tokio::spawn(async move { connection.serve().await });
     let requests = [frame("e a first one"), frame(""), frame("n"), frame("e another one that is longer")].concat();
     ours.write_all(&requests).await.unwrap();
@@ -383,7 +386,7 @@ async fn partial_writes_go_on_where_they_stopped() {
     assert!(calls.load(Ordering::SeqCst) > 7);
 }
 
-/// Takes no bytes, for the system can't read them.
+/// A socket whose writes fail with EFAULT, as if the kernel could not read the bytes.
 struct Unreadable(DuplexStream);
 
 impl AsyncRead for Unreadable {
@@ -411,25 +414,26 @@ impl AsyncWrite for Unreadable {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_the_system_cannot_read_is_reported_and_ends_the_connection() {
-    let house = House::new();
+async fn unreadable_reply_is_reported_and_closes_the_connection() {
+    let server = TestServer::new();
     let (mut ours, theirs) = tokio::io::duplex(1 << 16);
-    let task = house.serve(Unreadable(theirs));
+    let task = server.serve(Unreadable(theirs));
     ours.write_all(&frame(b"e: a request")).await.unwrap();
     let end = task.await.unwrap();
     assert!(matches!(end, End::UnreadableReply), "{end:?}");
-    assert_eq!(house.toy.unreadable.load(Ordering::SeqCst), 2, "each chunk that was to be sent");
+    assert_eq!(server.dispatch.unreadable.load(Ordering::SeqCst), 2, "each chunk of the write");
 }
 
-/// Has a fault happen while half of a reply is sent; what arrives of the reply, and how the connection ended.
-async fn fault_while_sending(hits_reply: bool) -> (usize, Option<End>) {
-    let house = House::new();
-    let (mut socket, task) = house.connect();
+/// Causes a fault in memory while a reply is being sent. Returns how many bytes of the reply arrived, and how the
+/// connection ended, if it did.
+async fn fault_while_sending(is_in_reply: bool) -> (usize, Option<End>) {
+    let server = TestServer::new();
+    let (mut socket, task) = server.connect();
     socket.write_all(&frame([b'e'; 200_000])).await.unwrap();
     socket.write_all(&frame(b"")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    house.toy.hit.store(usize::from(hits_reply), Ordering::SeqCst);
-    house.toy.faults.store(1, Ordering::SeqCst);
+    server.dispatch.faults_in_replies.store(usize::from(is_in_reply), Ordering::SeqCst);
+    server.dispatch.faults.store(1, Ordering::SeqCst);
     let mut arrived = vec![0; 200_004];
     let mut got = 0;
     while got < arrived.len() {
@@ -442,7 +446,7 @@ async fn fault_while_sending(hits_reply: bool) -> (usize, Option<End>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_more_leaves_of_a_reply_whose_memory_had_a_fault() {
+async fn reply_whose_memory_had_a_fault_is_not_sent_further() {
     let (got, end) = fault_while_sending(true).await;
     assert!(got < 200_004 && matches!(end, Some(End::UnreadableReply)), "{got}, {end:?}");
     let (got, end) = fault_while_sending(false).await;

@@ -1,107 +1,113 @@
-//! Decides when a connection is idle or stalled. Pure: counts periods and reads no clock.
+//! Decides when a connection is idle or stalled. Pure: it counts periods and reads no clock.
 
 use std::time::Duration;
 
-/// Alarms within `connections.max.idle.ms`: a connection is closed after that time and up to a quarter more.
-const IDLE_ALARMS: u32 = 4;
-/// Alarms within the time that a half-sent request may stand still.
-const STALL_ALARMS: u32 = 20;
-/// Alarms that it may stand still while others wait for the memory it has reserved.
-const CONTENDED_ALARMS: u32 = 2;
-/// Less than this between two alarms counts as standing still.
-const LEAST_PROGRESS: u64 = 1 << 10;
+/// Checks within `connections.max.idle.ms`: a connection is closed after that time and at most a quarter more.
+const IDLE_CHECKS: u32 = 4;
+/// Checks within the stall timeout of a partly received request.
+const STALL_CHECKS: u32 = 20;
+/// Checks without progress after which such a request is closed if other requests wait for memory.
+const CONTENDED_CHECKS: u32 = 2;
+/// Fewer bytes than this between two checks are no progress.
+const MIN_PROGRESS: u64 = 1 << 10;
 
-/// The state of the connection at the end of a period.
-pub(super) struct Seen {
+/// The state of a connection at the end of a period.
+pub(super) struct Activity {
     /// Bytes read since the connection began.
     pub received: u64,
     /// Bytes written since the connection began.
     pub sent: u64,
-    /// Whether a large request is half-sent, and holds memory others may want.
-    pub half_sent: bool,
-    /// Whether the connection waits for us, and not for its peer.
+    /// Whether a large request has been received in part, so that it holds a reservation.
+    pub has_partial_request: bool,
+    /// Whether the peer waits for a parked reply.
     pub parked: bool,
-    /// Whether others wait for memory.
+    /// Whether other requests wait for memory.
     pub contended: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Alive,
-    /// Nothing moved for the idle limit.
+    /// No byte was sent or received for the idle timeout.
     Idle,
-    /// A half-sent request stands still.
+    /// A partly received request made no progress for the stall timeout.
     Stalled,
 }
 
+/// The watchdog of one connection.
 pub(super) struct Watchdog {
-    idle: Option<Duration>,
+    idle_timeout: Option<Duration>,
     stall_timeout: Duration,
     period: Duration,
-    /// How long nothing has moved.
-    quiet: Duration,
-    moved: u64,
-    /// For how many alarms the half-sent request has stood still, since it had this many bytes.
-    standing: u32,
+    /// How long no byte was sent or received.
+    idle_for: Duration,
+    /// Bytes sent and received at the last check.
+    transferred: u64,
+    /// Checks in a row without progress of the partly received request.
+    stalled_checks: u32,
+    /// Bytes received at the last check.
     received: u64,
 }
 
 impl Watchdog {
-    /// `idle` is how long nothing may move, `None` for ever; `stall_timeout` is how long a half-sent request
-    /// may stand still.
-    pub fn new(idle: Option<Duration>, stall_timeout: Duration) -> Self {
+    /// Creates a watchdog. `idle_timeout` is the longest time without a byte sent or received, `None` for no limit;
+    /// `stall_timeout` is the longest time without progress of a partly received request.
+    pub fn new(idle_timeout: Option<Duration>, stall_timeout: Duration) -> Self {
         let mut watchdog = Watchdog {
-            idle,
+            idle_timeout,
             stall_timeout,
             period: Duration::ZERO,
-            quiet: Duration::ZERO,
-            moved: 0,
-            standing: 0,
+            idle_for: Duration::ZERO,
+            transferred: 0,
+            stalled_checks: 0,
             received: 0,
         };
-        watchdog.period = watchdog.wanted_period(false);
+        watchdog.period = watchdog.period_for(false);
         watchdog
     }
 
-    /// How long after the last alarm the next one is due.
+    /// The time between the last check and the next.
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    fn wanted_period(&self, half_sent: bool) -> Duration {
-        let idle = self.idle.map_or(Duration::MAX, |idle| idle / IDLE_ALARMS);
-        if half_sent { idle.min(self.stall_timeout / STALL_ALARMS) } else { idle }
+    /// The period with or without a partly received request.
+    fn period_for(&self, has_partial_request: bool) -> Duration {
+        let period = self.idle_timeout.map_or(Duration::MAX, |timeout| timeout / IDLE_CHECKS);
+        if has_partial_request { period.min(self.stall_timeout / STALL_CHECKS) } else { period }
     }
 
-    /// Whether the period became shorter because a request is half-sent: the timer must be set again.
-    pub fn shorten_period(&mut self, half_sent: bool, received: u64) -> bool {
-        let wanted = self.wanted_period(half_sent);
-        if wanted >= self.period {
+    /// Shortens the period if a request has been received in part. Returns whether it did: then the timer must be set
+    /// again.
+    pub fn shorten_period(&mut self, has_partial_request: bool, received: u64) -> bool {
+        let period = self.period_for(has_partial_request);
+        if period >= self.period {
             return false;
         }
-        self.period = wanted;
-        self.standing = 0;
+        self.period = period;
+        self.stalled_checks = 0;
         self.received = received;
         true
     }
 
-    /// Judges what happened in the period that ended.
-    pub fn check(&mut self, seen: Seen) -> Verdict {
-        let moved = seen.received + seen.sent;
-        let still = moved == self.moved && !seen.parked;
-        self.quiet = if still { self.quiet + self.period } else { Duration::ZERO };
-        self.moved = moved;
+    /// Decides at the end of a period.
+    pub fn check(&mut self, activity: Activity) -> Verdict {
+        let transferred = activity.received + activity.sent;
+        let is_idle = transferred == self.transferred && !activity.parked;
+        self.idle_for = if is_idle { self.idle_for + self.period } else { Duration::ZERO };
+        self.transferred = transferred;
 
-        // Also while a reply is parked: a slow earlier request must not let a half-sent one hold memory for longer.
-        let standing = seen.half_sent && seen.received - self.received < LEAST_PROGRESS;
-        self.standing = if standing { self.standing + 1 } else { 0 };
-        self.received = seen.received;
+        // Also while a reply is parked: a slow earlier request must not let a partly received one hold memory for
+        // longer.
+        let is_stalled = activity.has_partial_request && activity.received - self.received < MIN_PROGRESS;
+        self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
+        self.received = activity.received;
 
-        let stall_timeout = if seen.contended { CONTENDED_ALARMS } else { STALL_ALARMS };
-        self.period = self.wanted_period(seen.half_sent);
-        if self.standing >= stall_timeout {
+        let max_stalled_checks = if activity.contended { CONTENDED_CHECKS } else { STALL_CHECKS };
+        self.period = self.period_for(activity.has_partial_request);
+        if self.stalled_checks >= max_stalled_checks {
             Verdict::Stalled
-        } else if self.idle.is_some_and(|idle| self.quiet >= idle) {
+        } else if self.idle_timeout.is_some_and(|timeout| self.idle_for >= timeout) {
             Verdict::Idle
         } else {
             Verdict::Alive
@@ -116,16 +122,16 @@ mod tests {
     const IDLE: Duration = Duration::from_secs(600);
     const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-    fn seen(received: u64) -> Seen {
-        Seen { received, sent: 0, half_sent: false, parked: false, contended: false }
+    fn received(received: u64) -> Activity {
+        Activity { received, sent: 0, has_partial_request: false, parked: false, contended: false }
     }
 
-    /// Rings until the verdict is no longer "alive", and says after which time it was which.
-    fn until_closed(watchdog: &mut Watchdog, see: impl Fn(u64) -> Seen) -> (Duration, Verdict) {
+    /// Checks until the verdict is not `Alive`. Returns the time until then and the verdict.
+    fn until_closed(watchdog: &mut Watchdog, activity: impl Fn(u64) -> Activity) -> (Duration, Verdict) {
         let mut time = Duration::ZERO;
         for round in 1..1000 {
             time += watchdog.period();
-            let verdict = watchdog.check(see(round));
+            let verdict = watchdog.check(activity(round));
             if verdict != Verdict::Alive {
                 return (time, verdict);
             }
@@ -134,68 +140,68 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_closed_after_the_idle_limit() {
+    fn idle_connection_is_closed_after_the_idle_timeout() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
-        assert_eq!(until_closed(&mut watchdog, |_| seen(0)), (IDLE, Verdict::Idle));
+        assert_eq!(until_closed(&mut watchdog, |_| received(0)), (IDLE, Verdict::Idle));
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
-        assert_eq!(watchdog.check(seen(5)), Verdict::Alive);
-        assert_eq!(until_closed(&mut watchdog, |_| seen(5)), (IDLE, Verdict::Idle));
+        assert_eq!(watchdog.check(received(5)), Verdict::Alive);
+        assert_eq!(until_closed(&mut watchdog, |_| received(5)), (IDLE, Verdict::Idle));
     }
 
     #[test]
-    fn a_connection_that_waits_for_us_is_not_idle() {
+    fn connection_with_parked_reply_is_not_idle() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
-        let (_, verdict) = until_closed(&mut watchdog, |_| Seen { parked: true, ..seen(0) });
+        let (_, verdict) = until_closed(&mut watchdog, |_| Activity { parked: true, ..received(0) });
         assert_eq!(verdict, Verdict::Alive);
     }
 
     #[test]
-    fn without_a_limit_nothing_is_idle() {
+    fn without_idle_timeout_no_connection_is_idle() {
         assert_eq!(Watchdog::new(None, STALL_TIMEOUT).period(), Duration::MAX);
     }
 
-    fn half_sent(received: u64) -> Seen {
-        Seen { half_sent: true, ..seen(received) }
+    fn partial(bytes: u64) -> Activity {
+        Activity { has_partial_request: true, ..received(bytes) }
     }
 
     #[test]
-    fn a_half_sent_request_that_stands_still_is_closed_sooner() {
+    fn partial_request_without_progress_is_closed_after_the_stall_timeout() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         assert!(!watchdog.shorten_period(false, 10));
         assert!(watchdog.shorten_period(true, 10));
         assert!(!watchdog.shorten_period(true, 10));
-        assert_eq!(until_closed(&mut watchdog, |_| half_sent(10)), (STALL_TIMEOUT, Verdict::Stalled));
+        assert_eq!(until_closed(&mut watchdog, |_| partial(10)), (STALL_TIMEOUT, Verdict::Stalled));
     }
 
     #[test]
-    fn and_sooner_still_when_others_wait() {
+    fn partial_request_without_progress_is_closed_sooner_if_others_wait() {
         let mut watchdog = Watchdog::new(None, STALL_TIMEOUT);
         watchdog.shorten_period(true, 10);
-        let (time, verdict) = until_closed(&mut watchdog, |_| Seen { contended: true, ..half_sent(10) });
+        let (time, verdict) = until_closed(&mut watchdog, |_| Activity { contended: true, ..partial(10) });
         assert_eq!((time, verdict), (STALL_TIMEOUT / 10, Verdict::Stalled));
     }
 
     #[test]
-    fn waiting_for_a_reply_does_not_excuse_a_half_sent_request() {
+    fn partial_request_without_progress_is_closed_while_a_reply_is_parked() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         watchdog.shorten_period(true, 10);
-        let (time, verdict) = until_closed(&mut watchdog, |_| Seen { parked: true, ..half_sent(10) });
+        let (time, verdict) = until_closed(&mut watchdog, |_| Activity { parked: true, ..partial(10) });
         assert_eq!((time, verdict), (STALL_TIMEOUT, Verdict::Stalled));
     }
 
     #[test]
-    fn half_sent_request_with_progress_stays_open_and_a_trickle_is_closed() {
+    fn partial_request_with_progress_stays_open_and_a_trickle_is_closed() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         watchdog.shorten_period(true, 0);
-        assert_eq!(until_closed(&mut watchdog, |round| half_sent(round * 2000)).1, Verdict::Alive);
-        assert_eq!(until_closed(&mut watchdog, |round| half_sent(2_000_000 + round)).1, Verdict::Stalled);
+        assert_eq!(until_closed(&mut watchdog, |round| partial(round * 2000)).1, Verdict::Alive);
+        assert_eq!(until_closed(&mut watchdog, |round| partial(2_000_000 + round)).1, Verdict::Stalled);
     }
 
     #[test]
-    fn when_the_request_is_whole_the_alarm_rings_rarely_again() {
+    fn complete_request_restores_the_long_period() {
         let mut watchdog = Watchdog::new(Some(IDLE), STALL_TIMEOUT);
         watchdog.shorten_period(true, 0);
-        watchdog.check(seen(5000));
-        assert_eq!(watchdog.period(), IDLE / IDLE_ALARMS);
+        watchdog.check(received(5000));
+        assert_eq!(watchdog.period(), IDLE / IDLE_CHECKS);
     }
 }

@@ -72,7 +72,7 @@ impl Service {
         let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
-        let server = server::serve(ports, handlers, &limits, limiter);
+        let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         let service = Service { broker, server, admin, admin_url, addresses, bound };

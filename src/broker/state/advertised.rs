@@ -1,12 +1,12 @@
 //! The address that is advertised to a client.
 //!
-//! A configured address wins. Otherwise the address depends on the client: a peer on
-//! this machine, or one that comes in through a container bridge's gateway (the host, by a mapped
-//! port), gets `localhost`; any other gets the address that it reached.
+//! A configured address takes precedence. Without one, a client on this machine, or one that connects through the
+//! gateway of a container's network (the container's host, by a mapped port), gets `localhost`. Other clients get the
+//! address that they connected to.
 //!
-//! One thing configured is not believed (`ottla.advertised.localhost.rewrite`): files written for a
-//! container whose clients are all on its host advertise `localhost`, where a client in another
-//! container would find itself. Such a client gets the address that it reached.
+//! There is one exception (`ottla.advertised.localhost.rewrite`). Configurations for a container whose clients are all
+//! on its host advertise `localhost`. With this address, a client in another container would connect to itself, so it
+//! gets the address that it connected to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,26 +16,26 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use ottla_config::{Advertised, BrokerConfig};
 
-/// A host and port as metadata answers carry them.
+/// A host and port, as in Metadata responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub host: String,
     pub port: u16,
 }
 
-/// The advertised address of each listener, and what was logged about it.
+/// Chooses the advertised address, and logs each choice once.
 #[derive(Debug)]
 pub struct Advertising {
-    /// For each listener a bit for each kind of [`Peer`] that was logged.
+    /// For each listener, a bit for each kind of [`Peer`] that was logged.
     logged: HashMap<String, AtomicU8>,
     gateways: Vec<IpAddr>,
 }
 
-/// Where a client runs, judged by its address.
+/// Where a client runs, according to its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Peer {
-    Here = 1,
-    /// The host of the container that this is, or someone beyond it, by a mapped port.
+    ThisMachine = 1,
+    /// On the host of this container, or beyond it, by a mapped port.
     ThroughGateway = 2,
     Elsewhere = 4,
 }
@@ -45,56 +45,59 @@ enum Peer {
 enum Reason {
     Configured,
     NothingConfigured,
-    /// This endpoint is configured, and of no use to the client.
-    OnlyLoopback(Endpoint),
+    /// This endpoint is configured, but the client cannot reach it.
+    Loopback(Endpoint),
 }
 
 impl Advertising {
-    /// For these listeners, on this machine.
+    /// Reads the listeners from the settings and the gateways from the system.
     pub fn new(config: &BrokerConfig) -> Advertising {
         let logged = config.listeners.iter().map(|listener| (listener.name.clone(), 0.into())).collect();
         Advertising { logged, gateways: gateways() }
     }
 
-    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name, with the
-    /// settings in force.
+    /// The address to advertise to a client that connected from `peer` to `local` on a listener, with the current
+    /// settings.
     pub fn endpoint_for(&self, config: &BrokerConfig, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
-        let peer = self.whereabouts(peer);
-        let Some(at) = config.listeners.iter().find(|at| at.name == listener) else { return reached(peer, local) };
-        let (endpoint, reason) = choose(&at.advertised, peer, local, config.network.advertised_localhost_rewrite);
+        let peer = self.classify(peer);
+        let configured = config.listeners.iter().find(|configured| configured.name == listener);
+        let Some(configured) = configured else { return default_endpoint(peer, local) };
+        let (endpoint, reason) =
+            choose(&configured.advertised, peer, local, config.network.advertised_localhost_rewrite);
         let logged = self.logged.get(listener).map(|logged| logged.fetch_or(peer as u8, Ordering::Relaxed));
         if logged.is_some_and(|logged| logged & peer as u8 == 0) {
-            tracing::info!("clients {peer} are told {endpoint} (listener {listener}): {reason}");
+            tracing::info!(listener, advertised = %endpoint, %reason, "advertised address for clients {peer}");
         }
         endpoint
     }
 
-    fn whereabouts(&self, peer: IpAddr) -> Peer {
+    fn classify(&self, peer: IpAddr) -> Peer {
         let peer = peer.to_canonical();
         match peer.is_loopback() {
-            true => Peer::Here,
+            true => Peer::ThisMachine,
             false if self.gateways.contains(&peer) => Peer::ThroughGateway,
             false => Peer::Elsewhere,
         }
     }
 }
 
+/// The address to advertise, and the reason.
 fn choose(configured: &Advertised, peer: Peer, local: SocketAddr, rewrites_loopback: bool) -> (Endpoint, Reason) {
     let port = configured.port.unwrap_or(local.port());
     let Some(host) = &configured.host else {
-        return (Endpoint { port, ..reached(peer, local) }, Reason::NothingConfigured);
+        return (Endpoint { port, ..default_endpoint(peer, local) }, Reason::NothingConfigured);
     };
     let advertised = Endpoint { host: host.clone(), port };
     match rewrites_loopback && peer == Peer::Elsewhere && is_loopback(host) {
-        true => (reached(peer, local), Reason::OnlyLoopback(advertised)),
+        true => (default_endpoint(peer, local), Reason::Loopback(advertised)),
         false => (advertised, Reason::Configured),
     }
 }
 
-/// The address by which a client reaches us.
-fn reached(peer: Peer, local: SocketAddr) -> Endpoint {
+/// The address to advertise if none is configured.
+fn default_endpoint(peer: Peer, local: SocketAddr) -> Endpoint {
     let host = match peer {
-        Peer::Here | Peer::ThroughGateway => "localhost".to_owned(),
+        Peer::ThisMachine | Peer::ThroughGateway => "localhost".to_owned(),
         Peer::Elsewhere => local.ip().to_canonical().to_string(),
     };
     Endpoint { host, port: local.port() }
@@ -117,8 +120,8 @@ impl fmt::Display for Endpoint {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Peer::Here => "on this machine",
-            Peer::ThroughGateway => "that come through this container's gateway",
+            Peer::ThisMachine => "on this machine",
+            Peer::ThroughGateway => "behind this container's gateway",
             Peer::Elsewhere => "elsewhere",
         })
     }
@@ -127,12 +130,12 @@ impl fmt::Display for Peer {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::Configured => f.write_str("it is advertised"),
-            Reason::NothingConfigured => f.write_str("nothing is advertised"),
-            Reason::OnlyLoopback(endpoint) => write!(
+            Reason::Configured => f.write_str("advertised.listeners has this address"),
+            Reason::NothingConfigured => f.write_str("advertised.listeners has no address"),
+            Reason::Loopback(endpoint) => write!(
                 f,
-                "{endpoint} is advertised, where they would find themselves \
-                 (ottla.advertised.localhost.rewrite=false tells them so all the same)"
+                "advertised.listeners has {endpoint}, which they cannot reach \
+                 (ottla.advertised.localhost.rewrite=false advertises it nevertheless)"
             ),
         }
     }
@@ -154,18 +157,18 @@ fn gateway_v4(route_table: &str) -> Option<Ipv4Addr> {
         if destination != "00000000" {
             return None;
         }
-        // The kernel prints the address as it lies in memory.
+        // The kernel prints the bytes of the address as a number of the machine's byte order.
         u32::from_str_radix(gateway, 16).ok().map(|bits| Ipv4Addr::from(bits.to_ne_bytes()))
     })
 }
 
-/// The default gateway in the text of Linux's `/proc/net/ipv6_route`, if it has one: lines of destination, its
-/// length, source, its length, and the next hop.
+/// The default gateway in the text of Linux's `/proc/net/ipv6_route`, if it has one. Its lines have the destination,
+/// its prefix length, the source, its prefix length, and the next hop.
 fn gateway_v6(route_table: &str) -> Option<Ipv6Addr> {
     route_table.lines().find_map(|line| {
         let mut columns = line.split_whitespace();
-        let to_everywhere = columns.next()?.bytes().all(|digit| digit == b'0') && columns.next()? == "00";
-        let next_hop = columns.nth(2).filter(|_| to_everywhere)?;
+        let is_default = columns.next()?.bytes().all(|digit| digit == b'0') && columns.next()? == "00";
+        let next_hop = columns.nth(2).filter(|_| is_default)?;
         u128::from_str_radix(next_hop, 16).ok().map(Ipv6Addr::from).filter(|gateway| !gateway.is_unspecified())
     })
 }
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_told_an_address_it_can_reach() {
+    fn clients_without_configured_address_get_one_that_they_can_reach() {
         check(None, "127.0.0.1", "127.0.0.1:9092", "localhost:9092");
         check(None, "::1", "[::1]:9092", "localhost:9092");
         check(None, "::ffff:127.0.0.1", "[::ffff:127.0.0.1]:9092", "localhost:9092");
@@ -203,33 +206,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_wins() {
+    fn configured_address_takes_precedence() {
         check(Some("broker"), "127.0.0.1", "127.0.0.1:9092", "broker:19092");
         check(Some("broker"), "172.17.0.3", "172.17.0.2:9092", "broker:19092");
         check(Some("localhost"), "127.0.0.1", "127.0.0.1:9092", "localhost:19092");
     }
 
     #[test]
-    fn a_loopback_address_is_for_those_who_can_use_it() {
+    fn configured_loopback_address_is_replaced_for_clients_that_cannot_reach_it() {
         for host in ["localhost", "LOCALHOST.", "127.0.0.1", "127.1.2.3", "[::1]", "[::ffff:127.0.0.1]"] {
             check(Some(host), "172.17.0.3", "172.17.0.2:9092", "172.17.0.2:9092");
         }
         check(Some("localhost"), "172.17.0.1", "172.17.0.2:9092", "localhost:19092");
         check(Some("localhost.example"), "172.17.0.3", "172.17.0.2:9092", "localhost.example:19092");
-        let literally =
+        let without_rewrite =
             [("advertised.listeners", "PLAINTEXT://localhost:29092"), ("ottla.advertised.localhost.rewrite", "false")];
-        assert_eq!(address_for(&literally, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
+        assert_eq!(address_for(&without_rewrite, "172.17.0.3", "172.17.0.2:9092"), "localhost:29092");
     }
 
     #[test]
-    fn a_port_alone_may_be_configured() {
+    fn configured_port_without_host_is_advertised() {
         let mapped = [("advertised.listeners", "PLAINTEXT://:19092")];
         assert_eq!(address_for(&mapped, "127.0.0.1", "127.0.0.1:9092"), "localhost:19092");
         assert_eq!(address_for(&mapped, "172.17.0.3", "172.17.0.2:9092"), "172.17.0.2:19092");
     }
 
     #[test]
-    fn the_log_tells_of_each_kind_of_peer_once() {
+    fn address_is_logged_once_for_each_kind_of_peer() {
         let config = BrokerConfig::default();
         let advertising = advertising(&config);
         let logged_after = |peer: &str| {
@@ -237,9 +240,9 @@ mod tests {
             advertising.endpoint_for(&config, "PLAINTEXT", peer.parse().unwrap(), local);
             advertising.logged["PLAINTEXT"].load(Ordering::Relaxed)
         };
-        assert_eq!(logged_after("127.0.0.1"), Peer::Here as u8);
-        assert_eq!(logged_after("172.17.0.3"), Peer::Here as u8 | Peer::Elsewhere as u8);
-        assert_eq!(logged_after("172.17.0.4"), Peer::Here as u8 | Peer::Elsewhere as u8);
+        assert_eq!(logged_after("127.0.0.1"), Peer::ThisMachine as u8);
+        assert_eq!(logged_after("172.17.0.3"), Peer::ThisMachine as u8 | Peer::Elsewhere as u8);
+        assert_eq!(logged_after("172.17.0.4"), Peer::ThisMachine as u8 | Peer::Elsewhere as u8);
     }
 
     #[test]

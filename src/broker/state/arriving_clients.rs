@@ -1,13 +1,14 @@
-//! Clients that have connected and not shown yet what for.
+//! Clients that have connected and whose purpose is not known yet.
 //!
-//! Consumers of one program that start together connect within milliseconds, and the quickest of them joins its group
-//! before the others have asked for the coordinator. librdkafka moreover closes its bootstrap connection once it knows the
-//! brokers, often without asking, and connects again 50 ms later. So a group's first member waits for clients with its
-//! client id that have done no more than that: they may be consumers of the same group.
+//! Consumers of one program that start together connect within milliseconds, and the fastest of them joins its group
+//! before the others have requested the coordinator. Also, librdkafka closes its bootstrap connection when it knows the
+//! brokers, often before it has requested a coordinator, and connects again 50 ms later. So the first member of a group
+//! waits for the clients with its client id that have not done more yet: they may be consumers of the same group.
 //!
-//! Clients are counted by their client id, not identified. A client that works by a connection is there; so is one that
-//! begins to work by a connection that was opened after its bootstrap connection was closed, and that it does not ask for
-//! the brokers again at once. A wrong guess only moves the start of a first generation, by `ARRIVES_WITHIN` at most.
+//! Clients are counted by client id, not identified. A client is no longer expected when it sends another request on
+//! its connection, or, after it closed its bootstrap connection, on a newer one. (If it requested the brokers on the
+//! newer one before, that counts only after librdkafka's reconnect delay.) A wrong guess only delays the first
+//! generation of a group, by `ARRIVES_WITHIN` at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +16,16 @@ use std::time::Duration;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::MIN_RECONNECT_DELAY;
 
-/// How long a client is expected to show what it wants, after it connected and after it closed its bootstrap connection.
+/// How long a client is expected, after it connected and after it closed its bootstrap connection.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(80);
 
-/// Clients that are remembered at a time; those above that are not waited for.
+/// Clients that are remembered at a time. No group waits for further ones.
 const MAX_ARRIVING: usize = 256;
 
 /// The longest client id, in bytes, that is remembered.
 const MAX_CLIENT_ID: usize = 255;
 
-/// Clients that are about to show what they want. Times are monotonic.
+/// Clients that are expected to send more requests. Times are monotonic.
 #[derive(Debug, Default)]
 pub struct ArrivingClients {
     clients: Vec<ArrivingClient>,
@@ -34,32 +35,34 @@ pub struct ArrivingClients {
 struct ArrivingClient {
     client_id: Arc<str>,
     connection: Connection,
-    /// It asked for a coordinator: what group it may join is known, and who waits for it then.
+    /// Whether it has requested a coordinator. Then its group is known, and the group itself waits for it.
     has_asked: bool,
+    /// When it is no longer expected.
     until: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Connection {
     Open(ConnectionId),
-    /// The bootstrap connection was closed at this time. The client goes on by one that is newer than the newest then.
+    /// The bootstrap connection was closed. The client's next connection has a higher id than `newest`, the newest one
+    /// at that time.
     Closed {
         at: Duration,
         newest: ConnectionId,
     },
 }
 
-/// A client that shows by this connection what it wants.
+/// A request that shows the purpose of a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     pub client_id: &'a str,
     pub connection: ConnectionId,
-    /// Before that it asked for the brokers by this connection.
+    /// Whether the client requested the brokers on this connection before.
     pub found_brokers: bool,
 }
 
 impl ArrivingClients {
-    /// A client opened a connection.
+    /// Notes that a client opened a connection.
     pub fn connected(&mut self, now: Duration, client_id: &str, connection: ConnectionId) {
         self.clients.retain(|client| client.until > now);
         if self.clients.len() < MAX_ARRIVING && client_id.len() <= MAX_CLIENT_ID {
@@ -72,7 +75,7 @@ impl ArrivingClients {
         }
     }
 
-    /// The client of this connection asked for a coordinator.
+    /// Notes that a client requested a coordinator.
     pub fn asked(&mut self, now: Duration, arrival: Arrival) {
         if let Some(client) = self.clients.iter_mut().find(|client| client.is_open(arrival.connection)) {
             client.has_asked = true;
@@ -80,12 +83,12 @@ impl ArrivingClients {
         self.returned(now, arrival);
     }
 
-    /// The client of this connection joins a group.
+    /// Notes that the client of a connection joins a group.
     pub fn joins(&mut self, connection: ConnectionId) {
         self.clients.retain(|client| !client.is_open(connection));
     }
 
-    /// The client of this connection began to work by it; it may have asked for a coordinator by it before.
+    /// Notes another request of a client. `had_asked`: the client requested a coordinator on this connection before.
     pub fn works(&mut self, now: Duration, arrival: Arrival, had_asked: bool) {
         self.clients.retain(|client| !client.is_open(arrival.connection));
         if !had_asked {
@@ -93,7 +96,7 @@ impl ArrivingClients {
         }
     }
 
-    /// A connection was closed; `newest` is the newest one at this time.
+    /// Notes that a connection was closed. `newest` is the newest connection at this time.
     pub fn closed(&mut self, now: Duration, connection: ConnectionId, newest: ConnectionId) {
         if let Some(client) = self.clients.iter_mut().find(|client| client.is_open(connection)) {
             client.connection = Connection::Closed { at: now, newest };
@@ -101,23 +104,24 @@ impl ArrivingClients {
         }
     }
 
-    /// Until when clients with this id are expected that have not asked for a coordinator; none if none are.
+    /// Until when clients with this id are expected that have not requested a coordinator. `None` if there are none.
     pub fn expected_until(&self, now: Duration, client_id: &str) -> Option<Duration> {
         let expected = |client: &&ArrivingClient| !client.has_asked && client.until > now && client.has_id(client_id);
         self.clients.iter().filter(expected).map(|client| client.until).max()
     }
 
-    /// Removes a client with this id that closed its bootstrap connection, if this connection may be its next one. Clients
-    /// that had asked are removed first: it is better to wait too long for the others than too briefly.
+    /// Removes a client with this id that closed its bootstrap connection, if this connection may be its next one.
+    /// Clients that had requested a coordinator are removed first: it is better to wait too long for the others than
+    /// too briefly.
     fn returned(&mut self, now: Duration, Arrival { client_id, connection, found_brokers }: Arrival) {
-        let away = if found_brokers { MIN_RECONNECT_DELAY } else { Duration::ZERO };
-        let is_it = |client: &ArrivingClient| match client.connection {
+        let reconnect_delay = if found_brokers { MIN_RECONNECT_DELAY } else { Duration::ZERO };
+        let may_be_this = |client: &ArrivingClient| match client.connection {
             Connection::Closed { at, newest } => {
-                newest < connection && at.saturating_add(away) <= now && client.has_id(client_id)
+                newest < connection && at.saturating_add(reconnect_delay) <= now && client.has_id(client_id)
             }
             Connection::Open(_) => false,
         };
-        let found = self.clients.iter().enumerate().filter(|(_, client)| is_it(client));
+        let found = self.clients.iter().enumerate().filter(|(_, client)| may_be_this(client));
         if let Some((at, _)) = found.max_by_key(|(_, client)| client.has_asked) {
             self.clients.remove(at);
         }
@@ -148,7 +152,7 @@ mod tests {
         Arrival { client_id: ID, connection, found_brokers: true }
     }
 
-    /// A client connects and closes its bootstrap connection, before or after it asks for a coordinator.
+    /// A client opens and closes its bootstrap connection, with or without a request for a coordinator.
     fn bootstraps(clients: &mut ArrivingClients, at: u64, connection: ConnectionId, asks: bool) {
         clients.connected(ms(at), ID, connection);
         if asks {
@@ -162,23 +166,23 @@ mod tests {
     }
 
     #[test]
-    fn lone_consumer_expects_nobody_when_it_joins() {
+    fn single_consumer_is_not_expected_when_it_joins() {
         for asks in [false, true] {
             let mut clients = ArrivingClients::default();
             bootstraps(&mut clients, 0, 1, asks);
             if asks {
-                assert_eq!(expected(&clients, 3), None, "it may join already");
+                assert_eq!(expected(&clients, 3), None, "it has requested a coordinator");
             }
             clients.connected(ms(51), ID, 2);
             clients.asked(ms(51), arrival(2));
             clients.connected(ms(51), ID, 3);
             clients.joins(3);
-            assert_eq!(expected(&clients, 52), None, "asked by the bootstrap connection: {asks}");
+            assert_eq!(expected(&clients, 52), None, "requested on the bootstrap connection: {asks}");
         }
     }
 
     #[test]
-    fn lone_consumer_that_does_not_ask_for_the_brokers_again_may_return_at_once() {
+    fn single_consumer_that_does_not_request_the_brokers_again_may_return_at_once() {
         let mut clients = ArrivingClients::default();
         bootstraps(&mut clients, 0, 1, false);
         clients.connected(ms(1), ID, 2);
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_connected_and_has_not_asked_is_expected() {
+    fn client_is_expected_from_connection_until_it_requests_a_coordinator() {
         let mut clients = ArrivingClients::default();
         bootstraps(&mut clients, 0, 1, true);
         clients.connected(ms(2), ID, 2);
@@ -198,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_closed_its_bootstrap_connection_is_expected_until_it_works_by_a_newer_one() {
+    fn client_that_closed_its_bootstrap_connection_is_expected_until_it_uses_a_newer_one() {
         let mut clients = ArrivingClients::default();
         bootstraps(&mut clients, 0, 5, false);
         clients.works(ms(50), arrival(5), false);
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn each_return_is_that_of_one_client() {
+    fn each_new_connection_counts_for_one_client() {
         let mut clients = ArrivingClients::default();
         for (at, connection, asks) in [(0, 1, false), (3, 2, true), (7, 3, false)] {
             bootstraps(&mut clients, at, connection, asks);
@@ -226,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn client_that_stays_away_is_expected_no_longer() {
+    fn client_is_not_expected_after_its_time() {
         let mut clients = ArrivingClients::default();
         clients.connected(ms(0), ID, 1);
         assert_eq!(expected(&clients, 79), Some(ms(80)));

@@ -1,7 +1,7 @@
-//! Writes the files that say how far the logs reach: Kafka's checkpoints, and our own file of validated positions.
+//! Writes the files with the offsets of all logs: Kafka's checkpoints, and Ottla's file of validated positions.
 //!
-//! Each file is written only if it would change. DeleteRecords waits until the new log start is in its checkpoint; all
-//! requests that arrive during one write share the next.
+//! A file is written only if its content changes. DeleteRecords waits until the new log start offset is in its
+//! checkpoint; all requests that arrive during one write share the next.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,26 +18,26 @@ use ottla_wire::types::{Offset, TopicPartition};
 pub struct Checkpointer {
     log_dir: Arc<LogDir>,
     publisher: Arc<Publisher>,
-    /// The metadata log's, which belongs to no topic.
+    /// The partition of the metadata log, which belongs to no topic.
     metadata: Arc<Partition>,
-    /// With `--ephemeral` nothing has to outlive the process.
+    /// Whether no data has to outlive the process (`--ephemeral`).
     ephemeral: bool,
-    /// What our file of positions was last written with.
+    /// The content of Ottla's file at its last write.
     positions: Mutex<Vec<(TopicPartition, Option<Validated>)>>,
-    /// What the checkpoint of log starts was last written with. Locked after the directory's checkpoint writer.
+    /// The content of `log-start-offset-checkpoint` at its last write. Locked after the directory's checkpoint writer.
     log_starts: Mutex<HashMap<TopicPartition, Offset>>,
-    /// What all checkpoints were last written with. Locked before the directory's checkpoint writer.
+    /// The content of all checkpoints at their last write. Locked before the directory's checkpoint writer.
     all: Mutex<Vec<Checkpoint>>,
     log_start_requests: LogStartRequests,
 }
 
-/// Requests to make log starts durable.
+/// Requests to make log start offsets durable.
 #[derive(Debug, Default)]
 struct LogStartRequests {
     received: AtomicU64,
-    /// How many of those received are answered by a finished write.
+    /// The number of requests that finished writes have completed.
     completed: AtomicU64,
-    /// Held during a write, so that those who wait for it share the next one.
+    /// Held during a write, so that requests that arrive meanwhile share the next one.
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -60,8 +60,7 @@ impl Checkpointer {
         }
     }
 
-    /// Writes our file of validated positions: how far the logs are whole, so that a start after kill -9 reads only
-    /// their tails.
+    /// Writes Ottla's file of validated positions, so that a start after kill -9 reads only the ends of the logs.
     pub fn write_positions(&self) {
         if !self.positions_changed() {
             return;
@@ -86,26 +85,26 @@ impl Checkpointer {
         }
     }
 
-    /// Writes Kafka's checkpoints for the last time, after the logs were closed.
+    /// Writes Kafka's checkpoints after the logs were closed.
     pub fn write_at_close(&self) -> Result<(), LogError> {
         self.log_dir.checkpoint_writer().write_all(&self.checkpoints())?;
         self.log_dir.sync()
     }
 
-    /// Writes Kafka's checkpoint of log starts.
+    /// Writes Kafka's checkpoint of log start offsets.
     pub fn write_log_starts(&self) {
         if let Err(error) = self.try_write_log_starts() {
-            tracing::warn!(%error, "failed to write log starts, deleted records may come back after a crash");
+            tracing::warn!(%error, "failed to write log start offsets, deleted records may come back after a crash");
         }
     }
 
-    /// Makes all log starts durable that are in force now.
+    /// Makes the current log start offsets durable.
     pub async fn make_log_starts_durable(self: &Arc<Self>) -> Result<(), LogError> {
         if self.ephemeral {
             return Ok(());
         }
         let number = self.log_start_requests.received.fetch_add(1, Ordering::AcqRel) + 1;
-        // A task of its own: a client that disconnects must not cancel a write that others wait for.
+        // In a task of its own, because other requests may wait for this write when the client disconnects.
         let this = Arc::clone(self);
         let written = tokio::spawn(async move {
             let requests = &this.log_start_requests;
@@ -140,7 +139,7 @@ impl Checkpointer {
     fn positions_changed(&self) -> bool {
         let cluster = self.publisher.current();
         let partitions = cluster.local_partitions().chain([&self.metadata]);
-        // A log that is not open does not change. Called every few seconds, so it opens none.
+        // Called every few seconds, so it opens no logs. A log that is not open does not change.
         let position = |partition: &Arc<Partition>| (partition.id().clone(), partition.if_open(position_of).flatten());
         let positions: Vec<_> = partitions.map(position).collect();
         let mut last = self.positions.lock();
@@ -154,10 +153,10 @@ impl Checkpointer {
         cluster.local_partitions().chain([&self.metadata]).map(|partition| self.checkpoint(partition)).collect()
     }
 
-    /// A log that was not opened since the start is where the last broker left it.
+    /// The offsets of a partition. Those of a log that was not opened are as the last broker wrote them.
     fn checkpoint(&self, partition: &Partition) -> Checkpoint {
         let id = partition.id().clone();
-        let of_open = partition.if_open(|log| Checkpoint {
+        let current = partition.if_open(|log| Checkpoint {
             partition: id.clone(),
             recovery_point: log.recovery_point(),
             log_start: log.start_offset(),
@@ -165,7 +164,7 @@ impl Checkpointer {
             first_dirty: log.first_dirty_offset(),
             validated: log.validated(),
         });
-        of_open.unwrap_or_else(|| {
+        current.unwrap_or_else(|| {
             let known = self.log_dir.open_at(&id, None, 0);
             Checkpoint {
                 partition: id,
@@ -179,8 +178,8 @@ impl Checkpointer {
     }
 }
 
-/// How far the log is whole, after the checks and the snapshot that spare the next start time. A failure latches the
-/// partition, which logs it.
+/// The validated position of a log. Before, checks its files, and writes a producer snapshot if the last one is old,
+/// which makes the next start faster. A failure takes the partition offline and is logged.
 fn position_of(log: &mut Log) -> Option<Validated> {
     let _ = log.check_active();
     let _ = log.keep_snapshot_recent();

@@ -1,4 +1,4 @@
-//! One published view: topics of the metadata image with their partitions.
+//! A published view of the cluster: the topics of a metadata image, with their partitions.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ pub struct Topic {
     /// This broker's node id.
     node: BrokerId,
     /// By partition index.
-    places: Vec<Place>,
+    locations: Vec<Location>,
 }
 
 /// Where the log of a partition is.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum Location {
     /// In the log directory.
     Here {
         partition: Arc<Partition>,
@@ -43,7 +43,7 @@ pub enum NotServed {
     Unknown,
     #[error("this broker is not the leader of the partition")]
     NotLeader,
-    #[error("the partition lies in a log directory that this broker does not have")]
+    #[error("the partition is in a log directory that this broker does not have")]
     AbsentDirectory,
 }
 
@@ -56,52 +56,53 @@ impl Topic {
         self.image.id
     }
 
-    /// `places`: where each partition is, by number.
-    pub fn new(image: Arc<TopicImage>, config: Arc<TopicConfig>, node: BrokerId, places: Vec<Place>) -> Topic {
-        Topic { image, config, node, places }
+    /// Creates a topic. `locations` has one for each partition, by index.
+    pub fn new(image: Arc<TopicImage>, config: Arc<TopicConfig>, node: BrokerId, locations: Vec<Location>) -> Topic {
+        Topic { image, config, node, locations }
     }
 
     /// The partition, if this broker serves it.
     pub fn partition(&self, index: PartitionIndex) -> Result<&Arc<Partition>, NotServed> {
-        match usize::try_from(index).ok().and_then(|index| self.places.get(index)) {
-            Some(Place::Here { partition, leads: true }) => Ok(partition),
-            Some(Place::Here { leads: false, .. } | Place::OtherNode) => Err(NotServed::NotLeader),
-            Some(Place::AbsentDirectory) => Err(NotServed::AbsentDirectory),
+        match usize::try_from(index).ok().and_then(|index| self.locations.get(index)) {
+            Some(Location::Here { partition, leads: true }) => Ok(partition),
+            Some(Location::Here { leads: false, .. } | Location::OtherNode) => Err(NotServed::NotLeader),
+            Some(Location::AbsentDirectory) => Err(NotServed::AbsentDirectory),
             None => Err(NotServed::Unknown),
         }
     }
 
-    /// The leader that clients see: this broker, or none, since no other broker runs.
+    /// The leader for clients: this broker or none, because no other broker runs.
     pub fn leader(&self, index: PartitionIndex) -> Option<BrokerId> {
         self.partition(index).ok().map(|_| self.node)
     }
 
-    /// The replicas that can't be reached: those of brokers that don't run, and one in a log directory that isn't here.
+    /// The replicas that are offline: those on other brokers, and one in a log directory that this broker does not
+    /// have.
     pub fn offline_replicas(&self, index: PartitionIndex) -> Vec<BrokerId> {
         let replicas = self.image.partition(index).map_or(&[][..], |partition| &partition.replicas);
         let is_here = |id: BrokerId| id == self.node && self.local_partition(index).is_some();
         replicas.iter().copied().filter(|id| !is_here(*id)).collect()
     }
 
-    /// The partition, if its log is in the log directory, whether it is served or not.
+    /// The partition, served or not, if its log is in the log directory.
     pub fn local_partition(&self, index: PartitionIndex) -> Option<&Arc<Partition>> {
-        self.places.get(usize::try_from(index).ok()?)?.local()
+        self.locations.get(usize::try_from(index).ok()?)?.local()
     }
 
-    /// Every partition whose log is in the log directory.
+    /// All partitions whose logs are in the log directory.
     pub fn local_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
-        self.places.iter().filter_map(Place::local)
+        self.locations.iter().filter_map(Location::local)
     }
 
-    /// Every partition that this broker serves.
+    /// All partitions that this broker serves.
     pub fn served_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
-        self.places.iter().filter_map(|place| match place {
-            Place::Here { partition, leads: true } => Some(partition),
+        self.locations.iter().filter_map(|location| match location {
+            Location::Here { partition, leads: true } => Some(partition),
             _ => None,
         })
     }
 
-    /// What the topic's settings demand of a batch.
+    /// The rules for batches, from the topic's settings.
     pub fn verify_rules(&self, accepts: Accepts, now: TimestampMs) -> VerifyRules {
         let config = &self.config;
         VerifyRules {
@@ -115,24 +116,24 @@ impl Topic {
             now,
             before_max_ms: config.message_timestamp_before_max_ms,
             after_max_ms: config.message_timestamp_after_max_ms,
-            target: stored_as(config),
+            target: target_codec(config),
             compacted: config.cleanup_policy.compact,
             large: None,
         }
     }
 }
 
-impl Place {
+impl Location {
     fn local(&self) -> Option<&Arc<Partition>> {
         match self {
-            Place::Here { partition, .. } => Some(partition),
-            Place::OtherNode | Place::AbsentDirectory => None,
+            Location::Here { partition, .. } => Some(partition),
+            Location::OtherNode | Location::AbsentDirectory => None,
         }
     }
 }
 
-/// The codec that batches are stored in, and its level; none where it is the producer's.
-fn stored_as(config: &TopicConfig) -> Option<(Codec, Option<i32>)> {
+/// The codec of stored batches, and its level. `None` if the producer's is kept.
+fn target_codec(config: &TopicConfig) -> Option<(Codec, Option<i32>)> {
     match config.compression_type {
         CompressionType::Producer => None,
         CompressionType::Uncompressed => Some((Codec::None, None)),
@@ -143,51 +144,56 @@ fn stored_as(config: &TopicConfig) -> Option<(Codec, Option<i32>)> {
     }
 }
 
-/// One consistent view of the cluster, as a request sees it from beginning to end.
+/// One consistent view of the cluster. A request uses the same one until its end.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub image: Image,
-    /// The broker's settings, with what was changed of them while running.
+    /// The broker's current settings, with the dynamic ones.
     pub config: Arc<BrokerConfig>,
     by_name: SharedMap<TopicName, Arc<Topic>>,
     by_id: SharedMap<TopicId, Arc<Topic>>,
-    /// Those that have a `flush.ms`: few, if any.
-    flushed_in_time: SharedMap<TopicId, Arc<Topic>>,
+    /// The topics with `flush.ms`: few, if any.
+    with_flush_ms: SharedMap<TopicId, Arc<Topic>>,
 }
 
 impl Cluster {
-    /// No topics yet.
+    /// Creates a view without topics.
     pub fn new(config: Arc<BrokerConfig>) -> Cluster {
         Cluster { config, ..Cluster::default() }
     }
 
-    /// The same topics, with another image and other settings: those that differ are to be put and removed. What stays
-    /// is shared, so this costs as much as there are changes.
+    /// The same topics with another image and other settings. The caller puts and removes the topics that differ.
+    /// Others are shared, so the cost depends on the number of changes.
     pub fn with(&self, image: Image, config: Arc<BrokerConfig>) -> Cluster {
         Cluster { image, config, ..self.clone() }
     }
 
-    /// Takes a topic in, in the place of one with the same id.
+    /// Adds a topic, or replaces the one with the same id.
     pub fn put(&mut self, topic: Arc<Topic>) {
         match topic.config.flush_ms {
-            i64::MAX => drop(self.flushed_in_time.remove(&topic.id())),
-            _ => drop(self.flushed_in_time.insert(topic.id(), Arc::clone(&topic))),
+            i64::MAX => drop(self.with_flush_ms.remove(&topic.id())),
+            _ => drop(self.with_flush_ms.insert(topic.id(), Arc::clone(&topic))),
         }
         self.by_name.insert(Arc::clone(topic.name()), Arc::clone(&topic));
         self.by_id.insert(topic.id(), topic);
     }
 
-    /// Forgets a topic, which no other has followed under its name yet.
+    /// Removes a topic. No other topic may have been added under its name.
     pub fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
         let topic = self.by_id.remove(&id)?;
         self.by_name.remove(topic.name());
-        self.flushed_in_time.remove(&id);
+        self.with_flush_ms.remove(&id);
         Some(topic)
     }
 
-    /// The topics that have a `flush.ms`.
-    pub fn flushed_in_time(&self) -> impl Iterator<Item = &Arc<Topic>> {
-        self.flushed_in_time.iter().map(|(_, topic)| topic)
+    /// The topic with that id, or with that name if the id is zero.
+    pub fn topic_of(&self, name: &str, id: TopicId) -> Option<&Arc<Topic>> {
+        if id == TopicId::ZERO { self.topic(name) } else { self.topic_by_id(id) }
+    }
+
+    /// The topics with `flush.ms`.
+    pub fn with_flush_ms(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.with_flush_ms.iter().map(|(_, topic)| topic)
     }
 
     pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
@@ -203,17 +209,17 @@ impl Cluster {
         self.topic(name).ok_or(NotServed::Unknown)?.partition(index)
     }
 
-    /// Every partition whose log is in the log directory, in no order that means anything.
+    /// All partitions whose logs are in the log directory, in any order.
     pub fn local_partitions(&self) -> impl Iterator<Item = &Arc<Partition>> {
         self.topics().flat_map(|topic| topic.local_partitions())
     }
 
-    /// Every topic, in no order that means anything.
+    /// All topics, in any order.
     pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
         self.by_id.iter().map(|(_, topic)| topic)
     }
 
-    /// Every topic, sorted by name.
+    /// All topics, sorted by name.
     pub fn topics_by_name(&self) -> Vec<&Arc<Topic>> {
         let mut topics: Vec<_> = self.topics().collect();
         sort_by(&mut topics, |a, b| a.name().cmp(b.name()));

@@ -1,8 +1,8 @@
-//! Incremental fetch sessions (KIP-227): the broker remembers which partitions a consumer fetches,
-//! so that a request names only what changed and a response only what is new.
+//! Incremental fetch sessions (KIP-227): the broker remembers the partitions that a consumer fetches, so that a request
+//! has only what changed and a response only what is new.
 //!
-//! Pure: time and new session ids come in as arguments. As Kafka's `FetchSessionCache`, with one
-//! shard, because one lock held for a few map operations is no bottleneck on one machine.
+//! Pure: time and new session ids are arguments. Like Kafka's `FetchSessionCache` with one shard: one lock that is held
+//! for a few map operations is not a bottleneck on one machine.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,89 +11,89 @@ use thiserror::Error;
 
 use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
-/// The session id of a request or response that belongs to no session.
+/// The session id of a request or response without a session.
 pub const NO_SESSION: i32 = 0;
-/// The epoch of a request that asks for a new session.
+/// The epoch of a request for a new session.
 const INITIAL_EPOCH: i32 = 0;
-/// The epoch of a request that ends its session and wants no other.
+/// The epoch of a request that closes its session and opens no new one.
 const FINAL_EPOCH: i32 = -1;
 
-/// A partition as a fetch names it: by name up to version 12, by id from 13.
+/// A partition of a fetch, with the topic's name up to version 12 and its id from version 13.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FetchKey {
     pub topic: FetchTopic,
     pub partition: PartitionIndex,
 }
 
-/// A topic as a fetch names it.
+/// A topic of a fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FetchTopic {
     Name(TopicName),
     Id(TopicId),
 }
 
-/// What a consumer asks of one partition.
+/// What a consumer requests of one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PartitionAsk {
+pub struct PartitionRequest {
     pub fetch_offset: Offset,
-    /// Bytes at the most, the first batch aside.
+    /// The largest number of bytes. A first batch may be larger.
     pub max_bytes: i32,
-    /// -1 where the client doesn't know it.
+    /// -1 if the client does not know it.
     pub current_leader_epoch: LeaderEpoch,
-    /// -1 where the client doesn't know it.
+    /// -1 if the client does not know it.
     pub last_fetched_epoch: LeaderEpoch,
 }
 
-/// What decides whether a partition belongs in an incremental response.
+/// The facts that decide whether a partition is included in an incremental response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answered {
     pub has_records: bool,
-    /// An error or a diverging epoch, which is always in the response.
-    pub must_tell: bool,
+    /// Whether the partition has an error or a diverging epoch, which is always included.
+    pub must_include: bool,
     pub high_watermark: Offset,
     pub log_start_offset: Offset,
 }
 
-/// Why a request doesn't fit its session.
+/// Why a request does not match its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SessionError {
     #[error("the fetch session is not known")]
     NotFound,
     #[error("the fetch session is at another epoch")]
     InvalidEpoch,
-    #[error("the fetch session names topics the other way (by id or by name)")]
+    #[error("the request has topic ids and the fetch session has names, or the other way around")]
     TopicIdMismatch,
 }
 
-/// What a fetch request is about, once its session is found.
+/// A fetch request whose session was found.
 #[derive(Debug)]
 pub struct FetchContext {
     kind: Kind,
-    /// What to read, in the order in which to read it.
-    pub partitions: Vec<(FetchKey, PartitionAsk)>,
+    /// The partitions to read, in this order.
+    pub partitions: Vec<(FetchKey, PartitionRequest)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Sessionless,
-    /// Becomes a session when it is answered, if there is room.
+    /// A session is created with the response, if the cache has room.
     Full {
         uses_topic_ids: bool,
     },
-    /// `epoch` is what the session's epoch must still be when it is answered.
+    /// `epoch` is the epoch that the session must still have when the request is answered.
     Incremental {
         session_id: i32,
         epoch: i32,
     },
 }
 
-/// A fetch request's session fields.
+/// The session fields of a fetch request.
 #[derive(Debug)]
 pub struct SessionRequest {
     pub session_id: i32,
     pub epoch: i32,
     pub uses_topic_ids: bool,
-    pub partitions: Vec<(FetchKey, PartitionAsk)>,
+    pub partitions: Vec<(FetchKey, PartitionRequest)>,
     pub forgotten: Vec<FetchKey>,
 }
 
@@ -101,8 +101,8 @@ pub struct SessionRequest {
 #[derive(Debug)]
 pub struct FetchSessions {
     max_sessions: usize,
-    /// A session unused for this long may be dropped for another; one older than this may be
-    /// dropped for a larger one.
+    /// A session that was not used for this time may be evicted for any other; one that was created longer ago may be
+    /// evicted for a larger one.
     eviction_after: Duration,
     sessions: HashMap<i32, Session>,
 }
@@ -113,32 +113,32 @@ struct Session {
     uses_topic_ids: bool,
     created: Duration,
     last_used: Duration,
-    /// Next place in `order`.
-    next_place: u64,
-    /// The order in which partitions are read: one that gave records goes to the end, so that
-    /// none starves under a byte limit.
+    /// The next key in `order`.
+    next_position: u64,
+    /// The order in which partitions are read. A partition that returned records moves to the end, so that each gets a
+    /// part of the byte limit.
     order: BTreeMap<u64, FetchKey>,
     partitions: HashMap<FetchKey, Cached>,
 }
 
 #[derive(Debug)]
 struct Cached {
-    place: u64,
-    ask: PartitionAsk,
+    position: u64,
+    request: PartitionRequest,
     high_watermark: Offset,
     log_start_offset: Offset,
 }
 
 impl FetchSessions {
-    /// `max.incremental.fetch.session.cache.slots` sessions at the most.
+    /// Creates a cache for at most `max_sessions` (`max.incremental.fetch.session.cache.slots`).
     pub fn new(max_sessions: usize, eviction_after: Duration) -> FetchSessions {
         FetchSessions { max_sessions, eviction_after, sessions: HashMap::new() }
     }
 
-    /// Finds out what a request wants read, and brings its session up to date.
+    /// Begins a request: updates its session, and returns the partitions to read.
     pub fn begin(&mut self, now: Duration, request: SessionRequest) -> Result<FetchContext, SessionError> {
         if request.epoch == INITIAL_EPOCH || request.epoch == FINAL_EPOCH {
-            // A full request ends whatever session it names.
+            // A full request closes the session that it names.
             self.sessions.remove(&request.session_id);
             let kind = if request.epoch == FINAL_EPOCH {
                 Kind::Sessionless
@@ -162,11 +162,11 @@ impl FetchSessions {
             return Ok(FetchContext { kind: Kind::Sessionless, partitions: Vec::new() });
         }
         let kind = Kind::Incremental { session_id: request.session_id, epoch: session.epoch };
-        Ok(FetchContext { kind, partitions: session.asks() })
+        Ok(FetchContext { kind, partitions: session.requests() })
     }
 
-    /// Closes a request: gives the session id to answer with and, for each of `answered`, whether
-    /// it belongs in the response. `new_id` draws a random number.
+    /// Finishes a request. Returns the session id of the response and, for each of `answered`, whether the response
+    /// includes it. `new_id` returns a random number.
     pub fn finish(
         &mut self,
         now: Duration,
@@ -181,7 +181,7 @@ impl FetchSessions {
                 Ok((id, vec![true; answered.len()]))
             }
             Kind::Incremental { session_id, epoch } => {
-                // The session may have moved on while this request waited: a duplicate request.
+                // A duplicate request may have used the session while this one waited.
                 let session = self.sessions.get_mut(&session_id).ok_or(SessionError::NotFound)?;
                 if session.epoch != epoch {
                     return Err(SessionError::InvalidEpoch);
@@ -191,6 +191,7 @@ impl FetchSessions {
         }
     }
 
+    /// Creates a session, if the cache has room. Returns its id.
     fn create(
         &mut self,
         now: Duration,
@@ -207,7 +208,7 @@ impl FetchSessions {
             uses_topic_ids,
             created: now,
             last_used: now,
-            next_place: 0,
+            next_position: 0,
             order: BTreeMap::new(),
             partitions: HashMap::new(),
         };
@@ -225,8 +226,8 @@ impl FetchSessions {
         id
     }
 
-    /// Whether a session of `size` partitions may come, dropping a stale one, or a smaller one that
-    /// is not new, where the cache is full.
+    /// Makes room for a session of `size` partitions. If the cache is full, it evicts a stale session, or a smaller one
+    /// that is not new. Returns whether there is room.
     fn make_room(&mut self, now: Duration, size: usize) -> bool {
         if self.sessions.len() < self.max_sessions {
             return true;
@@ -239,8 +240,8 @@ impl FetchSessions {
             self.sessions.remove(&id);
             return true;
         }
-        let settled = self.sessions.iter().filter(|(_, session)| age(session.created) > self.eviction_after);
-        if let Some((&id, session)) = settled.min_by_key(|(_, session)| session.partitions.len())
+        let old = self.sessions.iter().filter(|(_, session)| age(session.created) > self.eviction_after);
+        if let Some((&id, session)) = old.min_by_key(|(_, session)| session.partitions.len())
             && session.partitions.len() <= size
         {
             self.sessions.remove(&id);
@@ -249,12 +250,12 @@ impl FetchSessions {
         false
     }
 
-    /// Ends all sessions. Their clients get FETCH_SESSION_ID_NOT_FOUND and open new ones.
+    /// Closes all sessions. Their clients get FETCH_SESSION_ID_NOT_FOUND and open new ones.
     pub fn clear(&mut self) {
         self.sessions.clear();
     }
 
-    /// How many sessions are open.
+    /// The number of open sessions.
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
@@ -266,67 +267,69 @@ impl FetchSessions {
 }
 
 impl Session {
-    fn update(&mut self, asks: Vec<(FetchKey, PartitionAsk)>, forgotten: &[FetchKey]) {
-        for (key, ask) in asks {
+    /// Adds, changes and removes partitions.
+    fn update(&mut self, requests: Vec<(FetchKey, PartitionRequest)>, forgotten: &[FetchKey]) {
+        for (key, request) in requests {
             if let Some(cached) = self.partitions.get_mut(&key) {
-                cached.ask = ask;
+                cached.request = request;
             } else {
-                let place = self.next_place;
-                self.next_place += 1;
-                self.order.insert(place, key.clone());
-                // -1: nothing was sent yet, so the first answer is always in the response.
-                self.partitions.insert(key, Cached { place, ask, high_watermark: -1, log_start_offset: -1 });
+                let position = self.next_position;
+                self.next_position += 1;
+                self.order.insert(position, key.clone());
+                // -1: nothing was sent yet, so the first response includes the partition.
+                self.partitions.insert(key, Cached { position, request, high_watermark: -1, log_start_offset: -1 });
             }
         }
         for key in forgotten {
             if let Some(cached) = self.partitions.remove(key) {
-                self.order.remove(&cached.place);
+                self.order.remove(&cached.position);
             }
         }
     }
 
-    fn asks(&self) -> Vec<(FetchKey, PartitionAsk)> {
-        let ask = |key: &FetchKey| self.partitions.get(key).map(|cached| (key.clone(), cached.ask));
-        self.order.values().filter_map(ask).collect()
+    /// The partitions, in the order in which to read them.
+    fn requests(&self) -> Vec<(FetchKey, PartitionRequest)> {
+        let request = |key: &FetchKey| self.partitions.get(key).map(|cached| (key.clone(), cached.request));
+        self.order.values().filter_map(request).collect()
     }
 
-    /// Whether the answer belongs in the response; remembers it as sent.
+    /// Returns whether the response includes the partition, and remembers what was sent.
     fn answer(&mut self, key: &FetchKey, answer: &Answered) -> bool {
         let Some(cached) = self.partitions.get_mut(key) else { return true };
-        let moved =
+        let has_moved =
             cached.high_watermark != answer.high_watermark || cached.log_start_offset != answer.log_start_offset;
-        // An error is sent again until it is over, and then the watermark is sent.
-        cached.high_watermark = if answer.must_tell { -1 } else { answer.high_watermark };
+        // After an error, the next response includes the partition, with an error or with the high watermark.
+        cached.high_watermark = if answer.must_include { -1 } else { answer.high_watermark };
         cached.log_start_offset = answer.log_start_offset;
         if answer.has_records {
-            self.order.remove(&cached.place);
-            cached.place = self.next_place;
-            self.next_place += 1;
-            self.order.insert(cached.place, key.clone());
+            self.order.remove(&cached.position);
+            cached.position = self.next_position;
+            self.next_position += 1;
+            self.order.insert(cached.position, key.clone());
         }
-        answer.has_records || answer.must_tell || moved
+        answer.has_records || answer.must_include || has_moved
     }
 }
 
-/// Epochs run from 1 and skip the two that have a meaning.
+/// The epoch after `epoch`. Epochs begin with 1, because 0 and -1 have special meanings.
 fn next_epoch(epoch: i32) -> i32 {
     if epoch == i32::MAX { 1 } else { epoch + 1 }
 }
 
-/// A partition named twice counts once, with what was said last.
-fn last_of_each(asks: Vec<(FetchKey, PartitionAsk)>) -> Vec<(FetchKey, PartitionAsk)> {
-    let mut place: HashMap<FetchKey, usize> = HashMap::with_capacity(asks.len());
-    let mut kept: Vec<(FetchKey, PartitionAsk)> = Vec::with_capacity(asks.len());
-    for (key, ask) in asks {
-        match place.get(&key) {
-            Some(&at) => kept[at].1 = ask,
+/// Removes duplicate partitions: the last request of each counts.
+fn last_of_each(requests: Vec<(FetchKey, PartitionRequest)>) -> Vec<(FetchKey, PartitionRequest)> {
+    let mut indexes: HashMap<FetchKey, usize> = HashMap::with_capacity(requests.len());
+    let mut unique: Vec<(FetchKey, PartitionRequest)> = Vec::with_capacity(requests.len());
+    for (key, request) in requests {
+        match indexes.get(&key) {
+            Some(&index) => unique[index].1 = request,
             None => {
-                place.insert(key.clone(), kept.len());
-                kept.push((key, ask));
+                indexes.insert(key.clone(), unique.len());
+                unique.push((key, request));
             }
         }
     }
-    kept
+    unique
 }
 
 #[cfg(test)]
@@ -339,8 +342,8 @@ mod tests {
         FetchKey { topic: FetchTopic::Name("t".into()), partition }
     }
 
-    fn ask(fetch_offset: Offset) -> PartitionAsk {
-        PartitionAsk { fetch_offset, max_bytes: 1, current_leader_epoch: -1, last_fetched_epoch: -1 }
+    fn partition_request(fetch_offset: Offset) -> PartitionRequest {
+        PartitionRequest { fetch_offset, max_bytes: 1, current_leader_epoch: -1, last_fetched_epoch: -1 }
     }
 
     fn request(session_id: i32, epoch: i32, partitions: &[i32]) -> SessionRequest {
@@ -348,20 +351,20 @@ mod tests {
             session_id,
             epoch,
             uses_topic_ids: false,
-            partitions: partitions.iter().map(|&p| (key(p), ask(0))).collect(),
+            partitions: partitions.iter().map(|&p| (key(p), partition_request(0))).collect(),
             forgotten: Vec::new(),
         }
     }
 
     fn answer(high_watermark: Offset, has_records: bool) -> Answered {
-        Answered { has_records, must_tell: false, high_watermark, log_start_offset: 0 }
+        Answered { has_records, must_include: false, high_watermark, log_start_offset: 0 }
     }
 
-    /// Opens a session over partitions 0 and 1, both told empty.
+    /// Opens a session with partitions 0 and 1, whose first responses were empty.
     fn open(sessions: &mut FetchSessions, now: Duration, id: i32) {
         let context = sessions.begin(now, request(0, 0, &[0, 1])).unwrap();
-        let told = [(key(0), answer(0, false)), (key(1), answer(0, false))];
-        assert_eq!(sessions.finish(now, &context, &told, || id), Ok((id, vec![true, true])));
+        let answered = [(key(0), answer(0, false)), (key(1), answer(0, false))];
+        assert_eq!(sessions.finish(now, &context, &answered, || id), Ok((id, vec![true, true])));
     }
 
     fn read_order(context: &FetchContext) -> Vec<i32> {
@@ -369,31 +372,31 @@ mod tests {
     }
 
     #[test]
-    fn an_incremental_response_tells_only_what_moved_and_rotates_what_gave_records() {
+    fn incremental_response_includes_only_changes_and_partitions_with_records_move_to_the_end() {
         let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
         let context = sessions.begin(Duration::ZERO, request(7, 1, &[])).unwrap();
         assert_eq!(read_order(&context), [0, 1]);
-        let told = [(key(0), answer(5, true)), (key(1), answer(0, false))];
-        assert_eq!(sessions.finish(Duration::ZERO, &context, &told, || 0), Ok((7, vec![true, false])));
+        let answered = [(key(0), answer(5, true)), (key(1), answer(0, false))];
+        assert_eq!(sessions.finish(Duration::ZERO, &context, &answered, || 0), Ok((7, vec![true, false])));
         let context = sessions.begin(Duration::ZERO, request(7, 2, &[])).unwrap();
         assert_eq!(read_order(&context), [1, 0]);
     }
 
     #[test]
-    fn an_error_is_told_until_it_is_over_and_then_the_watermark_is() {
+    fn error_is_included_until_it_is_over_and_then_the_high_watermark() {
         let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
-        let error = Answered { must_tell: true, ..answer(0, false) };
-        for (epoch, told, expect) in [(1, error, true), (2, error, true), (3, answer(0, false), true)] {
+        let error = Answered { must_include: true, ..answer(0, false) };
+        for (epoch, answered, expect) in [(1, error, true), (2, error, true), (3, answer(0, false), true)] {
             let context = sessions.begin(Duration::ZERO, request(7, epoch, &[])).unwrap();
-            let said = sessions.finish(Duration::ZERO, &context, &[(key(0), told)], || 0);
-            assert_eq!(said, Ok((7, vec![expect])), "epoch {epoch}");
+            let included = sessions.finish(Duration::ZERO, &context, &[(key(0), answered)], || 0);
+            assert_eq!(included, Ok((7, vec![expect])), "epoch {epoch}");
         }
     }
 
     #[test]
-    fn a_request_must_fit_its_session() {
+    fn request_that_does_not_match_its_session_is_an_error() {
         let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
         let fails = |sessions: &mut FetchSessions, request| sessions.begin(Duration::ZERO, request).unwrap_err();
@@ -404,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_that_overtook_an_answer_is_found_out() {
+    fn response_after_a_newer_request_of_the_session_is_an_error() {
         let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
         let waiting = sessions.begin(Duration::ZERO, request(7, 1, &[])).unwrap();
@@ -413,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_all_partitions_ends_the_session() {
+    fn session_without_partitions_is_closed() {
         let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
         let forget = SessionRequest { forgotten: vec![key(0), key(1)], ..request(7, 1, &[]) };
@@ -422,20 +425,20 @@ mod tests {
     }
 
     #[test]
-    fn a_full_cache_drops_a_stale_session_or_a_smaller_settled_one() {
+    fn full_cache_evicts_a_stale_session_or_a_smaller_old_one() {
         let mut sessions = FetchSessions::new(1, MINUTE);
         open(&mut sessions, Duration::ZERO, 7);
         let context = sessions.begin(Duration::ZERO, request(0, 0, &[0])).unwrap();
-        let told = [(key(0), answer(0, false))];
-        // Fresh, so it stays: the newcomer does without a session.
-        assert_eq!(sessions.finish(Duration::ZERO, &context, &told, || 8).unwrap().0, NO_SESSION);
-        // In use but settled: only a larger one replaces it.
+        let answered = [(key(0), answer(0, false))];
+        // The session is new and stays. The other request gets no session.
+        assert_eq!(sessions.finish(Duration::ZERO, &context, &answered, || 8).unwrap().0, NO_SESSION);
+        // The session is in use and old: only a larger one replaces it.
         let later = MINUTE * 2;
         sessions.begin(later, request(7, 1, &[])).unwrap();
-        assert_eq!(sessions.finish(later, &context, &told, || 8).unwrap().0, NO_SESSION);
+        assert_eq!(sessions.finish(later, &context, &answered, || 8).unwrap().0, NO_SESSION);
         open(&mut sessions, later, 9);
-        // Stale: anyone may.
-        assert_eq!(sessions.finish(later * 2, &context, &told, || 8).unwrap().0, 8);
+        // The session is stale: any other replaces it.
+        assert_eq!(sessions.finish(later * 2, &context, &answered, || 8).unwrap().0, 8);
         assert_eq!(sessions.len(), 1);
     }
 }

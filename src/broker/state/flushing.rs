@@ -1,4 +1,5 @@
-//! `flush.ms`: a record is on disk at most so long after it was written. Nothing runs while no topic has one.
+//! Syncs topics with `flush.ms`: a record is durable at most this time after it was written. The task sleeps while no
+//! topic has the setting.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -10,12 +11,12 @@ use super::Broker;
 use crate::clock::Clock;
 use ottla_wire::types::TopicId;
 
-/// Starts the task that syncs. `republished` notifies it of changed settings and topics.
+/// Starts the task. `republished` wakes it when settings or topics have changed.
 pub fn start(broker: &Arc<Broker>, republished: watch::Receiver<()>) {
-    tokio::spawn(flush(Arc::downgrade(broker), broker.clock, republished));
+    tokio::spawn(flush_due(Arc::downgrade(broker), broker.clock, republished));
 }
 
-async fn flush(broker: Weak<Broker>, clock: Clock, mut republished: watch::Receiver<()>) {
+async fn flush_due(broker: Weak<Broker>, clock: Clock, mut republished: watch::Receiver<()>) {
     let mut due = Due::default();
     loop {
         let Some(running) = broker.upgrade() else { return };
@@ -43,7 +44,7 @@ impl Broker {
     fn flush_intervals(&self) -> HashMap<TopicId, Duration> {
         let cluster = self.cluster();
         cluster
-            .flushed_in_time()
+            .with_flush_ms()
             .map(|topic| (topic.id(), Duration::from_millis(topic.config.flush_ms.max(1).unsigned_abs())))
             .collect()
     }
@@ -55,24 +56,24 @@ impl Broker {
         {
             let unsynced = partition.if_open(|log| log.end_offset() > log.durable_offset());
             if unsynced == Some(true) {
-                // A failure has latched the partition, which logs it.
+                // After a failure, the partition is offline, and that was logged.
                 let _ = partition.sync_now();
             }
         }
     }
 }
 
-/// When which topic is to be synced, on the monotonic clock.
+/// The interval of each topic, and the monotonic time of its next sync.
 #[derive(Debug, Default)]
 struct Due(HashMap<TopicId, (Duration, Duration)>);
 
 impl Due {
-    /// Applies the current settings. A topic whose interval has not changed stays due at the same time.
+    /// Applies the current settings. The next sync of a topic with an unchanged interval stays at the same time.
     fn follow(&mut self, now: Duration, mut intervals: HashMap<TopicId, Duration>) {
         self.0.retain(|topic, (interval, at)| match intervals.remove(topic) {
-            Some(wanted) => {
-                if wanted != *interval {
-                    (*interval, *at) = (wanted, now + wanted);
+            Some(current) => {
+                if current != *interval {
+                    (*interval, *at) = (current, now + current);
                 }
                 true
             }
@@ -81,11 +82,12 @@ impl Due {
         self.0.extend(intervals.into_iter().map(|(topic, interval)| (topic, (interval, now + interval))));
     }
 
+    /// The time of the next sync.
     fn next(&self) -> Option<Duration> {
         self.0.values().map(|(_, at)| *at).min()
     }
 
-    /// The topics that are due, which are due again one interval later.
+    /// Returns the topics that are due. They are due again after one interval.
     fn take(&mut self, now: Duration) -> Vec<TopicId> {
         let due = self.0.iter_mut().filter(|(_, (_, at))| *at <= now);
         due.map(|(topic, (interval, at))| {
@@ -108,13 +110,13 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// The settings say this.
+    /// Applies intervals in ms.
     fn follow(due: &mut Due, now: u64, intervals: &[(TopicId, u64)]) {
         due.follow(ms(now), intervals.iter().map(|(topic, interval)| (*topic, ms(*interval))).collect());
     }
 
     #[test]
-    fn nothing_that_happens_puts_a_flush_off() {
+    fn sync_is_not_delayed_by_repeated_changes() {
         let mut due = Due::default();
         for now in 0..100 {
             follow(&mut due, now, &[(A, 100)]);
@@ -132,12 +134,12 @@ mod tests {
         assert_eq!(due.take(ms(150)), [A]);
         assert_eq!(due.next(), Some(ms(250)));
         follow(&mut due, 150, &[(B, 1000)]);
-        assert_eq!(due.next(), Some(ms(1000)), "one without a flush.ms is not synced");
+        assert_eq!(due.next(), Some(ms(1000)), "a topic without flush.ms is not synced");
         assert_eq!(due.take(ms(1000)), [B]);
     }
 
     #[test]
-    fn a_changed_interval_counts_from_now() {
+    fn changed_interval_begins_when_it_is_changed() {
         let mut due = Due::default();
         follow(&mut due, 0, &[(A, 1_000_000)]);
         follow(&mut due, 50, &[(A, 10)]);

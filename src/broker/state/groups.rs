@@ -1,58 +1,34 @@
-//! The group coordinators in service: one machine per partition of `__consumer_offsets`.
-//!
-//! Commands of one group run one after the other, in the order of the calls; a reply leaves when
-//! its records are applied (and synced, where `flush.messages` asks for that).
+//! The group coordinators: a [`CoordinatorRuntime`] over `__consumer_offsets`, and what is known about clients that may
+//! join a group.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
-use thiserror::Error;
-use tokio::sync::{Notify, oneshot};
+use parking_lot::Mutex;
 
 use super::arriving_clients::ArrivingClients;
-use super::cluster::Cluster;
-use super::driver::{Committed, DriveError, Driver, RecordSerde};
-use super::partition::{Partition, PartitionError};
+use super::partition::Partition;
 use super::publisher::Publisher;
+use super::runtime::{CoordinatorRuntime, Hosted, LoggedMachine, PendingReply, Unavailable, no_actions};
 use super::silent_clients::{self, SilentClients};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::{
-    self, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig, GroupMachine, GroupReply, GroupRequest,
+    self, CommitTxnOffsets, ConnectionClosed, CoordinatorFound, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig,
+    GroupMachine, NotJoining, Sent,
 };
 use ottla_core::coordinator::records::{GroupRecord, RecordError};
-use ottla_core::machine::Machine;
+use ottla_core::machine::Command;
 use ottla_core::metadata::CONSUMER_OFFSETS;
+use ottla_log::TxnVerification;
 use ottla_wire::record::Codec;
-use ottla_wire::types::{PartitionIndex, TopicName};
 
-/// Why a group's coordinator cannot be used now. Kafka has error codes of the same names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum GroupsUnavailable {
-    /// `__consumer_offsets` doesn't exist yet, or its partition is offline.
-    #[error("the group coordinator is not available")]
-    CoordinatorNotAvailable,
-    /// The partition of `__consumer_offsets` is another broker's, or lies in a log directory that isn't here: what its
-    /// groups have committed is not known.
-    #[error("this broker is not the group's coordinator")]
-    NotCoordinator,
-}
-
-/// A reply that is still to come.
-pub type PendingReply = oneshot::Receiver<GroupReply>;
-
-type GroupDriver = Driver<GroupMachine, GroupRecordSerde>;
-
-/// Encodes group records as `__consumer_offsets` holds them.
-pub struct GroupRecordSerde;
-
-impl RecordSerde<GroupRecord> for GroupRecordSerde {
+impl LoggedMachine for GroupMachine {
     const SKIP_CORRUPT_BATCHES: bool = true;
+    const DECIDES_WITHOUT_CHANGES: bool = false;
 
     fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;
@@ -81,14 +57,7 @@ impl RecordSerde<GroupRecord> for GroupRecordSerde {
 pub struct Groups {
     clock: Clock,
     config: Arc<GroupConfig>,
-    /// `offsets.topic.compression.codec`.
-    codec: Codec,
-    publisher: Arc<Publisher>,
-    shards: RwLock<HashMap<PartitionIndex, Arc<Shard>>>,
-    /// Wakes the timer task: a machine has an earlier deadline than the one it sleeps until.
-    timer: Notify,
-    /// What the timer task sleeps until; none while it is awake, or has nothing to wait for.
-    sleeping_until: Mutex<Option<Duration>>,
+    runtime: Arc<CoordinatorRuntime<GroupMachine>>,
     /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
     /// that, requests which concern those alone cost nothing.
     expecting_until: AtomicU64,
@@ -97,16 +66,6 @@ pub struct Groups {
     silent: Arc<SilentClients>,
     /// The newest connection that is known of.
     newest_connection: AtomicU64,
-    /// The logs are about to be closed: no machine may be loaded any more.
-    stopped: AtomicBool,
-}
-
-/// One coordinator. Loaded under its lock at first use, so that a request never meets a half-loaded one.
-#[derive(Default)]
-struct Shard {
-    driver: Mutex<Option<GroupDriver>>,
-    /// The failure that was logged last; `None` while the coordinator works.
-    last_reported_failure: Mutex<Option<String>>,
 }
 
 impl Groups {
@@ -118,78 +77,66 @@ impl Groups {
         publisher: Arc<Publisher>,
         log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Groups {
+        let config = Arc::new(config);
+        let of_machines = Arc::clone(&config);
+        let hosted = Hosted {
+            name: "group",
+            topic: CONSUMER_OFFSETS,
+            codec,
+            new_machine: Box::new(move || GroupMachine::new(Arc::clone(&of_machines))),
+            act: Box::new(no_actions),
+        };
         Groups {
             clock,
-            config: Arc::new(config),
-            codec,
-            publisher,
-            shards: RwLock::default(),
-            timer: Notify::new(),
-            sleeping_until: Mutex::default(),
+            config,
+            runtime: Arc::new(CoordinatorRuntime::new(clock, publisher, hosted)),
             expecting_until: AtomicU64::new(0),
             arriving: Mutex::default(),
             silent: SilentClients::new(log_rate_limiter),
             newest_connection: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
         }
     }
 
-    /// Which partition of `__consumer_offsets` coordinates the group.
-    pub fn partition_of(&self, group_id: &str) -> Result<Arc<Partition>, GroupsUnavailable> {
-        let cluster = self.publisher.current();
-        let topic = cluster.topic(CONSUMER_OFFSETS).ok_or(GroupsUnavailable::CoordinatorNotAvailable)?;
-        let index = group::partition_for(group_id, topic.image.partition_count());
-        topic.partition(index).cloned().map_err(|_| GroupsUnavailable::NotCoordinator)
+    /// The runtime of the machines.
+    pub fn runtime(&self) -> &Arc<CoordinatorRuntime<GroupMachine>> {
+        &self.runtime
     }
 
-    /// Runs a command of one group. Decided and applied before this returns; the reply may take longer.
-    pub fn submit(&self, group_id: &str, request: impl Into<GroupRequest>) -> Result<PendingReply, GroupsUnavailable> {
+    /// The partition of `__consumer_offsets` that coordinates the group.
+    pub fn partition_of(&self, group_id: &str) -> Result<Arc<Partition>, Unavailable> {
+        self.runtime.partition(|count| group::partition_for(group_id, count))
+    }
+
+    /// Runs a command of one group; see [`CoordinatorRuntime::submit`].
+    pub fn submit<C>(&self, group_id: &str, command: C) -> Result<PendingReply<C>, Unavailable>
+    where
+        C: Command<Machine = GroupMachine>,
+    {
         self.silent.group_used(group_id);
-        let partition = self.partition_of(group_id)?;
-        self.submit_to(&partition, request.into())
+        self.runtime.submit(&self.partition_of(group_id)?, command)
     }
 
-    fn submit_to(&self, partition: &Arc<Partition>, request: GroupRequest) -> Result<PendingReply, GroupsUnavailable> {
-        let (receiver, committed, deadline) = self.with_driver(partition, |driver| {
-            let (receiver, committed) = driver.run(self.clock.now(), request)?;
-            Ok((receiver, committed, driver.poll_timeout()))
-        })?;
-        release(partition, committed);
-        self.wake_timer_by(deadline);
-        Ok(receiver)
-    }
-
-    /// Asks the group's machine something that changes nothing.
-    pub fn query<T>(&self, group_id: &str, ask: impl FnOnce(&GroupMachine) -> T) -> Result<T, GroupsUnavailable> {
+    /// Runs a commit of offsets in a transaction; see [`CoordinatorRuntime::submit_verified`].
+    pub fn submit_verified(
+        &self,
+        group_id: &str,
+        command: CommitTxnOffsets,
+        verification: TxnVerification,
+    ) -> Result<PendingReply<CommitTxnOffsets>, Unavailable> {
         self.silent.group_used(group_id);
-        let partition = self.partition_of(group_id)?;
-        self.with_driver(&partition, |driver| Ok(ask(driver.machine())))
+        self.runtime.submit_verified(&self.partition_of(group_id)?, command, verification)
     }
 
-    /// Asks a machine that has nothing: what there is before anything was written.
-    pub fn query_empty<T>(&self, ask: impl FnOnce(&GroupMachine) -> T) -> T {
-        ask(&GroupMachine::new(Arc::clone(&self.config)))
+    /// Queries the group's machine.
+    pub fn query<T>(&self, group_id: &str, query: impl FnOnce(&GroupMachine) -> T) -> Result<T, Unavailable> {
+        self.silent.group_used(group_id);
+        self.runtime.query(&self.partition_of(group_id)?, query)
     }
 
-    /// Queries every machine of this broker. A machine that cannot be loaded is an error.
-    pub fn query_all<T>(&self, mut ask: impl FnMut(&GroupMachine) -> T) -> Result<Vec<T>, GroupsUnavailable> {
-        let cluster = self.publisher.current();
-        let Some(topic) = cluster.topic(CONSUMER_OFFSETS) else { return Ok(Vec::new()) };
-        topic
-            .served_partitions()
-            .map(|partition| self.with_driver(partition, |driver| Ok(ask(driver.machine()))))
-            .collect()
-    }
-
-    /// Deletes the offsets committed for deleted topics.
-    pub fn topics_deleted(&self, topics: &[TopicName]) {
-        let cluster = self.publisher.current();
-        if topics.iter().any(|topic| **topic == *CONSUMER_OFFSETS) {
-            self.forget_deleted(&cluster);
-        }
-        for partition in cluster.topic(CONSUMER_OFFSETS).into_iter().flat_map(|topic| topic.served_partitions()) {
-            // The reply is not needed; a partition that is offline has logged that.
-            let _ = self.submit_to(partition, GroupCommand::TopicsDeleted(topics.to_vec()).into());
+    /// Waits until the group's machine is loaded, at most `limit`.
+    pub async fn wait_until_loaded(&self, group_id: &str, limit: Duration) {
+        if let Ok(partition) = self.partition_of(group_id) {
+            self.runtime.wait_until_loaded(&partition, limit).await;
         }
     }
 
@@ -229,13 +176,13 @@ impl Groups {
         }
         let until = millis(self.clock.monotonic().saturating_add(EXPECTED_FOR));
         self.expecting_until.fetch_max(until, Ordering::Relaxed);
-        self.notify(&client.group_id.clone(), GroupCommand::CoordinatorFound(client), connection);
+        self.notify(&client.group_id.clone(), CoordinatorFound(client), connection);
     }
 
     /// The client of this connection asks something of the group that members do not ask before they join.
     pub fn not_joining(&self, group_id: &str, connection: ConnectionId) {
         if self.may_expect_members() {
-            self.notify(group_id, GroupCommand::NotJoining(group_id.into()), connection);
+            self.notify(group_id, NotJoining(group_id.into()), connection);
         }
     }
 
@@ -245,9 +192,12 @@ impl Groups {
 
     /// Runs a command whose reply is not needed; a coordinator that is not available
     /// does not need it.
-    fn notify(&self, group_id: &str, command: GroupCommand, connection: ConnectionId) {
+    fn notify<C>(&self, group_id: &str, command: C, connection: ConnectionId)
+    where
+        C: Command<Machine = GroupMachine> + Into<GroupCommand>,
+    {
         if let Ok(partition) = self.partition_of(group_id) {
-            let _ = self.submit_to(&partition, GroupRequest { command, connection: Some(connection) });
+            let _ = self.runtime.submit(&partition, Sent { command, connection });
         }
     }
 
@@ -260,223 +210,18 @@ impl Groups {
         if !cuts_sessions && !self.may_expect_members() {
             return;
         }
-        let closed = GroupCommand::ConnectionClosed { connection, newest };
-        let shards: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
-        for shard in shards {
-            // A machine that is not loaded has no connections.
-            let concerned = |driver: &&GroupDriver| cuts_sessions || driver.machine().expects_member_on(connection);
-            let partition = shard.driver.lock().as_ref().filter(concerned).map(|driver| Arc::clone(driver.partition()));
-            if let Some(partition) = partition {
-                // The reply is not needed; a partition that is offline has logged that.
-                let _ = self.submit_to(&partition, closed.clone().into());
-            }
-        }
-    }
-
-    /// Drops the machines of deleted partitions. Pending requests get COORDINATOR_NOT_AVAILABLE, and the next one of a
-    /// member UNKNOWN_MEMBER_ID.
-    fn forget_deleted(&self, cluster: &Cluster) {
-        for (index, shard) in self.shards.read().iter() {
-            let in_service = cluster.partition(CONSUMER_OFFSETS, *index).ok();
-            let is_deleted = |driver: &GroupDriver| in_service.is_none_or(|it| !Arc::ptr_eq(it, driver.partition()));
-            shard.driver.lock().take_if(|driver| is_deleted(driver));
-        }
-    }
-
-    /// Loads every machine, so that the first request of a group finds it ready and its members'
-    /// sessions run from now on. Drops offsets of topics whose deletion a crash cut short.
-    pub fn load_all(&self) {
-        // A partition that cannot be loaded has logged that; requests of its groups are refused.
-        let Ok(loaded) = self.query_all(|machine| (machine.poll_timeout(), machine.topics_with_offsets())) else {
-            return;
-        };
-        self.wake_timer_by(loaded.iter().filter_map(|(deadline, _)| *deadline).min());
-        let cluster = self.publisher.current();
-        let mut deleted: Vec<TopicName> = loaded.into_iter().flat_map(|(_, topics)| topics).collect();
-        deleted.retain(|topic| cluster.topic(topic).is_none());
-        deleted.sort_unstable();
-        deleted.dedup();
-        if !deleted.is_empty() {
-            self.topics_deleted(&deleted);
-        }
-    }
-
-    /// Loads the machine of a partition whose log was opened again: what it was about to write when the log failed may
-    /// be there or not. Members' sessions run from now on.
-    pub fn reload(&self, partition: &Arc<Partition>) {
-        let shard = self.shard(partition.id().partition);
-        *shard.driver.lock() = None;
-        // If that fails, the partition logs it.
-        if let Ok(deadline) = self.with_driver(partition, |driver| Ok(driver.poll_timeout())) {
-            self.wake_timer_by(deadline);
-        }
+        self.runtime.submit_to_loaded(|machine| {
+            let concerned = cuts_sessions || machine.expects_member_on(connection);
+            concerned.then_some(ConnectionClosed { connection, newest })
+        });
     }
 
     /// Whether the group's coordinator has a log to write to.
     pub fn is_available(&self, group_id: &str) -> bool {
         self.partition_of(group_id).is_ok_and(|partition| !partition.is_failed())
     }
-
-    fn with_driver<T>(
-        &self,
-        partition: &Arc<Partition>,
-        work: impl FnOnce(&mut GroupDriver) -> Result<T, DriveError>,
-    ) -> Result<T, GroupsUnavailable> {
-        let shard = self.shard(partition.id().partition);
-        let mut slot = shard.driver.lock();
-        if self.stopped.load(Ordering::Relaxed) {
-            return Err(GroupsUnavailable::CoordinatorNotAvailable);
-        }
-        if partition.is_failed() {
-            // Loaded again when its log is open again.
-            *slot = None;
-            return Err(GroupsUnavailable::CoordinatorNotAvailable);
-        }
-        if let Some(driver) = &*slot
-            && !Arc::ptr_eq(driver.partition(), partition)
-        {
-            // `__consumer_offsets` was deleted and made again.
-            if partition.leader_epoch() < driver.partition().leader_epoch() {
-                // The caller found its partition before that.
-                return Err(GroupsUnavailable::CoordinatorNotAvailable);
-            }
-            *slot = None;
-        }
-        let outcome = match &mut *slot {
-            Some(driver) => work(driver),
-            empty => {
-                let machine = GroupMachine::new(Arc::clone(&self.config));
-                match Driver::load(machine, Arc::clone(partition), self.clock.now()) {
-                    Ok(driver) => {
-                        let outcome = work(empty.insert(driver.compress_with(self.codec)));
-                        outcome.inspect(|_| shard.report_recovery(partition))
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-        };
-        outcome.map_err(|error| {
-            // Memory may be ahead of the log now: the next request loads it again.
-            *slot = None;
-            shard.report_failure(partition, &error);
-            GroupsUnavailable::CoordinatorNotAvailable
-        })
-    }
-
-    fn shard(&self, index: PartitionIndex) -> Arc<Shard> {
-        if let Some(shard) = self.shards.read().get(&index) {
-            return Arc::clone(shard);
-        }
-        Arc::clone(self.shards.write().entry(index).or_default())
-    }
-
-    /// Has the timer task wake by `deadline`.
-    fn wake_timer_by(&self, deadline: Option<Duration>) {
-        let Some(deadline) = deadline else { return };
-        let sleeps_longer = self.sleeping_until.lock().is_none_or(|until| deadline < until);
-        if sleeps_longer {
-            self.timer.notify_one();
-        }
-    }
-
-    /// Drops the machines before their logs are closed. No timer runs after this.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        for shard in self.shards.read().values() {
-            *shard.driver.lock() = None;
-        }
-    }
-
-    /// Runs the timers of all machines when they are due; never returns.
-    pub async fn run_timers(&self) {
-        loop {
-            // While the task is awake, every new deadline stores a permit in `timer`.
-            *self.sleeping_until.lock() = None;
-            let next = self.run_due_timers();
-            *self.sleeping_until.lock() = next;
-            match next {
-                Some(at) => {
-                    let sleep = tokio::time::sleep_until(self.clock.instant_at(at));
-                    tokio::select! { () = sleep => {}, () = self.timer.notified() => {} }
-                }
-                None => self.timer.notified().await,
-            }
-        }
-    }
-
-    /// Runs due timers and returns when the next one is due.
-    fn run_due_timers(&self) -> Option<Duration> {
-        let loaded: Vec<Arc<Shard>> = self.shards.read().values().cloned().collect();
-        let mut next: Option<Duration> = None;
-        for shard in loaded {
-            let mut slot = shard.driver.lock();
-            let Some(driver) = &mut *slot else { continue };
-            let now = self.clock.now();
-            if driver.poll_timeout().is_some_and(|at| at <= now.monotonic) {
-                let partition = Arc::clone(driver.partition());
-                match driver.run_timeouts(now) {
-                    Ok(committed) => release(&partition, committed),
-                    Err(error) => {
-                        shard.report_failure(&partition, &error);
-                        // As above.
-                        *slot = None;
-                        continue;
-                    }
-                }
-            }
-            next = [next, slot.as_ref().and_then(|driver| driver.poll_timeout())].into_iter().flatten().min();
-        }
-        next
-    }
 }
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-impl Shard {
-    /// Logs why the coordinator cannot be used, unless that was logged last.
-    fn report_failure(&self, partition: &Partition, error: &DriveError) {
-        let partition = partition.id();
-        match error {
-            // Its topic went away between the look at it and its use: no fault of anything.
-            DriveError::Partition(PartitionError::Deleted) => {
-                tracing::debug!(%partition, "the group coordinator was deleted");
-            }
-            // The partition has logged it.
-            DriveError::Partition(PartitionError::Storage(error)) => {
-                tracing::debug!(%partition, %error, "the group coordinator failed");
-            }
-            error => {
-                let text = error.to_string();
-                let mut last = self.last_reported_failure.lock();
-                if last.as_ref() != Some(&text) {
-                    tracing::error!(%partition, %error, "the group coordinator failed");
-                    *last = Some(text);
-                }
-            }
-        }
-    }
-
-    fn report_recovery(&self, partition: &Partition) {
-        if self.last_reported_failure.lock().take().is_some() {
-            tracing::info!(partition = %partition.id(), "the group coordinator is available again");
-        }
-    }
-}
-
-/// Sends the replies, after a sync where `flush.messages` asks for one.
-fn release(partition: &Arc<Partition>, committed: Committed<GroupReply>) {
-    match committed.appended_to {
-        Some(end) if partition.must_sync_before_ack(end) => {
-            let partition = Arc::clone(partition);
-            tokio::spawn(async move {
-                // A failed sync has latched the partition; the callers learn of it by their closed channels.
-                if partition.sync_to(end).await.is_ok() {
-                    committed.release();
-                }
-            });
-        }
-        _ => committed.release(),
-    }
 }

@@ -1,4 +1,4 @@
-//! Which partitions of the metadata are hosted here, and what a start logs about the others.
+//! Finds the partitions that this broker does not serve, and those whose folders were moved here.
 
 use std::collections::HashSet;
 
@@ -7,11 +7,11 @@ use ottla_core::metadata::Hosting;
 use ottla_log::LogDir;
 use ottla_wire::types::{PartitionIndex, TopicId, TopicPartition, sort_by};
 
-/// How many partitions are named in a log line.
+/// Partitions that are named in a log line.
 const NAMED: usize = 10;
 
-/// The partitions that lie in the log directory although the metadata says that they are in another one: they were moved
-/// here while no broker ran.
+/// The partitions whose folders are in this log directory although the metadata names another one. They were moved
+/// while the broker was stopped.
 pub fn found_here(cluster: &Cluster, log_dir: &LogDir) -> HashSet<(TopicId, PartitionIndex)> {
     let (node, directory) = (cluster.config.node_id, log_dir.meta().directory_id);
     let partitions = cluster.image.topics().flat_map(|topic| topic.partitions().map(move |found| (topic, found)));
@@ -23,20 +23,20 @@ pub fn found_here(cluster: &Cluster, log_dir: &LogDir) -> HashSet<(TopicId, Part
         .collect()
 }
 
-/// Says which partitions are not served, a line for each reason.
+/// Logs the partitions that are not served, one line for each reason.
 pub fn report(cluster: &Cluster) {
     if let Some(absent) = not_served(cluster, NotServed::AbsentDirectory) {
         tracing::warn!(
-            "{absent} lie in a log directory that is not here: clients get KAFKA_STORAGE_ERROR until it is named in \
-             log.dirs again, or their folders are moved into this one while the broker is stopped"
+            "{absent} are in a log directory that this broker does not have: clients get KAFKA_STORAGE_ERROR until it \
+             is in log.dirs again, or until their folders are moved to this one while the broker is stopped"
         );
     }
     if let Some(others) = not_served(cluster, NotServed::NotLeader) {
-        tracing::warn!("{others} are on other nodes alone, or up to date there alone: they have no leader here");
+        tracing::warn!("{others} have no leader here: no replica on this node is in sync");
     }
 }
 
-/// "3 partitions (a-0, a-1, b-0)"; `None` if there are none.
+/// Lists the partitions that are not served for a reason: "3 partitions (a-0, a-1, b-0)". `None` if there are none.
 fn not_served(cluster: &Cluster, reason: NotServed) -> Option<String> {
     let mut found: Vec<TopicPartition> = Vec::new();
     for topic in cluster.topics() {

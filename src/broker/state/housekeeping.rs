@@ -1,6 +1,6 @@
-//! Background work: retention, checkpoints, group timers, unlinking; and the clean shutdown.
+//! Background work (retention, checkpoints, timers of groups, unlinking of files) and the clean shutdown.
 //!
-//! While nothing changes, a periodic task compares state in memory and writes no file.
+//! While nothing changes, the periodic tasks compare state in memory and write no files.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,39 +12,42 @@ use super::cluster::Topic;
 use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
+use super::transactions::Transactions;
 use super::{Broker, flushing, random};
+use ottla_core::metadata::ImageDelta;
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
 use ottla_wire::types::TopicPartition;
 
-/// How often the file of validated positions is written: it bounds what a start after kill -9 has to read again.
+/// How often the file of validated positions is written. It limits how much a start after kill -9 reads again.
 const POSITIONS_INTERVAL: Duration = Duration::from_secs(5);
-/// Work items that may wait for the worker. More are dropped: a later sync, or the next start, does the work.
+/// Work items that may be queued. Further ones are dropped: a later sync, or the next start, does the work.
 const MAX_QUEUED: usize = 1024;
 
 /// Work that must not be done under a lock or on a connection's task.
 enum Work {
-    /// A segment was sealed: sync it, so that the recovery point can move.
+    /// Sync a sealed segment, so that the recovery point can move.
     SyncSealed(Arc<Partition>),
     Unlink(Vec<DeletedFiles>),
 }
 
-/// Queues work, and notifies of changed settings and topics.
+/// Queues work, and notifies tasks of changed settings and topics.
 #[derive(Clone)]
 pub struct Signals {
     work: mpsc::Sender<Work>,
     republished: watch::Sender<()>,
 }
 
-/// The receiving end of the queue.
-pub struct Worklist(mpsc::Receiver<Work>);
+/// The receiver of queued work.
+pub struct WorkQueue(mpsc::Receiver<Work>);
 
-pub fn signals() -> (Signals, Worklist) {
+/// Creates the queue.
+pub fn signals() -> (Signals, WorkQueue) {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED);
-    (Signals { work: sender, republished: watch::Sender::new(()) }, Worklist(receiver))
+    (Signals { work: sender, republished: watch::Sender::new(()) }, WorkQueue(receiver))
 }
 
 impl Signals {
-    /// A segment of the partition was sealed.
+    /// Queues the sync of a segment of the partition that was sealed.
     pub fn rolled(&self, partition: &Arc<Partition>) {
         self.queue(Work::SyncSealed(Arc::clone(partition)));
     }
@@ -52,16 +55,22 @@ impl Signals {
     fn queue(&self, work: Work) {
         if let Err(error) = self.work.try_send(work) {
             // Files that are not unlinked now are found and unlinked at the next start.
-            tracing::debug!(%error, "background work dropped, too much is queued");
+            tracing::debug!(%error, "dropped background work, the queue is full");
         }
     }
 }
 
-/// Handles a published image: deletes the offsets and files of deleted topics.
-pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Published) + Send + Sync> {
+/// Handles a published image: shows it to the coordinators, and deletes the files of deleted topics.
+pub fn after_publishing(
+    groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
+    signals: Signals,
+) -> Box<dyn Fn(Published) + Send + Sync> {
     Box::new(move |published| {
-        if !published.deleted.is_empty() {
-            groups.topics_deleted(&published.deleted);
+        if let Some(before) = &published.before {
+            let delta = ImageDelta::between(before, &published.image);
+            groups.runtime().metadata_changed(&delta);
+            transactions.runtime().metadata_changed(&delta);
         }
         if !published.files.is_empty() {
             signals.queue(Work::Unlink(published.files));
@@ -71,16 +80,18 @@ pub fn after_publishing(groups: Arc<Groups>, signals: Signals) -> Box<dyn Fn(Pub
 }
 
 /// Starts the background tasks. They end when the broker is dropped.
-pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
-    broker.sweep();
-    let groups = Arc::clone(&broker.groups);
-    tokio::spawn(async move {
-        let loading = Arc::clone(&groups);
-        // Sessions of members of existing groups begin now.
-        let _ = tokio::task::spawn_blocking(move || loading.load_all()).await;
-        groups.run_timers().await;
+pub fn start(broker: &Arc<Broker>, work_queue: WorkQueue) {
+    broker.clean_up_folders();
+    let groups = Arc::clone(broker.groups.runtime());
+    let transactions = Arc::clone(broker.transactions.runtime());
+    tokio::spawn(Arc::clone(&groups).run_timers());
+    tokio::spawn(Arc::clone(&transactions).run_timers());
+    // The session timeouts of the members of existing groups begin now. Groups first: transactions write markers to their partitions.
+    tokio::task::spawn_blocking(move || {
+        groups.load_all();
+        transactions.load_all();
     });
-    tokio::spawn(work(worklist));
+    tokio::spawn(do_work(work_queue));
     flushing::start(broker, broker.housekeeping.republished.subscribe());
     let storage = &broker.config.storage;
     let check = Duration::from_millis(storage.log_retention_check_interval_ms);
@@ -95,7 +106,7 @@ pub fn start(broker: &Arc<Broker>, worklist: Worklist) {
     every(broker, first_check, starts, |broker| broker.checkpointer.write_log_starts());
 }
 
-/// Runs `job` periodically on a blocking thread until the broker is dropped; once if the interval is zero.
+/// Runs `job` periodically on a blocking thread until the broker is dropped, or once if the interval is zero.
 fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Broker)) {
     let broker: Weak<Broker> = Arc::downgrade(broker);
     tokio::spawn(async move {
@@ -111,9 +122,10 @@ fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Bro
     });
 }
 
-async fn work(mut worklist: Worklist) {
-    while let Some(work) = worklist.0.recv().await {
-        // A failed sync has latched the partition, which logs it.
+/// Does the queued work.
+async fn do_work(mut work_queue: WorkQueue) {
+    while let Some(work) = work_queue.0.recv().await {
+        // After a failed sync, the partition is offline, and that was logged.
         let _ = tokio::task::spawn_blocking(move || match work {
             Work::SyncSealed(partition) => {
                 let _ = partition.sync_sealed();
@@ -131,15 +143,15 @@ fn unlink(files: DeletedFiles) {
 }
 
 impl Broker {
-    /// Unlinks the folders of deleted partitions, and renames those of partitions that the metadata does not know, as Kafka
-    /// does.
-    fn sweep(&self) {
+    /// Unlinks the folders of deleted partitions, and renames those of partitions that are not in the metadata, as
+    /// Kafka does.
+    fn clean_up_folders(&self) {
         let found = match self.log_dir.partitions() {
             Ok(found) => found,
-            Err(error) => return tracing::warn!(%error, "failed to list the folders of deleted partitions"),
+            Err(error) => return tracing::warn!(%error, "failed to list the directories of deleted partitions"),
         };
         let cluster = self.cluster();
-        // Folders of partitions that the metadata has on other nodes are left as they are.
+        // The folders of partitions that are on other nodes, according to the metadata, are not changed.
         let exists = |id: &TopicPartition| {
             id == self.metadata.partition().id() || cluster.image.partition(&id.topic, id.partition).is_some()
         };
@@ -147,39 +159,40 @@ impl Broker {
             tracing::warn!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
         self.report_missing_folders(&found);
-        let mut left_over = Vec::new();
+        let mut leftovers = Vec::new();
         for folder in found {
             match folder.state {
-                PartitionState::Deleted => left_over.push(DeletedFiles::left_over(self.log_dir.disk(), folder.path)),
-                PartitionState::Live if !exists(&folder.partition) => self.set_aside(&folder.partition),
+                PartitionState::Deleted => leftovers.push(DeletedFiles::left_over(self.log_dir.disk(), folder.path)),
+                PartitionState::Live if !exists(&folder.partition) => self.rename_to_stray(&folder.partition),
                 PartitionState::Live | PartitionState::Other => {}
             }
         }
-        if !left_over.is_empty() {
-            self.housekeeping.queue(Work::Unlink(left_over));
+        if !leftovers.is_empty() {
+            self.housekeeping.queue(Work::Unlink(leftovers));
         }
     }
 
-    /// Logs partitions that had records and whose folders are missing. They are served as empty.
+    /// Logs the partitions that had records and whose folders are missing. They are served without records.
     fn report_missing_folders(&self, found: &[FoundPartition]) {
         let cluster = self.cluster();
         for (partition, end) in self.log_dir.partitions_without_folder(found) {
             if cluster.partition(&partition.topic, partition.partition).is_ok() {
                 tracing::warn!(
                     %partition, end_offset = end,
-                    "the folder of the partition is missing, its records are lost"
+                    "the directory of the partition is missing, its records are lost"
                 );
             }
         }
     }
 
-    fn set_aside(&self, id: &TopicPartition) {
+    /// Renames the folder of a partition that is not in the metadata.
+    fn rename_to_stray(&self, id: &TopicPartition) {
         match self.log_dir.rename_to_stray(id, random::uuid()) {
             Ok(path) => {
-                tracing::warn!(partition = %id, "renamed the folder of an unknown partition to {}", path.display())
+                tracing::warn!(partition = %id, "renamed the directory of an unknown partition to {}", path.display())
             }
             Err(error) => {
-                tracing::warn!(partition = %id, %error, "failed to rename the folder of an unknown partition")
+                tracing::warn!(partition = %id, %error, "failed to rename the directory of an unknown partition")
             }
         }
     }
@@ -187,14 +200,14 @@ impl Broker {
     /// Applies the retention settings of all topics.
     fn retain(&self) {
         for topic in self.cluster().topics() {
-            // A partition that is being compacted follows when that is done.
-            for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_at(partition)) {
+            // The cleaner applies retention to a partition that is being compacted.
+            for partition in topic.local_partitions().filter(|partition| !self.cleaner.is_compacting(partition)) {
                 self.retain_partition(topic, partition);
             }
         }
     }
 
-    /// Removes expired producers from open logs. Other logs do so when they are opened.
+    /// Removes expired producers from open logs. Other logs remove them when they are opened.
     fn expire_producers(&self) {
         let now = self.clock.now().wall;
         for topic in self.cluster().topics() {
@@ -204,7 +217,7 @@ impl Broker {
         }
     }
 
-    /// Failures are logged by the partition.
+    /// Applies the retention settings to one partition. Failures are logged by the partition.
     pub(super) fn retain_partition(&self, topic: &Topic, partition: &Partition) {
         if let Ok(files) = partition.housekeep(self.clock.now().wall)
             && !files.is_empty()
@@ -214,10 +227,11 @@ impl Broker {
         }
     }
 
-    /// Closes every log and marks the directory clean, so that the next start skips recovery. With `--ephemeral` there is
-    /// no next start.
+    /// Closes all logs and marks the directory as clean, so that the next start skips recovery. With `--ephemeral`,
+    /// does neither, because there is no next start.
     pub fn close(&self) -> Result<(), LogError> {
-        self.groups.stop();
+        self.groups.runtime().stop();
+        self.transactions.runtime().stop();
         self.cleaner.stop();
         if self.config.storage.ephemeral {
             return Ok(());
@@ -229,21 +243,21 @@ impl Broker {
         let mut closed = Vec::new();
         let mut tickets = Vec::new();
         for partition in partitions {
-            // A log that was never opened is as the last broker left it; after a crash of that one it is recovered now.
+            // A log that was never opened needs no sync, unless the last broker crashed: then it is recovered now.
             match partition.close(!was_clean) {
                 None => {}
                 Some(Ok(ticket)) => {
                     closed.push(partition);
                     tickets.push(ticket);
                 }
-                Some(Err(error)) => not_closed(partition, error, &mut first_failure),
+                Some(Err(error)) => note_close_failure(partition, error, &mut first_failure),
             }
         }
         for (partition, synced) in closed.into_iter().zip(self.log_dir.sync_many(tickets)) {
             let failure = synced.as_ref().err().cloned();
             partition.if_open(|log| log.mark_synced(synced));
             if let Some(error) = failure {
-                not_closed(partition, error, &mut first_failure);
+                note_close_failure(partition, error, &mut first_failure);
             }
         }
         self.checkpointer.write_at_close()?;
@@ -254,8 +268,9 @@ impl Broker {
     }
 }
 
-fn not_closed(partition: &Partition, error: LogError, first_failure: &mut Option<LogError>) {
-    tracing::error!(partition = %partition.id(), %error, "the log was not closed cleanly");
+/// Logs a failure to close a log, and keeps the first one.
+fn note_close_failure(partition: &Partition, error: LogError, first_failure: &mut Option<LogError>) {
+    tracing::error!(partition = %partition.id(), %error, "failed to close the log cleanly");
     first_failure.get_or_insert(error);
 }
 

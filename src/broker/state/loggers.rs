@@ -1,13 +1,14 @@
-//! Broker loggers: what Kafka's BROKER_LOGGER resources read and change (KIP-412).
+//! Broker loggers: the resources of Kafka's type BROKER_LOGGER (KIP-412).
 //!
-//! Whoever runs the broker decides about logging and hands in what controls it. Levels last as long as the process.
+//! The program that runs the broker controls logging, and passes in an implementation of [`Loggers`]. Changed levels
+//! are kept until the process ends.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The level of a logger, from the quietest on, by Kafka's names.
+/// The level of a logger, with Kafka's names, from the least to the most verbose.
 ///
-/// Nothing here is logged as fatal, so FATAL shows as little as OFF.
+/// No line has the level FATAL, so FATAL has the same effect as OFF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Off,
@@ -20,7 +21,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// Every level.
+    /// All levels.
     pub const ALL: [LogLevel; 7] = [
         LogLevel::Off,
         LogLevel::Fatal,
@@ -48,7 +49,7 @@ impl LogLevel {
 impl FromStr for LogLevel {
     type Err = ();
 
-    /// Reads exactly Kafka's names.
+    /// Parses Kafka's name of a level, in upper case.
     fn from_str(name: &str) -> Result<LogLevel, ()> {
         LogLevel::ALL.into_iter().find(|level| level.name() == name).ok_or(())
     }
@@ -60,25 +61,24 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// The name of the logger that all others inherit from.
+/// The name of the logger from which all others inherit.
 pub const ROOT_LOGGER: &str = "root";
 
 /// Reads and sets the levels of loggers while the broker runs.
 pub trait Loggers: Send + Sync {
-    /// Every logger and the level in force for it, its own or an inherited one.
+    /// All loggers with their effective levels, which may be inherited.
     fn levels(&self) -> Vec<(String, LogLevel)>;
 
-    /// Whether there is a logger of that name.
+    /// Whether a logger of this name exists.
     fn exists(&self, logger: &str) -> bool {
         self.levels().iter().any(|(name, _)| name == logger)
     }
 
-    /// Gives a logger a level of its own, or with `None` has it inherit one again. A name that doesn't exist is left
-    /// alone.
+    /// Sets the level of a logger; with `None`, the logger inherits a level again. An unknown name has no effect.
     fn set(&self, logger: &str, level: Option<LogLevel>);
 }
 
-/// The loggers of a broker that has no say over logging, such as one that is embedded in another program: none.
+/// No loggers, for a broker that does not control logging, such as one that is embedded in another program.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLoggers;
 

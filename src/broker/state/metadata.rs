@@ -1,21 +1,23 @@
 //! Runs the metadata machine: appends and syncs its records, publishes its images, sends its replies.
 //!
-//! Every change is synced before its reply (except with `--ephemeral`). Commands that arrive during a sync share the next.
+//! Every change is synced before its reply (except with `--ephemeral`). Commands that arrive during a sync share the
+//! next.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use thiserror::Error;
 
-use super::driver::{DriveError, Driver, RecordSerde};
 use super::partition::{Partition, PartitionError};
 use super::publisher::{Published, Publisher};
+use super::runtime::{DriveError, Driver, LoggedMachine, Slot, WorkError};
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
-use ottla_core::machine::{Machine as _, RecordMeta};
+use ottla_core::machine::{Command, RecordMeta, StateMachine as _};
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{self, Command, Image, MetadataConfig, MetadataMachine, Reply};
+use ottla_core::metadata::{self, Image, MetadataCommand, MetadataConfig, MetadataMachine, MetadataReply};
+use ottla_log::TxnVerification;
+use ottla_wire::record::Codec;
 use ottla_wire::types::{Offset, ProducerIdEpoch};
 
 /// Why a metadata command was not carried out.
@@ -27,11 +29,9 @@ pub enum MetadataUnavailable {
     NotWritten,
 }
 
-/// Encodes KRaft records as the metadata log holds them: no key, a framed value.
-pub struct MetadataRecordSerde;
-
-impl RecordSerde<MetadataRecord> for MetadataRecordSerde {
+impl LoggedMachine for MetadataMachine {
     const SKIP_CORRUPT_BATCHES: bool = false;
+    const DECIDES_WITHOUT_CHANGES: bool = true;
 
     fn encode(record: &MetadataRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         record.encode().map(|value| (None, Some(value))).map_err(|error| error.to_string())
@@ -47,14 +47,12 @@ impl RecordSerde<MetadataRecord> for MetadataRecordSerde {
     }
 }
 
-type MetadataDriver = Driver<MetadataMachine, MetadataRecordSerde>;
-
 /// The metadata machine with its log.
 pub struct Metadata {
     clock: Clock,
     config: MetadataConfig,
-    /// None where the log failed: the machine may be ahead of it, or behind.
-    driver: Mutex<Option<MetadataDriver>>,
+    /// Empty after the log failed, until it is loaded again.
+    slot: Slot<MetadataMachine>,
     partition: Arc<Partition>,
     /// The state at the start of the log.
     before: Option<Snapshot>,
@@ -86,7 +84,7 @@ pub struct MetadataLog {
 /// A reply, and the state that it is about. That state must be durable and published before the reply is sent, even if
 /// this command appended nothing (a topic that "already exists" may have been created a moment ago).
 struct Decided {
-    reply: Reply,
+    reply: MetadataReply,
     image: Image,
     /// The end of the log at `image`.
     end: Offset,
@@ -103,9 +101,9 @@ impl Metadata {
         log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Result<Metadata, DriveError> {
         let MetadataLog { partition, before, durable } = log;
-        let driver = Mutex::new(None);
+        let slot = Slot::default();
         let metadata =
-            Metadata { clock, config, driver, partition, before, publisher, durable, on_published, log_rate_limiter };
+            Metadata { clock, config, slot, partition, before, publisher, durable, on_published, log_rate_limiter };
         metadata.load_and_publish()?;
         Ok(metadata)
     }
@@ -114,27 +112,28 @@ impl Metadata {
     fn load_and_publish(&self) -> Result<(), DriveError> {
         let mut machine = MetadataMachine::new(self.config.clone());
         let (partition, now) = (Arc::clone(&self.partition), self.clock.now());
-        let driver: MetadataDriver = match &self.before {
-            None => Driver::load(machine, partition, now)?,
+        let mut driver = match &self.before {
+            None => Driver::load(machine, partition, Codec::None)?,
             Some(Snapshot { end_offset, records }) => {
                 let at = RecordMeta { offset: end_offset - 1, timestamp: now.wall, producer: ProducerIdEpoch::NONE };
                 records.iter().for_each(|record| machine.replay(at, record));
-                Driver::load_from(machine, partition, *end_offset, now)?
+                Driver::load_from(machine, partition, *end_offset, Codec::None)?
             }
         };
+        driver.recovered(now)?.reply();
         if let Some((offset, fault)) = driver.machine().fault() {
             return Err(DriveError::Unreadable { offset: *offset, reason: fault.to_string() });
         }
         let end = self.partition.offsets()?.end;
         (self.on_published)(self.publisher.publish(driver.machine().image().clone(), end));
-        *self.driver.lock() = Some(driver);
+        self.slot.put(driver);
         Ok(())
     }
 
     /// Opens the metadata log again after a failure and loads the machine from it; returns whether that worked. Of the
     /// last decision the log may have all records or none. Blocks on the disk.
     pub fn recover(&self) -> bool {
-        *self.driver.lock() = None;
+        self.slot.clear();
         if !self.partition.recover(self.clock.now().wall) {
             return false;
         }
@@ -150,7 +149,7 @@ impl Metadata {
 
     /// Whether commands fail until [`Metadata::recover`] succeeds.
     pub fn is_failed(&self) -> bool {
-        self.partition.is_failed() || self.driver.lock().is_none()
+        self.partition.is_failed() || !self.slot.is_active()
     }
 
     /// The metadata log's partition.
@@ -160,11 +159,15 @@ impl Metadata {
 
     /// Runs one command. It is decided and applied in the order of the calls, and answered when it is durable and
     /// published. It is published even if the caller drops the future because its client disconnected.
-    pub fn submit(
+    pub fn submit<C>(
         self: &Arc<Self>,
-        command: Command,
-    ) -> impl Future<Output = Result<Reply, MetadataUnavailable>> + Send + use<> {
-        let is_only_asked = matches!(&command, Command::CreateTopics(create) if create.validate_only);
+        command: C,
+    ) -> impl Future<Output = Result<C::Reply, MetadataUnavailable>> + Send + use<C>
+    where
+        C: Command<Machine = MetadataMachine>,
+    {
+        let command = command.into();
+        let changes_nothing = matches!(&command, MetadataCommand::CreateTopics(create) if create.validate_only);
         let limiter = Arc::clone(&self.log_rate_limiter);
         let decided = self.decide(command).map(|Decided { reply, image, end }| {
             let published = self.publisher.published_to() >= end;
@@ -175,10 +178,10 @@ impl Metadata {
             if let Some(publishing) = publishing {
                 publishing.await.unwrap_or(Err(MetadataUnavailable::NotWritten))?;
             }
-            if !is_only_asked {
+            if !changes_nothing {
                 log_topics(&limiter, &reply);
             }
-            Ok(reply)
+            C::reply(reply).ok_or(MetadataUnavailable::NotWritten)
         }
     }
 
@@ -190,35 +193,36 @@ impl Metadata {
         Ok(())
     }
 
-    fn decide(&self, command: Command) -> Result<Decided, MetadataUnavailable> {
-        let mut slot = self.driver.lock();
-        let Some(driver) = &mut *slot else { return Err(MetadataUnavailable::NotWritten) };
-        let (mut receiver, committed) = match driver.run(self.clock.now(), command) {
-            Ok(running) => running,
-            Err(error) => {
+    fn decide(&self, command: MetadataCommand) -> Result<Decided, MetadataUnavailable> {
+        let decided = self.slot.work(|driver| {
+            let (mut receiver, committed) = driver.run(self.clock.now(), command, TxnVerification::NotVerified)?;
+            committed.reply();
+            // The metadata machine replies at once.
+            let reply = receiver.try_recv().map_err(|_| DriveError::Unwritable("a command without a reply".into()))?;
+            let end = self.partition.offsets()?.end;
+            Ok(Decided { reply, image: driver.machine().image().clone(), end })
+        });
+        decided.map_err(|error| match error {
+            WorkError::NotActive => MetadataUnavailable::NotWritten,
+            WorkError::Refused(error) => MetadataUnavailable::Log(PartitionError::Append(error)),
+            WorkError::Failed(error) => {
                 log_limited!(
                     ERROR, self.log_rate_limiter, None, "failed metadata changes",
                     %error, "failed to write a metadata change"
                 );
-                let DriveError::Partition(error) = error else { return Err(MetadataUnavailable::NotWritten) };
-                if self.partition.is_failed() {
-                    *slot = None;
+                match error {
+                    DriveError::Partition(error) => MetadataUnavailable::Log(error),
+                    _ => MetadataUnavailable::NotWritten,
                 }
-                return Err(MetadataUnavailable::Log(error));
             }
-        };
-        committed.release();
-        // The metadata machine parks no command.
-        let reply = receiver.try_recv().map_err(|_| MetadataUnavailable::NotWritten)?;
-        let end = self.partition.offsets().map_err(MetadataUnavailable::Log)?.end;
-        Ok(Decided { reply, image: driver.machine().image().clone(), end })
+        })
     }
 }
 
 /// Logs which topics came and went.
-fn log_topics(limiter: &Arc<LogRateLimiter>, reply: &Reply) {
+fn log_topics(limiter: &Arc<LogRateLimiter>, reply: &MetadataReply) {
     match reply {
-        Reply::TopicsCreated(results) => {
+        MetadataReply::CreateTopics(results) => {
             for (topic, created) in results.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().ok()?))) {
                 log_limited!(
                     INFO, limiter, None, "topics created",
@@ -226,7 +230,7 @@ fn log_topics(limiter: &Arc<LogRateLimiter>, reply: &Reply) {
                 );
             }
         }
-        Reply::TopicsDeleted(deletions) => {
+        MetadataReply::DeleteTopics(deletions) => {
             let deleted = deletions.iter().filter(|deletion| deletion.result.is_ok());
             for topic in deleted.filter_map(|deletion| deletion.name.as_ref()) {
                 log_limited!(INFO, limiter, None, "topics deleted", %topic, "deleted topic");

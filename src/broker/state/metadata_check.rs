@@ -1,8 +1,8 @@
-//! Whether the metadata log's files may be believed.
+//! Verifies the files of the metadata log at the start.
 //!
-//! Other logs are believed after a clean stop, and give up a torn tail after a crash. What this one loses is topics, and
-//! the broker would put their partitions out of the way: so all of it is read and checked at every start (as Apache Kafka
-//! does), and a start on damage is refused before anything was changed.
+//! Other logs are trusted after a clean stop, and lose at most an incomplete end after a crash. If this log loses
+//! records, topics are lost, and the broker would rename the folders of their partitions. So all of it is read and
+//! verified at every start, as in Apache Kafka, and damage refuses the start before anything is changed.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,12 @@ use ottla_log::verify::{AtStart, Finding, Known, Verdict, verify};
 use ottla_log::{LogDir, LogError, PartitionState};
 use ottla_wire::types::{Offset, TimestampMs, TopicId, TopicPartition, sort_by};
 
-/// Reads the metadata log whole.
+/// Reads and verifies the whole metadata log. Returns the snapshot from which it continues, if it does not begin at
+/// offset 0.
 ///
 /// # Errors
-/// [`OpenError::DamagedMetadata`], except for the incomplete batch that a crash may leave at the end: it was never acknowledged.
+/// [`OpenError::DamagedMetadata`] and [`OpenError::MissingMetadata`]. An incomplete batch at the end after a crash is
+/// no error, because it was never acknowledged.
 pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> Result<Option<Snapshot>, OpenError> {
     let at = log_dir.open_at(id, Some(TopicId::METADATA), now);
     let folder = log_dir.partition_path(id);
@@ -26,7 +28,7 @@ pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> 
     let clean = log_dir.clean_shutdown();
     let damage = verdict.findings.iter().find(|finding| is_damage(finding, clean));
     let refused = match damage {
-        _ if holds_nothing(&verdict) && has_partitions(log_dir, id)? => {
+        _ if is_empty(&verdict) && has_partitions(log_dir, id)? => {
             OpenError::MissingMetadata { folder, data: log_dir.paths() }
         }
         Some(finding) => damaged(log_dir, folder, format!("{}: {}", finding.file, finding.what)),
@@ -39,7 +41,7 @@ pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> 
             }
         },
     };
-    // The next start is to refuse as well.
+    // So that the next start refuses as well.
     log_dir.restore_clean_marker()?;
     Err(refused)
 }
@@ -48,7 +50,7 @@ fn damaged(log_dir: &LogDir, folder: PathBuf, what: String) -> OpenError {
     OpenError::DamagedMetadata { folder, what, data: log_dir.paths() }
 }
 
-/// The newest snapshot that a log from `start` to `end` goes on from; unreadable ones are skipped.
+/// The newest readable snapshot from which a log from `start` to `end` continues.
 fn snapshot(log_dir: &LogDir, folder: &Path, start: Offset, end: Offset) -> Result<Option<Snapshot>, LogError> {
     let mut ids: Vec<SnapshotId> =
         log_dir.files_of(folder)?.iter().filter_map(|name| SnapshotId::from_file_name(name)).collect();
@@ -64,7 +66,7 @@ fn snapshot(log_dir: &LogDir, folder: &Path, start: Offset, end: Offset) -> Resu
     Ok(None)
 }
 
-/// Whether acknowledged records are lost. After a crash those are the ones with others behind them.
+/// Whether acknowledged records are lost. After a crash, these are the lost records that have others behind them.
 fn is_damage(finding: &Finding, clean: bool) -> bool {
     match finding.lost {
         Some(lost) => clean || lost.last.is_some(),
@@ -72,10 +74,12 @@ fn is_damage(finding: &Finding, clean: bool) -> bool {
     }
 }
 
-fn holds_nothing(verdict: &Verdict) -> bool {
+/// Whether the log has no records.
+fn is_empty(verdict: &Verdict) -> bool {
     verdict.bytes == 0
 }
 
+/// Whether the directory has other partitions.
 fn has_partitions(log_dir: &LogDir, id: &TopicPartition) -> Result<bool, LogError> {
     let found = log_dir.partitions()?;
     Ok(found.iter().any(|found| found.state == PartitionState::Live && found.partition != *id))

@@ -1,22 +1,22 @@
-//! The broker's state, time and tasks. It runs the pure state machines and never sees a wire struct.
+//! The broker's state, time and tasks. It runs the pure state machines and uses no message structs.
 //!
-//! Code map: [`metadata`] and [`groups`] run state machines, both by [`driver`]; [`publisher`] publishes the metadata as a
-//! [`cluster`]; [`partition`] is a log with its waiting fetches; [`fetch`] reads and waits; `housekeeping` is the
-//! background work, with `flushing`, the `checkpointer` and the `cleaner`; `reopening` opens failed logs again; [`reset`]
-//! deletes everything.
+//! [`metadata`], [`groups`] and [`transactions`] run state machines with the [`runtime`]. [`publisher`] publishes the
+//! metadata as a [`cluster`]. [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is
+//! the background work, with `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again.
+//! [`reset`] deletes everything.
 
 pub mod advertised;
 pub mod arriving_clients;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
-pub mod driver;
 pub mod fetch;
 pub mod fetch_sessions;
 mod flushing;
 pub mod groups;
 mod hosting;
 mod housekeeping;
+mod internal_topics;
 pub mod loggers;
 pub mod metadata;
 mod metadata_check;
@@ -28,8 +28,10 @@ pub mod random;
 mod recovering;
 mod reopening;
 pub mod reset;
+pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+pub mod transactions;
 mod waiters;
 
 use std::net::{IpAddr, SocketAddr};
@@ -50,13 +52,14 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, Command, CreateTopics, MetadataError, NewTopic, Reply};
+use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
 pub use start_topics::StartTopicError;
+use transactions::Transactions;
 
 /// A running broker, shared by all connections.
 pub struct Broker {
@@ -66,6 +69,7 @@ pub struct Broker {
     publisher: Arc<Publisher>,
     metadata: Arc<Metadata>,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
@@ -112,6 +116,10 @@ impl Broker {
         &self.groups
     }
 
+    pub fn transactions(&self) -> &Arc<Transactions> {
+        &self.transactions
+    }
+
     pub fn metadata(&self) -> &Arc<Metadata> {
         &self.metadata
     }
@@ -125,7 +133,7 @@ impl Broker {
         self.publisher.published_to()
     }
 
-    /// The address to advertise to a client that connected from `peer` to `local` by the listener of that name.
+    /// The address to advertise to a client that connected from `peer` to `local` on a listener.
     pub fn endpoint_for(&self, listener: &str, peer: IpAddr, local: SocketAddr) -> Endpoint {
         self.advertising.endpoint_for(&self.cluster().config, listener, peer, local)
     }
@@ -135,7 +143,7 @@ impl Broker {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
     }
 
-    /// Ends a fetch: returns the session id of the response, and which partitions belong in it.
+    /// Ends a fetch. Returns the session id of the response, and whether the response includes each partition.
     pub fn finish_fetch(
         &self,
         context: &FetchContext,
@@ -154,7 +162,7 @@ impl Broker {
         &self.log_rate_limiter
     }
 
-    /// Queues the work that an append leaves.
+    /// Queues the background work after an append.
     pub fn after_append(&self, partition: &Arc<Partition>, appended: &Appended) {
         if appended.rolled {
             self.housekeeping.rolled(partition);
@@ -168,15 +176,15 @@ impl Broker {
     ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
         let topics = names
             .iter()
-            .map(|name| match &**name {
-                CONSUMER_OFFSETS => self.offsets_topic(),
-                _ => NewTopic::new(Arc::clone(name), random::uuid()),
+            .map(|name| {
+                let internal = internal_topics::new_internal_topic(&self.config, name);
+                internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), random::uuid()))
             })
             .collect();
-        let submitted = self.metadata.submit(Command::CreateTopics(CreateTopics { topics, validate_only: false }));
+        let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
         async move {
             match submitted.await {
-                Ok(Reply::TopicsCreated(results)) => results
+                Ok(results) => results
                     .into_iter()
                     .filter_map(|(name, result)| match result {
                         // Created by a concurrent request.
@@ -184,15 +192,9 @@ impl Broker {
                         Err(error) => Some((name, NotCreated::Refused(error))),
                     })
                     .collect(),
-                Ok(_) => unavailable(names, &MetadataUnavailable::NotWritten),
                 Err(error) => unavailable(names, &error),
             }
         }
-    }
-
-    /// Whether `__consumer_offsets` exists.
-    pub fn has_offsets_topic(&self) -> bool {
-        self.cluster().topic(CONSUMER_OFFSETS).is_some()
     }
 
     /// A new random id.
@@ -200,7 +202,7 @@ impl Broker {
         random::uuid()
     }
 
-    /// Makes all log starts durable that are in force now.
+    /// Makes the current log start offsets durable.
     pub async fn make_log_starts_durable(&self) -> Result<(), LogError> {
         self.checkpointer.make_log_starts_durable().await
     }
@@ -208,26 +210,6 @@ impl Broker {
     /// Random bits for a command.
     pub fn random_bits(&self) -> u128 {
         random::bits()
-    }
-
-    fn offsets_topic(&self) -> NewTopic {
-        let groups = &self.config.groups;
-        NewTopic::consumer_offsets(
-            random::uuid(),
-            groups.offsets_topic_num_partitions,
-            groups.offsets_topic_segment_bytes,
-        )
-    }
-
-    /// Creates `__consumer_offsets` if it does not exist.
-    pub async fn ensure_offsets_topic(self: &Arc<Self>) -> Result<(), MetadataUnavailable> {
-        if self.has_offsets_topic() {
-            return Ok(());
-        }
-        match self.create_topics_by_use(vec![CONSUMER_OFFSETS.into()]).await.first() {
-            None => Ok(()),
-            Some(_) => Err(MetadataUnavailable::NotWritten),
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a directory to a broker in service, and back to a directory.
+//! Opens a broker on a data directory.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -13,7 +13,6 @@ use tokio::sync::watch;
 use super::advertised::Advertising;
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
-use super::driver::DriveError;
 use super::fetch_sessions::FetchSessions;
 use super::groups::Groups;
 use super::loggers::Loggers;
@@ -21,23 +20,24 @@ use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
 use super::metadata_check;
 use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
+use super::runtime::DriveError;
+use super::transactions::Transactions;
 use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
+use ottla_core::coordinator::transaction::TransactionConfig;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{
-    self, Command, MetadataConfig, MetadataError, RegisterBroker, Reply, SnapshotError, features,
-};
+use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
 use ottla_wire::types::{METADATA_TOPIC, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
 
-/// How long a fetch session must have been idle before another may take its place (Kafka's constant).
+/// How long a fetch session must not have been used before another may replace it (Kafka's constant).
 const SESSION_EVICTION: Duration = Duration::from_secs(120);
 
-/// Why a broker can't start on a directory.
+/// Why a broker cannot start on a directory.
 #[derive(Debug, Error)]
 pub enum OpenError {
     #[error("{0}")]
@@ -52,43 +52,43 @@ pub enum OpenError {
     NotWritten(#[from] MetadataUnavailable),
     #[error("the broker cannot be registered: {0}")]
     Refused(#[from] MetadataError),
-    #[error("the metadata log cannot begin: {0}")]
+    #[error("failed to begin a leader epoch in the metadata log: {0}")]
     Epoch(String),
     #[error(
-        "the metadata log in {} is damaged: {what}. Nothing was changed: bring the files back from a copy, or give up what \
-         they had, settings of topics included, with `ottla check-log --repair {}`",
+        "the metadata log in {} is damaged: {what}. Nothing was changed. Restore the files from a backup, or repair the \
+         log with `ottla check-log --repair {}`: what cannot be read is lost, which may include settings of topics",
         folder.display(), data
     )]
     DamagedMetadata { folder: PathBuf, what: String, data: String },
     #[error(
-        "the metadata log in {} is missing or empty, and there are partitions. Nothing was changed: bring its folder back \
-         from a copy; or name its directory in metadata.log.dir, if it is another one; or make a new one of the partitions' \
+        "the metadata log in {} is missing or empty, but there are partitions. Nothing was changed. Restore its folder \
+         from a backup; or set metadata.log.dir, if it is in another directory; or make a new log from the partitions' \
          folders, without the topics' settings, with `ottla check-log --repair {}`",
         folder.display(), data
     )]
     MissingMetadata { folder: PathBuf, data: String },
     #[error(
-        "the metadata log cannot be read: its record at offset {offset}: {reason}. Start a version that knows such records; \
-         or make a new log of what can be read with `ottla check-log --repair {}`",
+        "the metadata log cannot be read: the record at offset {offset}: {reason}. Start a version that knows such \
+         records, or make a new log from what can be read with `ottla check-log --repair {}`",
         data
     )]
     UnreadableMetadata { offset: Offset, reason: String, data: String },
     #[error(
-        "{}/bootstrap.checkpoint cannot be read: {error}. Remove it, and the metadata log begins as that of a new cluster; or \
-         write it anew with `ottla kafka-storage format`, after meta.properties was moved away",
+        "{}/bootstrap.checkpoint cannot be read: {error}. Remove it, so that the metadata log begins like that of a new \
+         cluster; or move meta.properties away and write the file again with `ottla kafka-storage format`",
         path.display()
     )]
     Bootstrap { path: PathBuf, error: SnapshotError },
     #[error(
-        "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, and there is no authorizer \
-         yet: leave it out if every client may do everything"
+        "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, but there is no authorizer yet: \
+         remove the setting if every client may do everything"
     )]
     Acls { count: usize },
 }
 
 impl Broker {
-    /// Opens the data directory and brings everything in it into service. `endpoints` are where the
-    /// listeners are bound, `loggers` what controls the lines that are logged here. Needs a tokio runtime.
+    /// Opens the data directory, and starts the background tasks. `endpoints` are the bound listeners; `loggers`
+    /// controls the log. Needs a tokio runtime.
     pub async fn open(
         config: BrokerConfig,
         clock: Clock,
@@ -105,7 +105,15 @@ impl Broker {
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher), limiter);
         let groups = Arc::new(groups);
         let (signals, work) = housekeeping::signals();
-        let on_published = housekeeping::after_publishing(Arc::clone(&groups), signals.clone());
+        let transactions = Transactions::new(
+            clock,
+            TransactionConfig::from(&*config),
+            Arc::clone(&publisher),
+            Arc::clone(&groups),
+            signals.clone(),
+        );
+        let on_published =
+            housekeeping::after_publishing(Arc::clone(&groups), Arc::clone(&transactions), signals.clone());
         let (partition, before) = open_metadata_log(&config, &log_dir, clock, partition_failed)?;
         let metadata = Metadata::load(
             clock,
@@ -117,7 +125,7 @@ impl Broker {
         );
         let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
         let bootstrap_records = match publisher.current().image.metadata_version() {
-            None => formatted_with(&log_dir)?,
+            None => bootstrap_records(&log_dir)?,
             Some(_) => Vec::new(),
         };
         let found_in_directory = hosting::found_here(&publisher.current(), &log_dir);
@@ -137,6 +145,7 @@ impl Broker {
             publisher,
             metadata,
             groups,
+            transactions,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),
@@ -155,6 +164,7 @@ impl Broker {
     }
 }
 
+/// Chooses and opens the data directory.
 fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
     let identity = Identity {
         node_id: config.node_id,
@@ -163,7 +173,7 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
         new_directory_id: random::uuid(),
     };
     let chosen = log::choose(&config.log_dirs, config.metadata_log_dir.as_deref())?;
-    let log_dir = LogDir::open_chosen(&chosen, &identity)?;
+    let log_dir = LogDir::open_chosen(&chosen, &identity, !config.storage.ephemeral)?;
     chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
     let path = chosen.data.display();
     if let Some(why) = log_dir.mmap_error() {
@@ -172,13 +182,14 @@ fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
     let found = &log_dir.meta().cluster_id;
     if let Some(given) = config.storage.cluster_id.as_ref().filter(|given| *given != found) {
         tracing::warn!(
-            "the data in {path} is cluster {found}'s, and goes on to be; the id {given} is for a new directory"
+            "the data in {path} belongs to cluster {found}; the cluster id {given} of the settings is only for a new directory"
         );
     }
     Ok(log_dir)
 }
 
-/// With an authorizer, ACLs close what they are about, even where `allow.everyone.if.no.acl.found` opens all else.
+/// Refuses the start if there are ACLs and an authorizer is set: they would have to be enforced, also with
+/// `allow.everyone.if.no.acl.found`.
 fn check_acls(config: &BrokerConfig, count: usize) -> Result<(), OpenError> {
     let authorizer = config.values.given("authorizer.class.name").unwrap_or_default();
     match count > 0 && !authorizer.is_empty() {
@@ -187,7 +198,7 @@ fn check_acls(config: &BrokerConfig, count: usize) -> Result<(), OpenError> {
     }
 }
 
-/// Opens the metadata log and begins an epoch in it, as a KRaft leader does when it is elected.
+/// Opens the metadata log and begins a leader epoch, as a KRaft leader does when it is elected.
 fn open_metadata_log(
     config: &BrokerConfig,
     log_dir: &Arc<LogDir>,
@@ -206,7 +217,7 @@ fn open_metadata_log(
     Ok((partition, before))
 }
 
-/// Says what to do about a log of which a record can't be read, or can't follow those before it.
+/// Adds what to do if a record cannot be read or does not match those before it.
 fn unreadable(error: DriveError, log_dir: &LogDir) -> OpenError {
     match error {
         DriveError::Unreadable { offset, reason } => {
@@ -216,7 +227,7 @@ fn unreadable(error: DriveError, log_dir: &LogDir) -> OpenError {
     }
 }
 
-/// The control batch that begins an epoch.
+/// The control batch that begins a leader epoch.
 fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> {
     let value =
         metadata::records::control::leader_change(node_id).map_err(|error| OpenError::Epoch(error.to_string()))?;
@@ -225,8 +236,8 @@ fn leader_change(node_id: i32, now: TimestampMs) -> Result<Verified, OpenError> 
     batch.build().map_err(|error| OpenError::Epoch(error.to_string()))
 }
 
-/// What kafka-storage wrote for a new metadata log to begin with; nothing if the directory was not formatted.
-fn formatted_with(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
+/// The first records of a new metadata log, which kafka-storage wrote. Empty if the directory was not formatted.
+fn bootstrap_records(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
     match log_dir.bootstrap()? {
         Some(file) => metadata::read_snapshot(&Bytes::from(file))
             .map_err(|error| OpenError::Bootstrap { path: log_dir.path().to_path_buf(), error }),
@@ -234,6 +245,7 @@ fn formatted_with(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError> {
     }
 }
 
+/// Registers this broker in the metadata log.
 async fn register(
     metadata: &Arc<Metadata>,
     config: &BrokerConfig,
@@ -252,11 +264,8 @@ async fn register(
         found_in_directory,
         bootstrap_records,
     };
-    match metadata.submit(Command::RegisterBroker(register)).await? {
-        Reply::BrokerRegistered(Ok(_)) => Ok(()),
-        Reply::BrokerRegistered(Err(error)) => Err(error.into()),
-        _ => Err(MetadataUnavailable::NotWritten.into()),
-    }
+    metadata.submit(register).await??;
+    Ok(())
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::metadata::{Metadata, MetadataUnavailable};
-use ottla_core::metadata::{Command, Reply};
+use ottla_core::metadata::AllocateProducerIds;
 use ottla_wire::types::ProducerId;
 
 /// The block in use. A restart forgets what is left of it and takes another: ids are never reused.
@@ -22,10 +22,8 @@ impl ProducerIds {
             if let Some(id) = block.next() {
                 return Ok(id);
             }
-            match metadata.submit(Command::AllocateProducerIds).await? {
-                Reply::ProducerIds(Ok(given)) => *block = given.first..given.first + given.count,
-                _ => return Err(MetadataUnavailable::NotWritten),
-            }
+            let given = metadata.submit(AllocateProducerIds).await?.map_err(|_| MetadataUnavailable::NotWritten)?;
+            *block = given.first..given.first + given.count;
         }
     }
 }

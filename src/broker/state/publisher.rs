@@ -1,43 +1,45 @@
 //! Publishes the metadata machine's images: opens and closes the partitions of created and deleted topics, and applies
 //! changed settings.
 //!
-//! Invariant: an image is published only when its records are durable; images are published in the order of the log; the
-//! reply to the command that changed it is sent after that. So a client can use a topic as soon as its creation is
-//! answered, and cannot after its deletion is.
+//! Invariant: an image is published when its records are durable. Images are published in the order of the log, and
+//! before the reply to the command. So a client can use a topic after the response to its creation, and no client can
+//! use it after the response to its deletion.
 
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use super::cluster::{Cluster, Place, Topic};
+use super::cluster::{Cluster, Location, Topic};
 use super::partition::{OpenLog, Partition};
 use super::random;
 use crate::clock;
 use ottla_config::{BrokerConfig, TopicConfig};
 use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
-use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenAt};
-use ottla_wire::types::{Offset, PartitionIndex, TopicName, TopicPartition};
+use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenParams};
+use ottla_wire::types::{Offset, PartitionIndex, TopicPartition};
 
 /// The published view of the metadata.
 pub struct Publisher {
     config: Arc<BrokerConfig>,
     log_dir: Arc<LogDir>,
-    /// The end offset of the metadata log at `current`. Locked while an image is published, so that images are published
-    /// one after the other.
+    /// The end offset of the metadata log at `current`. Locked during the publication of an image, so that there is one
+    /// at a time.
     published_to: Mutex<Offset>,
     current: RwLock<Arc<Cluster>>,
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
-    /// Notified by every partition that fails.
+    /// Notified by each partition that fails.
     partition_failed: watch::Sender<()>,
 }
 
-/// The deletions that publishing an image led to.
+/// A published image, and the deletions that it led to.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Names of deleted topics; another topic may have one of them now.
-    pub deleted: Vec<TopicName>,
+    /// The image that was published before this one; `None` for the first, and if nothing was published.
+    pub before: Option<Image>,
+    /// The published image.
+    pub image: Image,
     /// The renamed folders of deleted partitions, to be unlinked.
     pub files: Vec<DeletedFiles>,
 }
@@ -61,7 +63,7 @@ impl Publisher {
         Arc::clone(&self.current.read())
     }
 
-    /// The broker's settings as they change.
+    /// The broker's current settings, and their changes.
     pub fn settings(&self) -> watch::Receiver<Arc<BrokerConfig>> {
         self.settings.subscribe()
     }
@@ -78,12 +80,14 @@ impl Publisher {
             return Published::default();
         }
         let before = self.current();
-        let config = self.config_in_force(&before, &image);
+        let config = self.current_config(&before, &image);
         let mut after = before.with(image.clone(), Arc::clone(&config));
-        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new one
-        // is used.
+        // First, because a new topic may have the name of a deleted one, whose folders must be renamed before the new
+        // one is used.
         let deleted = image.topics_deleted_since(&before.image).filter_map(|topic| after.remove(topic.id)).collect();
-        let published = self.remove_deleted(deleted);
+        let files = self.remove_deleted(deleted);
+        let earlier = (*published_to >= 0).then(|| before.image.clone());
+        let published = Published { before: earlier, image: image.clone(), files };
         let touched = match Arc::ptr_eq(&before.config, &config) {
             true => image.topics_touched_since(&before.image),
             false => image.topics().collect(),
@@ -101,24 +105,23 @@ impl Publisher {
     }
 
     /// Closes the logs of deleted topics and renames their folders.
-    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Published {
-        let mut published = Published::default();
+    fn remove_deleted(&self, deleted_topics: Vec<Arc<Topic>>) -> Vec<DeletedFiles> {
+        let mut files = Vec::new();
         if deleted_topics.is_empty() {
             // Avoids waiting for the checkpoint writer.
-            return published;
+            return files;
         }
         for topic in &deleted_topics {
-            published.deleted.push(Arc::clone(topic.name()));
             for partition in topic.local_partitions() {
                 let deleted = match partition.delete(random::uuid()) {
                     Some(deleted) => deleted.map(Some),
                     None => self.log_dir.delete(partition.id(), random::uuid()),
                 };
                 match deleted {
-                    Ok(files) => published.files.extend(files),
+                    Ok(deleted) => files.extend(deleted),
                     Err(error) => {
                         let partition = partition.id();
-                        tracing::error!(%partition, %error, "failed to rename the folder of a deleted partition");
+                        tracing::error!(%partition, %error, "failed to rename the directory of a deleted partition");
                     }
                 }
             }
@@ -127,11 +130,11 @@ impl Publisher {
         if let Err(error) = self.log_dir.remove_checkpoints(local()) {
             tracing::error!(%error, "failed to remove deleted partitions from the checkpoint files, retrying when a log is opened");
         }
-        published
+        files
     }
 
-    /// The settings with the image's dynamic ones for this broker; the same allocation if they have not changed.
-    fn config_in_force(&self, before: &Cluster, image: &Image) -> Arc<BrokerConfig> {
+    /// The settings with the dynamic ones of the image for this broker. If they have not changed, the same allocation.
+    fn current_config(&self, before: &Cluster, image: &Image) -> Arc<BrokerConfig> {
         let node = self.config.node_id;
         let of = |image: &Image| (Arc::clone(image.default_broker_configs()), Arc::clone(image.broker_configs(node)));
         let (for_all, for_this) = of(image);
@@ -141,7 +144,7 @@ impl Publisher {
         Arc::new(self.config.with_dynamic(&for_all, &for_this))
     }
 
-    /// The topic of the new image; the same allocation if nothing about it changed.
+    /// The topic of the new image. If it has not changed, the same allocation.
     fn topic(
         &self,
         before: &Cluster,
@@ -151,46 +154,47 @@ impl Publisher {
     ) -> Arc<Topic> {
         let overrides = image.topic_configs(&topic.name);
         let old = before.topic_by_id(topic.id);
-        let same_settings = old.is_some()
+        let has_same_settings = old.is_some()
             && Arc::ptr_eq(&before.config, broker)
             && Arc::ptr_eq(before.image.topic_configs(&topic.name), overrides);
         if let Some(old) = old
             && Arc::ptr_eq(&old.image, topic)
-            && same_settings
+            && has_same_settings
         {
             return Arc::clone(old);
         }
         let config = match old {
-            Some(old) if same_settings => Arc::clone(&old.config),
+            Some(old) if has_same_settings => Arc::clone(&old.config),
             _ => Arc::new(TopicConfig::resolve(broker, overrides)),
         };
         let log_config = Arc::new(log_config(&config, broker));
         if let Some(old) = old
-            && !same_settings
+            && !has_same_settings
         {
             for partition in old.local_partitions() {
                 partition.set_config(Arc::clone(&log_config), config.flush_messages);
             }
         }
-        let place = |(index, image): (PartitionIndex, &PartitionImage)| {
+        let locate = |(index, image): (PartitionIndex, &PartitionImage)| {
             match image.hosting(self.config.node_id, self.log_dir.meta().directory_id) {
-                Hosting::OtherNode => return Place::OtherNode,
-                Hosting::AbsentDirectory(_) => return Place::AbsentDirectory,
+                Hosting::OtherNode => return Location::OtherNode,
+                Hosting::AbsentDirectory(_) => return Location::AbsentDirectory,
                 Hosting::Here => {}
             }
             let partition = match old.and_then(|old| old.local_partition(index)) {
-                Some(in_service) => {
-                    in_service.raise_leader_epoch(image.leader_epoch);
-                    Arc::clone(in_service)
+                Some(partition) => {
+                    partition.raise_leader_epoch(image.leader_epoch);
+                    Arc::clone(partition)
                 }
                 None => self.partition(topic, index, image, &log_config, config.flush_messages),
             };
-            Place::Here { partition, leads: image.leader == self.config.node_id }
+            Location::Here { partition, leads: image.leader == self.config.node_id }
         };
-        let places = topic.partitions().map(place).collect();
-        Arc::new(Topic::new(Arc::clone(topic), config, self.config.node_id, places))
+        let locations = topic.partitions().map(locate).collect();
+        Arc::new(Topic::new(Arc::clone(topic), config, self.config.node_id, locations))
     }
 
+    /// Creates a partition whose log is opened at its first use.
     fn partition(
         &self,
         topic: &Arc<TopicImage>,
@@ -206,12 +210,12 @@ impl Publisher {
             let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
-                // Left over from a deleted topic of the same name: a crash interrupted the deletion.
+                // The data of a deleted topic of the same name, if a crash interrupted the deletion.
                 Err(LogError::OtherTopic { found, .. }) => {
-                    let aside = log_dir.rename_to_stray(&opened, random::uuid())?;
-                    let aside = aside.display();
-                    tracing::warn!(partition = %opened, topic_id = %found, "moved the data of another topic to {aside}");
-                    let empty = OpenAt { topic_id: Some(topic_id), ..OpenAt::fresh(clock::wall_clock_ms()) };
+                    let stray = log_dir.rename_to_stray(&opened, random::uuid())?;
+                    let stray = stray.display();
+                    tracing::warn!(partition = %opened, topic_id = %found, "renamed the folder of another topic to {stray}");
+                    let empty = OpenParams { topic_id: Some(topic_id), ..OpenParams::fresh(clock::wall_clock_ms()) };
                     Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }
                 opened => opened,

@@ -1,8 +1,8 @@
-//! After a crash every log is opened, several at a time; otherwise each is when it is first used.
+//! Opens all logs after a crash, several at a time. After a clean stop, each log is opened when it is first used.
 //!
-//! After a killed process only the logs' tails are read again, and clients are served meanwhile: who needs a log that
-//! isn't open yet opens it. After a power loss much more may have to be read, which nobody should have to wait for with
-//! a connection open: then clients are let in when all is done, as in Kafka.
+//! If only the process was killed, recovery reads the ends of the logs, and clients are served meanwhile: a request
+//! that needs a closed log opens it. After a power loss, recovery may read much more. Then listeners accept connections
+//! only after recovery, as in Kafka.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,8 @@ use std::thread;
 use super::Broker;
 use super::partition::Partition;
 
-/// Begins to open all logs if the last broker here crashed, and waits for it if the power may have been lost.
+/// Starts to open all logs if the last broker on this directory crashed. Waits for it if there may have been a power
+/// loss.
 pub async fn recover(broker: &Arc<Broker>) {
     if broker.log_dir.clean_shutdown() {
         return;
@@ -25,21 +26,21 @@ pub async fn recover(broker: &Arc<Broker>) {
 }
 
 fn open_all(broker: &Broker) {
-    let began = broker.clock.monotonic();
+    let started = broker.clock.monotonic();
     let partitions: Vec<_> = broker.cluster().local_partitions().cloned().collect();
     if partitions.is_empty() {
         return;
     }
     open_in_parallel(&partitions, broker.config.storage.num_recovery_threads_per_data_dir);
-    let took = broker.clock.monotonic().saturating_sub(began);
-    tracing::info!("{} logs were opened after an unclean stop, in {took:?}", partitions.len());
+    let took = broker.clock.monotonic().saturating_sub(started);
+    tracing::info!("opened {} logs after an unclean stop, in {took:?}", partitions.len());
 }
 
 fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
     let next = AtomicUsize::new(0);
     let open_some = || {
         while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // One that fails says so itself.
+            // A failure is logged by the partition.
             let _ = partition.offsets();
         }
     };
@@ -53,11 +54,11 @@ fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ottla_log::{Disk, Log, LogConfig, OpenAt, Simulation};
+    use ottla_log::{Disk, Log, LogConfig, OpenParams, Simulation};
     use ottla_wire::types::{TopicId, TopicPartition};
 
     #[test]
-    fn every_log_is_opened_once() {
+    fn logs_are_opened_once_each_by_several_threads() {
         let opened = Arc::new(AtomicUsize::new(0));
         let disk = Disk::simulated(&Simulation::default());
         let partition = |index| {
@@ -65,7 +66,7 @@ mod tests {
             let open = Box::new(move || {
                 opened.fetch_add(1, Ordering::Relaxed);
                 let folder = format!("/data/t-{index}");
-                Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenAt::fresh(0))
+                Log::open(&disk, folder.as_ref(), Arc::new(LogConfig::default()), OpenParams::fresh(0))
             });
             let id = TopicPartition::new("t", index);
             Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Default::default()))

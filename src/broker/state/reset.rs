@@ -1,4 +1,4 @@
-//! Starting over while running: what a suite of tests does between two tests.
+//! Resets the broker while it runs, for example between two tests of a suite.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,46 +6,44 @@ use std::time::Duration;
 use super::Broker;
 use super::metadata::MetadataUnavailable;
 use crate::log_rate_limiter::log_limited;
-use ottla_core::metadata::{Command, Reply};
+use ottla_core::metadata;
 
-/// What a reset did, and how long it took.
+/// The outcome of a reset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reset {
-    /// How many topics there were, internal ones included.
+    /// The number of topics before, with internal ones.
     pub topics_removed: usize,
-    /// How many topics there are again.
+    /// The number of topics of `ottla.create.topics` that were created again.
     pub topics_created: usize,
     pub took: Duration,
 }
 
 impl Broker {
-    /// Leaves the broker as a first start with its settings would: no topics but those of the settings, no groups
-    /// and offsets, no producers, no dynamic settings. Three things go on, so that clients that stay connected are
-    /// not fooled: the cluster's id, leader epochs, and producer ids.
+    /// Resets the broker to the state after a first start with its settings: only the topics of `ottla.create.topics`,
+    /// and no groups, offsets, producers, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
+    /// continue to increase, so that connected clients notice the change.
     ///
-    /// When this returns, it is durable and whoever waited has been told: fetches and joins under way end with an
-    /// error. Files are removed a little later.
+    /// When this returns, the reset is durable, and waiting fetches and joins have ended with an error. Files are
+    /// removed later.
     pub async fn reset(self: Arc<Self>) -> Result<Reset, MetadataUnavailable> {
-        let begun = self.clock.monotonic();
-        let Reply::Reset(done) = self.metadata.submit(Command::Reset(self.start_topics())).await? else {
-            return Err(MetadataUnavailable::NotWritten);
-        };
-        // A consumer that goes on with its session learns by this that it must name its topics again.
+        let started = self.clock.monotonic();
+        let done = self.metadata.submit(metadata::Reset(self.start_topics())).await?;
+        // So that consumers open new fetch sessions, with the ids of the new topics.
         self.fetch_sessions.lock().clear();
-        for (topic, error) in done.created.iter().filter_map(|(topic, made)| Some((topic, made.as_ref().err()?))) {
+        for (topic, error) in done.created.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().err()?))) {
             log_limited!(
-                WARN, self.log_rate_limiter, None, "topics that were not made again",
-                %topic, %error, "the topic was not made again"
+                WARN, self.log_rate_limiter, None, "topics that were not created again",
+                %topic, %error, "failed to create the topic again"
             );
         }
-        let topics_created = done.created.iter().filter(|(_, made)| made.is_ok()).count();
-        let took = self.clock.monotonic().saturating_sub(begun);
+        let topics_created = done.created.iter().filter(|(_, result)| result.is_ok()).count();
+        let took = self.clock.monotonic().saturating_sub(started);
         log_limited!(
             INFO,
             self.log_rate_limiter,
             None,
             "resets",
-            "reset: {} topics removed, {topics_created} made again, in {took:?}",
+            "reset: {} topics removed, {topics_created} created again, in {took:?}",
             done.removed
         );
         Ok(Reset { topics_removed: done.removed, topics_created, took })

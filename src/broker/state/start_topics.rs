@@ -1,5 +1,4 @@
-//! The topics that `ottla.create.topics` wants: made before the broker says that it is ready, and again by whoever
-//! takes everything away.
+//! Creates the topics of `ottla.create.topics`, before the broker is ready and at a reset.
 
 use std::sync::Arc;
 
@@ -8,10 +7,10 @@ use thiserror::Error;
 use super::metadata::MetadataUnavailable;
 use super::{Broker, random};
 use ottla_config::StartTopic;
-use ottla_core::metadata::{Command, CreateTopics, MetadataError, NewTopic, Reply};
+use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_wire::types::TopicName;
 
-/// Why a topic that was wanted is not there.
+/// Why a topic of `ottla.create.topics` could not be created.
 #[derive(Debug, Error)]
 pub enum StartTopicError {
     #[error("cannot create topic {0}: {1}")]
@@ -21,8 +20,8 @@ pub enum StartTopicError {
 }
 
 impl Broker {
-    /// Creates the topics of `ottla.create.topics`; those that exist are left alone, whatever their partitions and
-    /// settings. Returns when they can be used.
+    /// Creates the topics of `ottla.create.topics`. Topics that exist are not changed, even if their partitions or
+    /// settings differ. Returns when the topics can be used.
     ///
     /// # Errors
     /// The first topic that could not be created; those after it may exist.
@@ -32,14 +31,14 @@ impl Broker {
             return Ok(());
         }
         let create = CreateTopics { topics, validate_only: false };
-        let Reply::TopicsCreated(results) = self.metadata.submit(Command::CreateTopics(create)).await? else {
-            return Err(MetadataUnavailable::NotWritten.into());
-        };
+        let results = self.metadata.submit(create).await?;
         for (name, result) in results {
             match result {
                 Ok(created) => {
-                    if let Some(asked) = created.clamped_from {
-                        tracing::warn!("topic {name} has 1 replica, not {asked}: there is one broker");
+                    if let Some(requested) = created.clamped_from {
+                        tracing::warn!(
+                            "topic {name} has 1 replica instead of {requested}, because there is one broker"
+                        );
                     }
                 }
                 Err(MetadataError::TopicAlreadyExists(_)) => {}
@@ -49,18 +48,18 @@ impl Broker {
         Ok(())
     }
 
-    /// The topics of `ottla.create.topics`, yet to be created.
+    /// The topics of `ottla.create.topics`, as commands.
     pub(super) fn start_topics(&self) -> Vec<NewTopic> {
         self.config.topics.create_at_start.iter().map(new_topic).collect()
     }
 }
 
-fn new_topic(wanted: &StartTopic) -> NewTopic {
-    let policy = wanted.cleanup_policy.as_ref().map(|policy| ("cleanup.policy".to_owned(), Some(policy.clone())));
+fn new_topic(topic: &StartTopic) -> NewTopic {
+    let policy = topic.cleanup_policy.as_ref().map(|policy| ("cleanup.policy".to_owned(), Some(policy.clone())));
     NewTopic {
-        partitions: wanted.partitions.unwrap_or(-1),
-        replication_factor: wanted.replication_factor.unwrap_or(-1),
+        partitions: topic.partitions.unwrap_or(-1),
+        replication_factor: topic.replication_factor.unwrap_or(-1),
         configs: policy.into_iter().collect(),
-        ..NewTopic::new(wanted.name.as_str(), random::uuid())
+        ..NewTopic::new(topic.name.as_str(), random::uuid())
     }
 }

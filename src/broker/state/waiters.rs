@@ -1,7 +1,7 @@
-//! Who waits for a partition to grow: fetches that found too little to answer with.
+//! Fetches that wait for records of a partition.
 //!
-//! A fetch registers with each of its partitions *before* it reads them, so that an append between
-//! the reading and the waiting is not missed. A registration ends when its guard is dropped.
+//! A fetch registers with each of its partitions *before* it reads them, so that an append between the read and the
+//! wait is not missed. The registration ends when its guard is dropped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,17 +9,17 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The fetches waiting on one partition.
+/// The fetches that wait for one partition.
 #[derive(Debug, Default)]
 pub struct Waiters {
     next_id: AtomicU64,
-    /// Length of `waiting`, read without the lock: most appends find no waiting fetch.
+    /// The length of `waiting`, read without the lock because no fetch waits at most appends.
     count: AtomicUsize,
     waiting: Mutex<Vec<(u64, Arc<Notify>)>>,
 }
 
 impl Waiters {
-    /// Has `notify` woken at every change until the guard is dropped.
+    /// Wakes `notify` at every change, until the guard is dropped.
     pub fn register(self: &Arc<Self>, notify: &Arc<Notify>) -> Registration {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut waiting = self.waiting.lock();
@@ -28,7 +28,7 @@ impl Waiters {
         Registration { waiters: Arc::clone(self), id }
     }
 
-    /// Wakes all: the partition grew, failed or went away.
+    /// Wakes all waiting fetches, because the partition has new records, failed, or was deleted.
     pub fn wake_all(&self) {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
@@ -44,7 +44,7 @@ impl Waiters {
     }
 }
 
-/// Keeps a waiting fetch on a partition's list.
+/// The registration of a waiting fetch, which ends when it is dropped.
 #[derive(Debug)]
 pub struct Registration {
     waiters: Arc<Waiters>,
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_wake_between_registering_and_waiting_is_kept() {
+    async fn wake_between_registration_and_wait_is_not_lost() {
         let waiters = Arc::new(Waiters::default());
         let notify = Arc::new(Notify::new());
         let guard = waiters.register(&notify);

@@ -12,7 +12,7 @@ use ottla_wire::protocol::messages::incremental_alter_configs::{
 };
 use ottla_wire::protocol::messages::list_config_resources::ListConfigResourcesRequest;
 
-/// What has settings, by Kafka's number (`ConfigResource.Type`).
+/// The type of a resource with settings, with Kafka's number (`ConfigResource.Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum ResourceType {
@@ -23,7 +23,7 @@ pub enum ResourceType {
     Group = 32,
 }
 
-/// Where a setting's value comes from, by Kafka's number (`ConfigEntry.ConfigSource`).
+/// The source of a setting's value, with Kafka's number (`ConfigEntry.ConfigSource`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i8)]
 pub enum ConfigSource {
@@ -53,7 +53,7 @@ impl ConfigSource {
         }
     }
 
-    /// As tools print it.
+    /// The name that tools print.
     pub fn name(self) -> &'static str {
         match self {
             ConfigSource::DynamicTopic => "DYNAMIC_TOPIC_CONFIG",
@@ -69,7 +69,7 @@ impl ConfigSource {
     }
 }
 
-/// A setting, its value (none if it is secret or has none) and where that comes from.
+/// A setting with its value (`None` if secret or unset) and source.
 #[derive(Clone, Debug)]
 pub struct ConfigEntry {
     pub name: String,
@@ -77,7 +77,7 @@ pub struct ConfigEntry {
     pub source: ConfigSource,
     pub is_sensitive: bool,
     pub is_read_only: bool,
-    /// The value and those that it hides, from the one that counts downwards.
+    /// The value and those it overrides, in descending precedence.
     pub synonyms: Vec<ConfigSynonym>,
 }
 
@@ -88,7 +88,7 @@ pub struct ConfigSynonym {
     pub source: ConfigSource,
 }
 
-/// All settings of each resource, in the broker's order.
+/// Describes all settings of each resource, in the broker's order.
 pub async fn describe(
     client: &Client,
     resources: &[(ResourceType, &str)],
@@ -114,9 +114,9 @@ pub async fn describe(
     resources.iter().map(of_resource).collect()
 }
 
-/// The names of all resources of a type that have settings of their own.
+/// The names of all resources of a type that have their own settings.
 pub async fn list(client: &Client, kind: ResourceType) -> Result<Vec<String>> {
-    // Version 0 lists client metrics, and nothing else.
+    // Version 0 lists only client metrics.
     let newest = client.version_up_to(ApiKey::ListConfigResources, i16::MAX)?;
     if newest == 0 && kind != ResourceType::ClientMetrics {
         let served = client.served(ApiKey::ListConfigResources);
@@ -131,7 +131,7 @@ pub async fn list(client: &Client, kind: ResourceType) -> Result<Vec<String>> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Set(String, String),
-    /// Back to what it is without.
+    /// Resets it to its default.
     Delete(String),
 }
 
@@ -169,7 +169,7 @@ pub async fn alter(client: &Client, resource: (ResourceType, &str), changes: &[C
 }
 
 fn entry(described: &DescribeConfigsResourceResult) -> ConfigEntry {
-    // Version 0 tells only whether the value is the default.
+    // Version 0 reports only whether the value is the default.
     let source = match described.config_source {
         -1 if described.is_default => ConfigSource::Default,
         number => ConfigSource::of_number(number),

@@ -1,4 +1,4 @@
-//! The broker's log directories, and what is in them.
+//! The broker's log directories and their replicas.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use ottla_wire::types::{TopicName, TopicPartition};
 #[derive(Clone, Debug)]
 pub struct LogDir {
     pub path: String,
-    /// Why it can't be used, if so.
+    /// The error, if the directory can't be used.
     pub error: Option<Exception>,
     pub replicas: Vec<LogDirReplica>,
 }
@@ -25,11 +25,11 @@ pub struct LogDir {
 #[derive(Clone, Debug)]
 pub struct LogDirReplica {
     pub partition: TopicPartition,
-    /// Bytes.
+    /// In bytes.
     pub size: i64,
-    /// How far its end is behind the high watermark; for a log that is on its way here, behind the one it replaces.
+    /// How far its end is behind the high watermark; for a future replica, behind the current one.
     pub offset_lag: i64,
-    /// Whether it is on its way here from another directory.
+    /// Whether it is being moved here from another directory.
     pub is_future: bool,
 }
 
@@ -56,8 +56,7 @@ pub async fn describe(client: &Client) -> Result<Vec<LogDir>> {
     Ok(dirs.collect())
 }
 
-/// Asks for partitions' logs to be moved to directories, given by their paths. Tells what was begun, and why the rest
-/// was not.
+/// Requests that replicas are moved to the given directories. Returns the result for each partition.
 pub async fn move_replicas(
     client: &Client,
     moves: &[(TopicPartition, String)],

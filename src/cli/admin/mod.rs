@@ -1,7 +1,6 @@
-//! What tools ask of a broker and tell it to do, as functions: Kafka's `Admin`, as far as its tools use it.
+//! Admin requests as functions: the part of Kafka's `Admin` client that its tools use.
 //!
-//! Both the tools of Kafka's names and our own commands stand on these; errors are the [`Exception`]s that Kafka's
-//! tools print.
+//! Kafka's tools and our own commands use these functions. Errors are the [`Exception`]s that Kafka's tools print.
 
 pub mod configs;
 pub mod groups;
@@ -22,12 +21,12 @@ use ottla_wire::types::ErrorCode;
 
 pub type Result<T, E = Exception> = std::result::Result<T, E>;
 
-/// How long the broker may take over a change.
+/// The timeout in requests that change something.
 const CHANGE_TIMEOUT_MS: i32 = 30_000;
-/// Between two questions to a coordinator that isn't ready.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The delay between two requests to a coordinator that isn't ready.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
-/// The ids of the brokers that are up, in their order.
+/// The ids of the live brokers, sorted.
 pub async fn broker_ids(client: &Client) -> Result<Vec<i32>> {
     let cluster = client.metadata(Some(&[])).await?;
     let mut ids: Vec<_> = cluster.brokers.iter().map(|broker| broker.node_id).collect();
@@ -42,32 +41,33 @@ pub async fn group_ids(client: &Client) -> Result<Vec<String>> {
     Ok(answer.groups.into_iter().map(|group| group.group_id.to_string()).collect())
 }
 
-/// Asks until the coordinator that answers is ready, for so long. A broker may make its topic for offsets or
-/// transactions only when somebody asks who coordinates, so between two questions that is asked.
-async fn settled<T>(
-    patience: Duration,
-    ask: impl AsyncFn() -> Result<T, ClientError>,
-    find: impl AsyncFn() -> Result<(), ClientError>,
+/// Repeats `request` until the coordinator is ready, for `timeout`. Calls `find_coordinator` in between, because a broker may
+/// create its topic of offsets or transactions only at a FindCoordinator request.
+async fn retry_coordinator<T>(
+    timeout: Duration,
+    request: impl AsyncFn() -> Result<T, ClientError>,
+    find_coordinator: impl AsyncFn() -> Result<(), ClientError>,
 ) -> Result<T, ClientError> {
     let started = Instant::now();
     loop {
-        match ask().await {
-            Err(error) if is_passing(&error) && started.elapsed() < patience => {}
+        match request().await {
+            Err(error) if is_transient(&error) && started.elapsed() < timeout => {}
             answer => return answer,
         }
-        match find().await {
-            Err(error) if !is_passing(&error) => return Err(error),
-            _ => tokio::time::sleep(PAUSE).await,
+        match find_coordinator().await {
+            Err(error) if !is_transient(&error) => return Err(error),
+            _ => tokio::time::sleep(RETRY_DELAY).await,
         }
     }
 }
 
-fn is_passing(error: &ClientError) -> bool {
-    let passing = [ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable, ErrorCode::NotCoordinator];
-    error.code().is_some_and(|code| passing.contains(&code))
+fn is_transient(error: &ClientError) -> bool {
+    let transient =
+        [ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable, ErrorCode::NotCoordinator];
+    error.code().is_some_and(|code| transient.contains(&code))
 }
 
-/// An error code as a result.
+/// Converts an error code to a result.
 fn accepted(code: i16, message: Option<&str>) -> Result<()> {
     match code {
         0 => Ok(()),
@@ -75,7 +75,7 @@ fn accepted(code: i16, message: Option<&str>) -> Result<()> {
     }
 }
 
-/// The answer leaves out what was asked for.
+/// The error of a response that lacks a requested part.
 fn incomplete(key: ApiKey) -> Exception {
     ClientError::Incomplete { key }.into()
 }

@@ -1,4 +1,4 @@
-//! Quotas of users, clients and addresses, and what SCRAM credentials users have.
+//! Quotas of users, clients and addresses, and users' SCRAM credentials.
 
 use super::{Result, accepted, incomplete};
 use ottla_client::Client;
@@ -13,10 +13,10 @@ use ottla_wire::types::ErrorCode;
 
 use crate::cli::tools::exceptions::Exception;
 
-/// One part of whom a quota is for: `user`, `client-id` or `ip`, and its name, none being the default.
+/// One part of a quota's entity: `user`, `client-id` or `ip`, and its name; `None` is the default.
 pub type EntityPart = (String, Option<String>);
 
-/// Which names of a part are asked for.
+/// A filter for the name of an entity's part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NameFilter {
     Named(String),
@@ -24,14 +24,14 @@ pub enum NameFilter {
     Any,
 }
 
-/// Quotas of one entity, by their names.
+/// The quotas of one entity, by name.
 #[derive(Clone, Debug)]
 pub struct Quotas {
     pub entity: Vec<EntityPart>,
     pub values: Vec<(String, f64)>,
 }
 
-/// Quotas of entities with just these parts.
+/// The quotas of entities with exactly these parts.
 pub async fn describe(client: &Client, parts: &[(&str, NameFilter)]) -> Result<Vec<Quotas>> {
     let component = |(kind, name): &(&str, NameFilter)| ComponentData {
         entity_type: Str::from(*kind),
@@ -60,7 +60,7 @@ pub async fn describe(client: &Client, parts: &[(&str, NameFilter)]) -> Result<V
     Ok(quotas.collect())
 }
 
-/// Sets quotas of one entity, or removes those without a value.
+/// Sets quotas of one entity; removes those without a value.
 pub async fn alter(client: &Client, entity: &[EntityPart], changes: &[(String, Option<f64>)]) -> Result<()> {
     let part = |(kind, name): &EntityPart| EntityData {
         entity_type: Str::from(kind.as_str()),
@@ -78,10 +78,10 @@ pub async fn alter(client: &Client, entity: &[EntityPart], changes: &[(String, O
     accepted(altered.error_code, altered.error_message.as_deref())
 }
 
-/// A user's SCRAM credentials: mechanisms by name, and their iterations.
+/// A user's SCRAM credentials: mechanism and iterations.
 pub type ScramCredentials = Vec<(&'static str, i32)>;
 
-/// The SCRAM credentials of these users, or of all that have some.
+/// The SCRAM credentials of these users; of all users if the list is empty.
 pub async fn describe_scram(client: &Client, users: &[String]) -> Result<Vec<(String, Result<ScramCredentials>)>> {
     let named = |name: &String| UserName { name: Str::from(name.as_str()) };
     let users = (!users.is_empty()).then(|| users.iter().map(named).collect());

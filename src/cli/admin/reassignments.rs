@@ -1,4 +1,4 @@
-//! Partitions on their way from some nodes to others.
+//! Partition reassignments.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use ottla_wire::protocol::messages::list_partition_reassignments::{
 };
 use ottla_wire::types::{InOrder as _, TopicPartition};
 
-/// A partition that is on its way.
+/// The ongoing reassignment of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reassignment {
-    /// All nodes that have it or are to have it.
+    /// All current and future replicas.
     pub replicas: Vec<i32>,
     pub adding: Vec<i32>,
     pub removing: Vec<i32>,
 }
 
-/// Those of these partitions, or of all, that are on their way.
+/// The ongoing reassignments of these partitions, or of all.
 pub async fn list(
     client: &Client,
     partitions: Option<&[TopicPartition]>,
@@ -45,8 +45,8 @@ pub async fn list(
     Ok(found.in_order())
 }
 
-/// Gives partitions to these brokers, or, without any, cancels what is under way. Tells which partitions were refused,
-/// and why.
+/// Assigns partitions to these brokers; without brokers, cancels the reassignment. Returns the error of each refused
+/// partition.
 pub async fn alter(
     client: &Client,
     changes: &[(TopicPartition, Option<Vec<i32>>)],

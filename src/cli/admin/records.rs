@@ -1,4 +1,4 @@
-//! Records deleted from a partition's start on.
+//! Deletes records.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ use ottla_wire::protocol::messages::delete_records::{
 };
 use ottla_wire::types::{InOrder as _, Offset, TopicPartition};
 
-/// Deletes the records before an offset (-1 is the high watermark) of each partition. Tells, for each, the first
-/// offset that is left, or why nothing was deleted.
+/// Deletes the records below an offset (-1 is the high watermark) of each partition. Returns each partition's new start
+/// offset, or the error.
 pub async fn delete(
     client: &Client,
     before: &BTreeMap<TopicPartition, Offset>,

@@ -1,4 +1,4 @@
-//! Topics: which there are, what they are like, making and unmaking them.
+//! Lists, describes, creates and deletes topics.
 
 use super::{CHANGE_TIMEOUT_MS, Result, accepted, incomplete};
 use crate::cli::tools::exceptions::Exception;
@@ -18,7 +18,7 @@ use ottla_wire::protocol::messages::describe_topic_partitions::{
 use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponseTopic};
 use ottla_wire::types::{ErrorCode, PartitionIndex, TopicId, sort_by, sort_by_key};
 
-/// A topic that there is.
+/// A topic in a list.
 #[derive(Clone, Debug)]
 pub struct TopicListing {
     pub name: String,
@@ -27,7 +27,7 @@ pub struct TopicListing {
     pub is_internal: bool,
 }
 
-/// A topic with its partitions, in their order.
+/// A topic with its partitions, sorted.
 #[derive(Clone, Debug)]
 pub struct TopicDescription {
     pub name: String,
@@ -35,30 +35,30 @@ pub struct TopicDescription {
     pub partitions: Vec<PartitionDescription>,
 }
 
-/// A partition, and the nodes that have it.
+/// A partition and its replicas.
 #[derive(Clone, Debug)]
 pub struct PartitionDescription {
     pub index: PartitionIndex,
     pub leader: Option<i32>,
     pub replicas: Vec<i32>,
     pub isr: Vec<i32>,
-    /// None where the broker doesn't tell.
+    /// `None` if the broker doesn't report it.
     pub eligible_leader_replicas: Option<Vec<i32>>,
     pub last_known_elr: Option<Vec<i32>>,
 }
 
-/// A topic to be created; what is not given is the broker's choice.
+/// A topic to create; the broker chooses the values that are not given.
 #[derive(Clone, Debug, Default)]
 pub struct NewTopic {
     pub name: String,
     pub partitions: Option<i32>,
     pub replication_factor: Option<i16>,
-    /// Each partition's nodes, in place of the two numbers.
+    /// The replicas of each partition, instead of the two numbers.
     pub assignment: Vec<Vec<i32>>,
     pub configs: Vec<(String, String)>,
 }
 
-/// All topics, in the order of their names.
+/// All topics, sorted by name.
 pub async fn list(client: &Client) -> Result<Vec<TopicListing>> {
     let topics = metadata(client, None).await?;
     let listing = |topic: MetadataResponseTopic| {
@@ -71,7 +71,7 @@ pub async fn list(client: &Client) -> Result<Vec<TopicListing>> {
     Ok(topics)
 }
 
-/// These topics, in the order of their names; the broker is asked for at most that many partitions at a time.
+/// Describes these topics, sorted by name. Each request asks for at most `partitions_at_a_time` partitions.
 pub async fn describe(client: &Client, names: &[String], partitions_at_a_time: i32) -> Result<Vec<TopicDescription>> {
     if client.version_up_to(ApiKey::DescribeTopicPartitions, i16::MAX).is_err() {
         let named = |name: &String| MetadataRequestTopic { name: Some(Str::from(name.as_str())), ..Default::default() };
@@ -112,7 +112,7 @@ pub async fn describe(client: &Client, names: &[String], partitions_at_a_time: i
     Ok(described)
 }
 
-/// The topic of that id.
+/// Describes the topic with this id.
 pub async fn describe_by_id(client: &Client, id: TopicId) -> Result<TopicDescription> {
     let asked = MetadataRequestTopic { topic_id: id, name: None };
     let topics = metadata(client, Some(vec![asked])).await?;
@@ -142,7 +142,7 @@ pub async fn create(client: &Client, topic: &NewTopic) -> Result<()> {
     accepted(created.error_code, created.error_message.as_deref())
 }
 
-/// A topic that is to have more partitions: how many in all, and the nodes of the new ones if they are chosen.
+/// An increase of a topic's partitions: the new total, and optionally the replicas of the new ones.
 #[derive(Clone, Debug)]
 pub struct MorePartitions {
     pub topic: String,
@@ -150,7 +150,7 @@ pub struct MorePartitions {
     pub assignment: Option<Vec<Vec<i32>>>,
 }
 
-/// Adds partitions; the first refusal, if there is any, is the error.
+/// Adds partitions; returns the first error.
 pub async fn create_partitions(client: &Client, topics: &[MorePartitions]) -> Result<()> {
     let asked = |topic: &MorePartitions| CreatePartitionsTopic {
         name: Str::from(topic.topic.as_str()),
@@ -168,7 +168,7 @@ pub async fn create_partitions(client: &Client, topics: &[MorePartitions]) -> Re
     answer.results.iter().try_for_each(|topic| accepted(topic.error_code, topic.error_message.as_deref()))
 }
 
-/// Deletes topics; the first refusal, if there is any, is the error.
+/// Deletes topics; returns the first error.
 pub async fn delete(client: &Client, names: &[String]) -> Result<()> {
     let named = |name: &String| DeleteTopicState { name: Some(Str::from(name.as_str())), ..Default::default() };
     let request = DeleteTopicsRequest {

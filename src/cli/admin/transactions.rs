@@ -1,8 +1,8 @@
-//! Transactions, and the producers that have written to a partition.
+//! Transactions, and the producers of a partition.
 
 use std::time::Duration;
 
-use super::{Result, accepted, incomplete, settled};
+use super::{Result, accepted, incomplete, retry_coordinator};
 use ottla_client::{Client, ClientError};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
@@ -16,21 +16,21 @@ use ottla_wire::protocol::messages::write_txn_markers::{
 };
 use ottla_wire::types::{ErrorCode, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
 
-/// What FindCoordinator calls the coordinators of transactions.
+/// The key type of transactions in FindCoordinator.
 const TRANSACTION: i8 = 1;
-/// The newest version of FindCoordinator that asks for one.
+/// The newest version of FindCoordinator that has a single key.
 const FIND_ONE_COORDINATOR: i16 = 3;
-/// How long to wait for a coordinator to be ready.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// A producer that is made only to fence others off has no use for a long transaction.
+/// How long to wait for a coordinator.
+const COORDINATOR_TIMEOUT: Duration = Duration::from_secs(60);
+/// The transaction timeout of a producer that only fences another one.
 const FENCING_TIMEOUT_MS: i32 = 30_000;
 
-/// Which transactions to list.
+/// A filter for transactions.
 #[derive(Clone, Debug, Default)]
 pub struct TransactionFilter {
-    /// Any producers', if empty.
+    /// All producers if empty.
     pub producer_ids: Vec<ProducerId>,
-    /// Those that run for longer, in milliseconds.
+    /// Only transactions that run longer, in milliseconds.
     pub longer_than_ms: Option<i64>,
     /// A regular expression for the transactional id.
     pub id_pattern: Option<String>,
@@ -54,20 +54,20 @@ pub struct TransactionDescription {
     pub partitions: Vec<TopicPartition>,
 }
 
-/// A producer as a partition knows it.
+/// A partition's state of a producer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProducerState {
     pub producer_id: ProducerId,
     pub epoch: i32,
     pub last_sequence: i32,
     pub last_timestamp: TimestampMs,
-    /// -1 if no coordinator has ever written a marker.
+    /// -1 if no coordinator has written a marker.
     pub coordinator_epoch: i32,
-    /// Where its open transaction begins, if it has one.
+    /// The start offset of its open transaction, if it has one.
     pub open_from: Option<Offset>,
 }
 
-/// The transactions that a filter lets through, in the broker's order.
+/// The transactions that match the filter, in the broker's order.
 pub async fn list(client: &Client, filter: &TransactionFilter) -> Result<Vec<TransactionListing>> {
     let request = ListTransactionsRequest {
         producer_id_filters: filter.producer_ids.clone(),
@@ -85,7 +85,7 @@ pub async fn list(client: &Client, filter: &TransactionFilter) -> Result<Vec<Tra
     Ok(answer.transaction_states.into_iter().map(listing).collect())
 }
 
-/// What its coordinator knows of a transactional id; `None` if it doesn't know the id.
+/// Describes the transaction of a transactional id; `None` if the coordinator doesn't know the id.
 pub async fn describe(client: &Client, transactional_id: &str) -> Result<Option<TransactionDescription>> {
     let key = ApiKey::DescribeTransactions;
     let ask = async || {
@@ -98,7 +98,7 @@ pub async fn describe(client: &Client, transactional_id: &str) -> Result<Option<
         }
     };
     let find = async || coordinator(client, transactional_id).await.map(|_| ());
-    let state = match settled(PATIENCE, ask, find).await {
+    let state = match retry_coordinator(COORDINATOR_TIMEOUT, ask, find).await {
         Err(error) if error.code() == Some(ErrorCode::TransactionalIdNotFound) => return Ok(None),
         state => state?,
     };
@@ -128,14 +128,14 @@ async fn coordinator(client: &Client, transactional_id: &str) -> Result<i32, Cli
     }
 }
 
-/// The producers that a partition remembers, in the broker's order.
+/// The producers in a partition's state, in the broker's order.
 pub async fn describe_producers(client: &Client, partition: &TopicPartition) -> Result<Vec<ProducerState>> {
     let key = ApiKey::DescribeProducers;
     let topic = TopicRequest { name: Str::from(&*partition.topic), partition_indexes: vec![partition.partition] };
     let answer = client.call(DescribeProducersRequest { topics: vec![topic] }).await?;
-    let told = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
-    let told = told.ok_or_else(|| incomplete(key))?;
-    accepted(told.error_code, told.error_message.as_deref())?;
+    let described = answer.topics.into_iter().flat_map(|topic| topic.partitions).next();
+    let described = described.ok_or_else(|| incomplete(key))?;
+    accepted(described.error_code, described.error_message.as_deref())?;
     let state = |state: describe_producers::ProducerState| ProducerState {
         producer_id: state.producer_id,
         epoch: state.producer_epoch,
@@ -144,10 +144,10 @@ pub async fn describe_producers(client: &Client, partition: &TopicPartition) -> 
         coordinator_epoch: state.coordinator_epoch,
         open_from: (state.current_txn_start_offset >= 0).then_some(state.current_txn_start_offset),
     };
-    Ok(told.active_producers.into_iter().map(state).collect())
+    Ok(described.active_producers.into_iter().map(state).collect())
 }
 
-/// Writes the marker that ends a producer's transaction in a partition, whatever its coordinator knows.
+/// Writes the marker that aborts a producer's transaction in a partition, without its coordinator.
 pub async fn abort(
     client: &Client,
     partition: &TopicPartition,
@@ -170,7 +170,7 @@ pub async fn abort(
     accepted(written.error_code, None)
 }
 
-/// Ends the transaction of a transactional id by fencing its producer off.
+/// Ends the transaction of a transactional id by fencing its producer.
 pub async fn force_terminate(client: &Client, transactional_id: &str) -> Result<()> {
     let key = ApiKey::InitProducerId;
     let ask = async || {
@@ -185,5 +185,5 @@ pub async fn force_terminate(client: &Client, transactional_id: &str) -> Result<
         }
     };
     let find = async || coordinator(client, transactional_id).await.map(|_| ());
-    Ok(settled(PATIENCE, ask, find).await?)
+    Ok(retry_coordinator(COORDINATOR_TIMEOUT, ask, find).await?)
 }

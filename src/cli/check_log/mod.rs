@@ -1,4 +1,5 @@
-//! `ottla check-log`: verifies a data directory, or folders of partitions, while no broker runs; mends them when told to.
+//! `ottla check-log`: verifies data directories or directories of partitions while no broker runs, and repairs them with
+//! `--repair`.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, stderr};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::say::say_json;
+use super::outcome::print_json;
 use super::{ServeArgs, serve};
 use clap::Args;
 use metadata::MetadataLog;
@@ -14,7 +15,7 @@ use ottla_broker::clock::Clock;
 use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
-use ottla_log::{Disk, OpenAt, PartitionState};
+use ottla_log::{Disk, OpenParams, PartitionState};
 use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
@@ -25,23 +26,23 @@ mod records;
 mod report;
 mod topics;
 
-/// The exit code when something is wrong with what was asked for.
+/// The exit code if nothing could be checked.
 const USAGE: u8 = 2;
 const META_PROPERTIES: &str = "meta.properties";
 
-/// What to check, and whether to mend it.
+/// What to check, and whether to repair it.
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Exit code 0: all is well, or was mended. 1: something was found. 2: nothing could be checked.")]
+#[command(after_help = "Exit code 0: no faults found, or all repaired. 1: faults found. 2: nothing could be checked.")]
 pub struct CheckLogArgs {
-    /// Data directories, or folders of partitions [default: those of the broker's settings]
+    /// Data directories, or directories of partitions [default: the data directories of the broker's settings]
     #[arg(value_name = "DIR")]
-    folders: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
 
     /// Read settings from FILE, as the broker does, to find its data directories
-    #[arg(long, value_name = "FILE", conflicts_with = "folders")]
+    #[arg(long, value_name = "FILE", conflicts_with = "directories")]
     config: Option<PathBuf>,
 
-    /// Mend what is found: damaged stretches are cut out, and kept in files ending in .cut
+    /// Repair the faults: corrupt data is removed, with a copy in files that end with .cut
     #[arg(long)]
     repair: bool,
 
@@ -50,10 +51,10 @@ pub struct CheckLogArgs {
     json: bool,
 }
 
-/// Checks them.
+/// Runs the check and prints its report.
 pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
-    let folders = match args.folders() {
-        Ok(folders) => folders,
+    let directories = match args.directories() {
+        Ok(directories) => directories,
         Err(why) => {
             err_line!("ottla: {why}");
             return ExitCode::from(USAGE);
@@ -62,15 +63,18 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     let mut check = Check {
         repair: args.repair,
         now: clock.now().wall,
-        metadata: folders.iter().find_map(|folder| MetadataLog::of(folder)),
+        metadata: directories.iter().find_map(|directory| MetadataLog::of(directory)),
         found: Vec::new(),
         traces: Vec::new(),
-        noted: HashSet::new(),
+        had_records: HashSet::new(),
         highest_producer_id: -1,
         report: Report::default(),
         progress: Progress::new(),
     };
-    let checked = folders.iter().try_for_each(|folder| check.folder(folder)).and_then(|()| check.metadata(&folders));
+    let checked = directories
+        .iter()
+        .try_for_each(|directory| check.directory(directory))
+        .and_then(|()| check.metadata(&directories));
     if let Err(why) = checked {
         check.progress.clear();
         err_line!("ottla: {why}");
@@ -79,7 +83,7 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
     check.progress.clear();
     let fine = check.report.is_fine();
     if args.json {
-        if let Err(why) = say_json(&check.report) {
+        if let Err(why) = print_json(&check.report) {
             err_line!("ottla: {why}");
         }
     } else {
@@ -89,21 +93,21 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
 }
 
 impl CheckLogArgs {
-    /// What to check: what was named, or else the directories that the broker would use, as far as they exist.
-    fn folders(&self) -> Result<Vec<PathBuf>, String> {
-        if !self.folders.is_empty() {
-            return Ok(self.folders.clone());
+    /// The directories to check: those on the command line, or else the existing directories of the broker's settings.
+    fn directories(&self) -> Result<Vec<PathBuf>, String> {
+        if !self.directories.is_empty() {
+            return Ok(self.directories.clone());
         }
         let broker = ServeArgs { config: self.config.clone(), ..ServeArgs::default() };
         let config = load(&serve::sources(&broker, None)).map_err(|error| error.to_string())?.config;
-        let mut folders = config.log_dirs;
-        folders.extend(config.metadata_log_dir.filter(|dir| !folders.contains(dir)));
-        let (there, missing): (Vec<_>, Vec<_>) = folders.into_iter().partition(|dir| dir.exists());
-        match (there.is_empty(), missing.first()) {
+        let mut directories = config.log_dirs;
+        directories.extend(config.metadata_log_dir.filter(|dir| !directories.contains(dir)));
+        let (existing, missing): (Vec<_>, Vec<_>) = directories.into_iter().partition(|dir| dir.exists());
+        match (existing.is_empty(), missing.first()) {
             (true, Some(missing)) => {
                 Err(format!("there is no data directory {}: name one, or give --config", missing.display()))
             }
-            _ => Ok(there),
+            _ => Ok(existing),
         }
     }
 }
@@ -111,75 +115,74 @@ impl CheckLogArgs {
 struct Check {
     repair: bool,
     now: TimestampMs,
-    /// Where the metadata log lies among the directories that were given.
+    /// The metadata log, if one of the given directories has it.
     metadata: Option<MetadataLog>,
-    /// The partitions of whole directories.
+    /// The partitions of whole data directories.
     found: Vec<FoundFolder>,
-    /// Who has used these directories.
+    /// Traces of the brokers that used these directories.
     traces: Vec<Traces>,
-    /// Partitions that one of them is known to have had records of, and has no folder of.
-    noted: HashSet<TopicPartition>,
+    /// Partitions without a directory that had records, as the checkpoints show.
+    had_records: HashSet<TopicPartition>,
     highest_producer_id: ProducerId,
     report: Report,
     progress: Progress,
 }
 
 impl Check {
-    fn folder(&mut self, folder: &Path) -> Result<(), String> {
-        if !folder.is_dir() {
-            return Err(match folder.exists() {
-                true => format!("{} is not a directory", folder.display()),
-                false => format!("{} does not exist", folder.display()),
+    fn directory(&mut self, path: &Path) -> Result<(), String> {
+        if !path.is_dir() {
+            return Err(match path.exists() {
+                true => format!("{} is not a directory", path.display()),
+                false => format!("{} does not exist", path.display()),
             });
         }
-        let partition = folder.canonicalize().ok().and_then(|path| partition_of(&path));
-        match partition.filter(|_| !folder.join(META_PROPERTIES).exists()) {
-            Some(partition) => self.single(folder, &partition),
-            None => self.directory(folder),
+        let partition = path.canonicalize().ok().and_then(|path| partition_of(&path));
+        match partition.filter(|_| !path.join(META_PROPERTIES).exists()) {
+            Some(partition) => self.single(path, &partition),
+            None => self.partitions(path, None),
         }
     }
 
-    /// A partition's folder. If it lies in a data directory, that one says more of it, and is locked.
-    fn single(&mut self, folder: &Path, partition: &TopicPartition) -> Result<(), String> {
-        let above = folder.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
-        match above.filter(|above| above.join(META_PROPERTIES).exists()) {
-            Some(above) => self.partitions(&above, Some(partition)),
+    /// Checks one partition's directory. If it is in a data directory, that directory is locked, and its checkpoints are used.
+    fn single(&mut self, path: &Path, partition: &TopicPartition) -> Result<(), String> {
+        let data = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
+        match data.filter(|data| data.join(META_PROPERTIES).exists()) {
+            Some(data) => self.partitions(&data, Some(partition)),
             None => {
-                let known = Known { at: OpenAt::fresh(self.now), compacted: Topics::default().is_compacted(partition) };
-                self.partition(&Disk::plain(), folder, partition, known);
+                let known =
+                    Known { at: OpenParams::fresh(self.now), compacted: Topics::default().is_compacted(partition) };
+                self.partition(&Disk::plain(), path, partition, known);
                 Ok(())
             }
         }
     }
 
-    fn directory(&mut self, path: &Path) -> Result<(), String> {
-        self.partitions(path, None)
-    }
-
+    /// Checks the partitions of a data directory; only one of them if `only` is given.
     fn partitions(&mut self, path: &Path, only: Option<&TopicPartition>) -> Result<(), String> {
         let directory = if self.repair { Directory::lock(path) } else { Directory::lock_to_read(path) };
         let mut directory = directory.map_err(|error| error.to_string())?;
         let mut found = directory.partitions().map_err(|error| error.to_string())?;
         if found.is_empty() && !path.join(META_PROPERTIES).exists() {
-            return Err(format!("{} is neither a data directory nor a partition's folder", path.display()));
+            return Err(format!("{} is neither a data directory nor a partition's directory", path.display()));
         }
         ottla_wire::types::sort_by(&mut found, |a, b| a.partition.cmp(&b.partition));
         let topics = self.metadata.as_ref().map(|metadata| metadata.topics()).unwrap_or_default();
         let directory_id = directory.meta().map_or(Uuid::ZERO, |meta| meta.directory_id);
-        let without_folder = directory.partitions_without_folder(&found);
+        let without_directory = directory.partitions_without_folder(&found);
         if only.is_none() {
             self.report.findings.extend(directory.findings().iter().map(shown));
             self.traces.push(directory.traces());
-            self.noted.extend(without_folder.iter().map(|(partition, _)| partition.clone()));
+            self.had_records.extend(without_directory.iter().map(|(partition, _)| partition.clone()));
         }
-        // First, as what is noted of repaired partitions is written into such files.
+        // The directory's own files first: the checkpoints of repaired partitions are written into them.
         if self.repair && only.is_none() && !directory.findings().is_empty() {
-            let kept = directory.repair().map_err(|error| error.to_string())?;
+            let copies = directory.repair().map_err(|error| error.to_string())?;
             let done = self.report.repaired.get_or_insert_default();
-            done.set_aside.extend(kept);
-            let left = directory.findings().iter().filter(|finding| finding.at_start == AtStart::Refuses);
-            let left = left.filter(|finding| finding.file == META_PROPERTIES);
-            done.left.extend(left.map(|finding| format!("{} is left as it is: {}", finding.file, finding.what)));
+            done.moved_aside.extend(copies);
+            let refused = directory.findings().iter().filter(|finding| finding.at_start == AtStart::Refuses);
+            let refused = refused.filter(|finding| finding.file == META_PROPERTIES);
+            done.not_repaired
+                .extend(refused.map(|finding| format!("{} was not changed: {}", finding.file, finding.what)));
         }
         let mut repaired = Vec::new();
         for found in found.iter().filter(|found| only.is_none_or(|only| *only == found.partition)) {
@@ -187,7 +190,7 @@ impl Check {
                 PartitionState::Live => {}
                 PartitionState::Deleted if only.is_none() => {
                     let file = found.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    let what = "is left of a deleted partition".to_owned();
+                    let what = "belongs to a deleted partition".to_owned();
                     self.report.notes.push(shown(&Finding { file, what, at_start: AtStart::Repairs, lost: None }));
                     continue;
                 }
@@ -199,17 +202,17 @@ impl Check {
             let known = Known { at, compacted };
             let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known);
             self.highest_producer_id = self.highest_producer_id.max(verdict.highest_producer_id);
-            self.found.extend(metadata::folder(found, &verdict, was_compacted, directory_id));
+            self.found.extend(metadata::found_partition(found, &verdict, was_compacted, directory_id));
             repaired.extend(done.map(|done| (found.partition.clone(), done)));
         }
-        if only.is_none() && !without_folder.is_empty() {
+        if only.is_none() && !without_directory.is_empty() {
             let log = self.metadata.as_ref().map(|metadata| MetadataLog::read(&metadata.data)).unwrap_or_default();
-            for (partition, lost) in without_folder {
+            for (partition, lost) in without_directory {
                 let is_elsewhere = directory.meta().is_some_and(|meta| log.has_elsewhere(&partition, &meta));
                 if topics.id(&partition).is_none() || *partition.topic == *topics::METADATA || is_elsewhere {
                     continue;
                 }
-                let done = self.without_folder(path, &partition, lost);
+                let done = self.without_directory(path, &partition, lost);
                 repaired.extend(done.map(|done| (partition, done)));
             }
         }
@@ -219,8 +222,8 @@ impl Check {
         Ok(())
     }
 
-    /// A partition whose folder is gone. Mended, its log goes on behind the records that are lost.
-    fn without_folder(
+    /// Reports a partition whose directory is missing. A repair continues its log after the lost records.
+    fn without_directory(
         &mut self,
         data: &Path,
         partition: &TopicPartition,
@@ -229,7 +232,7 @@ impl Check {
         let path = data.join(partition.to_string());
         let finding = Finding {
             file: partition.to_string(),
-            what: format!("its folder is gone, which was known to have offsets {} to {}", lost.start, lost.end - 1),
+            what: format!("the directory is missing; it had offsets {} to {}", lost.start, lost.end - 1),
             at_start: AtStart::Ignores,
             lost: Some(Loss { first: lost.start, last: Some(lost.end - 1), bytes: 0 }),
         };
@@ -239,55 +242,59 @@ impl Check {
         checked.repaired = done.is_some().then(|| ShownRepair {
             start_offset: lost.end,
             end_offset: lost.end,
-            set_aside: Vec::new(),
-            mended: true,
+            moved_aside: Vec::new(),
+            complete: true,
         });
         self.report.partitions.push(checked);
         done
     }
 
-    /// What only all directories together can tell: whether the metadata log has what the partitions need.
-    fn metadata(&mut self, folders: &[PathBuf]) -> Result<(), String> {
+    /// Checks that the metadata log has the topics of the partitions; this needs all directories.
+    fn metadata(&mut self, directories: &[PathBuf]) -> Result<(), String> {
         let nothing = self.found.is_empty() && self.metadata.is_none();
-        if nothing || folders.iter().all(|folder| metadata::is_partition(folder)) {
+        if nothing || directories.iter().all(|directory| metadata::is_partition(directory)) {
             return Ok(());
         }
         let name = format!("{}-0", topics::METADATA);
         let of_log = self.report.partitions.iter().find(|checked| checked.partition == name);
-        let damaged = of_log.is_some_and(|checked| checked.forgets.is_some());
+        let is_corrupt = of_log.is_some_and(|checked| checked.metadata_loss.is_some());
         let log = match &self.metadata {
             Some(log) => MetadataLog::read(&log.data),
-            None => MetadataLog::missing(folders.iter().find(|folder| folder.is_dir()).ok_or("there is no folder")?),
+            None => {
+                let data = directories.iter().find(|directory| directory.is_dir());
+                MetadataLog::missing(data.ok_or("there is no directory")?)
+            }
         };
-        let unknown = damaged && self.found.iter().any(|folder| log.salvage.is_unknown(folder));
+        let unknown = is_corrupt && self.found.iter().any(|found| log.salvage.is_unknown(found));
         let Some(what) =
-            log.why_refused().or_else(|| unknown.then(|| "topics of which there are folders are lost".to_owned()))
+            log.why_refused().or_else(|| unknown.then(|| "it has lost topics that still have directories".to_owned()))
         else {
             return Ok(());
         };
         let finding = Finding { file: name, what, at_start: AtStart::Refuses, lost: None };
-        if !damaged {
+        if !is_corrupt {
             self.report.findings.push(shown(&finding));
         }
         if self.repair {
-            let of_log = log.rebuild(folders, &self.found, self.host(), self.highest_producer_id, self.now)?;
-            let DirectoryRepair { mut set_aside, mut left, .. } = self.report.repaired.take().unwrap_or_default();
-            set_aside.extend(of_log.set_aside);
-            left.extend(of_log.left);
-            self.report.repaired = Some(DirectoryRepair { set_aside, left, ..of_log });
+            let of_log = log.rebuild(directories, &self.found, self.host(), self.highest_producer_id, self.now)?;
+            let of_files = self.report.repaired.take().unwrap_or_default();
+            let DirectoryRepair { mut moved_aside, mut not_repaired, .. } = of_files;
+            moved_aside.extend(of_log.moved_aside);
+            not_repaired.extend(of_log.not_repaired);
+            self.report.repaired = Some(DirectoryRepair { moved_aside, not_repaired, ..of_log });
         }
         Ok(())
     }
 
-    /// What the directories say of the node, but for its number.
+    /// What the directories show about the node, except its id.
     fn host(&self) -> Host {
-        let first = self.found.first().map(|folder| folder.directory_id).filter(|id| !id.is_zero());
-        let is_only = |id: &Uuid| self.found.iter().all(|folder| folder.directory_id == *id);
+        let first = self.found.first().map(|found| found.directory_id).filter(|id| !id.is_zero());
+        let is_only = |id: &Uuid| self.found.iter().all(|found| found.directory_id == *id);
         let only_directory = first.filter(|id| is_only(id) && Traces::only_ottla(&self.traces));
-        Host { only_directory, had_records: self.noted.clone(), ..Host::default() }
+        Host { only_directory, had_records: self.had_records.clone(), ..Host::default() }
     }
 
-    /// Checks one; what was found, and what its repair came to, if there was one.
+    /// Checks one partition, and repairs it with `--repair`. Returns the result of both.
     fn partition(
         &mut self,
         disk: &Disk,
@@ -312,14 +319,14 @@ impl Check {
             match repair(disk, path, known, &verdict) {
                 Ok(repaired) => {
                     let (recovery_point, log_start) = (repaired.end, known.at.log_start.map(|_| repaired.start));
-                    let at = OpenAt { recovery_point, log_start, validated: None, ..known.at };
+                    let at = OpenParams { recovery_point, log_start, validated: None, ..known.at };
                     let again = verify(disk, path, Known { at, ..known }, &mut |bytes| progress.read(&name, bytes));
-                    let mended = again.is_ok_and(|again| again.findings.is_empty());
+                    let complete = again.is_ok_and(|again| again.findings.is_empty());
                     checked.repaired = Some(ShownRepair {
                         start_offset: repaired.start,
                         end_offset: repaired.end,
-                        set_aside: repaired.set_aside.clone(),
-                        mended,
+                        moved_aside: repaired.set_aside.clone(),
+                        complete,
                     });
                     done = Some(repaired);
                 }
@@ -331,13 +338,13 @@ impl Check {
     }
 }
 
-/// The partition that a folder is, by its name.
+/// The partition of a directory, from its name.
 fn partition_of(path: &Path) -> Option<TopicPartition> {
     let (topic, number) = path.file_name()?.to_str()?.rsplit_once('-')?;
     Some(TopicPartition::new(topic, number.parse().ok()?))
 }
 
-/// Tells on a terminal how far it is.
+/// Shows progress on stderr, if that is a terminal.
 struct Progress {
     shown: Option<Instant>,
     bytes: u64,

@@ -1,4 +1,4 @@
-//! What a check found, as it is shown.
+//! The report of a check, as text and as JSON.
 
 use std::path::{Path, PathBuf};
 
@@ -9,19 +9,19 @@ use crate::cli::tools::output::Output;
 use ottla_log::verify::{AtStart, Finding, Verdict};
 use ottla_wire::types::TopicPartition;
 
-const FORGETS: &str = "topics, settings and partitions that were decided in what a repair of the metadata log gives up are \
-                       forgotten; topics of which there are folders are made again, and keep all records until their \
-                       settings are made again";
+const METADATA_LOSS: &str = "a repair of the metadata log loses the topics, settings and partitions in its lost records; \
+                             topics that still have a directory are created again, and keep all records until their \
+                             settings are set again";
 
-/// All that was found.
+/// The result of a check.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Of the directory's own files.
+    /// Findings in the data directory's own files.
     pub findings: Vec<ShownFinding>,
-    /// What became of these where they were to be mended.
+    /// The repair of those files and of the metadata log; `None` without `--repair`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repaired: Option<DirectoryRepair>,
-    /// What the next start clears away.
+    /// Files that the next start removes.
     pub notes: Vec<ShownFinding>,
     pub partitions: Vec<Checked>,
 }
@@ -38,59 +38,65 @@ pub struct Checked {
     pub start_offset: i64,
     pub end_offset: i64,
     pub findings: Vec<ShownFinding>,
-    /// What the next start clears away or finishes: nothing is wrong with it.
+    /// Files that the next start removes or completes; they are not an error.
     pub notes: Vec<ShownFinding>,
-    /// What giving up records of the metadata log comes to.
+    /// The consequence of lost records in the metadata log.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub forgets: Option<&'static str>,
+    pub metadata_loss: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repaired: Option<ShownRepair>,
-    /// Why it could not be checked or mended.
+    /// The reason why the partition could not be checked or repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
+/// A finding.
 #[derive(Debug, Serialize)]
 pub struct ShownFinding {
     pub file: String,
     pub what: String,
+    /// What the start of a broker does: `repairs`, `trusts`, `truncates`, `ignores` or `refuses`.
     pub at_start: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<ShownLoss>,
 }
 
+/// The records that a repair loses.
 #[derive(Debug, Serialize)]
 pub struct ShownLoss {
     pub first_offset: i64,
-    /// `null` where nobody knows how far it went.
+    /// `null` if the end of the lost part is unknown.
     pub last_offset: Option<i64>,
     pub bytes: u64,
 }
 
+/// The repair of a partition.
 #[derive(Debug, Serialize)]
 pub struct ShownRepair {
     pub start_offset: i64,
     pub end_offset: i64,
-    pub set_aside: Vec<PathBuf>,
-    /// Whether a second look found nothing any more.
-    pub mended: bool,
+    /// Copies of the removed data.
+    pub moved_aside: Vec<PathBuf>,
+    /// Whether a second check found nothing.
+    pub complete: bool,
 }
 
-/// What was done about a directory's own files, and its metadata log.
+/// The repair of a data directory's own files and of the metadata log.
 #[derive(Debug, Default, Serialize)]
 pub struct DirectoryRepair {
-    pub set_aside: Vec<PathBuf>,
-    /// What a new metadata log was made of, if one was made.
+    /// Files and directories that were renamed.
+    pub moved_aside: Vec<PathBuf>,
+    /// The content of the new metadata log, if one was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<String>,
-    /// Partitions without a folder that are new and empty in the new metadata log.
+    /// Partitions without a directory that are empty in the new metadata log.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub empty: Vec<String>,
-    /// Partitions without a folder that aren't served by it: their records may lie elsewhere.
+    /// Partitions without a directory that are not served, because their records may be elsewhere.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub absent: Vec<String>,
-    /// What can't be mended here, and why.
-    pub left: Vec<String>,
+    pub unavailable: Vec<String>,
+    /// What was not repaired, and why.
+    pub not_repaired: Vec<String>,
 }
 
 impl Checked {
@@ -108,31 +114,34 @@ impl Checked {
             end_offset: verdict.end,
             findings: verdict.findings.iter().map(shown_of).collect(),
             notes: verdict.notes.iter().map(shown).collect(),
-            forgets: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some())).then_some(FORGETS),
+            metadata_loss: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some()))
+                .then_some(METADATA_LOSS),
             repaired: None,
             error: None,
         }
     }
 
-    /// Whether there is nothing to tell of it.
+    /// Whether there is nothing to print.
     fn is_silent(&self) -> bool {
         self.error.is_none() && self.findings.is_empty() && self.notes.is_empty()
     }
 
+    /// Whether the partition has no problem, or no longer has one.
     pub fn is_fine(&self) -> bool {
-        self.error.is_none() && (self.findings.is_empty() || self.repaired.as_ref().is_some_and(|done| done.mended))
+        self.error.is_none() && (self.findings.is_empty() || self.repaired.as_ref().is_some_and(|done| done.complete))
     }
 }
 
+/// Converts a finding for the report.
 pub fn shown(finding: &Finding) -> ShownFinding {
     ShownFinding {
         file: finding.file.clone(),
         what: finding.what.clone(),
         at_start: match finding.at_start {
-            AtStart::Repairs => "mends",
-            AtStart::Trusts => "believes",
-            AtStart::Truncates => "cuts",
-            AtStart::Ignores => "overlooks",
+            AtStart::Repairs => "repairs",
+            AtStart::Trusts => "trusts",
+            AtStart::Truncates => "truncates",
+            AtStart::Ignores => "ignores",
             AtStart::Refuses => "refuses",
         },
         lost: finding.lost.map(|lost| ShownLoss {
@@ -143,10 +152,10 @@ pub fn shown(finding: &Finding) -> ShownFinding {
     }
 }
 
-/// As [`shown`], of the metadata log: a start reads all of it, and doesn't go on without what was decided.
+/// Like [`shown`], for the metadata log: a start reads all of it, and is refused if a record is lost.
 fn shown_of_metadata(finding: &Finding) -> ShownFinding {
     let refuses = match finding.lost {
-        // A crash may tear off the end, of which nobody was told.
+        // A crash may truncate the end: these records were never acknowledged.
         Some(lost) => finding.at_start == AtStart::Ignores || lost.last.is_some(),
         None => finding.file.ends_with(".log") && finding.at_start != AtStart::Repairs,
     };
@@ -155,39 +164,41 @@ fn shown_of_metadata(finding: &Finding) -> ShownFinding {
 }
 
 impl ShownFinding {
-    /// What a start does, in words.
+    /// Describes what a start does.
     fn consequence(&self) -> &'static str {
         match self.at_start {
-            "mends" => "a start mends it",
-            "believes" => "a start believes it",
-            "cuts" => "a start ends the log there and sets the rest aside",
-            "overlooks" => "a start doesn't look there, reading there fails",
+            "repairs" => "a start repairs it",
+            "trusts" => "a start uses it as it is",
+            "truncates" => "a start truncates the log there and keeps a copy of the rest",
+            "ignores" => "a start does not detect it, and reads of it fail",
             _ => "a start is refused",
         }
     }
 
-    /// What a repair costs, in words.
+    /// Describes what a repair loses.
     fn cost(&self) -> String {
         match &self.lost {
             None => "--repair loses nothing".to_owned(),
             Some(ShownLoss { first_offset, last_offset: Some(last), .. }) if last >= first_offset => {
                 let count = last - first_offset + 1;
-                format!("--repair gives up offsets {first_offset} to {last}, {count} records at most")
+                format!("--repair loses offsets {first_offset} to {last}, at most {count} records")
             }
             Some(ShownLoss { first_offset, last_offset: None, bytes }) => {
-                format!("--repair gives up {bytes} bytes behind offset {first_offset}")
+                format!("--repair loses {bytes} bytes after offset {first_offset}")
             }
-            Some(ShownLoss { bytes, .. }) => format!("--repair cuts out {bytes} bytes that no offset is missing for"),
+            Some(ShownLoss { bytes, .. }) => format!("--repair removes {bytes} bytes and loses no offset"),
         }
     }
 }
 
 impl Report {
+    /// Whether nothing was found, or all of it was repaired.
     pub fn is_fine(&self) -> bool {
-        let mended = self.repaired.as_ref().is_some_and(|done| done.left.is_empty());
-        (self.findings.is_empty() || mended) && self.partitions.iter().all(Checked::is_fine)
+        let repaired = self.repaired.as_ref().is_some_and(|done| done.not_repaired.is_empty());
+        (self.findings.is_empty() || repaired) && self.partitions.iter().all(Checked::is_fine)
     }
 
+    /// Prints the report as text. `repaired`: whether `--repair` was given.
     pub fn print(&self, repaired: bool) {
         let mut output = Output::stdout();
         for finding in &self.findings {
@@ -200,7 +211,7 @@ impl Report {
             done.print(&mut output);
         }
         for note in &self.notes {
-            output.line(format_args!("note: {}: {}; the next start clears it away", note.file, note.what));
+            output.line(format_args!("note: {}: {}; the next start removes it", note.file, note.what));
         }
         for checked in self.partitions.iter().filter(|checked| !checked.is_silent()) {
             checked.print(repaired, &mut output);
@@ -211,15 +222,20 @@ impl Report {
         let findings =
             self.findings.len() + self.partitions.iter().map(|checked| checked.findings.len()).sum::<usize>();
         let outcome = match (findings, self.is_fine()) {
-            (0, true) => "all is well".to_owned(),
-            (_, true) => format!("{findings} findings, mended"),
-            (_, false) => format!("{findings} findings"),
+            (0, true) => "no faults found".to_owned(),
+            (_, true) => format!("{}, repaired", count(findings, "finding")),
+            (_, false) => count(findings, "finding"),
         };
         output.line(format_args!(
             "{} partitions, {segments} segments, {megabytes:.1} MB, {records} records: {outcome}",
             self.partitions.len()
         ));
     }
+}
+
+/// "1 finding", "2 findings".
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 impl Checked {
@@ -235,16 +251,16 @@ impl Checked {
             }
         }
         for note in &self.notes {
-            output.line(format_args!("  note: {}: {}; the next start clears it away", note.file, note.what));
+            output.line(format_args!("  note: {}: {}; the next start removes it", note.file, note.what));
         }
-        if let Some(forgets) = self.forgets {
-            output.line(format_args!("  {forgets}"));
+        if let Some(loss) = self.metadata_loss {
+            output.line(format_args!("  {loss}"));
         }
         if let Some(done) = &self.repaired {
-            let how = if done.mended { "mended" } else { "not all could be mended" };
+            let how = if done.complete { "repaired" } else { "not everything could be repaired" };
             output.line(format_args!("  {how}: offsets {} to {}", done.start_offset, done.end_offset));
-            for path in &done.set_aside {
-                output.line(format_args!("  kept aside: {}", path.display()));
+            for path in &done.moved_aside {
+                output.line(format_args!("  moved aside: {}", path.display()));
             }
         }
         if let Some(why) = &self.error {
@@ -255,10 +271,10 @@ impl Checked {
 
 impl DirectoryRepair {
     fn print(&self, output: &mut Output) {
-        for path in &self.set_aside {
-            output.line(format_args!("kept aside: {}", path.display()));
+        for path in &self.moved_aside {
+            output.line(format_args!("moved aside: {}", path.display()));
         }
-        for line in self.rebuilt.iter().chain(&self.left) {
+        for line in self.rebuilt.iter().chain(&self.not_repaired) {
             output.line(line);
         }
     }

@@ -1,4 +1,4 @@
-//! What the metadata log says of topics: their ids, and which are compacted.
+//! The topics in the metadata log: their ids, and which are compacted.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -25,21 +25,21 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Reads as much of a data directory's metadata as can be read.
+    /// Reads the metadata log of a data directory, as far as it can be read.
     pub fn read(data: &Path) -> Topics {
         let mut topics = Topics::default();
-        let folder = data.join(format!("{METADATA}-0"));
-        let mut names: Vec<String> = fs::read_dir(&folder)
+        let directory = data.join(format!("{METADATA}-0"));
+        let mut names: Vec<String> = fs::read_dir(&directory)
             .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
             .unwrap_or_default();
         names.sort();
         let newest = names.iter().rev().find(|name| SnapshotId::from_file_name(name).is_some());
-        let records = newest.and_then(|name| fs::read(folder.join(name)).ok());
+        let records = newest.and_then(|name| fs::read(directory.join(name)).ok());
         for record in records.and_then(|bytes| read_snapshot(&Bytes::from(bytes)).ok()).unwrap_or_default() {
             topics.apply(&record.body);
         }
         for name in names.iter().filter(|name| name.ends_with(".log")) {
-            for_each_record(&folder.join(name), |record| {
+            for_each_record(&directory.join(name), |record| {
                 if let Some(value) = record.value
                     && let Ok(record) = MetadataRecord::decode(&value)
                 {
@@ -50,7 +50,7 @@ impl Topics {
         topics
     }
 
-    /// The topic's id, where it is known.
+    /// The topic's id, if it is known.
     pub fn id(&self, partition: &TopicPartition) -> Option<TopicId> {
         if &*partition.topic == METADATA {
             return Some(TopicId::METADATA);
@@ -70,9 +70,9 @@ impl Topics {
                 self.ids.insert(topic.name.to_string(), topic.topic_id);
             }
             RecordBody::RemoveTopic(removed) => {
-                let gone: Vec<_> =
+                let deleted: Vec<_> =
                     self.ids.iter().filter(|(_, id)| **id == removed.topic_id).map(|(name, _)| name.clone()).collect();
-                for name in gone {
+                for name in deleted {
                     self.ids.remove(&name);
                     self.compacted.remove(&name);
                 }

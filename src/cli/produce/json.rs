@@ -1,4 +1,4 @@
-//! A record as a line of JSON.
+//! Reads a record from a line of JSON.
 
 use std::fmt;
 
@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use super::Item;
 use crate::cli::tools::kafka_console_producer::line_reader::OwnedHeader;
 
-/// Text of JSON as it was written, none for null.
+/// JSON text as it was written; `None` for null.
 type Json = Option<Box<RawValue>>;
 
-/// What an object may say. Where it was before (`topic`, `offset`) doesn't matter, so that records that were read as JSON
-/// can be written again.
+/// The fields of an object. `topic` and `offset` are ignored, so that the output of `ottla consume --json` can be written
+/// again.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -29,7 +29,7 @@ struct Line {
     _offset: Option<i64>,
 }
 
-/// By name, or listed as `{"key": …, "value": …}`; in the order in which they stand.
+/// Headers in their order: an object by name, or a list of `{"key": …, "value": …}`.
 #[derive(Default)]
 struct Headers(Vec<(String, Json)>);
 
@@ -40,8 +40,8 @@ struct Header {
     value: Json,
 }
 
-/// Reads `{"key": …, "value": …, "headers": {…}, "partition": 0, "timestamp": 0}`; all of it may be left out. Strings
-/// are bytes as they are, null is null, and anything else is written as the JSON that it is.
+/// Reads `{"key": …, "value": …, "headers": {…}, "partition": 0, "timestamp": 0}`; all fields are optional. A string
+/// becomes its UTF-8 bytes, null stays null, and any other value becomes its JSON text.
 pub fn item(line: &str) -> Result<Item, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let header = |(key, value): (String, Json)| -> OwnedHeader { (key.into_bytes(), bytes(value)) };
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects() {
+    fn object_is_read_with_all_fields_optional() {
         let check = |line, expect: Item| assert_eq!(item(line), Ok(expect), "{line}");
         let some = |text: &str| Some(text.as_bytes().to_vec());
         check("{}", Item::default());
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes() {
+    fn invalid_object_is_an_error() {
         let check = |line| assert!(item(line).is_err(), "{line}");
         check("a");
         check(r#"{"valeu":1}"#);

@@ -1,4 +1,4 @@
-//! `ottla produce`: records from the command line, a file or standard input, over the producer of Kafka's tools.
+//! `ottla produce`: writes records from the command line, a file or standard input.
 
 mod json;
 
@@ -15,26 +15,32 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::name_and_value;
-use super::tools::connect::{Bootstrap, Properties, block_on};
+use super::tools::connect::{Bootstrap, Properties, block_on, connect};
 use super::tools::exceptions::exception_name;
 use super::tools::kafka_console_producer::input;
 use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
-use super::tools::producing::{asked_to_end, start};
+use super::tools::producing::{start, wait_for_stop_signal};
 use ottla_broker::clock::Clock;
-use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
+use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, ProducerOptions, RecordHeader, SendError};
+use ottla_wire::types::ErrorCode;
 
-/// Between two looks at how far it is.
+/// The interval of progress lines.
 const PROGRESS: Duration = Duration::from_secs(1);
+/// The defaults that are shorter than Kafka's, so that the command soon fails if no broker answers.
+const MAX_BLOCK_MS: &str = "10000";
+const REQUEST_TIMEOUT_MS: &str = "10000";
+const DELIVERY_TIMEOUT_MS: &str = "20000";
+const MAX_BLOCK: &str = "max.block.ms";
 
-/// What `ottla produce` is told.
+/// The arguments of `ottla produce`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ProduceArgs {
-    /// The topic to write to; made if it isn't there, where the broker does that
+    /// The topic to write to; if it is missing, the broker creates it (auto.create.topics.enable)
     topic: String,
 
-    /// Values, a record each; without any, each line of standard input is one
+    /// The values, one record each; without values, each line of standard input is a record
     values: Vec<String>,
 
     #[command(flatten)]
@@ -48,7 +54,7 @@ pub struct ProduceArgs {
     #[arg(long, short)]
     key: Option<String>,
 
-    /// What stands between key and value in each value or line
+    /// The text that separates key and value in each value or line
     #[arg(long, short = 's', value_name = "TEXT", conflicts_with = "key")]
     key_separator: Option<String>,
 
@@ -56,28 +62,29 @@ pub struct ProduceArgs {
     #[arg(long = "header", short = 'H', value_name = "NAME=VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
 
-    /// The partition, in place of the one that the key decides
+    /// The partition; by default the key decides
     #[arg(long, short)]
     partition: Option<i32>,
 
-    /// The records' timestamp in milliseconds since 1970, in place of the time it is
+    /// The timestamp of all records in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MS", allow_hyphen_values = true)]
     timestamp: Option<i64>,
 
-    /// Keys and values that are this are null: a null value deletes its key from a compacted topic
+    /// Keys and values equal to TEXT become null: a null value deletes its key from a compacted topic
     #[arg(long, value_name = "TEXT")]
     null: Option<String>,
 
-    /// Each value or line is a JSON object: key, value, headers, partition, timestamp; a line of JSON says where each was
-    /// stored
+    /// Each value or line is a JSON object: key, value, headers, partition, timestamp; for each stored record, print its
+    /// partition and offset as a line of JSON
     #[arg(long, conflicts_with_all = ["key_separator", "null"])]
     json: bool,
 
-    /// How batches are compressed
+    /// The compression of batches
     #[arg(long, short, value_enum)]
     compression: Option<Compression>,
 
-    /// Any setting of Kafka's producers by its name, such as acks=1; may be given many times
+    /// Any setting of Kafka's producers, such as acks=1 or max.block.ms=60000 (how long to wait for a broker, by default
+    /// 10 s); may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = producer_setting)]
     settings: Vec<(String, String)>,
 }
@@ -98,7 +105,7 @@ Examples:
   ottla produce orders -s : < lines.txt               lines as key:value
   echo '{\"key\":\"a\",\"value\":{\"n\":1}}' | ottla produce orders --json
 
-Exit code 0: everything was stored. 1: not everything; stderr says why.";
+Exit code 0: all records were stored. 1: not all; the reason is on stderr.";
 
 /// A record to write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,17 +117,13 @@ struct Item {
     timestamp: Option<i64>,
 }
 
-/// Writes the records. The error is one plain line.
+/// Writes the records. The error is one line.
 pub fn run(args: ProduceArgs) -> Result<ExitCode, String> {
     let properties = args.properties()?;
     let progress = Arc::new(Mutex::new(Progress::default()));
     let reporter = Reporter { json: args.json, progress: progress.clone() };
     Ok(block_on(async {
-        let outcome = match start(&properties, reporter) {
-            Ok(producer) => args.produce(producer, &progress).await,
-            // Kafka's words, without the names of Java's classes.
-            Err(why) => Err(why.rsplit_once("Exception: ").map_or(why.as_str(), |(_, why)| why).to_owned()),
-        };
+        let outcome = args.connect_and_produce(&properties, reporter, &progress).await;
         let failed = progress.lock().failed;
         match outcome {
             Ok(code) if failed == 0 => code,
@@ -147,28 +150,63 @@ impl ProduceArgs {
         properties.extend(self.settings.iter().cloned());
         properties.insert("bootstrap.servers".to_owned(), self.bootstrap.bootstrap_server.clone());
         properties.entry("client.id".to_owned()).or_insert_with(|| "ottla-produce".to_owned());
+        properties.entry(MAX_BLOCK.to_owned()).or_insert_with(|| MAX_BLOCK_MS.to_owned());
+        let (request, delivery) = ("request.timeout.ms", "delivery.timeout.ms");
+        // Kafka requires delivery.timeout.ms >= linger.ms + request.timeout.ms.
+        if ![request, delivery, "linger.ms"].iter().any(|name| properties.contains_key(*name)) {
+            properties.insert(request.to_owned(), REQUEST_TIMEOUT_MS.to_owned());
+            properties.insert(delivery.to_owned(), DELIVERY_TIMEOUT_MS.to_owned());
+        }
         if let Some(codec) = self.compression.as_ref().and_then(Compression::to_possible_value) {
             properties.insert("compression.type".to_owned(), codec.get_name().to_owned());
         }
         Ok(properties)
     }
 
+    async fn connect_and_produce(
+        &self,
+        properties: &BTreeMap<String, String>,
+        reporter: Reporter,
+        progress: &Mutex<Progress>,
+    ) -> Result<ExitCode, String> {
+        ProducerOptions::from_properties(properties)?;
+        tokio::select! {
+            connected = self.wait_for_broker(properties) => connected?,
+            code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
+        }
+        let producer = start(properties, reporter).map_err(|why| {
+            // Kafka's message, without the names of Java classes.
+            why.rsplit_once("Exception: ").map_or(why.as_str(), |(_, why)| why).to_owned()
+        })?;
+        self.produce(producer, progress).await
+    }
+
+    /// Waits until a broker answers, for `max.block.ms`. A producer alone would wait that long for each record.
+    async fn wait_for_broker(&self, properties: &BTreeMap<String, String>) -> Result<(), String> {
+        let mut client = Properties::default();
+        for name in ["client.id", "request.timeout.ms"] {
+            properties.get(name).into_iter().for_each(|value| client.set(name, value));
+        }
+        properties.get(MAX_BLOCK).into_iter().for_each(|value| client.set("default.api.timeout.ms", value));
+        connect(&self.bootstrap.bootstrap_server, &client).await.map(|_| ()).map_err(|error| error.to_string())
+    }
+
     async fn produce(&self, producer: Producer<u64>, progress: &Mutex<Progress>) -> Result<ExitCode, String> {
         let outcome = tokio::select! {
-            outcome = self.send_all(&producer) => outcome.map(|()| ExitCode::SUCCESS),
-            code = asked_to_end() => Ok(ExitCode::from(code)),
+            outcome = self.send_all(&producer, progress) => outcome.map(|()| ExitCode::SUCCESS),
+            code = wait_for_stop_signal() => Ok(ExitCode::from(code)),
             never = show_progress(progress) => never,
         };
         tokio::select! {
             () = producer.flush() => {}
-            code = asked_to_end() => return Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
             never = show_progress(progress) => never,
         }
         progress.lock().end(&self.topic, self.json);
         outcome
     }
 
-    async fn send_all(&self, producer: &Producer<u64>) -> Result<(), String> {
+    async fn send_all(&self, producer: &Producer<u64>, progress: &Mutex<Progress>) -> Result<(), String> {
         let rules = Rules {
             json: self.json,
             key: self.key.clone(),
@@ -178,6 +216,7 @@ impl ProduceArgs {
         if !self.values.is_empty() {
             for (number, value) in (1..).zip(&self.values) {
                 self.send(producer, rules.item(value, number)?, number).await;
+                progress.lock().check_reachable()?;
             }
             return Ok(());
         }
@@ -197,6 +236,7 @@ impl ProduceArgs {
             for item in group {
                 let (item, number) = item?;
                 self.send(producer, item, number).await;
+                progress.lock().check_reachable()?;
             }
         }
         Ok(())
@@ -218,7 +258,7 @@ impl ProduceArgs {
     }
 }
 
-/// How a value or a line becomes a record.
+/// The rules that convert a value or a line into a record.
 #[derive(Clone, Debug, Default)]
 struct Rules {
     json: bool,
@@ -228,10 +268,10 @@ struct Rules {
 }
 
 impl Rules {
-    /// `number` counts values or lines from 1. The error is one plain line.
+    /// Converts one. `number` counts values or lines from 1. The error is one line.
     fn item(&self, text: &str, number: u64) -> Result<Item, String> {
         if self.json {
-            let mut item = json::item(text).map_err(|why| format!("record {number} is not one in JSON: {why}"))?;
+            let mut item = json::item(text).map_err(|why| format!("record {number} is not valid JSON: {why}"))?;
             item.key = item.key.or_else(|| self.bytes(self.key.as_deref()));
             return Ok(item);
         }
@@ -239,7 +279,7 @@ impl Rules {
             None => (self.key.as_deref(), text),
             Some(separator) => match text.split_once(separator.as_str()) {
                 Some((key, value)) => (Some(key), value),
-                None => return Err(format!("record {number} has no key: there is no {separator:?} in {text:?}")),
+                None => return Err(format!("record {number} has no key: {text:?} does not contain {separator:?}")),
             },
         };
         Ok(Item { key: self.bytes(key), value: self.bytes(Some(value)), ..Item::default() })
@@ -250,16 +290,25 @@ impl Rules {
     }
 }
 
-/// How far it is.
+/// The records that were stored so far.
 #[derive(Debug, Default)]
 struct Progress {
     stored: u64,
     failed: u64,
-    /// A line of progress stands on the terminal.
+    /// A request timed out or the connection was lost: later records would fail too, each after a timeout.
+    is_unreachable: bool,
+    /// The terminal shows a progress line.
     shown: bool,
 }
 
 impl Progress {
+    fn check_reachable(&self) -> Result<(), String> {
+        match self.is_unreachable {
+            true => Err("stopped after the first timeout: the remaining records were not sent".to_owned()),
+            false => Ok(()),
+        }
+    }
+
     fn show(&mut self, since: Duration) {
         self.shown = true;
         let rate = self.stored as f64 / since.as_secs_f64().max(0.001);
@@ -277,9 +326,9 @@ impl Progress {
     }
 }
 
-/// Says how far it is, on a terminal, as long as it is polled.
+/// Shows progress on a terminal while it is polled.
 async fn show_progress<T>(progress: &Mutex<Progress>) -> T {
-    // A prompt for the next line is no long work.
+    // Not between the prompts of an interactive input.
     if !io::stderr().is_terminal() || io::stdin().is_terminal() {
         return std::future::pending().await;
     }
@@ -290,23 +339,24 @@ async fn show_progress<T>(progress: &Mutex<Progress>) -> T {
     }
 }
 
-/// Counts, and says in JSON where each record is.
+/// Counts records, and prints the partition and offset of each as JSON.
 struct Reporter {
     json: bool,
     progress: Arc<Mutex<Progress>>,
 }
 
-/// A line about a record; `record` counts them from 1 in the order in which they were given.
+/// The line of a stored record; `record` is its number in the input, from 1.
 #[derive(Serialize)]
 struct Stored<'a> {
     record: u64,
     topic: &'a str,
     partition: i32,
-    /// Left out where nobody said (acks=0).
+    /// Absent if unknown (acks=0).
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<i64>,
 }
 
+/// The line of a record that was not stored.
 #[derive(Serialize)]
 struct Failed<'a> {
     record: u64,
@@ -330,7 +380,10 @@ impl Observer<u64> for Reporter {
     }
 
     fn failed(&mut self, topic: &str, error: &SendError, tokens: Vec<u64>) {
-        self.progress.lock().failed += tokens.len() as u64;
+        let mut progress = self.progress.lock();
+        progress.failed += tokens.len() as u64;
+        progress.is_unreachable |= matches!(error.code(), ErrorCode::RequestTimedOut | ErrorCode::NetworkException);
+        drop(progress);
         for record in tokens {
             err_line!("ottla: record {record} was not stored: {error}");
             if self.json {
@@ -350,7 +403,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_into_records() {
+    fn lines_are_converted_into_records() {
         let check = |rules: Rules, text, expect: Result<(Option<&str>, Option<&str>), &str>| {
             let item = rules.item(text, 3);
             let found = item.as_ref().map(|item| (item.key.as_deref(), item.value.as_deref()));
@@ -363,7 +416,7 @@ mod tests {
         let keyed = Rules { key_separator: text(":"), null: text("-"), ..Rules::default() };
         check(keyed.clone(), "a:b:c", Ok((Some("a"), Some("b:c"))));
         check(keyed.clone(), "a:-", Ok((Some("a"), None)));
-        check(keyed, "ab", Err("record 3 has no key: there is no \":\" in \"ab\""));
+        check(keyed, "ab", Err("record 3 has no key: \"ab\" does not contain \":\""));
         let json = Rules { json: true, key: text("k"), ..Rules::default() };
         check(json.clone(), r#"{"value":"v"}"#, Ok((Some("k"), Some("v"))));
         check(json, r#"{"key":"own"}"#, Ok((Some("own"), None)));

@@ -1,4 +1,4 @@
-//! From a bootstrap address to a broker that answers.
+//! Connects a tool to a broker, by its bootstrap servers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,55 +13,56 @@ use ottla_config as config;
 use ottla_wire::codec::Str;
 use ottla_wire::types::InOrder as _;
 
-/// How long tools try to reach a broker, and wait for an answer (`default.api.timeout.ms`).
+/// How long tools try to connect to a broker, by default (`default.api.timeout.ms`).
 const DEFAULT_API_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Between two lines that say that the broker isn't there yet.
-const REMINDER: Duration = Duration::from_secs(10);
+/// The time between two attempts to connect.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// The time between two warnings that the broker can't be reached.
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A client's settings, from a properties file (`--command-config` and its like) and the command line.
+/// A client's settings, from a properties file (such as that of `--command-config`) and the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Properties(BTreeMap<String, String>);
 
 impl Properties {
-    /// Those of a file in the form of Java's properties. The error is one plain line.
+    /// Reads a Java properties file. The error is one plain line.
     pub fn read(path: &Path) -> Result<Properties, String> {
         let file = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let entries = config::properties(&file).map_err(|why| format!("{}: {why}", path.display()))?;
         Ok(Properties(entries.into_iter().in_order()))
     }
 
-    /// Those of a file, or none.
+    /// Reads a properties file if there is a path; otherwise returns no properties.
     pub fn read_optional(path: Option<&Path>) -> Result<Properties, String> {
         path.map_or_else(|| Ok(Properties::default()), Properties::read)
     }
 
-    /// All of them by name, values as they were written.
+    /// Returns all properties by name, values untrimmed.
     pub fn into_entries(self) -> BTreeMap<String, String> {
         self.0
     }
 
+    /// Returns the value of a property, trimmed.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(|value| value.trim())
     }
 
-    /// As [`Properties::get`], with the spaces around it: a separator may be one.
+    /// Like [`Properties::get`], but untrimmed: a separator can be a space.
     pub fn untrimmed(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// All of them by name, values as they were written.
+    /// Iterates over all properties by name, values untrimmed.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// Sets one, in place of what the file said.
+    /// Sets a property; replaces the value from the file.
     pub fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }
 
-    /// A number, or the default. The error is one plain line.
+    /// Returns a property as a number, or the default. The error is one plain line.
     pub fn number<T: std::str::FromStr>(&self, name: &str, default: T) -> Result<T, String> {
         match self.get(name) {
             None => Ok(default),
@@ -75,7 +76,7 @@ impl Properties {
     }
 }
 
-/// Where our own commands find the broker: this machine's, unless told otherwise.
+/// Options for the broker that Ottla's own commands connect to; by default `localhost:9092`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Bootstrap {
     /// The broker to talk to
@@ -96,7 +97,8 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Connects there. The error is one plain line. Who waits for our own commands is told soon that there is no broker.
+    /// Connects to the broker. The error is one plain line. Unlike Kafka's tools, Ottla's own commands give up after
+    /// 5 s by default.
     pub async fn connect(&self) -> Result<Client, String> {
         const API_TIMEOUT: &str = "default.api.timeout.ms";
         let mut properties = Properties::read_optional(self.command_config.as_deref())?;
@@ -107,13 +109,13 @@ impl Bootstrap {
     }
 }
 
-/// Why there is no connection. Displays as one plain line.
+/// Why connecting failed. Displays as one plain line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// What was asked for can't be.
+    /// The settings are invalid.
     #[error("{0}")]
     Misconfigured(String),
-    /// No broker answered in time.
+    /// No broker answered before the timeout.
     #[error("{0}")]
     Unreachable(String),
 }
@@ -140,7 +142,7 @@ impl From<ConnectError> for Exception {
     }
 }
 
-/// Does the work of a tool on this thread.
+/// Runs the work of a tool on this thread.
 pub fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
@@ -164,11 +166,11 @@ pub fn run_to_exit<T: Termination, E: fmt::Display>(work: impl Future<Output = R
     })
 }
 
-/// Connects to the first of these addresses (`host:port,host:port`) that answers. As Kafka's tools do, it waits for
-/// a broker that isn't there yet: for `default.api.timeout.ms`, and says so on stderr.
+/// Connects to the first of these addresses (`host:port,host:port`) that answers. Like Kafka's tools, it retries for
+/// `default.api.timeout.ms`, with warnings on stderr.
 pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result<Client, ConnectError> {
     let addresses = addresses(bootstrap_servers)?;
-    let patience = properties.milliseconds("default.api.timeout.ms", DEFAULT_API_TIMEOUT)?;
+    let timeout = properties.milliseconds("default.api.timeout.ms", DEFAULT_API_TIMEOUT)?;
     let mut options = ClientOptions::default();
     options.timeout = properties.milliseconds("request.timeout.ms", options.timeout)?;
     if let Some(id) = properties.get("client.id") {
@@ -182,29 +184,30 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
         }
     }
     let started = Instant::now();
-    let mut reminded: Option<Instant> = None;
+    let mut last_warning: Option<Instant> = None;
     loop {
         for address in &addresses {
             match Client::connect_with(address, options.clone()).await {
                 Ok(client) => return Ok(client),
                 Err(error @ (ClientError::Connect { .. } | ClientError::Disconnected(_))) => {
-                    if reminded.is_none_or(|last| last.elapsed() >= REMINDER) {
-                        reminded = Some(Instant::now());
+                    if last_warning.is_none_or(|last| last.elapsed() >= WARN_INTERVAL) {
+                        last_warning = Some(Instant::now());
                         err_line!("WARN {error}. The broker may not be available; trying again.");
                     }
                 }
                 Err(error) => return Err(ConnectError::Unreachable(error.to_string())),
             }
         }
-        if started.elapsed() + PAUSE >= patience {
+        if started.elapsed() + RETRY_BACKOFF >= timeout {
             let why = format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}");
             return Err(ConnectError::Unreachable(why));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_BACKOFF).await;
     }
 }
 
-/// The addresses of a list, each with a port and a host that is known.
+/// Parses a list of addresses, and keeps those whose host can be resolved. An address without a port is an error, and
+/// so is a list without a resolvable host.
 pub fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
     let listed = bootstrap_servers.split(',').map(str::trim).filter(|address| !address.is_empty());
     let mut known = Vec::new();
@@ -232,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bootstrap_servers() {
+    fn bootstrap_servers_without_a_port_are_refused() {
         let check = |text, expect: Result<&[&str], &str>| {
             let found = addresses(text);
             let found = found.as_ref().map(|list| list.iter().map(String::as_str).collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! What the tools that consume share: a consumer from its properties, a runtime that keeps heartbeats going, signals.
+//! Shared by the tools that consume: creates a consumer from properties, runs its heartbeats, and handles signals.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,17 +9,17 @@ use super::exceptions::Exception;
 use crate::cli::shutdown::StopSignals;
 use ottla_client::consumer::{Consumer, ConsumerConfig, ConsumerError};
 
-/// How long consumers wait for a broker: they have nothing else to do.
-const PATIENCE_MS: &str = "31536000000";
+/// How long consumers try to connect to a broker: one year, which is practically without a limit.
+const ONE_YEAR_MS: &str = "31536000000";
 
-/// Does the work of a tool on this thread, and beside it, on another, what it spawns: members of groups send their
-/// heartbeats while a pager holds their output up.
-pub fn block_on_beside(work: impl Future<Output = ExitCode>) -> ExitCode {
+/// Runs the work of a tool on this thread, and the tasks that it spawns on another thread, so that a group member sends
+/// heartbeats while its output blocks, for example on a pager.
+pub fn block_on_multi_thread(work: impl Future<Output = ExitCode>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     match runtime {
         Ok(runtime) => {
             let code = runtime.block_on(work);
-            // A lookup of a name may still be under way in a thread of its own.
+            // Does not wait for a DNS lookup that may still run on a blocking thread.
             runtime.shutdown_background();
             code
         }
@@ -30,22 +30,23 @@ pub fn block_on_beside(work: impl Future<Output = ExitCode>) -> ExitCode {
     }
 }
 
-/// A consumer with these properties; it waits for a broker that isn't there yet.
+/// Opens a consumer with these properties; retries until a broker can be reached.
 pub async fn open(bootstrap_servers: &str, properties: &Properties) -> Result<Consumer, Exception> {
     let config = config(properties)?;
     let mut properties = properties.clone();
-    properties.set("default.api.timeout.ms", PATIENCE_MS);
+    properties.set("default.api.timeout.ms", ONE_YEAR_MS);
     let client = connect(bootstrap_servers, &properties).await?;
     Ok(Consumer::new(client, config).await?)
 }
 
-/// The settings among properties, read as Kafka's consumer reads them.
+/// Reads the consumer's settings from properties, as Kafka's consumer does.
 pub fn config(properties: &Properties) -> Result<ConsumerConfig, Exception> {
     ConsumerConfig::read(|name| properties.get(name))
         .map_err(|why| Exception::new("org.apache.kafka.common.config.ConfigException", why))
 }
 
-/// The properties of a file, if any, and over them those of a command line, each `key=value`.
+/// Reads the properties of a file, if there is one, and those of the command line (each `key=value`), which take
+/// precedence.
 pub fn properties(file: Option<&str>, given: &[String]) -> Result<Properties, Exception> {
     let unreadable = |why| Exception::new("java.nio.file.NoSuchFileException", why);
     let mut properties = Properties::read_optional(file.map(Path::new)).map_err(unreadable)?;
@@ -75,7 +76,7 @@ impl From<ConsumerError> for Exception {
     }
 }
 
-/// The signals by which a tool is stopped, and how it ends then.
+/// Listens for the signals that stop a tool.
 pub struct Stop(StopSignals);
 
 impl Stop {
@@ -83,7 +84,7 @@ impl Stop {
         StopSignals::listen().map(Stop).map_err(|error| Exception::new("java.io.IOException", error.to_string()))
     }
 
-    /// Waits for one; the exit code of a process that it ended.
+    /// Waits for a signal, and returns the exit code for it (128 + its number).
     pub async fn next(&mut self) -> u8 {
         match self.0.next().await {
             "SIGINT" => 130,
@@ -93,12 +94,12 @@ impl Stop {
     }
 }
 
-/// A warning on stderr.
+/// Prints a warning on stderr.
 pub fn warn(text: &str) {
     err_line!("WARN {text}");
 }
 
-/// Milliseconds that may be as many as there are.
+/// Converts milliseconds to a duration; negative ones to zero.
 pub fn millis(count: i64) -> Duration {
     Duration::from_millis(u64::try_from(count).unwrap_or(0))
 }

@@ -1,4 +1,4 @@
-//! Records of coordinators' topics as JSON.
+//! Converts records of the coordinators' internal topics to JSON.
 //!
 //! Source of behaviour: `org.apache.kafka.coordinator.common.runtime.CoordinatorRecordSerde`.
 
@@ -8,65 +8,65 @@ use super::schema_json::{self, OpenBlob};
 use ottla_core::coordinator::records::schemas::RecordKind;
 use ottla_wire::codec::{DecodeError, DecodeErrorKind, Reader, read_prefix};
 
-/// A record's key or value, or that it has none, as the two kinds of tools that print them see it.
+/// A record's key and value as JSON, for kafka-dump-log and the formatters of kafka-console-consumer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RecordJson {
-    /// What stands before the key.
+    /// The record type, which is the prefix of the key.
     pub kind: i16,
     pub key: String,
-    /// Its version and its content; `None` for a tombstone.
+    /// The version and JSON of the value; `None` for a tombstone.
     pub value: Option<(i16, String)>,
 }
 
-/// Why a record can't be told.
+/// Why a record can't be converted.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Untold {
-    /// The key is of a type that the topic has no records of.
+pub enum RecordJsonError {
+    /// The topic has no records of the key's type.
     #[error("Found an unknown record type {0}")]
     UnknownType(i16),
     #[error("Found an unknown record version {version} for {kind} type")]
     UnknownVersion { kind: i16, version: i16 },
-    /// There are not even two bytes.
+    /// The buffer is shorter than two bytes.
     #[error("Could not read version from {0}'s buffer.")]
     NoVersion(&'static str),
     #[error("Could not read record with version {version} from {part}'s buffer due to: {why}.")]
     Malformed { part: &'static str, version: i16, why: DecodeError },
 }
 
-/// Reads a record of a topic that has `kinds` of them.
-pub fn read(kinds: &[RecordKind], key: &Bytes, value: Option<&Bytes>) -> Result<RecordJson, Untold> {
+/// Converts a record of a topic with these record kinds.
+pub fn read(kinds: &[RecordKind], key: &Bytes, value: Option<&Bytes>) -> Result<RecordJson, RecordJsonError> {
     read_with(kinds, key, value, &|_, _| None)
 }
 
-/// As [`read`]; `open` knows what is in some of the values' blobs.
+/// Like [`read`]; `open` converts some of the byte fields in values to JSON.
 pub fn read_with(
     kinds: &[RecordKind],
     key: &Bytes,
     value: Option<&Bytes>,
     open: &OpenBlob<'_>,
-) -> Result<RecordJson, Untold> {
+) -> Result<RecordJson, RecordJsonError> {
     let mut reader = Reader::new(key.clone());
-    let kind = read_prefix(&mut reader).map_err(|_| Untold::NoVersion("key"))?;
-    let found = kinds.iter().find(|found| found.id == kind).ok_or(Untold::UnknownType(kind))?;
+    let kind = read_prefix(&mut reader).map_err(|_| RecordJsonError::NoVersion("key"))?;
+    let found = kinds.iter().find(|found| found.id == kind).ok_or(RecordJsonError::UnknownType(kind))?;
     let mut text = String::new();
     schema_json::write(&found.key, &mut reader, 0, &mut text).map_err(|why| malformed("key", kind, why))?;
     let value = value.map(|value| read_value(found, value, open)).transpose()?;
     Ok(RecordJson { kind, key: text, value })
 }
 
-fn read_value(kind: &RecordKind, value: &Bytes, open: &OpenBlob<'_>) -> Result<(i16, String), Untold> {
+fn read_value(kind: &RecordKind, value: &Bytes, open: &OpenBlob<'_>) -> Result<(i16, String), RecordJsonError> {
     let mut reader = Reader::new(value.clone());
-    let version = read_prefix(&mut reader).map_err(|_| Untold::NoVersion("value"))?;
+    let version = read_prefix(&mut reader).map_err(|_| RecordJsonError::NoVersion("value"))?;
     let mut text = String::new();
     schema_json::write_with(&kind.value, &mut reader, version, open, &mut text).map_err(|why| match why.kind() {
-        DecodeErrorKind::UnsupportedVersion { .. } => Untold::UnknownVersion { kind: kind.id, version },
+        DecodeErrorKind::UnsupportedVersion { .. } => RecordJsonError::UnknownVersion { kind: kind.id, version },
         _ => malformed("value", version, why),
     })?;
     Ok((version, text))
 }
 
-fn malformed(part: &'static str, version: i16, why: DecodeError) -> Untold {
-    Untold::Malformed { part, version, why }
+fn malformed(part: &'static str, version: i16, why: DecodeError) -> RecordJsonError {
+    RecordJsonError::Malformed { part, version, why }
 }
 
 #[cfg(test)]
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets() {
+    fn offset_commit_records_are_converted() {
         let key = OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3 };
         let key = write_prefixed(1, &key, 0).unwrap();
         let key_text = r#"{"group":"g","topic":"t","partition":3}"#;
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn groups() {
+    fn group_metadata_records_are_converted() {
         let key = write_prefixed(2, &GroupMetadataKey { group: "g".into() }, 0).unwrap();
         let member = MemberMetadataRow {
             member_id: "m".into(),
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions() {
+    fn transaction_records_are_converted() {
         let key = write_prefixed(0, &TransactionLogKey { transactional_id: "x".into() }, 0).unwrap();
         let topic = PartitionsSchema { topic: "t".into(), partition_ids: vec![0, 1] };
         let value = TransactionLogValue {

@@ -1,4 +1,4 @@
-//! Times by a pattern, as Java's `SimpleDateFormat` writes them; in UTC.
+//! Formats times by a pattern, as Java's `SimpleDateFormat` does; in UTC.
 
 use jiff::civil::DateTime;
 
@@ -21,19 +21,19 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-/// A pattern that was checked.
+/// A parsed pattern.
 #[derive(Clone, Debug)]
 pub struct DateFormat(Vec<Part>);
 
 #[derive(Clone, Debug)]
 enum Part {
     Text(String),
-    /// A letter, and how often it stands there.
+    /// A pattern letter, and how often it is repeated.
     Field(char, usize),
 }
 
 impl DateFormat {
-    /// The error is Java's message.
+    /// Parses a pattern. The error is Java's message.
     pub fn new(pattern: &str) -> Result<DateFormat, String> {
         let mut parts = Vec::new();
         let mut letters = pattern.chars().peekable();
@@ -56,7 +56,7 @@ impl DateFormat {
         Ok(DateFormat(parts))
     }
 
-    /// A time, in milliseconds since 1970; its number outside of the years -9999 to 9999.
+    /// Formats a time; outside of the years -9999 to 9999 it is a number of milliseconds.
     pub fn format(&self, time: TimestampMs) -> String {
         let Some(time) = civil(time) else { return time.to_string() };
         let one = |part: &Part| match part {
@@ -67,7 +67,7 @@ impl DateFormat {
     }
 }
 
-/// What stands between quotes; two of them in a row are one.
+/// Reads the text up to the closing quote; two quotes in a row mean one.
 fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<String, String> {
     let mut text = String::new();
     if letters.next_if_eq(&'\'').is_some() {
@@ -112,7 +112,7 @@ fn field(letter: char, count: usize, time: DateTime) -> String {
     }
 }
 
-/// The name, or its first three letters.
+/// Returns the name if the letter is repeated at least four times, otherwise its first three letters.
 fn name(names: &[&str], index: i8, count: usize) -> String {
     let name = usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
     if count >= 4 { name.to_owned() } else { name.chars().take(3).collect() }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn times_are_formatted_by_the_pattern() {
         let check = |pattern, expect: &str| {
             let formatted = DateFormat::new(pattern).map(|format| format.format(1_769_864_645_007));
             assert_eq!(formatted.unwrap_or_else(|why| why), expect, "{pattern}");

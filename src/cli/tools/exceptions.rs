@@ -1,9 +1,9 @@
-//! Errors by the names that Kafka's Java tools print, which scripts look for.
+//! Maps errors to the Java exception names and messages that Kafka's tools print, which scripts parse.
 
 use ottla_client::ClientError;
 use ottla_wire::types::ErrorCode;
 
-/// The Java exception of an error code, without its package: `TopicExistsException`.
+/// Returns the Java exception of an error code, without its package: `TopicExistsException`.
 ///
 /// Source: `org.apache.kafka.common.protocol.Errors`.
 pub fn exception_name(code: ErrorCode) -> String {
@@ -19,11 +19,11 @@ pub fn exception_name(code: ErrorCode) -> String {
     if name.ends_with("Exception") { name } else { name + "Exception" }
 }
 
-/// An error as Kafka's tools print one: the Java exception it is there, and its message.
+/// An error as Kafka's tools print it: a Java exception class and a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
 pub struct Exception {
-    /// With its package: `org.apache.kafka.common.errors.TopicExistsException`.
+    /// The class with its package: `org.apache.kafka.common.errors.TopicExistsException`.
     pub class: String,
     pub message: String,
 }
@@ -33,28 +33,28 @@ impl Exception {
         Exception { class: class.to_owned(), message: message.into() }
     }
 
-    /// What the user asked for cannot be.
+    /// Creates a `java.lang.IllegalArgumentException`.
     pub fn illegal_argument(message: impl Into<String>) -> Exception {
         Exception::new("java.lang.IllegalArgumentException", message)
     }
 
-    /// The broker's refusal; where it gave no words, Kafka's for that code.
+    /// Creates the exception for an error code in a response; without a message, it has Kafka's message for that code.
     pub fn refused(code: i16, message: Option<&str>) -> Exception {
         let code = ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError);
         Exception {
             class: format!("org.apache.kafka.common.errors.{}", exception_name(code)),
-            message: message.unwrap_or_else(|| usual_message(code)).to_owned(),
+            message: message.unwrap_or_else(|| default_message(code)).to_owned(),
         }
     }
 
-    /// The class without its package.
+    /// Returns the class without its package.
     pub fn simple_name(&self) -> &str {
         self.class.rsplit('.').next().unwrap_or(&self.class)
     }
 }
 
 impl From<Exception> for String {
-    /// The message alone.
+    /// Returns the message without the class.
     fn from(error: Exception) -> String {
         error.message
     }
@@ -85,17 +85,18 @@ impl From<&ClientError> for Exception {
     }
 }
 
-/// `org.apache.kafka.common.errors.TopicExistsException: Topic 'a' already exists.`, as Java prints an error.
+/// Formats an error as Java does: `org.apache.kafka.common.errors.TopicExistsException: Topic 'a' already exists.`
 pub fn java_error(error: &ClientError) -> String {
     Exception::from(error).to_string()
 }
 
-/// `TopicExistsException: Topic 'a' already exists.`; where the broker gave no words, Kafka's for that code.
+/// Formats an error code as `TopicExistsException: Topic 'a' already exists.`; without a message, it has Kafka's
+/// message for that code.
 pub fn refused(code: ErrorCode, message: Option<&str>) -> String {
-    format!("{}: {}", exception_name(code), message.unwrap_or_else(|| usual_message(code)))
+    format!("{}: {}", exception_name(code), message.unwrap_or_else(|| default_message(code)))
 }
 
-/// `ListConfigResources` as Java's constants are called: `LIST_CONFIG_RESOURCES`.
+/// Converts `ListConfigResources` to the name of a Java constant: `LIST_CONFIG_RESOURCES`.
 pub fn constant_name(name: &str) -> String {
     let mut constant = String::new();
     for letter in name.chars() {
@@ -107,10 +108,10 @@ pub fn constant_name(name: &str) -> String {
     constant
 }
 
-/// What Kafka says of an error code that comes without words.
+/// Returns Kafka's message for an error code, for responses without a message.
 ///
-/// Source: the messages of `org.apache.kafka.common.protocol.Errors`, those that tools come to see.
-pub fn usual_message(code: ErrorCode) -> &'static str {
+/// Source: the messages of `org.apache.kafka.common.protocol.Errors`, for the error codes that tools receive.
+pub fn default_message(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::UnknownServerError => "The server experienced an unexpected error when processing the request.",
         ErrorCode::OffsetOutOfRange => {
@@ -149,6 +150,7 @@ pub fn usual_message(code: ErrorCode) -> &'static str {
     }
 }
 
+/// Exceptions whose names don't follow from the names of their error codes.
 const IRREGULAR: &[(ErrorCode, &str)] = &[
     (ErrorCode::UnknownServerError, "UnknownServerException"),
     (ErrorCode::CorruptMessage, "CorruptRecordException"),
@@ -185,7 +187,7 @@ mod tests {
     use ottla_wire::protocol::ApiKey;
 
     #[test]
-    fn names() {
+    fn exception_names_are_those_of_kafka() {
         let check = |code, expect: &str| assert_eq!(exception_name(code), expect);
         check(ErrorCode::UnknownTopicOrPartition, "UnknownTopicOrPartitionException");
         check(ErrorCode::InvalidTopicException, "InvalidTopicException");
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_as_java_prints_them() {
+    fn errors_are_formatted_as_java_does() {
         let check = |error: ClientError, expect: &str| assert_eq!(Exception::from(error).to_string(), expect);
         let key = ApiKey::ListConfigResources;
         let refused = |code: ErrorCode, message: Option<&str>| ClientError::Refused {

@@ -1,6 +1,6 @@
-//! JSON files that tools are given, and what is said of mistakes in them.
+//! Reads the JSON files that tools take, and reports errors in them in Kafka's words.
 //!
-//! Source of the words: `org.apache.kafka.server.util.json`.
+//! Source of the messages: `org.apache.kafka.server.util.json`.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::exceptions::Exception;
 
-/// The text of a file.
+/// Reads a file as text.
 pub fn read_file(path: &str) -> Result<String, Exception> {
     let unreadable = |_| Exception::new("java.io.IOException", format!("Unable to read file {path}"));
     std::fs::read_to_string(Path::new(path)).map_err(unreadable)
 }
 
-/// An object that has `"version": 1`, or no version, which is the same.
+/// Returns the fields of an object with `"version": 1`, which is also the default.
 pub fn version_1(value: &Value) -> Result<&Map<String, Value>, Exception> {
     let fields = object(value)?;
     match fields.get("version").map_or(Ok(1), integer)? {
@@ -23,7 +23,7 @@ pub fn version_1(value: &Value) -> Result<&Map<String, Value>, Exception> {
     }
 }
 
-/// What tools say of requests that they can't do.
+/// Creates the exception that tools throw for requests that they can't fulfil.
 pub fn operation(message: impl Into<String>) -> Exception {
     Exception::new("org.apache.kafka.tools.AdminOperationException", message)
 }
@@ -37,7 +37,7 @@ pub fn array(value: &Value) -> Result<&[Value], Exception> {
     items.ok_or_else(|| mapping(format!("Expected JSON array, received {value}")))
 }
 
-/// The field of that name.
+/// Returns the field with that name.
 pub fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<&'a Value, Exception> {
     fields.get(name).ok_or_else(|| mapping(format!("No such field exists: `{name}`")))
 }

@@ -1,4 +1,4 @@
-//! kafka-broker-api-versions: which versions of which APIs a broker serves.
+//! kafka-broker-api-versions: prints the API versions that a broker serves.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.BrokerApiVersionsCommand` and
 //! `org.apache.kafka.clients.NodeApiVersions`.
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use super::connect::{Properties, connect, run_to_exit};
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::servers::{BROKERS, describe_cluster};
 use super::{RunTool, Tool};
@@ -19,7 +19,7 @@ use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
 use ottla_wire::types::InOrder as _;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-broker-api-versions", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-broker-api-versions", ParserStyle::JoptSimple);
 
 /// This tool helps to retrieve broker version information.
 #[derive(Debug, Parser)]
@@ -32,11 +32,11 @@ pub struct Options {
     command_config: Option<PathBuf>,
 }
 
-/// The newest API of Apache Kafka 4.3: later ones are told only where they are served.
+/// The newest API key of Apache Kafka 4.3. APIs with greater keys are printed only if the broker serves them.
 const NEWEST_API: i16 = 92;
 
-/// APIs that Apache Kafka's brokers list and that are not for clients: key, name, oldest and newest version.
-const BETWEEN_BROKERS: [(i16, &str, i16, i16); 7] = [
+/// APIs that only brokers call but Apache Kafka lists: key, name, oldest and newest version.
+const INTER_BROKER_APIS: [(i16, &str, i16, i16); 7] = [
     (80, "AddRaftVoter", 0, 1),
     (81, "RemoveRaftVoter", 0, 0),
     (83, "InitializeShareGroupState", 0, 0),
@@ -57,21 +57,21 @@ impl Options {
         let properties = Properties::read_optional(self.command_config.as_deref())?;
         let client = connect(&self.bootstrap_server, &properties).await?;
         let cluster = describe_cluster(&client, BROKERS, false).await.map_err(|error| error.to_string())?;
-        let versions = served(&client).await?;
+        let versions = served_versions(&client).await?;
         let mut output = Output::stdout();
-        // There is one broker; of several, this one answered.
+        // A cluster has one broker. In a larger cluster, only one broker is queried.
         if let Some(broker) = cluster.brokers.first() {
             let rack = broker.rack.as_deref().unwrap_or("null");
             let (host, port, id, fenced) = (&broker.host, broker.port, broker.broker_id, broker.is_fenced);
             output.line(format_args!("{host}:{port} (id: {id} rack: {rack} isFenced: {fenced}) -> ("));
-            output.line(format_args!("{}\n)", described(&versions).join(",\n")));
+            output.line(format_args!("{}\n)", describe(&versions).join(",\n")));
         }
         Ok(())
     }
 }
 
-/// By API key, the oldest and newest version that the broker serves.
-async fn served(client: &Client) -> Result<BTreeMap<i16, (i16, i16)>, String> {
+/// Returns the oldest and newest versions that the broker serves, by API key.
+async fn served_versions(client: &Client) -> Result<BTreeMap<i16, (i16, i16)>, String> {
     let request = ApiVersionsRequest {
         client_software_name: "ottla".into(),
         client_software_version: env!("CARGO_PKG_VERSION").into(),
@@ -81,20 +81,20 @@ async fn served(client: &Client) -> Result<BTreeMap<i16, (i16, i16)>, String> {
     Ok(answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version))).in_order())
 }
 
-/// One line for each API that the broker serves or a client may ask for.
-fn described(served: &BTreeMap<i16, (i16, i16)>) -> Vec<String> {
+/// Formats a line for each API that the broker serves or that Apache Kafka has.
+fn describe(served: &BTreeMap<i16, (i16, i16)>) -> Vec<String> {
     let ours =
         ApiKey::ALL.iter().map(|key| (*key as i16, (key.name(), *key.versions().start(), *key.versions().end())));
-    let others = BETWEEN_BROKERS.iter().map(|&(key, name, oldest, newest)| (key, (name, oldest, newest)));
+    let others = INTER_BROKER_APIS.iter().map(|&(key, name, oldest, newest)| (key, (name, oldest, newest)));
     let known: BTreeMap<i16, (&str, i16, i16)> = ours.chain(others).in_order();
     let expected = known.keys().filter(|key| **key <= NEWEST_API);
     let mut keys: Vec<i16> = served.keys().chain(expected).copied().collect();
     keys.sort_unstable();
     keys.dedup();
-    keys.into_iter().map(|key| format!("\t{}", described_api(key, known.get(&key), served.get(&key)))).collect()
+    keys.into_iter().map(|key| format!("\t{}", describe_api(key, known.get(&key), served.get(&key)))).collect()
 }
 
-fn described_api(key: i16, known: Option<&(&str, i16, i16)>, served: Option<&(i16, i16)>) -> String {
+fn describe_api(key: i16, known: Option<&(&str, i16, i16)>, served: Option<&(i16, i16)>) -> String {
     let name = known.map_or("UNKNOWN", |(name, ..)| name);
     let Some(&(oldest, newest)) = served else { return format!("{name}({key}): UNSUPPORTED") };
     let range = if oldest == newest { newest.to_string() } else { format!("{oldest} to {newest}") };
@@ -109,11 +109,11 @@ fn described_api(key: i16, known: Option<&(&str, i16, i16)>, served: Option<&(i1
 
 #[cfg(test)]
 mod tests {
-    use super::described_api;
+    use super::describe_api;
 
     #[test]
-    fn one_line_for_each_api() {
-        let check = |key, known, served, expect: &str| assert_eq!(described_api(key, known, served), expect);
+    fn api_line_shows_the_usable_version() {
+        let check = |key, known, served, expect: &str| assert_eq!(describe_api(key, known, served), expect);
         check(0, Some(&("Produce", 3, 11)), Some(&(0, 13)), "Produce(0): 0 to 13 [usable: 11]");
         check(46, Some(&("List", 0, 1)), Some(&(0, 0)), "List(46): 0 [usable: 0]");
         check(71, Some(&("Get", 0, 0)), None, "Get(71): UNSUPPORTED");

@@ -1,4 +1,4 @@
-//! kafka-client-metrics: which metrics clients are asked to send, and which clients.
+//! kafka-client-metrics: manages the subscriptions to client metrics.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.ClientMetricsCommand`.
 
@@ -10,14 +10,14 @@ use clap::Parser;
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
 use super::java_order::sort_by_name;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::configs::{self, Change, ConfigEntry, ResourceType};
 use ottla_broker::state::random;
 use ottla_client::Client;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-client-metrics", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-client-metrics", ParserStyle::JoptSimple);
 
 /// This tool helps to manipulate and describe client metrics configurations.
 #[derive(Debug, Parser)]
@@ -43,36 +43,36 @@ pub struct Options {
     /// The name of a client metrics resource.
     #[arg(long, value_name = "String: name")]
     name: Option<String>,
-    /// Make up a name.
+    /// Generate a name.
     #[arg(long)]
     generate_name: bool,
-    /// Milliseconds between two times that clients send metrics. Nothing for the default.
+    /// The interval in milliseconds at which clients push metrics. An empty value resets it to the default.
     #[arg(long, value_name = "String: push interval")]
     interval: Option<String>,
-    /// Which clients: 'k1=v1,k2=v2', by client_id, client_instance_id, client_software_name, client_software_version,
-    /// client_source_address, client_source_port.
+    /// The clients to match: 'k1=v1,k2=v2', with the keys client_id, client_instance_id, client_software_name,
+    /// client_software_version, client_source_address, client_source_port. An empty value resets it to the default.
     #[arg(long = "match", value_name = "String: k1=v1,k2=v2")]
     selectors: Option<String>,
-    /// What the names of metrics begin with: 'm1,m2'.
+    /// Prefixes of the names of metrics: 'm1,m2'. An empty value resets it to the default.
     #[arg(long, value_name = "String: m1,m2")]
     metrics: Option<String>,
 }
 
-/// Flags that don't go together.
+/// An error in the combination of flags.
 #[derive(Debug, PartialEq, Eq)]
-enum Mistake {
-    /// Said before the help.
-    Usage(String),
-    /// Said alone.
-    Bare(&'static str),
+enum UsageError {
+    /// Printed before the help.
+    WithHelp(String),
+    /// Printed alone.
+    WithoutHelp(&'static str),
 }
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         let server = match self.check() {
             Ok(server) => server.to_owned(),
-            Err(Mistake::Usage(message)) => return tool.wrong(&message),
-            Err(Mistake::Bare(message)) => {
+            Err(UsageError::WithHelp(message)) => return tool.usage_error(&message),
+            Err(UsageError::WithoutHelp(message)) => {
                 err_line!("{message}");
                 return ExitCode::FAILURE;
             }
@@ -90,14 +90,14 @@ impl RunTool for Options {
 }
 
 impl Options {
-    /// The servers to connect to, if the flags make sense.
-    fn check(&self) -> Result<&str, Mistake> {
+    /// Checks the flags, and returns the servers to connect to.
+    fn check(&self) -> Result<&str, UsageError> {
         if [self.alter, self.delete, self.describe, self.list].iter().filter(|chosen| **chosen).count() != 1 {
             let message = "Command must include exactly one action: --alter, --delete, --describe or --list.";
-            return Err(Mistake::Usage(message.to_owned()));
+            return Err(UsageError::WithHelp(message.to_owned()));
         }
         let server = self.bootstrap_server.as_deref();
-        let server = server.ok_or(Mistake::Bare("--bootstrap-server must be specified."))?;
+        let server = server.ok_or(UsageError::WithoutHelp("--bootstrap-server must be specified."))?;
         let action = if self.delete {
             "delete"
         } else if self.describe {
@@ -113,16 +113,16 @@ impl Options {
             ("metrics", self.metrics.is_some()),
         ];
         if let Some((name, _)) = excluded.iter().find(|(_, is_used)| *is_used && !self.alter) {
-            return Err(Mistake::Usage(format!("Option \"[{action}]\" can't be used with option \"[{name}]\"")));
+            return Err(UsageError::WithHelp(format!("Option \"[{action}]\" can't be used with option \"[{name}]\"")));
         }
         if self.alter && self.name.is_some() == self.generate_name {
-            return Err(Mistake::Bare("One of --name or --generate-name must be specified with --alter."));
+            return Err(UsageError::WithoutHelp("One of --name or --generate-name must be specified with --alter."));
         }
         if self.interval.as_ref().is_some_and(|text| !text.is_empty() && text.parse::<i32>().is_err()) {
-            return Err(Mistake::Bare("Invalid interval value. Enter an integer, or leave empty to reset."));
+            return Err(UsageError::WithoutHelp("Invalid interval value. Enter an integer, or leave empty to reset."));
         }
         if self.delete && self.name.is_none() {
-            return Err(Mistake::Bare("A client metrics resource name must be specified with --delete."));
+            return Err(UsageError::WithoutHelp("A client metrics resource name must be specified with --delete."));
         }
         Ok(server)
     }
@@ -183,14 +183,14 @@ async fn describe(client: &Client, name: Option<&str>, output: &mut Output) -> R
     Ok(())
 }
 
-/// The names of all client metrics resources, in order.
+/// Lists the names of all client metrics resources, sorted.
 async fn resources(client: &Client) -> Result<Vec<String>, Exception> {
     let mut names = configs::list(client, ResourceType::ClientMetrics).await?;
     names.sort();
     Ok(names)
 }
 
-/// The settings of a client metrics resource, in the order of Kafka's tool.
+/// Returns the settings of a client metrics resource, in the order of Kafka's tool.
 async fn settings(client: &Client, name: &str) -> Result<Vec<ConfigEntry>, Exception> {
     let described = configs::describe(client, &[(ResourceType::ClientMetrics, name)], false).await?;
     let mut settings: Vec<_> = described.into_iter().flatten().collect();
@@ -203,12 +203,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags() {
+    fn conflicting_or_missing_flags_are_refused() {
         let check = |line: &str, expect: Result<(), &str>| {
             let options = Options::try_parse_from(["tool"].into_iter().chain(line.split(' '))).unwrap();
-            let found = options.check().map(|_| ()).map_err(|mistake| match mistake {
-                Mistake::Usage(message) => message,
-                Mistake::Bare(message) => message.to_owned(),
+            let found = options.check().map(|_| ()).map_err(|error| match error {
+                UsageError::WithHelp(message) => message,
+                UsageError::WithoutHelp(message) => message.to_owned(),
             });
             assert_eq!(found, expect.map_err(str::to_owned), "{line}");
         };

@@ -1,4 +1,4 @@
-//! kafka-cluster: the cluster's id, who is in it, and brokers that are gone for good.
+//! kafka-cluster: prints the cluster id, lists endpoints, and unregisters brokers.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.ClusterTool`.
 
@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::connect::run_to_exit;
 use super::exceptions::Exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::servers::{BROKERS, CONTROLLERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
@@ -17,7 +17,7 @@ use ottla_client::{Client, ClientError};
 use ottla_wire::protocol::messages::describe_cluster::DescribeClusterBroker;
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-cluster", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-cluster", ParserStyle::Argparse);
 
 /// The Kafka cluster tool.
 #[derive(Debug, Parser)]
@@ -29,11 +29,11 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Get information about the ID of a cluster.
-    ClusterId(Where),
+    ClusterId(Connection),
     /// Unregister a broker.
     Unregister {
         #[command(flatten)]
-        at: Where,
+        connection: Connection,
         /// The ID of the broker to unregister.
         #[arg(long, short)]
         id: i32,
@@ -41,7 +41,7 @@ enum Command {
     /// List endpoints
     ListEndpoints {
         #[command(flatten)]
-        at: Where,
+        connection: Connection,
         /// Whether to include fenced brokers when listing broker endpoints
         #[arg(long)]
         include_fenced_brokers: bool,
@@ -49,10 +49,10 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Where {
+struct Connection {
     #[command(flatten)]
     servers: Addresses,
-    /// (DEPRECATED) As --command-config.
+    /// (DEPRECATED) Use --command-config instead.
     #[arg(long)]
     config: Option<PathBuf>,
     /// Config properties file for the Admin client.
@@ -60,7 +60,7 @@ struct Where {
     command_config: Option<PathBuf>,
 }
 
-/// As [`Servers`], with short flags too.
+/// Like [`Servers`], with short flags too.
 #[derive(Debug, Args)]
 #[group(id = "addresses", required = true, multiple = false)]
 struct Addresses {
@@ -74,11 +74,12 @@ struct Addresses {
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
-        let (Command::ClusterId(at) | Command::Unregister { at, .. } | Command::ListEndpoints { at, .. }) =
-            &self.command;
-        if at.config.is_some() {
-            if at.command_config.is_some() {
-                return tool.wrong("--config and --command-config cannot be specified together.");
+        let (Command::ClusterId(connection)
+        | Command::Unregister { connection, .. }
+        | Command::ListEndpoints { connection, .. }) = &self.command;
+        if connection.config.is_some() {
+            if connection.command_config.is_some() {
+                return tool.usage_error("--config and --command-config cannot be specified together.");
             }
             Output::stdout().line(
                 "Option --config has been deprecated and will be removed in a future version. Use --command-config \
@@ -91,23 +92,27 @@ impl RunTool for Options {
 
 impl Command {
     async fn act(&self) -> Result<ExitCode, String> {
-        let told = |error: Exception| format!("java.util.concurrent.ExecutionException: {error}");
+        let execution_exception = |error: Exception| format!("java.util.concurrent.ExecutionException: {error}");
         match self {
-            Command::ClusterId(at) => {
-                let client = at.connect().await?;
-                let cluster = describe_cluster(&client, at.endpoint_type(), false).await.map_err(told)?;
+            Command::ClusterId(connection) => {
+                let client = connection.connect().await?;
+                let cluster = describe_cluster(&client, connection.endpoint_type(), false).await;
+                let cluster = cluster.map_err(execution_exception)?;
                 Output::stdout().line(format_args!("Cluster ID: {}", cluster.cluster_id));
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Unregister { at, id } => unregister(&at.connect().await?, *id).await.map_err(told),
-            Command::ListEndpoints { at, include_fenced_brokers } => {
-                if *include_fenced_brokers && at.servers.bootstrap_controller.is_some() {
+            Command::Unregister { connection, id } => {
+                unregister(&connection.connect().await?, *id).await.map_err(execution_exception)
+            }
+            Command::ListEndpoints { connection, include_fenced_brokers } => {
+                if *include_fenced_brokers && connection.servers.bootstrap_controller.is_some() {
                     let why = "The option --include-fenced-brokers is only supported with --bootstrap-server option";
                     return Err(why.to_owned());
                 }
-                let client = at.connect().await?;
-                let endpoint_type = at.endpoint_type();
-                let cluster = describe_cluster(&client, endpoint_type, *include_fenced_brokers).await.map_err(told)?;
+                let client = connection.connect().await?;
+                let endpoint_type = connection.endpoint_type();
+                let cluster = describe_cluster(&client, endpoint_type, *include_fenced_brokers).await;
+                let cluster = cluster.map_err(execution_exception)?;
                 print_endpoints(&cluster.brokers, endpoint_type == CONTROLLERS);
                 Ok(ExitCode::SUCCESS)
             }
@@ -115,7 +120,7 @@ impl Command {
     }
 }
 
-impl Where {
+impl Connection {
     async fn connect(&self) -> Result<Client, String> {
         let servers = Servers {
             bootstrap_server: self.servers.bootstrap_server.clone(),

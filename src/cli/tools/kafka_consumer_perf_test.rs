@@ -1,4 +1,4 @@
-//! kafka-consumer-perf-test: how fast records come.
+//! kafka-consumer-perf-test: measures how fast records can be consumed.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.ConsumerPerformance`.
 
@@ -9,22 +9,22 @@ use clap::Parser;
 use regex::Regex;
 
 use super::connect::Properties;
-use super::consuming::{block_on_beside, open, properties, warn};
+use super::consuming::{block_on_multi_thread, open, properties, warn};
 use super::date_format::DateFormat;
 use super::exceptions::Exception;
-use super::options::{Manner, one_number, one_value};
+use super::options::{ParserStyle, one_number, one_value};
 use super::output::Output;
 use super::{RunTool, Tool};
 use ottla_broker::clock::{wall_clock_ms, wall_clock_nanos};
 use ottla_client::consumer::{Consumer, Event, PartitionRecords, Topics};
 use ottla_wire::types::TimestampMs;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-perf-test", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-perf-test", ParserStyle::JoptSimple);
 
 const CLIENT_ID: &str = "perf-consumer-client";
 const MEGABYTE: f64 = 1_048_576.0;
-/// As long as Kafka's polls.
-const POLL: Duration = Duration::from_millis(100);
+/// The poll timeout of Kafka's tool.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const COLUMNS: &str = "data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms, fetch.time.ms, \
                        fetch.MB.sec, fetch.nMsg.sec";
 
@@ -40,49 +40,49 @@ pub struct Options {
     /// A regular expression for the topics to read.
     #[arg(long, value_name = "String: Java regex (String)")]
     include: Vec<String>,
-    /// REQUIRED: How many records to read.
+    /// REQUIRED: The number of records to read.
     #[arg(long, value_name = "Long: count")]
     num_records: Vec<String>,
-    /// (DEPRECATED) As --num-records.
+    /// (DEPRECATED) Use --num-records instead.
     #[arg(long, value_name = "Long: count")]
     messages: Vec<String>,
-    /// The consumer's group. (default: perf-consumer- and a number)
+    /// The consumer's group id. (default: perf-consumer- and a random number)
     #[arg(long, value_name = "String: gid")]
     group: Vec<String>,
-    /// How much a fetch may bring from one partition. (default: 1048576)
+    /// The maximum number of bytes that a fetch returns for one partition. (default: 1048576)
     #[arg(long, value_name = "Integer: size")]
     fetch_size: Vec<String>,
-    /// If the group has no offset to go on from, start at the end, in place of the first record.
+    /// If the group has no committed offset, start at the end instead of the earliest record.
     #[arg(long)]
     from_latest: bool,
-    /// The size of the socket's receive buffer: the system's own is used, which grows as it has to. (default: 2097152)
+    /// Accepted but ignored: the system chooses the size of the receive buffer. (default: 2097152)
     #[arg(long, value_name = "Integer: size")]
     socket_buffer_size: Vec<String>,
-    /// A property of the consumer, key=value; may be given many times, and goes before those of files.
+    /// A property of the consumer, key=value; can be given more than once, and takes precedence over those of a file.
     #[arg(long, value_name = "String: prop1=val1")]
     command_property: Vec<String>,
-    /// A file of properties of the consumer.
+    /// A file with properties of the consumer.
     #[arg(long, value_name = "String: config file")]
     command_config: Vec<String>,
-    /// (DEPRECATED) As --command-config.
+    /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "consumer.config", value_name = "String: config file")]
     consumer_config: Vec<String>,
-    /// Print what the consumer counted.
+    /// Print metrics at the end.
     #[arg(long)]
     print_metrics: bool,
-    /// Print a line at each reporting interval, in place of one at the end.
+    /// Print a line at each reporting interval instead of one at the end.
     #[arg(long)]
     show_detailed_stats: bool,
-    /// How many milliseconds may pass without records. (default: 10000)
+    /// The maximum time in milliseconds between records. (default: 10000)
     #[arg(long, value_name = "Long: milliseconds", num_args = 0..=1, default_missing_value = "10000")]
     timeout: Vec<String>,
-    /// Milliseconds from one line to the next. (default: 5000)
+    /// The reporting interval in milliseconds. (default: 5000)
     #[arg(long, value_name = "Long: interval_ms")]
     reporting_interval: Vec<String>,
-    /// How times are written, as java.text.SimpleDateFormat has it. (default: yyyy-MM-dd HH:mm:ss:SSS)
+    /// The format of times, a pattern of java.text.SimpleDateFormat. (default: yyyy-MM-dd HH:mm:ss:SSS)
     #[arg(long, value_name = "String: date format")]
     date_format: Vec<String>,
-    /// Leave the line of headings out.
+    /// Don't print the header line.
     #[arg(long)]
     hide_header: bool,
 }
@@ -90,9 +90,9 @@ pub struct Options {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if let Err(message) = self.check() {
-            return tool.wrong(&message);
+            return tool.usage_error(&message);
         }
-        block_on_beside(async move {
+        block_on_multi_thread(async move {
             match self.measure().await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(why) => {
@@ -221,7 +221,7 @@ struct Counts {
 #[derive(Default)]
 struct Totals {
     counts: Counts,
-    /// Milliseconds until partitions were assigned, each time.
+    /// The total time in milliseconds until partitions were assigned.
     rebalance_ms: i64,
 }
 
@@ -235,12 +235,12 @@ async fn consume(
     let mut report = Report { at: wall_clock_ms(), counts: Counts::default(), rebalance_ms: 0 };
     let (mut now, mut last_consumed, mut join_started) = (report.at, report.at, started);
     while totals.counts.records < plan.count && now - last_consumed <= plan.timeout_ms {
-        let event = consumer.poll(POLL).await?;
+        let event = consumer.poll(POLL_INTERVAL).await?;
         now = wall_clock_ms();
         match event {
-            Some(Event::Records(given)) => {
+            Some(Event::Records(fetched)) => {
                 last_consumed = now;
-                for PartitionRecords { records, .. } in &given {
+                for PartitionRecords { records, .. } in &fetched {
                     for consumed in records {
                         let length = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or(0, bytes::Bytes::len);
                         let size = length(&consumed.record.key) + length(&consumed.record.value);
@@ -275,7 +275,7 @@ async fn consume(
     Ok(totals)
 }
 
-/// The last line of detailed statistics: when, and what had been counted.
+/// The time and the counts of the last line of detailed statistics.
 struct Report {
     at: TimestampMs,
     counts: Counts,
@@ -292,13 +292,13 @@ impl Report {
         format!(
             "{}, 0, {}, {}, {}, {}, {}, {fetch_ms}, {}, {}",
             format.format(now),
-            four(counts.bytes as f64 / MEGABYTE),
-            four(1_000.0 * megabytes / elapsed),
+            four_decimals(counts.bytes as f64 / MEGABYTE),
+            four_decimals(1_000.0 * megabytes / elapsed),
             counts.records,
-            four(records / elapsed * 1_000.0),
+            four_decimals(records / elapsed * 1_000.0),
             self.rebalance_ms,
-            four(while_fetching(megabytes)),
-            four(while_fetching(records)),
+            four_decimals(while_fetching(megabytes)),
+            four_decimals(while_fetching(records)),
         )
     }
 }
@@ -313,25 +313,25 @@ fn summary(format: &DateFormat, started: TimestampMs, ended: TimestampMs, totals
         "{}, {}, {}, {}, {}, {}, {}, {fetch_ms}, {}, {}",
         format.format(started),
         format.format(ended),
-        four(megabytes),
-        four(megabytes / seconds),
+        four_decimals(megabytes),
+        four_decimals(megabytes / seconds),
         totals.counts.records,
-        four(records / seconds),
+        four_decimals(records / seconds),
         totals.rebalance_ms,
-        four(megabytes / fetch_seconds),
-        four(records / fetch_seconds),
+        four_decimals(megabytes / fetch_seconds),
+        four_decimals(records / fetch_seconds),
     )
 }
 
-/// `%.4f` as Java writes it.
-fn four(number: f64) -> String {
+/// Formats a number as Java does with `%.4f`.
+fn four_decimals(number: f64) -> String {
     if number.is_infinite() {
         return if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     format!("{number:.4}")
 }
 
-/// What this consumer counts of what Java's does, in its layout.
+/// Prints the metrics in the layout of Kafka's tool; only those that this consumer has.
 fn print_metrics(client_id: &str, totals: &Totals, output: &mut Output) {
     let name = |metric| format!("consumer-fetch-manager-metrics:{metric}:{{client-id={client_id}}}");
     let metrics = [
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_at_the_end() {
+    fn summary_has_kafkas_columns() {
         let totals = Totals { counts: Counts { bytes: 3 << 20, records: 9 }, rebalance_ms: 500 };
         let expect = "00:00:01:000, 00:00:03:000, 3.0000, 1.5000, 9, 4.5000, 500, 1500, 2.0000, 6.0000";
         assert_eq!(summary(&format(), 1_000, 3_000, &totals), expect);
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_on_the_way() {
+    fn detailed_line_has_kafkas_columns() {
         let report = Report { at: 1_000, counts: Counts { bytes: 1 << 20, records: 10 }, rebalance_ms: 1_000 };
         let counts = Counts { bytes: 3 << 20, records: 30 };
         let expect = "00:00:03:000, 0, 3.0000, 1.0000, 30, 10.0000, 1000, 1000, 2.0000, 20.0000";

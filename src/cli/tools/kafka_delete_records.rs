@@ -1,7 +1,7 @@
-//! kafka-delete-records: records deleted from partitions' starts, as a JSON file says.
+//! kafka-delete-records: deletes the records of partitions before the offsets in a JSON file.
 //!
-//! Results come in the order of topics and partitions; Kafka's tool has them in another order each time. A partition
-//! that isn't there is told at once; Kafka's tool waits a minute for it.
+//! Differences from Kafka's tool: results are sorted by topic and partition, while Kafka's order varies; an unknown
+//! partition is reported at once, while Kafka's tool retries for a minute.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.DeleteRecordsCommand`.
 
@@ -15,13 +15,13 @@ use serde_json::Value;
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::json_input::{array, field, integer, long, object, operation, read_file, string, version_1};
-use super::options::{Manner, one_value, required};
+use super::options::{ParserStyle, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::records;
 use ottla_wire::types::{Offset, TopicPartition};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-delete-records", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-delete-records", ParserStyle::JoptSimple);
 
 #[derive(Debug, Parser)]
 #[command(about = "This tool helps to delete records of the given partitions down to the specified offset.")]
@@ -42,7 +42,7 @@ impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         let options = [("bootstrap-server", &self.bootstrap_server), ("offset-json-file", &self.offset_json_file)];
         if let Some(message) = required(&options) {
-            return tool.wrong(&message);
+            return tool.usage_error(&message);
         }
         run_to_exit(async move { self.delete().await.map_err(|error| error.message) })
     }
@@ -70,7 +70,7 @@ impl Options {
     }
 }
 
-/// The offsets that a JSON text gives for partitions.
+/// Parses the offsets of partitions in a JSON text.
 pub fn offsets(text: &str) -> Result<BTreeMap<TopicPartition, Offset>, Exception> {
     let json: Value = serde_json::from_str(text).map_err(|_| operation("The input string is not a valid JSON"))?;
     let fields = version_1(&json)?;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files() {
+    fn offsets_are_parsed_and_invalid_files_refused() {
         let check = |text, expect: Result<&[(&str, Offset)], &str>| {
             let found = offsets(text).map(|offsets| {
                 offsets.into_iter().map(|(partition, offset)| (partition.to_string(), offset)).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! kafka-e2e-latency: how long a record takes to be written and read again.
+//! kafka-e2e-latency: measures the time from sending a record until it is consumed.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.EndToEndLatency`.
 
@@ -14,7 +14,7 @@ use super::Tool;
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::java_error;
 use super::log_line::log;
-use super::options::{self, Manner};
+use super::options::{self, ParserStyle};
 use super::output::Output;
 use super::producing::{java_send_error, start};
 use ottla_broker::clock::Clock;
@@ -23,13 +23,13 @@ use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHea
 use ottla_wire::record::{Record, batches};
 
 pub const TOOL: Tool =
-    Tool { name: "kafka-e2e-latency", manner: Manner::JoptSimple, command: Options::command, run: run_tool };
+    Tool { name: "kafka-e2e-latency", style: ParserStyle::JoptSimple, command: Options::command, run: run_tool };
 
-/// How long a record may take to be read again.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two lines of progress.
+/// How long to wait for a record to be consumed.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// The number of records between two progress lines.
 const REPORT_EVERY: usize = 1000;
-/// The most that is read at once.
+/// The maximum number of bytes in one fetch.
 const FETCH_BYTES: i32 = 64 << 20;
 
 /// This tool measures end-to-end latency in Kafka by sending messages and timing their reception.
@@ -42,25 +42,25 @@ pub struct Options {
     /// REQUIRED: The topic to write to and to read from.
     #[arg(long, value_name = "String: topic-name")]
     topic: Option<String>,
-    /// REQUIRED: How many records to send.
+    /// REQUIRED: The number of records to send.
     #[arg(long, value_name = "Integer: count")]
     num_records: Option<i32>,
-    /// REQUIRED: Who has to have stored a record: '1' the leader, 'all' every replica in sync.
+    /// REQUIRED: Which replicas must acknowledge a record: '1' the leader, 'all' every in-sync replica.
     #[arg(long, value_name = "String: producer-acks")]
     producer_acks: Option<String>,
-    /// REQUIRED: Bytes of each value.
+    /// REQUIRED: The size of each value in bytes.
     #[arg(long, value_name = "Integer: bytes")]
     record_size: Option<i32>,
-    /// Bytes of each key; no key if 0. (default: 0)
+    /// The size of each key in bytes; no key if 0. (default: 0)
     #[arg(long, value_name = "Integer: bytes", default_value_t = 0)]
     record_key_size: i32,
-    /// Bytes of each header's key. (default: 0)
+    /// The size of each header's key in bytes. (default: 0)
     #[arg(long, value_name = "Integer: bytes", default_value_t = 0)]
     record_header_key_size: i32,
-    /// Bytes of each header's value; null if -1. (default: 0)
+    /// The size of each header's value in bytes; null if -1. (default: 0)
     #[arg(long, value_name = "Integer: bytes", default_value_t = 0)]
     record_header_size: i32,
-    /// How many headers each record has. (default: 0)
+    /// The number of headers of each record. (default: 0)
     #[arg(long, value_name = "Integer: count", default_value_t = 0)]
     num_headers: i32,
     /// A file with properties of the clients.
@@ -69,25 +69,25 @@ pub struct Options {
 }
 
 fn run_tool(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
-    let arguments = match named(arguments) {
+    let arguments = match to_named_arguments(arguments) {
         Ok(arguments) => arguments,
         Err(why) => {
             err_line!("{why}");
             return ExitCode::FAILURE;
         }
     };
-    let options = match options::parse::<Options>(tool.command(), tool.manner, arguments) {
+    let options = match options::parse::<Options>(tool.command(), tool.style, arguments) {
         Ok(options) => options,
         Err(usage) => return usage.show(),
     };
     match options.check() {
-        Err(message) => tool.wrong(&message),
+        Err(message) => tool.usage_error(&message),
         Ok(run) => run_to_exit(run.measure()),
     }
 }
 
-/// Arguments by name, where they were given by position as before Kafka 4.2.
-fn named(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
+/// Converts positional arguments, which Kafka before 4.2 took, to named ones.
+fn to_named_arguments(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
     const NAMES: [&str; 6] =
         ["--bootstrap-server", "--topic", "--num-records", "--producer-acks", "--record-size", "--command-config"];
     let has_names = arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--"));
@@ -109,7 +109,7 @@ fn named(arguments: Vec<OsString>) -> Result<Vec<OsString>, String> {
     Ok(NAMES.into_iter().zip(arguments).flat_map(|(name, argument)| [name.into(), argument]).collect())
 }
 
-/// What is measured.
+/// A measurement.
 struct Run {
     bootstrap_server: String,
     topic: String,
@@ -123,7 +123,7 @@ struct Sizes {
     value: usize,
     key: usize,
     header_key: usize,
-    /// None for null.
+    /// `None` for null.
     header_value: Option<usize>,
     headers: usize,
 }
@@ -167,7 +167,7 @@ impl Run {
     async fn measure(&self) -> Result<(), String> {
         let consumer = connect(&self.bootstrap_server, &self.properties).await.map_err(|error| error.to_string())?;
         let mut output = Output::stdout();
-        self.find_topic(&consumer, &mut output).await?;
+        self.create_topic_if_missing(&consumer, &mut output).await?;
         let mut properties = self.properties.clone().into_entries();
         let settings = [("bootstrap.servers", &*self.bootstrap_server), ("linger.ms", "0"), ("acks", &*self.acks)];
         properties.extend(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -176,30 +176,29 @@ impl Run {
         let (clock, mut latencies, mut total) = (Clock::start(), Vec::with_capacity(self.records), Duration::ZERO);
         for number in 0..self.records {
             let letter = b'A' + (number % 26) as u8;
-            let begun = clock.monotonic();
+            let send_time = clock.monotonic();
             self.send(&producer, letter).await;
             let stored = outcomes.recv().await.ok_or("the producer ended")??;
             self.receive(&consumer, &stored, letter).await?;
-            let took = clock.monotonic() - begun;
+            let latency = clock.monotonic() - send_time;
             if number % REPORT_EVERY == 0 {
-                output.line(format_args!("{number}\t{}", took.as_nanos() as f64 / 1e6));
+                output.line(format_args!("{number}\t{}", latency.as_nanos() as f64 / 1e6));
                 output.flush();
             }
-            total += took;
-            latencies.push(took.as_millis());
+            total += latency;
+            latencies.push(latency.as_millis());
         }
         latencies.sort_unstable();
         let average = total.as_nanos() as f64 / self.records as f64 / 1e6;
         let percentile = |part: f64| latencies.get((latencies.len() as f64 * part) as usize).copied().unwrap_or(0);
         output.line(format_args!("Avg latency: {average:.4} ms"));
-        let percentiles = (percentile(0.5), percentile(0.99), percentile(0.999));
-        let (middle, late, latest) = percentiles;
-        output.line(format_args!("Percentiles: 50th = {middle}, 99th = {late}, 99.9th = {latest}"));
+        let (p50, p99, p999) = (percentile(0.5), percentile(0.99), percentile(0.999));
+        output.line(format_args!("Percentiles: 50th = {p50}, 99th = {p99}, 99.9th = {p999}"));
         Ok(())
     }
 
-    /// Makes the topic if it isn't there.
-    async fn find_topic(&self, client: &Client, output: &mut Output) -> Result<(), String> {
+    /// Creates the topic if it doesn't exist.
+    async fn create_topic_if_missing(&self, client: &Client, output: &mut Output) -> Result<(), String> {
         let all = client.metadata(None).await.map_err(|error| java_error(&error))?;
         if all.topics.iter().any(|topic| topic.name.as_deref() == Some(&*self.topic)) {
             return Ok(());
@@ -209,8 +208,8 @@ impl Run {
             "Topic \"{topic}\" does not exist. Will create topic with 1 partition(s) and replication factor = 1"
         ));
         output.flush();
-        let made = client.create_topic(topic, 1, &[]).await;
-        made.map(drop).map_err(|error| format!("Creation of topic {topic} failed\n{}", java_error(&error)))
+        let created = client.create_topic(topic, 1, &[]).await;
+        created.map(drop).map_err(|error| format!("Creation of topic {topic} failed\n{}", java_error(&error)))
     }
 
     async fn send(&self, producer: &Producer<()>, letter: u8) {
@@ -225,11 +224,11 @@ impl Run {
         producer.send(&record, ()).await;
     }
 
-    /// Reads the record that was stored there, and checks that it is the one.
+    /// Fetches the stored record, and checks that it equals the sent one.
     async fn receive(&self, client: &Client, stored: &Delivered, letter: u8) -> Result<(), String> {
         let clock = Clock::start();
         loop {
-            let left = PATIENCE.saturating_sub(clock.monotonic());
+            let left = READ_TIMEOUT.saturating_sub(clock.monotonic());
             if left.is_zero() {
                 return Err("poll() timed out before finding a result (timeout:[60000ms])".to_owned());
             }
@@ -267,16 +266,17 @@ impl Run {
     }
 }
 
-/// Tells who waits for a record where it is.
+/// Passes the results of sends to the measurement.
 struct Reporter(mpsc::UnboundedSender<Result<Delivered, String>>);
 
 impl Observer<()> for Reporter {
     fn delivered(&mut self, batch: &Delivered, _tokens: Vec<()>) {
-        let _nobody_waits_any_more = self.0.send(Ok(batch.clone()));
+        // The receiver is dropped when the measurement ends.
+        let _ = self.0.send(Ok(batch.clone()));
     }
 
     fn failed(&mut self, _topic: &str, error: &SendError, _tokens: Vec<()>) {
-        let _nobody_waits_any_more = self.0.send(Err(java_send_error(error)));
+        let _ = self.0.send(Err(java_send_error(error)));
     }
 
     fn warn(&mut self, message: &str) {
@@ -289,10 +289,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_by_position() {
+    fn positional_arguments_become_named_ones() {
         let check = |line: &str, expect: Result<&str, &str>| {
             let words = line.split_whitespace().map(OsString::from).collect();
-            let found = named(words).map(|words| {
+            let found = to_named_arguments(words).map(|words| {
                 words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
             });
             match (found, expect) {

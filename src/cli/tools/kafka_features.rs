@@ -1,4 +1,4 @@
-//! kafka-features: a cluster's feature levels, and which levels belong together.
+//! kafka-features: describes and changes a cluster's feature levels, and prints the levels of releases.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.FeatureCommand`.
 
@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 
 use super::connect::run_to_exit;
 use super::exceptions::Exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::releases::{self, FEATURES, Feature};
 use super::servers::{BROKERS, Servers, describe_cluster};
@@ -22,7 +22,7 @@ use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
 use ottla_wire::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
 use ottla_wire::types::sort_by;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-features", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-features", ParserStyle::Argparse);
 
 /// This tool manages feature flags in Kafka.
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ pub struct Options {
 enum Command {
     /// Describes the current active feature flags.
     Describe {
-        /// The id of the node to ask; any, if not given.
+        /// The id of the node to query; any node, if not given.
         #[arg(long)]
         node_id: Option<i32>,
     },
@@ -66,15 +66,15 @@ enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Look up the levels of all features in a release, or in the newest one.
+    /// Print the levels of all features of a release, by default the newest.
     VersionMapping {
         /// The release, such as 4.3 or 4.3-IV0.
         #[arg(long)]
         release_version: Option<String>,
     },
-    /// Look up what levels of features depend on.
+    /// Print the levels of other features that a feature level depends on.
     FeatureDependencies {
-        /// A feature and its level, in feature=level form; may be given many times.
+        /// A feature and its level, as feature=level; can be given more than once.
         #[arg(long, required = true)]
         feature: Vec<String>,
     },
@@ -85,10 +85,10 @@ struct Levels {
     /// DEPRECATED -- The level of metadata.version, such as 3.3-IV3.
     #[arg(long)]
     metadata: Option<String>,
-    /// The release whose levels all features shall have; see version-mapping.
+    /// The release whose feature levels to set; see version-mapping.
     #[arg(long)]
     release_version: Option<String>,
-    /// A feature and its level, in feature=level form; may be given many times.
+    /// A feature and its level, as feature=level; can be given more than once.
     #[arg(long)]
     feature: Vec<String>,
     /// Validate this, but do not perform it.
@@ -101,18 +101,20 @@ type Updates = BTreeMap<String, i16>;
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        let done = match &self.command {
+        let result = match &self.command {
             Command::VersionMapping { release_version } => print_mapping(release_version.as_deref()),
-            Command::FeatureDependencies { feature } => feature.iter().try_for_each(|feature| print_needs(feature)),
+            Command::FeatureDependencies { feature } => {
+                feature.iter().try_for_each(|feature| print_dependencies(feature))
+            }
             _ => {
                 return run_to_exit(self.act());
             }
         };
-        done.map_or_else(|why| failed(&why), |()| ExitCode::SUCCESS)
+        result.map_or_else(|why| report_failure(&why), |()| ExitCode::SUCCESS)
     }
 }
 
-fn failed(why: &str) -> ExitCode {
+fn report_failure(why: &str) -> ExitCode {
     err_line!("{why}");
     ExitCode::FAILURE
 }
@@ -139,7 +141,7 @@ impl Options {
                 feature.iter().try_for_each(|feature| add(&mut updates, feature, 0))?;
                 update(&client, "disable", updates, down(*r#unsafe), *dry_run).await
             }
-            // These need no broker and were seen to.
+            // Handled by `run`, because these commands need no broker.
             Command::VersionMapping { .. } | Command::FeatureDependencies { .. } => Ok(()),
         }
     }
@@ -155,7 +157,7 @@ impl Levels {
             let version = releases::metadata_version(release)?.level;
             updates.insert(METADATA_VERSION.to_owned(), version);
             let levels = FEATURES.iter().map(|feature| (feature.name.to_owned(), feature.level_at(version)));
-            // No feature is upgraded to 0.
+            // A feature can't be upgraded to level 0.
             updates.extend(levels.filter(|(_, level)| upgrade != UpgradeType::Upgrade || *level > 0));
             return Ok(updates);
         }
@@ -186,12 +188,12 @@ fn add(updates: &mut Updates, feature: &str, level: i16) -> Result<(), String> {
     }
 }
 
-/// `feature=level`. The error is for stderr.
+/// Parses `feature=level`. The error is a message for stderr.
 pub fn name_and_level(text: &str) -> Result<(&str, i16), String> {
-    let wrong = |why: String| format!("Can't parse feature=level string {text}: {why}");
-    let (name, level) = text.split_once('=').ok_or_else(|| wrong("equals sign not found.".to_owned()))?;
+    let invalid = |why: String| format!("Can't parse feature=level string {text}: {why}");
+    let (name, level) = text.split_once('=').ok_or_else(|| invalid("equals sign not found.".to_owned()))?;
     let (name, level) = (name.trim(), level.trim());
-    let level = level.parse().map_err(|_| wrong(format!("unable to parse {level} as a short.")))?;
+    let level = level.parse().map_err(|_| invalid(format!("unable to parse {level} as a short.")))?;
     Ok((name, level))
 }
 
@@ -207,16 +209,16 @@ async fn describe(client: &Client, node_id: Option<i32>) -> Result<(), String> {
         client_software_version: env!("CARGO_PKG_VERSION").into(),
         ..Default::default()
     };
-    let told = client.call(request).await.map_err(|error| Exception::from(error).to_string())?;
-    let epoch = match told.finalized_features_epoch {
+    let response = client.call(request).await.map_err(|error| Exception::from(error).to_string())?;
+    let epoch = match response.finalized_features_epoch {
         ..0 => "-".to_owned(),
         epoch => epoch.to_string(),
     };
-    let mut supported = told.supported_features;
+    let mut supported = response.supported_features;
     sort_by(&mut supported, |a, b| a.name.cmp(&b.name));
     let mut output = Output::stdout();
     for feature in supported {
-        let finalized = told.finalized_features.iter().find(|it| it.name == feature.name);
+        let finalized = response.finalized_features.iter().find(|it| it.name == feature.name);
         let level = |level| level_name(&feature.name, level);
         let (min, max) = (level(feature.min_version), level(feature.max_version));
         let finalized = level(finalized.map_or(0, |it| it.max_version_level));
@@ -259,7 +261,7 @@ async fn update(
         validate_only: dry_run,
         ..Default::default()
     };
-    // One outcome for all.
+    // All updates of a request have the same result.
     let answer = client.call(request).await.map_err(|error| Exception::from(error).message);
     let refused = match answer {
         Ok(answer) if answer.error_code == 0 => None,
@@ -268,15 +270,15 @@ async fn update(
     };
     let mut output = Output::stdout();
     for (feature, level) in &updates {
-        let (aim, done) = match verb {
+        let (action, done) = match verb {
             "disable" => (format!("disable {feature}"), "disabled".to_owned()),
             _ => (format!("{verb} {feature} to {level}"), format!("{verb}d to {level}")),
         };
         match (&refused, dry_run) {
             (None, true) => output.line(format_args!("{feature} can be {done}.")),
             (None, false) => output.line(format_args!("{feature} was {done}.")),
-            (Some(why), true) => output.line(format_args!("Can not {aim}. {why}")),
-            (Some(why), false) => output.line(format_args!("Could not {aim}. {why}")),
+            (Some(why), true) => output.line(format_args!("Can not {action}. {why}")),
+            (Some(why), false) => output.line(format_args!("Could not {action}. {why}")),
         }
     }
     match refused {
@@ -285,7 +287,7 @@ async fn update(
     }
 }
 
-/// What `version-mapping` prints, of kafka-storage too. The error is for stderr.
+/// Runs `version-mapping`, for kafka-storage too. The error is a message for stderr.
 pub fn print_mapping(release: Option<&str>) -> Result<(), String> {
     let version = release.map_or_else(|| Ok(releases::newest_release()), releases::metadata_version)?;
     let mut output = Output::stdout();
@@ -296,8 +298,8 @@ pub fn print_mapping(release: Option<&str>) -> Result<(), String> {
     Ok(())
 }
 
-/// What `feature-dependencies` prints for one `feature=level`, of kafka-storage too. The error is for stderr.
-pub fn print_needs(text: &str) -> Result<(), String> {
+/// Runs `feature-dependencies` for one `feature=level`, for kafka-storage too. The error is a message for stderr.
+pub fn print_dependencies(text: &str) -> Result<(), String> {
     let (name, level) = name_and_level(text)?;
     let shown = |name: &str, level: i16| match (name, releases::version_name(level)) {
         (METADATA_VERSION, Some(version)) => format!("{name}={level} ({version})"),
@@ -310,16 +312,16 @@ pub fn print_needs(text: &str) -> Result<(), String> {
         return Ok(());
     }
     let feature = Feature::find(name).ok_or_else(|| format!("Unknown feature: {name}"))?;
-    let needs = match feature.levels.iter().find(|known| known.level == level) {
+    let dependencies = match feature.levels.iter().find(|known| known.level == level) {
         Some(known) => known.needs,
         None if level == 0 => &[],
         None => return Err(format!("No feature:{name} with feature level {level}")),
     };
-    match needs {
+    match dependencies {
         [] => output.line(format_args!("{name}={level} has no dependencies.")),
-        needs => {
+        dependencies => {
             output.line(format_args!("{name}={level} requires:"));
-            needs.iter().for_each(|(name, level)| output.line(format_args!("    {}", shown(name, *level))));
+            dependencies.iter().for_each(|(name, level)| output.line(format_args!("    {}", shown(name, *level))));
         }
     }
     Ok(())

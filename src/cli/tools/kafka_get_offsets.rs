@@ -1,4 +1,4 @@
-//! kafka-get-offsets: the offsets of partitions, one `topic:partition:offset` a line.
+//! kafka-get-offsets: prints the offsets of partitions as lines of `topic:partition:offset`.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.GetOffsetShell`.
 
@@ -11,14 +11,14 @@ use regex::Regex;
 
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::java_error;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::topic_filter::{TopicFilter, is_internal};
 use super::{RunTool, Tool};
 use ottla_client::{Client, ClientError};
 use ottla_wire::types::{PartitionIndex, TimestampMs, sort_by_key};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-get-offsets", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-get-offsets", ParserStyle::JoptSimple);
 
 /// Prints the offsets of topic partitions.
 #[derive(Debug, Parser)]
@@ -29,18 +29,18 @@ pub struct Options {
     /// Properties for the client.
     #[arg(long, value_name = "String: config file")]
     command_config: Option<PathBuf>,
-    /// Topics by a regular expression, all if not given. Not together with --topic-partitions.
+    /// A regular expression for the topics; all topics, if not given. Can't be used with --topic-partitions.
     #[arg(long, value_name = "String: topic")]
     topic: Option<String>,
-    /// Partitions, separated by commas, all if not given. Not together with --topic-partitions.
+    /// Partitions, separated by commas; all partitions, if not given. Can't be used with --topic-partitions.
     #[arg(long, value_name = "String: partition ids")]
     partitions: Option<String>,
-    /// Patterns of topics and partitions, separated by commas: a regular expression for the topic (any, if left out),
-    /// then, if it matters, ':' and a partition, or a range of them without its end: '0-3', '5-', '-3'.
+    /// Patterns of topics and partitions, separated by commas. Each has a regular expression for the topic (any topic,
+    /// if empty) and optionally ':' and a partition or a range without its end: '0-3', '5-', '-3'.
     #[arg(long, value_name = "String: topic1:1,topic2:0-3,topic3,topic4:5-,topic5:-3")]
     topic_partitions: Option<String>,
-    /// Which offset: that of the first record at or after a timestamp, or one of those named. No offset is printed
-    /// where no record is as late.
+    /// The offset to print: that of the first record at or after a timestamp, or a named one. Nothing is printed for a
+    /// partition without such a record.
     #[arg(
         long,
         default_value = "latest",
@@ -48,7 +48,7 @@ pub struct Options {
                       / -5 or latest-tiered / -6 or earliest-pending-upload"
     )]
     time: String,
-    /// Leave Kafka's own topics out.
+    /// Exclude internal topics.
     #[arg(long)]
     exclude_internal_topics: bool,
 }
@@ -84,8 +84,8 @@ impl Options {
             return Err("Could not match any topic-partitions with the specified filters".to_owned());
         }
         sort_by_key(&mut found, |(topic, partition)| format!("{topic}-{partition}"));
-        let asked: Vec<_> = found.iter().map(|(topic, partition)| (topic.as_str(), *partition, timestamp)).collect();
-        let offsets = client.list_offsets(&asked).await.map_err(|error| java_error(&error))?;
+        let queries: Vec<_> = found.iter().map(|(topic, partition)| (topic.as_str(), *partition, timestamp)).collect();
+        let offsets = client.list_offsets(&queries).await.map_err(|error| java_error(&error))?;
         let mut output = Output::stdout();
         for ((topic, partition), offset) in found.iter().zip(offsets) {
             match offset {
@@ -115,7 +115,7 @@ impl Options {
     }
 }
 
-/// The timestamp to ask for, special ones as ListOffsets has them.
+/// Parses a timestamp; names become the special timestamps of ListOffsets.
 fn timestamp(time: &str) -> Result<TimestampMs, String> {
     match time {
         "latest" => Ok(-1),
@@ -134,15 +134,15 @@ fn timestamp(time: &str) -> Result<TimestampMs, String> {
     }
 }
 
-/// Which partitions are asked about: those that any rule allows.
+/// Selects the partitions that match any of its rules.
 #[derive(Debug)]
 struct Filter(Vec<(TopicFilter, Partitions)>);
 
 #[derive(Debug)]
 enum Partitions {
-    /// Any, if empty.
+    /// These partitions; all, if empty.
     Listed(HashSet<PartitionIndex>),
-    /// Without the end.
+    /// A range without its end.
     Range(PartitionIndex, PartitionIndex),
 }
 
@@ -161,10 +161,10 @@ impl Filter {
         let rule =
             Regex::new("^([^:,]*)(?::(?:([0-9]*)|(?:([0-9]*)-([0-9]*))))?$").map_err(|error| error.to_string())?;
         let rules = patterns.split(',').map(|text| {
-            let wrong = || format!("Invalid rule specification: {text}");
-            let parts = rule.captures(text).ok_or_else(wrong)?;
+            let invalid = || format!("Invalid rule specification: {text}");
+            let parts = rule.captures(text).ok_or_else(invalid)?;
             let part = |index| parts.get(index).map(|part| part.as_str()).filter(|part| !part.is_empty());
-            let number = |text: &str| text.parse::<PartitionIndex>().map_err(|_| wrong());
+            let number = |text: &str| text.parse::<PartitionIndex>().map_err(|_| invalid());
             let partitions = match part(2).map(number).transpose()? {
                 Some(only) => Partitions::Listed(HashSet::from([only])),
                 None => {
@@ -180,11 +180,11 @@ impl Filter {
 
     fn allows(&self, topic: &str, partition: PartitionIndex) -> bool {
         self.0.iter().any(|(topics, partitions)| {
-            let chosen = match partitions {
+            let is_selected = match partitions {
                 Partitions::Listed(listed) => listed.is_empty() || listed.contains(&partition),
                 Partitions::Range(from, to) => (*from..*to).contains(&partition),
             };
-            chosen && topics.allows(topic)
+            is_selected && topics.allows(topic)
         })
     }
 }
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_of_topics_and_partitions() {
+    fn topic_partition_patterns_select_partitions() {
         let check = |patterns, expect: &[(&str, i32)]| {
             let filter = Filter::patterns(patterns).unwrap();
             let all = ["a", "b"].into_iter().flat_map(|topic| (0..4).map(move |partition| (topic, partition)));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn named_times_become_special_timestamps() {
         let check = |text, expect| assert_eq!(timestamp(text).ok(), expect, "{text}");
         check("latest", Some(-1));
         check("-2", Some(-2));

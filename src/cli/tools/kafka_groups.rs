@@ -10,12 +10,12 @@ use clap::Parser;
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
 use super::java_order::sort_by_name;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::{Output, row};
 use super::{RunTool, Tool};
 use ottla_client::ListedGroup;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-groups", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-groups", ParserStyle::JoptSimple);
 
 /// Types of groups (`org.apache.kafka.common.GroupType`).
 const TYPES: [&str; 4] = ["Classic", "Consumer", "Share", "Streams"];
@@ -32,19 +32,20 @@ pub struct Options {
     /// List the groups.
     #[arg(long)]
     list: bool,
-    /// Groups of one type: 'classic', 'consumer', 'share' or 'streams'.
+    /// Only groups of this type: 'classic', 'consumer', 'share' or 'streams'.
     #[arg(long, value_name = "String: type")]
     group_type: Option<String>,
-    /// Groups with one protocol.
+    /// Only groups with this protocol type.
     #[arg(long, value_name = "String: protocol")]
     protocol: Option<String>,
-    /// All kinds of groups of consumers: of type 'consumer', and classic ones whose protocol is 'consumer' or none.
+    /// Only consumer groups: those of type 'consumer', and those of type 'classic' whose protocol type is 'consumer' or
+    /// empty.
     #[arg(long)]
     consumer: bool,
-    /// Share groups.
+    /// Only share groups.
     #[arg(long)]
     share: bool,
-    /// Groups of streams applications.
+    /// Only streams groups.
     #[arg(long)]
     streams: bool,
 }
@@ -52,14 +53,14 @@ pub struct Options {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if !self.list {
-            return tool.wrong("Command must include exactly one action: --list.");
+            return tool.usage_error("Command must include exactly one action: --list.");
         }
-        if self.group_type.as_ref().is_some_and(|wanted| spelled(wanted).is_none()) {
+        if self.group_type.as_ref().is_some_and(|name| type_name(name).is_none()) {
             err_line!("--group-type must be a valid group type.");
             return ExitCode::FAILURE;
         }
-        if let Some(message) = self.exclusion() {
-            return tool.wrong(&message);
+        if let Some(message) = self.find_conflict() {
+            return tool.usage_error(&message);
         }
         block_on(async move {
             match self.print_groups().await {
@@ -74,8 +75,8 @@ impl RunTool for Options {
 }
 
 impl Options {
-    /// What two flags don't go together, if any.
-    fn exclusion(&self) -> Option<String> {
+    /// Returns the error for two flags that can't be used together, if there are any.
+    fn find_conflict(&self) -> Option<String> {
         let flags = [
             ("consumer", self.consumer),
             ("share", self.share),
@@ -103,7 +104,7 @@ impl Options {
 
     fn table(&self, listed: &[ListedGroup]) -> String {
         let cells = |group: &ListedGroup| {
-            let group_type = group.group_type.as_deref().map(|name| spelled(name).unwrap_or("Unknown"));
+            let group_type = group.group_type.as_deref().map(|name| type_name(name).unwrap_or("Unknown"));
             [group.id.clone(), group_type.unwrap_or_default().to_owned(), group.protocol_type.clone()]
         };
         let lines: Vec<_> = listed.iter().filter(|group| self.allows(group)).map(cells).collect();
@@ -116,10 +117,10 @@ impl Options {
     }
 
     fn allows(&self, group: &ListedGroup) -> bool {
-        let is_of = |wanted: &str| group.group_type.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(wanted));
-        let has_protocol = self.protocol.as_ref().is_none_or(|wanted| *wanted == group.protocol_type);
-        if let Some(wanted) = &self.group_type {
-            is_of(wanted) && has_protocol
+        let is_of = |name: &str| group.group_type.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(name));
+        let has_protocol = self.protocol.as_ref().is_none_or(|protocol| *protocol == group.protocol_type);
+        if let Some(name) = &self.group_type {
+            is_of(name) && has_protocol
         } else if self.consumer {
             matches!(group.protocol_type.as_str(), "consumer" | "") || is_of("consumer")
         } else if self.share {
@@ -132,8 +133,8 @@ impl Options {
     }
 }
 
-/// A type's name as it is printed, if there is such a type.
-fn spelled(name: &str) -> Option<&'static str> {
+/// Returns the name of a group type as it is printed; `None` for an unknown type.
+fn type_name(name: &str) -> Option<&'static str> {
     TYPES.iter().find(|known| known.eq_ignore_ascii_case(name)).copied()
 }
 
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_are_listed() {
+    fn flags_select_groups_by_type_and_protocol() {
         let check = |line, group_type: &str, protocol: &str, expect| {
             let group = ListedGroup {
                 id: "g".to_owned(),
@@ -169,8 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_exclude_each_other() {
-        let check = |line, expect: Option<&str>| assert_eq!(options(line).exclusion().as_deref(), expect, "{line}");
+    fn conflicting_flags_are_refused() {
+        let check = |line, expect: Option<&str>| assert_eq!(options(line).find_conflict().as_deref(), expect, "{line}");
         check("--group-type classic --protocol consumer", None);
         check("--share --streams", Some("Option \"[share]\" can't be used with option \"[streams]\""));
         check("--consumer --protocol x", Some("Option \"[consumer]\" can't be used with option \"[protocol]\""));

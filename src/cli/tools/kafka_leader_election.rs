@@ -1,4 +1,4 @@
-//! kafka-leader-election: makes preferred replicas the leaders of their partitions.
+//! kafka-leader-election: elects leaders of partitions.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.LeaderElectionCommand`.
 
@@ -12,14 +12,14 @@ use serde::Deserialize;
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::java_order::{sort_as_hash_map, topic_partition_hash};
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use ottla_client::Client;
 use ottla_wire::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use ottla_wire::types::{ErrorCode, InOrder as _, sort_by};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-leader-election", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-leader-election", ParserStyle::JoptSimple);
 
 #[derive(Debug, Parser)]
 #[command(
@@ -27,35 +27,35 @@ pub const TOOL: Tool = Tool::new::<Options>("kafka-leader-election", Manner::Jop
              are preferred replicas and unclean replicas."
 )]
 pub struct Options {
-    /// REQUIRED. The broker to connect to, in the form host:port; several are separated by commas.
+    /// REQUIRED. The brokers to connect to, as host:port, separated by commas.
     #[arg(long, value_name = "String: host:port")]
     bootstrap_server: Option<String>,
     /// Properties for the client.
     #[arg(long, value_name = "String: Config file")]
     command_config: Option<PathBuf>,
-    /// (DEPRECATED) As --command-config.
+    /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "admin.config", value_name = "String: config file")]
     admin_config: Option<PathBuf>,
-    /// REQUIRED. "preferred": elect the first of a partition's replicas, if it does not lead already. "unclean": elect
-    /// any replica, if the partition has no leader.
+    /// REQUIRED. "preferred": elect the preferred replica if it is not the leader. "unclean": elect any replica if the
+    /// partition has no leader.
     #[arg(long, ignore_case = true, value_name = "[PREFERRED,UNCLEAN]: election type")]
     election_type: Option<ElectionType>,
-    /// The topic of the partition. Not together with --all-topic-partitions or --path-to-json-file.
+    /// The topic of the partition. Can't be used with --all-topic-partitions or --path-to-json-file.
     #[arg(long, value_name = "String: topic name")]
     topic: Option<String>,
-    /// The partition of --topic, which needs it.
+    /// The partition. Required with --topic.
     #[arg(long, value_name = "Integer: partition id")]
     partition: Option<i32>,
-    /// A JSON file with the partitions: {"partitions": [{"topic": "foo", "partition": 1}]}. Not together with
+    /// A JSON file with the partitions: {"partitions": [{"topic": "foo", "partition": 1}]}. Can't be used with
     /// --all-topic-partitions or --topic.
     #[arg(long, value_name = "String: Path to JSON file")]
     path_to_json_file: Option<PathBuf>,
-    /// All partitions that are eligible. Not together with --topic or --path-to-json-file.
+    /// All eligible partitions. Can't be used with --topic or --path-to-json-file.
     #[arg(long)]
     all_topic_partitions: bool,
 }
 
-/// Numbered as in ElectLeaders.
+/// The election type, with the code of ElectLeaders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ElectionType {
     Preferred = 0,
@@ -92,7 +92,7 @@ impl Options {
         let partitions = match (&self.topic, self.partition, &self.path_to_json_file) {
             (Some(_), None, _) => return Err(missing("partition")),
             (Some(topic), Some(partition), _) => Some(vec![(topic.clone(), partition)]),
-            (None, _, Some(path)) => Some(partitions_of_file(path)?),
+            (None, _, Some(path)) => Some(read_partitions(path)?),
             (None, _, None) => None,
         };
         if self.admin_config.is_some() {
@@ -106,19 +106,19 @@ impl Options {
         }
         let config = self.command_config.as_deref().or(self.admin_config.as_deref());
         let client = connect(bootstrap_server, &Properties::read_optional(config)?).await?;
-        let results = ask(&client, election, partitions).await.map_err(|error| error.to_string())?;
+        let results = elect_leaders(&client, election, partitions).await.map_err(|error| error.to_string())?;
         print_results(election, results)
     }
 }
 
-/// A partition, and why it has no new leader, if so.
-type Elected = (Partition, Option<(i16, Option<String>)>);
+/// A partition, and its error code and message if the election failed.
+type ElectionResult = (Partition, Option<(i16, Option<String>)>);
 
-async fn ask(
+async fn elect_leaders(
     client: &Client,
     election: ElectionType,
     partitions: Option<Vec<Partition>>,
-) -> Result<Vec<Elected>, Exception> {
+) -> Result<Vec<ElectionResult>, Exception> {
     let topic_partitions = partitions.map(|partitions| {
         let topics: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).in_order();
         let of = |topic: &str| partitions.iter().filter(|(name, _)| name == topic).map(|(_, index)| *index).collect();
@@ -139,14 +139,14 @@ async fn ask(
     Ok(results.collect())
 }
 
-fn print_results(election: ElectionType, mut results: Vec<Elected>) -> Result<(), String> {
+fn print_results(election: ElectionType, mut results: Vec<ElectionResult>) -> Result<(), String> {
     sort_as_hash_map(&mut results, 16, |((topic, partition), _)| topic_partition_hash(topic, *partition));
-    let (mut elected, mut needless, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut elected, mut not_needed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for ((topic, partition), error) in results {
         let name = format!("{topic}-{partition}");
         match error {
             None => elected.push(name),
-            Some((code, _)) if code == ErrorCode::ElectionNotNeeded.code() => needless.push(name),
+            Some((code, _)) if code == ErrorCode::ElectionNotNeeded.code() => not_needed.push(name),
             Some((code, message)) => failed.push((name, Exception::refused(code, message.as_deref()))),
         }
     }
@@ -155,8 +155,8 @@ fn print_results(election: ElectionType, mut results: Vec<Elected>) -> Result<()
         let elected = elected.join(", ");
         output.line(format_args!("Successfully completed leader election ({election}) for partitions {elected}"));
     }
-    if !needless.is_empty() {
-        output.line(format_args!("Valid replica already elected for partitions {}", needless.join(", ")));
+    if !not_needed.is_empty() {
+        output.line(format_args!("Valid replica already elected for partitions {}", not_needed.join(", ")));
     }
     for (partition, error) in &failed {
         output.line(format_args!("Error completing leader election ({election}) for partition: {partition}: {error}"));
@@ -173,13 +173,13 @@ struct Listed {
     partition: i32,
 }
 
-fn partitions_of_file(path: &Path) -> Result<Vec<Partition>, String> {
+fn read_partitions(path: &Path) -> Result<Vec<Partition>, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|_| format!("java.io.IOException: Unable to read file {}", path.display()))?;
-    partitions_of(&text)
+    parse_partitions(&text)
 }
 
-fn partitions_of(json: &str) -> Result<Vec<Partition>, String> {
+fn parse_partitions(json: &str) -> Result<Vec<Partition>, String> {
     let read: serde_json::Value =
         serde_json::from_str(json).map_err(|_| "Replica election data is empty".to_owned())?;
     let missing = "Replica election data is missing \"partitions\" field";
@@ -187,11 +187,11 @@ fn partitions_of(json: &str) -> Result<Vec<Partition>, String> {
     let listed: Vec<Listed> = serde_json::from_value(listed.clone()).map_err(|error| error.to_string())?;
     let mut partitions: Vec<Partition> = listed.into_iter().map(|it| (it.topic, it.partition)).collect();
     sort_by(&mut partitions, Ord::cmp);
-    let twice: BTreeSet<_> = partitions.windows(2).filter(|pair| pair.first() == pair.last()).flatten().in_order();
-    match twice.is_empty() {
+    let duplicates: BTreeSet<_> = partitions.windows(2).filter(|pair| pair.first() == pair.last()).flatten().in_order();
+    match duplicates.is_empty() {
         true => Ok(partitions),
         false => {
-            let names: Vec<_> = twice.iter().map(|(topic, partition)| format!("{topic}-{partition}")).collect();
+            let names: Vec<_> = duplicates.iter().map(|(topic, partition)| format!("{topic}-{partition}")).collect();
             Err(format!("Replica election data contains duplicate partitions: [{}]", names.join(", ")))
         }
     }
@@ -202,9 +202,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_in_a_file() {
+    fn partitions_file_is_parsed_and_duplicates_refused() {
         let check = |json, expect: Result<&[(&str, i32)], &str>| {
-            let read = partitions_of(json);
+            let read = parse_partitions(json);
             let read = read.as_ref().map(|list| list.iter().map(|(topic, index)| (topic.as_str(), *index)).collect());
             assert_eq!(read.map_err(String::as_str), expect.map(<[_]>::to_vec), "{json}");
         };
@@ -215,7 +215,7 @@ mod tests {
         check(r#"{"partitions": []}"#, Ok(&[]));
         check(r#"{"x": []}"#, Err("Replica election data is missing \"partitions\" field"));
         check("{bad", Err("Replica election data is empty"));
-        let twice = r#"{"partitions": [{"topic": "a", "partition": 0}, {"topic": "a", "partition": 0}]}"#;
-        check(twice, Err("Replica election data contains duplicate partitions: [a-0]"));
+        let duplicate = r#"{"partitions": [{"topic": "a", "partition": 0}, {"topic": "a", "partition": 0}]}"#;
+        check(duplicate, Err("Replica election data contains duplicate partitions: [a-0]"));
     }
 }

@@ -1,4 +1,4 @@
-//! kafka-log-dirs: what is in the brokers' log directories, as JSON.
+//! kafka-log-dirs: describes the brokers' log directories as JSON.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.LogDirsCommand`.
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::java_order::{sort_as_hash_map, topic_partition_hash};
-use super::options::{Manner, one_value, required};
+use super::options::{ParserStyle, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::{
@@ -22,7 +22,7 @@ use crate::cli::admin::{
 use ottla_wire::java::string_hash;
 use ottla_wire::types::InOrder as _;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", ParserStyle::JoptSimple);
 
 #[derive(Debug, Parser)]
 #[command(about = "This tool helps to query log directory usage on the specified brokers.")]
@@ -33,13 +33,13 @@ pub struct Options {
     /// Properties for the client.
     #[arg(long, value_name = "String: Admin client property file")]
     command_config: Vec<String>,
-    /// REQUIRED: Tell what is in the log directories.
+    /// REQUIRED: Describe the log directories.
     #[arg(long)]
     describe: bool,
-    /// Topics, as "topic1,topic2,topic3"; all if none is given.
+    /// Topics, as "topic1,topic2,topic3"; all topics, if not given.
     #[arg(long, value_name = "String: Topic list")]
     topic_list: Vec<String>,
-    /// Brokers, as "0,1,2"; all if none is given.
+    /// Brokers, as "0,1,2"; all brokers, if not given.
     #[arg(long, value_name = "String: Broker list")]
     broker_list: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl RunTool for Options {
         let missing =
             missing.or_else(|| (!self.describe).then(|| "Missing required argument \"[describe]\"".to_owned()));
         if let Some(message) = missing {
-            return tool.wrong(&message);
+            return tool.usage_error(&message);
         }
         run_to_exit(async move { self.describe().await.map_err(|error| error.message) })
     }
@@ -62,15 +62,15 @@ impl Options {
         let properties = Properties::read_optional(file.as_deref()).map_err(Exception::illegal_argument)?;
         let servers = one_value("bootstrap-server", &self.bootstrap_server)?.unwrap_or_default();
         let client = connect(servers, &properties).await?;
-        let topics: HashSet<&str> = listed(one_value("topic-list", &self.topic_list)?).collect();
+        let topics: HashSet<&str> = split_list(one_value("topic-list", &self.topic_list)?).collect();
         let number = |text: &str| {
-            let wrong = || Exception::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
-            text.parse::<i32>().map_err(|_| wrong())
+            let invalid = || Exception::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
+            text.parse::<i32>().map_err(|_| invalid())
         };
         let known: BTreeSet<i32> = admin::broker_ids(&client).await?.into_iter().in_order();
-        let asked: BTreeSet<i32> =
-            listed(one_value("broker-list", &self.broker_list)?).map(number).collect::<Result<_, _>>()?;
-        let unknown: BTreeSet<i32> = asked.difference(&known).copied().in_order();
+        let requested: BTreeSet<i32> =
+            split_list(one_value("broker-list", &self.broker_list)?).map(number).collect::<Result<_, _>>()?;
+        let unknown: BTreeSet<i32> = requested.difference(&known).copied().in_order();
         if !unknown.is_empty() {
             let message = format!(
                 "ERROR: The given brokers do not exist from --broker-list: {}. Current existent brokers: {}",
@@ -79,18 +79,18 @@ impl Options {
             );
             return Err(Exception::new("org.apache.kafka.tools.TerseException", message));
         }
-        let asked = if asked.is_empty() { known } else { asked };
+        let brokers = if requested.is_empty() { known } else { requested };
         let mut output = Output::stdout();
         output.line("Querying brokers for log directories information");
         output.flush();
         let dirs = log_dirs::describe(&client).await?;
-        output.line(format_args!("Received log directory information from brokers {}", commas(&asked)));
-        output.line(json(&asked, dirs, &topics)?);
+        output.line(format_args!("Received log directory information from brokers {}", commas(&brokers)));
+        output.line(json(&brokers, dirs, &topics)?);
         Ok(())
     }
 }
 
-fn listed(text: Option<&str>) -> impl Iterator<Item = &str> {
+fn split_list(text: Option<&str>) -> impl Iterator<Item = &str> {
     text.unwrap_or_default().split(',').filter(|item| !item.is_empty())
 }
 
@@ -98,7 +98,7 @@ fn commas(ids: &BTreeSet<i32>) -> String {
     ids.iter().map(i32::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// What is printed; the fields are in Kafka's order.
+/// The JSON output, with fields in Kafka's order.
 #[derive(Serialize)]
 struct Report {
     brokers: Vec<BrokerReport>,
@@ -129,7 +129,7 @@ struct PartitionReport {
     is_future: bool,
 }
 
-/// The report on the log directories of the one broker that answers.
+/// Formats the report. The directories are those of the one broker that was queried.
 fn json(brokers: &BTreeSet<i32>, mut dirs: Vec<LogDir>, topics: &HashSet<&str>) -> Result<String, Exception> {
     sort_as_hash_map(&mut dirs, 16, |dir| string_hash(&dir.path));
     let hash = |replica: &LogDirReplica| topic_partition_hash(&replica.partition.topic, replica.partition.partition);

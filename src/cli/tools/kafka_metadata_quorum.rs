@@ -1,4 +1,4 @@
-//! kafka-metadata-quorum: who keeps the cluster's metadata, and how far each of them is.
+//! kafka-metadata-quorum: describes the metadata quorum and the replication of the metadata log.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.MetadataQuorumCommand`.
 
@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 
 use super::connect::run_to_exit;
 use super::exceptions::Exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::{Output, print_table};
 use super::servers::{BROKERS, Servers, describe_cluster};
 use super::{RunTool, Tool};
@@ -21,7 +21,7 @@ use ottla_wire::protocol::messages::describe_quorum::{
 };
 use ottla_wire::types::Uuid;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-metadata-quorum", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-metadata-quorum", ParserStyle::Argparse);
 
 /// This tool describes kraft metadata quorum status.
 #[derive(Debug, Parser)]
@@ -40,13 +40,13 @@ pub struct Options {
 enum Command {
     /// Describe the metadata quorum info
     Describe {
-        /// A short summary of the quorum.
+        /// Print a short summary of the quorum.
         #[arg(long)]
         status: bool,
-        /// Detailed information about each replica.
+        /// Print detailed information about each replica.
         #[arg(long)]
         replication: bool,
-        /// Times as durations.
+        /// Print times as durations.
         #[arg(long)]
         human_readable: bool,
     },
@@ -81,19 +81,19 @@ impl Options {
         if let Some(path) = self.command_config.as_deref().filter(|path| !path.exists()) {
             return Err(format!("Properties file {} does not exists!", path.display()));
         }
-        let told = |error: Exception| error.to_string();
+        let message = |error: Exception| error.to_string();
         let client = self.servers.connect(self.command_config.as_deref()).await?;
         match self.command {
             Command::Describe { status: true, replication: true, .. } => {
                 Err("Only one of --status or --replication should be specified with describe sub-command".to_owned())
             }
             Command::Describe { replication: true, human_readable, .. } => {
-                print_replication(&Quorum::ask(&client).await.map_err(told)?, human_readable)
+                print_replication(&Quorum::describe(&client).await.map_err(message)?, human_readable)
             }
             Command::Describe { status: true, human_readable: true, .. } => {
                 Err("The option --human-readable is only supported along with --replication".to_owned())
             }
-            Command::Describe { status: true, .. } => print_status(&client).await.map_err(told),
+            Command::Describe { status: true, .. } => print_status(&client).await.map_err(message),
             Command::Describe { .. } => {
                 Err("One of --status or --replication must be specified with describe sub-command".to_owned())
             }
@@ -104,21 +104,21 @@ impl Options {
             }
             Command::AddController { .. } | Command::RemoveController { .. } => {
                 let class = "org.apache.kafka.common.errors.UnsupportedVersionException";
-                let why = "The voters of a quorum that is one broker do not change.";
-                Err(told(Exception::new(class, why)))
+                let why = "The voters of a quorum of one broker cannot be changed.";
+                Err(message(Exception::new(class, why)))
             }
         }
     }
 }
 
-/// What DescribeQuorum tells of the metadata log.
+/// The state of the metadata log from DescribeQuorum.
 struct Quorum {
     state: ResponsePartitionData,
     nodes: Vec<Node>,
 }
 
 impl Quorum {
-    async fn ask(client: &Client) -> Result<Quorum, Exception> {
+    async fn describe(client: &Client) -> Result<Quorum, Exception> {
         let partitions = vec![RequestPartitionData { partition_index: 0 }];
         let topic = RequestTopicData { topic_name: METADATA_TOPIC.into(), partitions };
         let answer = client.call(DescribeQuorumRequest { topics: vec![topic] }).await?;
@@ -128,7 +128,7 @@ impl Quorum {
         let state = answer.topics.into_iter().next().and_then(|topic| topic.partitions.into_iter().next());
         let Some(state) = state else {
             let class = "org.apache.kafka.common.errors.UnknownServerException";
-            return Err(Exception::new(class, "The answer says nothing of the metadata log."));
+            return Err(Exception::new(class, "The response does not contain the metadata log."));
         };
         match state.error_code {
             0 => Ok(Quorum { state, nodes: answer.nodes }),
@@ -140,8 +140,8 @@ impl Quorum {
         self.state.current_voters.iter().find(|voter| voter.replica_id == self.state.leader_id)
     }
 
-    /// `[{"id": 1, "directoryId": "…", "endpoints": ["CONTROLLER://localhost:9093"]}]`
-    fn shown(&self, replicas: &[ReplicaState]) -> String {
+    /// Formats replicas as `[{"id": 1, "directoryId": "…", "endpoints": ["CONTROLLER://localhost:9093"]}]`.
+    fn format_replicas(&self, replicas: &[ReplicaState]) -> String {
         let replica = |it: &ReplicaState| {
             let mut parts = vec![format!("\"id\": {}", it.replica_id)];
             if it.replica_directory_id != Uuid::ZERO {
@@ -160,15 +160,15 @@ impl Quorum {
 
 async fn print_status(client: &Client) -> Result<(), Exception> {
     let cluster_id = describe_cluster(client, BROKERS, false).await?.cluster_id;
-    let quorum = Quorum::ask(client).await?;
+    let quorum = Quorum::describe(client).await?;
     let state = &quorum.state;
     let leader = quorum.leader();
     let slowest = state.current_voters.iter().min_by_key(|voter| voter.log_end_offset);
     let (lag, lag_ms) = match (leader, slowest) {
         (Some(leader), Some(slowest)) if leader.replica_id != slowest.replica_id => {
             let known = leader.last_caught_up_timestamp >= 0 && slowest.last_caught_up_timestamp >= 0;
-            let late = leader.last_caught_up_timestamp - slowest.last_caught_up_timestamp;
-            (leader.log_end_offset - slowest.log_end_offset, if known { late } else { -1 })
+            let lag_ms = leader.last_caught_up_timestamp - slowest.last_caught_up_timestamp;
+            (leader.log_end_offset - slowest.log_end_offset, if known { lag_ms } else { -1 })
         }
         _ => (0, 0),
     };
@@ -179,8 +179,8 @@ async fn print_status(client: &Client) -> Result<(), Exception> {
     output.line(format_args!("HighWatermark:          {}", state.high_watermark));
     output.line(format_args!("MaxFollowerLag:         {lag}"));
     output.line(format_args!("MaxFollowerLagTimeMs:   {lag_ms}"));
-    output.line(format_args!("CurrentVoters:          {}", quorum.shown(&state.current_voters)));
-    output.line(format_args!("CurrentObservers:       {}", quorum.shown(&state.observers)));
+    output.line(format_args!("CurrentVoters:          {}", quorum.format_replicas(&state.current_voters)));
+    output.line(format_args!("CurrentObservers:       {}", quorum.format_replicas(&state.observers)));
     Ok(())
 }
 
@@ -189,8 +189,7 @@ const COLUMNS: [&str; 7] =
 
 fn print_replication(quorum: &Quorum, human_readable: bool) -> Result<(), String> {
     let leader_id = quorum.state.leader_id;
-    let leader_end =
-        quorum.leader().ok_or_else(|| format!("Voter {leader_id} leads and is not known."))?.log_end_offset;
+    let leader_end = quorum.leader().ok_or_else(|| format!("Leader {leader_id} is not a voter."))?.log_end_offset;
     let now = wall_clock_ms();
     let time = |timestamp: i64| match (timestamp, human_readable) {
         (..0, _) => "-1".to_owned(),

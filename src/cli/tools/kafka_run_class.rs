@@ -1,9 +1,9 @@
-//! kafka-run-class: runs one of Kafka's Java classes by its name, here the tool that this class is.
+//! kafka-run-class: runs a tool by the name of its Java class.
 //!
-//! Scripts run classes that have a script of their own today (`kafka.tools.GetOffsetShell` above all), by the names
-//! that they had in any release. Source: `bin/kafka-run-class.sh` and Kafka's other scripts, from 0.8 to 4.3.
+//! Scripts run classes such as `kafka.tools.GetOffsetShell`, by their names in any release, although most tools have
+//! a script of their own today. Source: `bin/kafka-run-class.sh` and Kafka's other scripts, from 0.8 to 4.3.
 //!
-//! Departures: there is no Java, so that no other class can be run: one line says so, which begins as Java's does.
+//! Difference from Kafka's script: other classes can't be run, because there is no Java. The error begins like Java's.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use clap::{Arg, Command};
 
 use super::Tool;
-use super::options::Manner;
+use super::options::ParserStyle;
 
-/// No options of its own to be parsed: all that follows the class belongs to the tool.
-pub const TOOL: Tool = Tool { name: "kafka-run-class", manner: Manner::JoptSimple, command, run };
+/// The tool has no options to parse: all arguments after the class are those of the other tool.
+pub const TOOL: Tool = Tool { name: "kafka-run-class", style: ParserStyle::JoptSimple, command, run };
 
-/// The classes that each tool has been, without the package that is in front of most of them today.
+/// The class names of each tool in any release, except those in [`PACKAGE`].
 const CLASSES: &[(&str, &[&str])] = &[
     ("kafka-acls", &["kafka.admin.AclCommand"]),
     ("kafka-broker-api-versions", &["kafka.admin.BrokerApiVersionsCommand"]),
@@ -54,11 +54,11 @@ const CLASSES: &[(&str, &[&str])] = &[
     ("kafka-verifiable-producer", &["kafka.tools.VerifiableProducer"]),
 ];
 
-/// Where releases of today have all tools but those in a package of their own.
+/// The package of most tools in current releases.
 const PACKAGE: &str = "org.apache.kafka.tools.";
 
-/// Options of the script that come before the class, and whether a word of their own follows.
-const OF_THE_SCRIPT: [(&str, bool); 3] = [("-daemon", false), ("-name", true), ("-loggc", false)];
+/// Options of the script, which come before the class, and whether they have a value.
+const SCRIPT_OPTIONS: [(&str, bool); 3] = [("-daemon", false), ("-name", true), ("-loggc", false)];
 
 const USAGE: &str = "USAGE: kafka-run-class [-daemon] [-name servicename] [-loggc] classname [opts]";
 
@@ -71,7 +71,7 @@ fn command() -> Command {
 
 fn run(_tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
     let mut words = arguments.into_iter().peekable();
-    while let Some((_, has_value)) = words.peek().and_then(|word| OF_THE_SCRIPT.iter().find(|(name, _)| word == *name))
+    while let Some((_, has_value)) = words.peek().and_then(|word| SCRIPT_OPTIONS.iter().find(|(name, _)| word == *name))
     {
         words.next();
         if *has_value {
@@ -85,54 +85,54 @@ fn run(_tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
     let class = class.to_string_lossy().into_owned();
     let Some(tool) = tool_of(&class) else {
         err_line!(
-            "Error: Could not find or load main class {}: no Java runs here, and of Kafka's classes those of its \
-             command-line tools alone are served; see ottla --help",
+            "Error: Could not find or load main class {}: only the classes of Kafka's command-line tools are \
+             supported, without Java; see ottla --help",
             class.escape_debug()
         );
         return ExitCode::FAILURE;
     };
     let rest: Vec<OsString> = words.collect();
-    let rest = if class.starts_with("kafka.") { as_today(tool.name, rest) } else { rest };
+    let rest = if class.starts_with("kafka.") { update_options(tool.name, rest) } else { rest };
     tool.run(rest)
 }
 
-/// The tool that a class is.
+/// Finds the tool with this class name.
 fn tool_of(class: &str) -> Option<&'static Tool> {
-    let is_it = |names: &[&str]| {
+    let matches = |names: &[&str]| {
         names.contains(&class)
             || class
                 .strip_prefix(PACKAGE)
                 .is_some_and(|simple| names.iter().any(|name| name.rsplit('.').next() == Some(simple)))
     };
-    let (name, _) = CLASSES.iter().find(|(_, names)| is_it(names))?;
+    let (name, _) = CLASSES.iter().find(|(_, names)| matches(names))?;
     Tool::find(name.as_ref())
 }
 
-/// Options that went with the classes' old names, as the tools have them today.
-fn as_today(tool: &str, words: Vec<OsString>) -> Vec<OsString> {
-    // Options of GetOffsetShell that did nothing any more in the last releases that had them.
-    const GONE: [&str; 2] = ["--max-wait-ms", "--offsets"];
-    let mut today = Vec::with_capacity(words.len());
+/// Converts options of old releases, which are used with old class names, to current ones.
+fn update_options(tool: &str, words: Vec<OsString>) -> Vec<OsString> {
+    // Options of GetOffsetShell that had no effect before they were removed.
+    const REMOVED: [&str; 2] = ["--max-wait-ms", "--offsets"];
+    let mut updated = Vec::with_capacity(words.len());
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();
         let (name, value) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
         match (tool, name, value) {
-            ("kafka-get-offsets", name, value) if GONE.contains(&name) => {
+            ("kafka-get-offsets", name, value) if REMOVED.contains(&name) => {
                 if value.is_none() {
                     words.next();
                 }
             }
             ("kafka-get-offsets" | "kafka-console-producer", "--broker-list", None) => {
-                today.push("--bootstrap-server".into());
+                updated.push("--bootstrap-server".into());
             }
             ("kafka-get-offsets" | "kafka-console-producer", "--broker-list", Some(value)) => {
-                today.push(format!("--bootstrap-server={value}").into());
+                updated.push(format!("--bootstrap-server={value}").into());
             }
-            _ => today.push(word),
+            _ => updated.push(word),
         }
     }
-    today
+    updated
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn classes_of_every_release_are_their_tools() {
+    fn class_names_of_every_release_are_resolved_to_tools() {
         for (class, tool) in [
             ("kafka.tools.GetOffsetShell", Some("kafka-get-offsets")),
             ("org.apache.kafka.tools.GetOffsetShell", Some("kafka-get-offsets")),
@@ -169,10 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn old_options_are_todays() {
+    fn old_options_become_current_ones() {
         let check = |tool: &str, words: &str, expect: &str| {
-            let today = as_today(tool, words.split(' ').map(OsString::from).collect());
-            assert_eq!(today, expect.split(' ').map(OsString::from).collect::<Vec<_>>());
+            let updated = update_options(tool, words.split(' ').map(OsString::from).collect());
+            assert_eq!(updated, expect.split(' ').map(OsString::from).collect::<Vec<_>>());
         };
         let old = "--broker-list a:1 --topic t --time -1 --offsets 1 --max-wait-ms=1000";
         check("kafka-get-offsets", old, "--bootstrap-server a:1 --topic t --time -1");

@@ -1,4 +1,4 @@
-//! kafka-transactions: lists and describes transactions, finds those that hang, and ends them.
+//! kafka-transactions: lists and describes transactions, finds hanging ones, and aborts them.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.TransactionsCommand`.
 
@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::print_table;
 use super::{RunTool, Tool};
 use crate::cli::admin::topics;
@@ -19,10 +19,10 @@ use ottla_broker::clock::wall_clock_ms;
 use ottla_client::Client;
 use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", ParserStyle::Argparse);
 
 const MINUTE_MS: i64 = 60_000;
-/// Partitions of topics to ask for at a time.
+/// The maximum number of partitions in one response.
 const PARTITIONS_AT_A_TIME: i32 = 2000;
 
 /// This tool is used to analyze the transactional state of producers in the cluster. It can be used to detect and
@@ -43,7 +43,7 @@ pub struct Options {
 enum Command {
     /// list transactions
     List {
-        /// Only transactions that run for longer, in milliseconds.
+        /// Only transactions that have been running for longer than this, in milliseconds.
         #[arg(long)]
         duration_filter: Option<i64>,
         /// Only transactional ids that match this regular expression.
@@ -58,7 +58,7 @@ enum Command {
     },
     /// describe the states of active producers for a topic partition
     DescribeProducers {
-        /// The broker whose replica to ask.
+        /// The broker whose replica to query.
         #[arg(long)]
         broker_id: Option<i32>,
         #[command(flatten)]
@@ -91,16 +91,16 @@ struct Partition {
 struct Abort {
     #[command(flatten)]
     partition: Partition,
-    /// Where the transaction to abort begins; enough for brokers from 3.0 on.
+    /// The start offset of the transaction to abort; sufficient for brokers from 3.0 on.
     #[arg(long)]
     start_offset: Option<Offset>,
-    /// For older brokers.
+    /// The producer id of the transaction to abort, for older brokers.
     #[arg(long)]
     producer_id: Option<ProducerId>,
-    /// For older brokers.
+    /// The producer epoch of the transaction to abort, for older brokers.
     #[arg(long)]
     producer_epoch: Option<i16>,
-    /// For older brokers.
+    /// The coordinator epoch of the transaction to abort, for older brokers.
     #[arg(long)]
     coordinator_epoch: Option<i32>,
 }
@@ -110,10 +110,10 @@ struct FindHanging {
     /// Only partitions of this broker.
     #[arg(long)]
     broker_id: Option<i32>,
-    /// Minutes that a transaction may take.
+    /// Only transactions that have been open for longer than this, in minutes.
     #[arg(long, default_value = "15")]
     max_transaction_timeout: i32,
-    /// Only partitions of this topic; needed with --partition.
+    /// Only partitions of this topic; required with --partition.
     #[arg(long)]
     topic: Option<String>,
     /// Only this partition.
@@ -143,33 +143,33 @@ impl Options {
             }
             Command::Describe { transactional_id } => describe(&client, transactional_id).await,
             Command::DescribeProducers { broker_id, partition } => {
-                describe_producers(&client, &partition.whole(), *broker_id).await
+                describe_producers(&client, &partition.topic_partition(), *broker_id).await
             }
             Command::Abort(abort) => abort.act(&client).await,
             Command::FindHanging(search) => search.act(&client).await,
             Command::ForceTerminateTransaction { transactional_id } => {
                 let failed = format!("Failed to force terminate transactionalId `{transactional_id}`");
-                transactions::force_terminate(&client, transactional_id).await.map_err(because(&failed))
+                transactions::force_terminate(&client, transactional_id).await.map_err(with_context(&failed))
             }
         }
     }
 }
 
 impl Partition {
-    fn whole(&self) -> TopicPartition {
+    fn topic_partition(&self) -> TopicPartition {
         TopicPartition::new(self.topic.as_str(), self.partition)
     }
 }
 
-/// What failed, before the reason.
-fn because(what: &str) -> impl Fn(Exception) -> String {
+/// Adds what failed to the message of an error.
+fn with_context(what: &str) -> impl Fn(Exception) -> String {
     move |error| format!("{what}: {}. Enable debug logging for additional detail.", error.message)
 }
 
 async fn list(client: &Client, filter: &TransactionFilter) -> Result<(), String> {
-    let failed = because("Failed to list transactions");
+    let failed = with_context("Failed to list transactions");
     let listed = transactions::list(client, filter).await.map_err(&failed)?;
-    // There is one broker, which coordinates all.
+    // The only broker coordinates all transactions.
     let cluster = client.metadata(Some(&[])).await.map_err(|error| failed(error.into()))?;
     let coordinator = cluster.brokers.first().map_or(-1, |broker| broker.node_id).to_string();
     let row = |listing: transactions::TransactionListing| {
@@ -182,11 +182,11 @@ async fn list(client: &Client, filter: &TransactionFilter) -> Result<(), String>
 
 async fn describe(client: &Client, id: &str) -> Result<(), String> {
     let failed = format!("Failed to describe transaction state of transactional-id `{id}`");
-    let described = transactions::describe(client, id).await.map_err(because(&failed))?;
+    let described = transactions::describe(client, id).await.map_err(with_context(&failed))?;
     let described = described.ok_or_else(|| {
         let unknown =
             format!("DescribeTransactions request for transactionalId `{id}` failed because the ID could not be found");
-        because(&failed)(Exception::new("TransactionalIdNotFoundException", unknown))
+        with_context(&failed)(Exception::new("TransactionalIdNotFoundException", unknown))
     })?;
     let or_none = |value: Option<i64>| value.map_or_else(|| "None".to_owned(), |value| value.to_string());
     let partitions: Vec<_> = described.partitions.iter().map(TopicPartition::to_string).collect();
@@ -219,7 +219,7 @@ async fn describe(client: &Client, id: &str) -> Result<(), String> {
 async fn describe_producers(client: &Client, partition: &TopicPartition, broker_id: Option<i32>) -> Result<(), String> {
     let replica = broker_id.map_or_else(|| "leader".to_owned(), |id| format!("broker {id}"));
     let failed = format!("Failed to describe producers for partition {partition} on {replica}");
-    let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
+    let producers = transactions::describe_producers(client, partition).await.map_err(with_context(&failed))?;
     let row = |producer: &ProducerState| {
         [
             producer.producer_id.to_string(),
@@ -245,9 +245,9 @@ async fn describe_producers(client: &Client, partition: &TopicPartition, broker_
 
 impl Abort {
     async fn act(&self, client: &Client) -> Result<(), String> {
-        let partition = self.partition.whole();
+        let partition = self.partition.topic_partition();
         let (producer, coordinator_epoch) = match (self.start_offset, self.producer_id) {
-            (Some(start), _) => open_from(client, &partition, start).await?,
+            (Some(start), _) => find_producer(client, &partition, start).await?,
             (None, Some(producer_id)) => {
                 let epoch = self.producer_epoch.ok_or("Missing required argument --producer-epoch")?;
                 let coordinator = self.coordinator_epoch.ok_or("Missing required argument --coordinator-epoch")?;
@@ -262,25 +262,25 @@ impl Abort {
                 );
             }
         };
-        // A coordinator that never wrote a marker has no epoch yet: 0 is as good as any that it may have.
+        // The epoch is -1 if the coordinator has written no marker yet. Any epoch is accepted then, so 0 is sent.
         let coordinator_epoch = coordinator_epoch.max(0);
         let failed = format!(
             "Failed to abort transaction AbortTransactionSpec(topicPartition={partition}, producerId={}, \
              producerEpoch={}, coordinatorEpoch={coordinator_epoch})",
             producer.producer_id, producer.epoch
         );
-        transactions::abort(client, &partition, producer, coordinator_epoch).await.map_err(because(&failed))
+        transactions::abort(client, &partition, producer, coordinator_epoch).await.map_err(with_context(&failed))
     }
 }
 
-/// The producer whose open transaction begins at an offset, and its coordinator's epoch.
-async fn open_from(
+/// Finds the producer whose open transaction starts at an offset, and the epoch of its coordinator.
+async fn find_producer(
     client: &Client,
     partition: &TopicPartition,
     start: Offset,
 ) -> Result<(ProducerIdEpoch, i32), String> {
     let failed = format!("Failed to validate producer state for partition {partition}");
-    let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
+    let producers = transactions::describe_producers(client, partition).await.map_err(with_context(&failed))?;
     let found = producers.into_iter().find(|producer| producer.open_from == Some(start));
     let found = found.and_then(|producer| {
         let epoch = i16::try_from(producer.epoch).ok()?;
@@ -303,8 +303,8 @@ impl FindHanging {
         }
         let partitions = self.partitions(client).await?;
         let now = wall_clock_ms();
-        let open = self.open_for_too_long(client, &partitions, now).await?;
-        let hanging = hanging(client, open).await?;
+        let open = self.find_long_running(client, &partitions, now).await?;
+        let hanging = retain_hanging(client, open).await?;
         let row = |(partition, producer): &(TopicPartition, ProducerState)| {
             [
                 partition.topic.to_string(),
@@ -331,29 +331,29 @@ impl FindHanging {
         Ok(())
     }
 
-    /// Where to look.
+    /// Lists the partitions to search.
     async fn partitions(&self, client: &Client) -> Result<Vec<TopicPartition>, String> {
         let names = match (&self.topic, self.partition) {
             (Some(topic), Some(partition)) => return Ok(vec![TopicPartition::new(topic.as_str(), partition)]),
             (Some(topic), None) => vec![topic.clone()],
             (None, _) => {
-                let listed = topics::list(client).await.map_err(because("Failed to list topics"))?;
+                let listed = topics::list(client).await.map_err(with_context("Failed to list topics"))?;
                 listed.into_iter().map(|topic| topic.name).collect()
             }
         };
         let failed = format!("Failed to describe {} topics", names.len());
-        let described = topics::describe(client, &names, PARTITIONS_AT_A_TIME).await.map_err(because(&failed))?;
+        let described = topics::describe(client, &names, PARTITIONS_AT_A_TIME).await.map_err(with_context(&failed))?;
         let mut partitions = Vec::new();
         for topic in described {
-            let here = |replicas: &[i32]| self.broker_id.is_none_or(|broker| replicas.contains(&broker));
-            let found = topic.partitions.iter().filter(|partition| here(&partition.replicas));
+            let is_on_broker = |replicas: &[i32]| self.broker_id.is_none_or(|broker| replicas.contains(&broker));
+            let found = topic.partitions.iter().filter(|partition| is_on_broker(&partition.replicas));
             partitions.extend(found.map(|partition| TopicPartition::new(topic.name.as_str(), partition.index)));
         }
         Ok(partitions)
     }
 
-    /// Transactions that are open for longer than any may be.
-    async fn open_for_too_long(
+    /// Finds the transactions that have been open for longer than the maximum duration.
+    async fn find_long_running(
         &self,
         client: &Client,
         partitions: &[TopicPartition],
@@ -361,19 +361,20 @@ impl FindHanging {
     ) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
         let broker = self.broker_id.map_or_else(|| "Optional.empty".to_owned(), |id| format!("Optional[{id}]"));
         let failed = format!("Failed to describe producers for {} partitions on broker {broker}", partitions.len());
-        let most = i64::from(self.max_transaction_timeout) * MINUTE_MS;
+        let max_ms = i64::from(self.max_transaction_timeout) * MINUTE_MS;
         let mut open = Vec::new();
         for partition in partitions {
-            let producers = transactions::describe_producers(client, partition).await.map_err(because(&failed))?;
-            let late = producers.into_iter().filter(|it| it.open_from.is_some() && now - it.last_timestamp > most);
+            let producers = transactions::describe_producers(client, partition).await.map_err(with_context(&failed))?;
+            let late = producers.into_iter().filter(|it| it.open_from.is_some() && now - it.last_timestamp > max_ms);
             open.extend(late.map(|producer| (partition.clone(), producer)));
         }
         Ok(open)
     }
 }
 
-/// Those whose coordinator doesn't know that their partition takes part in a transaction, and so will never end it.
-async fn hanging(
+/// Keeps only hanging transactions: those whose coordinator doesn't know that the partition takes part, and so will
+/// never end them.
+async fn retain_hanging(
     client: &Client,
     open: Vec<(TopicPartition, ProducerState)>,
 ) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
@@ -383,11 +384,12 @@ async fn hanging(
     }
     let failed = format!("Failed to list transactions for {} producers", producer_ids.len());
     let filter = TransactionFilter { producer_ids: producer_ids.into_iter().collect(), ..Default::default() };
-    let listed = transactions::list(client, &filter).await.map_err(because(&failed))?;
+    let listed = transactions::list(client, &filter).await.map_err(with_context(&failed))?;
     let failed = format!("Failed to describe {} transactions", listed.len());
     let mut known: BTreeMap<ProducerId, Vec<TopicPartition>> = BTreeMap::new();
     for listing in listed {
-        let described = transactions::describe(client, &listing.transactional_id).await.map_err(because(&failed))?;
+        let described =
+            transactions::describe(client, &listing.transactional_id).await.map_err(with_context(&failed))?;
         known.insert(listing.producer_id, described.map_or_else(Vec::new, |described| described.partitions));
     }
     let is_known = |partition: &TopicPartition, producer: &ProducerState| {

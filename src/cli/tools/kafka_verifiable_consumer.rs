@@ -1,4 +1,4 @@
-//! kafka-verifiable-consumer: says what happens to a consumer, one JSON object a line.
+//! kafka-verifiable-consumer: prints the events of a consumer as one JSON object per line.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.VerifiableConsumer`.
 
@@ -10,17 +10,17 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::connect::Properties;
-use super::consuming::{Stop, block_on_beside, config, open, properties, warn};
+use super::consuming::{Stop, block_on_multi_thread, config, open, properties, warn};
 use super::exceptions::Exception;
 use super::log_line::log_exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use ottla_broker::clock::wall_clock_ms;
 use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Topics};
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-consumer", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-consumer", ParserStyle::Argparse);
 
 const CLASS: &str = "org.apache.kafka.tools.VerifiableConsumer";
 
@@ -34,31 +34,31 @@ pub struct Options {
     /// The topic to read.
     #[arg(long, required = true, value_name = "TOPIC")]
     topic: String,
-    /// CLASSIC or CONSUMER; this consumer is of the classic protocol either way. (default: classic)
+    /// CLASSIC or CONSUMER; this consumer always uses the classic protocol. (default: classic)
     #[arg(long, value_name = "GROUP-PROTOCOL", default_value = "classic", hide_default_value = true)]
     group_protocol: String,
-    /// The assignor of a group of the consumer protocol: no use to a consumer of the classic one.
+    /// The server-side assignor of the consumer protocol; not used by this consumer.
     #[arg(long, value_name = "GROUP-REMOTE-ASSIGNOR")]
     group_remote_assignor: Option<String>,
-    /// The consumer's group.
+    /// The consumer's group id.
     #[arg(long, required = true, value_name = "GROUP-ID")]
     group_id: String,
-    /// The name of a static member.
+    /// The group instance id, which makes the consumer a static member.
     #[arg(long, value_name = "GROUP-INSTANCE-ID")]
     group_instance_id: Option<String>,
-    /// How many messages to read; -1 (the default): until it is stopped.
+    /// The number of messages to read; -1 (the default) means until it is stopped.
     #[arg(long, value_name = "MAX-MESSAGES", default_value_t = -1, hide_default_value = true)]
     max_messages: i32,
-    /// The consumer's session timeout.
+    /// The consumer's session timeout in milliseconds.
     #[arg(long, value_name = "TIMEOUT-MS")]
     session_timeout: Option<i32>,
-    /// Tell each record too.
+    /// Print each record too.
     #[arg(long)]
     verbose: bool,
-    /// Commit automatically, in place of after each batch of records.
+    /// Commit automatically instead of after each batch of records.
     #[arg(long)]
     enable_autocommit: bool,
-    /// Where to start without a committed offset: 'earliest', 'latest', or 'none' for nowhere. (default: earliest)
+    /// Where to start without a committed offset: 'earliest', 'latest', or 'none' to fail. (default: earliest)
     #[arg(long, value_name = "RESET-POLICY", default_value = "earliest", hide_default_value = true)]
     reset_policy: String,
     /// The assignor's class. (default: org.apache.kafka.clients.consumer.RangeAssignor)
@@ -69,10 +69,10 @@ pub struct Options {
         hide_default_value = true
     )]
     assignment_strategy: String,
-    /// (DEPRECATED) As --command-config.
+    /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "consumer.config", value_name = "CONFIG-FILE")]
     consumer_config: Option<String>,
-    /// A file of properties of the consumer; what this command line says goes before them.
+    /// A file with properties of the consumer; options take precedence.
     #[arg(long, value_name = "CONFIG-FILE")]
     command_config: Option<String>,
 }
@@ -80,7 +80,7 @@ pub struct Options {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if self.consumer_config.is_some() && self.command_config.is_some() {
-            return tool.wrong("Options --consumer.config and --command-config are mutually exclusive.");
+            return tool.usage_error("Options --consumer.config and --command-config are mutually exclusive.");
         }
         if self.consumer_config.is_some() {
             out_line!(
@@ -90,13 +90,13 @@ impl RunTool for Options {
         }
         let properties = match self.properties() {
             Ok(properties) => properties,
-            Err(why) => return tool.wrong(&why.message),
+            Err(why) => return tool.usage_error(&why.message),
         };
         if let Err(why) = config(&properties) {
             err_line!("Exception in thread \"main\" {why}");
             return ExitCode::FAILURE;
         }
-        block_on_beside(async move { self.consume(&properties).await })
+        block_on_multi_thread(async move { self.consume(&properties).await })
     }
 }
 
@@ -118,8 +118,8 @@ impl Options {
     }
 
     async fn consume(&self, properties: &Properties) -> ExitCode {
-        let mut told = Told { output: Output::stdout(), options: self, consumed: 0 };
-        told.tell("startup_complete", Nothing {});
+        let mut events = EventLog { output: Output::stdout(), options: self, consumed: 0 };
+        events.print("startup_complete", NoFields {});
         let mut stop = match Stop::listen() {
             Ok(stop) => stop,
             Err(why) => {
@@ -129,7 +129,7 @@ impl Options {
         };
         let mut consumer = None;
         let signal = tokio::select! {
-            ended = self.run_consumer(properties, &mut consumer, &mut told) => {
+            ended = self.run_consumer(properties, &mut consumer, &mut events) => {
                 if let Err(why) = ended {
                     log_exception(CLASS, "Error during processing, terminating consumer process: ", why);
                 }
@@ -138,18 +138,18 @@ impl Options {
             signal = stop.next() => Some(signal),
         };
         if signal.is_some() {
-            told.tell("shutdown_requested", Nothing {});
+            events.print("shutdown_requested", NoFields {});
         }
         if let Some(consumer) = consumer {
             let revoked = consumer.close().await;
             if !revoked.is_empty() {
-                told.tell("partitions_revoked", Partitions::of(&revoked));
+                events.print("partitions_revoked", Partitions::of(&revoked));
             }
         }
-        told.tell("shutdown_complete", Nothing {});
+        events.print("shutdown_complete", NoFields {});
         if signal.is_none() {
-            // What Kafka's says as the process ends.
-            told.tell("shutdown_requested", Nothing {});
+            // Kafka's tool prints this in a shutdown hook, so last.
+            events.print("shutdown_requested", NoFields {});
         }
         signal.map_or(ExitCode::SUCCESS, ExitCode::from)
     }
@@ -158,21 +158,21 @@ impl Options {
         &self,
         properties: &Properties,
         opened: &mut Option<Consumer>,
-        told: &mut Told<'_>,
+        events: &mut EventLog<'_>,
     ) -> Result<(), Exception> {
-        if told.is_finished() {
+        if events.is_finished() {
             return Ok(());
         }
         let consumer = opened.insert(open(&self.bootstrap_server, properties).await?);
         consumer.subscribe(Topics::named(&self.topic));
-        while !told.is_finished() {
+        while !events.is_finished() {
             match consumer.poll(Duration::MAX).await? {
-                Some(Event::Assigned(partitions)) => told.tell("partitions_assigned", Partitions::of(&partitions)),
-                Some(Event::Revoked(partitions)) => told.tell("partitions_revoked", Partitions::of(&partitions)),
+                Some(Event::Assigned(partitions)) => events.print("partitions_assigned", Partitions::of(&partitions)),
+                Some(Event::Revoked(partitions)) => events.print("partitions_revoked", Partitions::of(&partitions)),
                 Some(Event::Records(records)) => {
-                    let offsets = told.records(&records);
+                    let offsets = events.records(&records);
                     if !self.enable_autocommit {
-                        commit(consumer, &offsets, told).await?;
+                        commit(consumer, &offsets, events).await?;
                     }
                 }
                 Some(Event::Warning(text)) => warn(&text),
@@ -186,7 +186,7 @@ impl Options {
 async fn commit(
     consumer: &mut Consumer,
     offsets: &[(TopicPartition, Offset)],
-    told: &mut Told<'_>,
+    events: &mut EventLog<'_>,
 ) -> Result<(), Exception> {
     let error = match consumer.commit(Some(offsets)).await {
         Ok(()) => None,
@@ -198,24 +198,24 @@ async fn commit(
         partition: partition.partition,
         offset: *offset,
     });
-    told.tell("offsets_committed", OffsetsCommitted { offsets: offsets.collect(), success: error.is_none(), error });
+    events.print("offsets_committed", OffsetsCommitted { offsets: offsets.collect(), success: error.is_none(), error });
     Ok(())
 }
 
-/// What has been said, and how much has been read.
-struct Told<'a> {
+/// Prints events, and counts the consumed records.
+struct EventLog<'a> {
     output: Output,
     options: &'a Options,
     consumed: i32,
 }
 
-impl Told<'_> {
+impl EventLog<'_> {
     fn is_finished(&self) -> bool {
         self.options.max_messages >= 0 && self.consumed >= self.options.max_messages
     }
 
-    fn tell(&mut self, name: &'static str, what: impl Serialize) {
-        let event = Happened { timestamp: wall_clock_ms(), name, what };
+    fn print(&mut self, name: &'static str, fields: impl Serialize) {
+        let event = EventJson { timestamp: wall_clock_ms(), name, fields };
         match serde_json::to_string(&event) {
             Ok(line) => self.output.line(line),
             Err(why) => self.output.line(format_args!("Bad data can't be written as json: {why}")),
@@ -223,17 +223,17 @@ impl Told<'_> {
         self.output.flush();
     }
 
-    /// Tells what was read, as much as is wanted; what to commit then.
-    fn records(&mut self, given: &[PartitionRecords]) -> Vec<(TopicPartition, Offset)> {
+    /// Prints the events of consumed records, up to the maximum. Returns the offsets to commit.
+    fn records(&mut self, fetched: &[PartitionRecords]) -> Vec<(TopicPartition, Offset)> {
         let mut offsets = Vec::new();
         let mut summaries = Vec::new();
-        for PartitionRecords { partition, records } in given {
-            let wanted = if self.options.max_messages >= 0 {
+        for PartitionRecords { partition, records } in fetched {
+            let limit = if self.options.max_messages >= 0 {
                 usize::try_from(self.options.max_messages - self.consumed).unwrap_or(0)
             } else {
                 usize::MAX
             };
-            let records = records.get(..wanted.min(records.len())).unwrap_or_default();
+            let records = records.get(..limit.min(records.len())).unwrap_or_default();
             let (Some(first), Some(last)) = (records.first(), records.last()) else { continue };
             offsets.push((partition.clone(), last.record.offset + 1));
             summaries.push(Summary {
@@ -251,8 +251,8 @@ impl Told<'_> {
                 break;
             }
         }
-        let count = given.iter().map(|given| given.records.len()).sum();
-        self.tell("records_consumed", RecordsConsumed { count, partitions: summaries });
+        let count = fetched.iter().map(|fetched| fetched.records.len()).sum();
+        self.print("records_consumed", RecordsConsumed { count, partitions: summaries });
         offsets
     }
 
@@ -265,21 +265,21 @@ impl Told<'_> {
             partition: partition.partition,
             offset: consumed.record.offset,
         };
-        self.tell("record_data", data);
+        self.print("record_data", data);
     }
 }
 
-/// Every event; its own fields follow.
+/// The fields that all events have, followed by the event's own fields.
 #[derive(Serialize)]
-struct Happened<T> {
+struct EventJson<T> {
     timestamp: TimestampMs,
     name: &'static str,
     #[serde(flatten)]
-    what: T,
+    fields: T,
 }
 
 #[derive(Serialize)]
-struct Nothing {}
+struct NoFields {}
 
 #[derive(Serialize)]
 struct Partitions<'a> {

@@ -1,4 +1,4 @@
-//! kafka-verifiable-producer: writes numbers, and says of each in JSON what became of it.
+//! kafka-verifiable-producer: writes numbers, and prints the result for each as JSON.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.VerifiableProducer`.
 
@@ -12,46 +12,46 @@ use serde::Serialize;
 
 use super::connect::{Properties, block_on};
 use super::log_line::log;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
-use super::producing::{asked_to_end, exception_class, start};
+use super::producing::{exception_class, start, wait_for_stop_signal};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
 use ottla_broker::clock::wall_clock_ms;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
 use ottla_wire::types::{Offset, PartitionIndex, TimestampMs};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-producer", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-verifiable-producer", ParserStyle::Argparse);
 
-/// Writes increasing numbers, and prints JSON about each: whether it was stored, and where.
+/// Writes increasing numbers, and prints for each as JSON whether and where it was stored.
 #[derive(Debug, Parser)]
 #[command(arg_required_else_help = true)]
 pub struct Options {
     /// The topic to write to.
     #[arg(long, required = true)]
     topic: String,
-    /// How many records to write; without end if negative.
+    /// The number of records to write; without a limit if negative.
     #[arg(long, default_value_t = -1)]
     max_messages: i32,
-    /// About how many records a second, at most; as many as there can be if negative.
+    /// The approximate maximum of records per second; no limit if negative.
     #[arg(long, default_value_t = -1)]
     throughput: i32,
-    /// Who has to have stored a record: 0 nobody, 1 the leader, -1 every replica in sync.
+    /// Which replicas must acknowledge a record: 0 none, 1 the leader, -1 every in-sync replica.
     #[arg(long, default_value_t = -1)]
     acks: i32,
     /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "producer.config", value_name = "CONFIG-FILE")]
     producer_config: Option<PathBuf>,
-    /// The first record's timestamp in milliseconds since 1970; the time it is if -1.
+    /// The first record's timestamp in milliseconds since 1970-01-01; the current time if -1.
     #[arg(long, default_value_t = -1, value_name = "CREATE-TIME")]
     message_create_time: i64,
-    /// Stands before each value, with a dot between.
+    /// A prefix of each value, separated by a dot.
     #[arg(long)]
     value_prefix: Option<i32>,
-    /// Records have keys: 0 to this, without the end, and again.
+    /// Give records the keys from 0 up to this number (exclusive), repeatedly.
     #[arg(long)]
     repeating_keys: Option<i32>,
-    /// A file with properties of the producer; it counts for more than the options here.
+    /// A file with properties of the producer, which take precedence over options.
     #[arg(long, value_name = "CONFIG-FILE")]
     command_config: Option<PathBuf>,
     /// REQUIRED: The servers to connect to.
@@ -62,10 +62,11 @@ pub struct Options {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if ![0, 1, -1].contains(&self.acks) {
-            return tool.wrong(&format!("argument --acks: invalid choice: '{}' (choose from {{0,1,-1}})", self.acks));
+            return tool
+                .usage_error(&format!("argument --acks: invalid choice: '{}' (choose from {{0,1,-1}})", self.acks));
         }
         if self.producer_config.is_some() && self.command_config.is_some() {
-            return tool.wrong("Options --producer.config and --command-config are mutually exclusive.");
+            return tool.usage_error("Options --producer.config and --command-config are mutually exclusive.");
         }
         if self.producer_config.is_some() {
             out_line!(
@@ -76,12 +77,12 @@ impl RunTool for Options {
         let file = self.command_config.as_deref().or(self.producer_config.as_deref());
         let file = match Properties::read_optional(file) {
             Ok(file) => file.into_entries(),
-            Err(why) => return tool.wrong(&why),
+            Err(why) => return tool.usage_error(&why),
         };
         block_on(async {
             let mut properties = Properties::default().into_entries();
             let given = [("acks", self.acks.to_string()), ("bootstrap.servers", self.bootstrap_server.clone())];
-            // What was not stored at once is reported, and not tried again.
+            // A failed send is reported and not retried.
             let given = given.into_iter().chain([("retries", "0".to_owned())]);
             properties.extend(given.map(|(name, value)| (name.to_owned(), value)));
             properties.extend(file);
@@ -101,24 +102,24 @@ impl Options {
     async fn produce(&self, producer: Producer<Sent>, acked: &AtomicU64) -> ExitCode {
         let started = wall_clock_ms();
         let sent = AtomicU64::new(0);
-        print(&Event { timestamp: started, name: "startup_complete", what: Nothing {} });
+        print(&Event { timestamp: started, name: "startup_complete", fields: NoFields {} });
         let code = tokio::select! {
             () = self.send(&producer, started, &sent) => ExitCode::SUCCESS,
-            code = asked_to_end() => ExitCode::from(code),
+            code = wait_for_stop_signal() => ExitCode::from(code),
         };
         let code = tokio::select! {
             () = producer.flush() => code,
-            code = asked_to_end() => ExitCode::from(code),
+            code = wait_for_stop_signal() => ExitCode::from(code),
         };
-        print(&Event { timestamp: wall_clock_ms(), name: "shutdown_complete", what: Nothing {} });
+        print(&Event { timestamp: wall_clock_ms(), name: "shutdown_complete", fields: NoFields {} });
         let (now, acked) = (wall_clock_ms(), acked.load(Ordering::Relaxed));
-        let what = ToolData {
+        let fields = ToolData {
             sent: sent.load(Ordering::Relaxed),
             acked,
             target_throughput: self.throughput,
             avg_throughput: 1000.0 * (acked as f64 / (now - started).max(1) as f64),
         };
-        print(&Event { timestamp: now, name: "tool_data", what });
+        print(&Event { timestamp: now, name: "tool_data", fields });
         code
     }
 
@@ -147,15 +148,15 @@ impl Options {
             };
             let token = Sent { key: key.clone(), value: value.clone() };
             producer.send(&record, token).await;
-            // The further from the start, the larger the steps: as in Kafka's.
+            // Each step is the time since the start, as in Kafka's tool.
             create_time = create_time.map(|time| time.saturating_add(wall_clock_ms() - started));
             sent.fetch_add(1, Ordering::Relaxed);
-            throttle.rest(number, now).take().await;
+            throttle.next_delay(number, now).wait().await;
         }
     }
 }
 
-/// What is kept of a record on its way.
+/// The data kept for a record until it is acknowledged.
 struct Sent {
     key: Option<String>,
     value: String,
@@ -166,11 +167,11 @@ struct Event<T: Serialize> {
     timestamp: TimestampMs,
     name: &'static str,
     #[serde(flatten)]
-    what: T,
+    fields: T,
 }
 
 #[derive(Serialize)]
-struct Nothing {}
+struct NoFields {}
 
 #[derive(Serialize)]
 struct Success<'a> {
@@ -214,27 +215,27 @@ impl Observer<Sent> for Reporter {
     fn delivered(&mut self, batch: &Delivered, tokens: Vec<Sent>) {
         self.acked.fetch_add(tokens.len() as u64, Ordering::Relaxed);
         for (index, sent) in (0..).zip(&tokens) {
-            let what = Success {
+            let fields = Success {
                 key: sent.key.as_deref(),
                 value: &sent.value,
                 offset: if batch.base_offset < 0 { -1 } else { batch.base_offset + index },
                 topic: &batch.topic,
                 partition: batch.partition,
             };
-            print(&Event { timestamp: wall_clock_ms(), name: "producer_send_success", what });
+            print(&Event { timestamp: wall_clock_ms(), name: "producer_send_success", fields });
         }
     }
 
     fn failed(&mut self, _topic: &str, error: &SendError, tokens: Vec<Sent>) {
         for sent in &tokens {
-            let what = Failure {
+            let fields = Failure {
                 topic: &self.topic,
                 key: sent.key.as_deref(),
                 value: &sent.value,
                 exception: format!("class {}", exception_class(error)),
                 message: error.to_string(),
             };
-            print(&Event { timestamp: wall_clock_ms(), name: "producer_send_error", what });
+            print(&Event { timestamp: wall_clock_ms(), name: "producer_send_error", fields });
         }
     }
 

@@ -1,4 +1,4 @@
-//! What Kafka's tools log, in the form in which they log it.
+//! Log lines on stderr in the format of Kafka's tools.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -7,29 +7,30 @@ use jiff::tz::Offset;
 use ottla_broker::clock::wall_clock_ms;
 use ottla_wire::types::TimestampMs;
 
-/// An error that a tool met, as its class logs it: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
+/// Logs an error as Kafka's class does: `[2026-01-31 12:00:00,000] ERROR … (class)` on stderr.
 pub fn log_error(class: &str, text: impl std::fmt::Display) {
     err_line!("[{}] ERROR {text}\n ({class})", date_and_time(wall_clock_ms()));
 }
 
-/// A line as Kafka's classes log one: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
+/// Logs a line as Kafka's class does: `[2026-01-31 12:00:00,000] WARN … (class)` on stderr.
 pub fn log(level: &str, class: &str, text: impl std::fmt::Display) {
     err_line!("[{}] {level} {text} ({class})", date_and_time(wall_clock_ms()));
 }
 
-/// As [`log_error`], with the exception that it was.
+/// Like [`log_error`], with the exception on a line of its own.
 pub fn log_exception(class: &str, text: &str, exception: impl std::fmt::Display) {
     err_line!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
 }
 
-/// A time as log lines have it, in UTC: `2026-01-31 12:00:00,000`; its number outside of the years -9999 to 9999.
+/// Formats a time as in log lines, in UTC: `2026-01-31 12:00:00,000`; outside of the years -9999 to 9999 as a number of
+/// milliseconds.
 pub fn date_and_time(time: TimestampMs) -> String {
     let Some(at) = civil(time) else { return time.to_string() };
     let date = format!("{:04}-{:02}-{:02}", at.year(), at.month(), at.day());
     format!("{date} {:02}:{:02}:{:02},{:03}", at.hour(), at.minute(), at.second(), at.millisecond())
 }
 
-/// A time as a date and time in UTC; `None` outside of the years -9999 to 9999.
+/// Converts a time to a date and time in UTC; `None` outside of the years -9999 to 9999.
 pub fn civil(time: TimestampMs) -> Option<DateTime> {
     Some(Offset::UTC.to_datetime(Timestamp::from_millisecond(time).ok()?))
 }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times() {
+    fn times_are_formatted_in_utc() {
         let check = |time, expect: &str| assert_eq!(date_and_time(time), expect);
         check(0, "1970-01-01 00:00:00,000");
         check(951_782_400_123, "2000-02-29 00:00:00,123");

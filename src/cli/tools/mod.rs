@@ -1,14 +1,14 @@
-//! Apache Kafka's command-line tools, under their names, over our own client.
+//! Apache Kafka's command-line tools, under Kafka's names, on Ottla's own client.
 //!
-//! `ottla kafka-topics …`, or a link to the program called `kafka-topics` or `kafka-topics.sh`, is that tool: same
-//! flags, same layout of what is printed and to which stream, same exit codes, same texts where scripts look for
-//! them. What differs on purpose: no Java stack traces, and a start in milliseconds.
+//! `ottla kafka-topics …`, or a link to the program called `kafka-topics` or `kafka-topics.sh`, behaves like that tool:
+//! same flags, same output layout and output stream, same exit codes, same texts where scripts parse them.
+//! Intended differences: no Java stack traces, and a start within milliseconds.
 //!
-//! Each tool is a module of its own with a [`Tool`] in `TOOLS`: options as a clap struct, and a function that does
-//! the work. What they share: [`options`] parses a command line as Kafka's two parsers do; [`connect`] finds the
-//! broker; [`exceptions`] calls errors by the names that Kafka's tools print; [`output`] prints.
+//! Each tool is a module with a [`Tool`] in `TOOLS`: its options as a clap struct, and a function that does the work.
+//! Shared modules: [`options`] parses a command line as Kafka's two parsers do; [`connect`] connects to the broker;
+//! [`exceptions`] maps errors to the Java exception names that Kafka's tools print; [`output`] prints.
 //!
-//! Tools talk to the broker they are pointed at, and to no other: one connection, whatever address it advertises.
+//! A tool opens one connection, to a bootstrap server. It does not connect to the addresses that the broker advertises.
 
 pub mod connect;
 pub mod consuming;
@@ -57,9 +57,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-use options::Manner;
+use options::ParserStyle;
 
-/// Every tool, in the order of its name.
+/// All tools, sorted by name.
 const TOOLS: &[Tool] = &[
     kafka_acls::TOOL,
     kafka_broker_api_versions::TOOL,
@@ -91,61 +91,61 @@ const TOOLS: &[Tool] = &[
 
 /// One of Kafka's tools.
 pub struct Tool {
-    /// Kafka's name for it, without `.sh`.
+    /// Kafka's name for the tool, without `.sh`.
     pub name: &'static str,
-    /// Its flags, for parsing, help and completions.
+    /// Builds its flags, for parsing, help and completions.
     command: fn() -> clap::Command,
     run: fn(&Tool, Vec<OsString>) -> ExitCode,
-    manner: Manner,
+    style: ParserStyle,
 }
 
 impl Tool {
-    /// A tool with these options, in the manner of the parser that Kafka's own uses.
-    const fn new<O: clap::Parser + RunTool>(name: &'static str, manner: Manner) -> Tool {
-        Tool { name, manner, command: O::command, run: run_with::<O> }
+    /// Creates a tool with the options `O`, parsed like the parser that Kafka's tool uses.
+    const fn new<O: clap::Parser + RunTool>(name: &'static str, style: ParserStyle) -> Tool {
+        Tool { name, style, command: O::command, run: run_with::<O> }
     }
 
-    /// The tool that a program or command of this name is: `kafka-topics` and `kafka-topics.sh`, with any folder before.
+    /// Finds the tool for a program or command name: `kafka-topics` or `kafka-topics.sh`, with or without a directory.
     pub fn find(name: &OsStr) -> Option<&'static Tool> {
         let name = Path::new(name).file_name()?.to_str()?;
         let name = name.strip_suffix(".sh").unwrap_or(name);
         TOOLS.iter().find(|tool| tool.name == name)
     }
 
-    /// Does what this command line (the name left out) asks for.
+    /// Runs the tool with these arguments, without the tool's name.
     pub fn run(&self, arguments: Vec<OsString>) -> ExitCode {
         (self.run)(self, arguments)
     }
 
-    /// A mistake in what was asked for, found after the options were read: said before the help, as Kafka's tools do.
-    pub fn wrong(&self, message: &str) -> ExitCode {
-        options::wrong(&self.command(), self.manner, message).show()
+    /// Reports a usage error found after parsing: prints the message and the help, as Kafka's tools do.
+    pub fn usage_error(&self, message: &str) -> ExitCode {
+        options::usage_error(&self.command(), self.style, message).show()
     }
 
-    /// Its flags as clap knows them.
+    /// Returns its flags as a clap command.
     pub fn command(&self) -> clap::Command {
         (self.command)().name(self.name)
     }
 }
 
-/// What a tool does once its options are read.
+/// The work of a tool, after its options are parsed.
 trait RunTool {
-    /// Is told the words of the command line first, for tools that say them again.
-    fn told(&mut self, _words: &[OsString]) {}
+    /// Receives the arguments before [`RunTool::run`], for tools that print them in error messages.
+    fn set_arguments(&mut self, _words: &[OsString]) {}
 
-    /// Does it; `tool` is for [`Tool::wrong`].
+    /// Runs the tool; `tool` is for [`Tool::usage_error`].
     fn run(self, tool: &Tool) -> ExitCode;
 }
 
-/// Every tool's flags, for completions.
+/// Returns the flags of all tools, for completions.
 pub fn commands() -> impl Iterator<Item = clap::Command> {
     TOOLS.iter().map(Tool::command)
 }
 
 fn run_with<O: clap::Parser + RunTool>(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
-    match options::parse::<O>(tool.command(), tool.manner, arguments.clone()) {
+    match options::parse::<O>(tool.command(), tool.style, arguments.clone()) {
         Ok(mut options) => {
-            options.told(&arguments);
+            options.set_arguments(&arguments);
             options.run(tool)
         }
         Err(usage) => usage.show(),
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tool_stands_once_and_its_flags_are_consistent() {
+    fn tools_are_sorted_and_unique_and_their_flags_are_consistent() {
         assert!(TOOLS.is_sorted_by(|a, b| a.name < b.name));
         commands().for_each(clap::Command::debug_assert);
     }

@@ -1,9 +1,9 @@
-//! Command lines read as Kafka's tools read them.
+//! Parses command lines as Kafka's tools parse them.
 //!
-//! Kafka's tools use two parsers. Most use JOpt Simple: long options in full, a value after a space or `=`, anything as
-//! a value, whatever is wrong on stderr before the help, exit code 1 for help too. Some use argparse4j: options that may
-//! be shortened as long as they are unambiguous, subcommands, a line of usage, help on stdout with exit code 0. Both
-//! are clap here, told to behave so.
+//! Kafka's tools use two parsers. Most use JOpt Simple: long options in full, a value after a space or `=`, any text as
+//! a value, errors on stderr followed by the help, exit code 1 for `--help` too. Some use argparse4j: options that can
+//! be abbreviated if the abbreviation is unambiguous, subcommands, a usage line, help on stdout with exit code 0. Here
+//! clap is configured to behave like either.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -18,21 +18,21 @@ use super::output::Output;
 
 use ottla_wire::types::sort_by_key;
 
-/// Columns of a terminal, as Kafka's tools assume.
+/// Terminal width in columns that Kafka's tools assume.
 const WIDTH: usize = 80;
-/// Columns for options before their description.
+/// Width in columns of the option names, before the descriptions.
 const OPTION_WIDTH: usize = 39;
 
 /// Which of Kafka's two parsers a tool uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// `--help` and `--version` are there without being declared; a bare command shows the help.
+pub enum ParserStyle {
+    /// Adds `--help` and `--version` to every tool; without arguments, the tool prints the help.
     JoptSimple,
-    /// As Python's argparse: `-h` is there without being declared.
+    /// Like Python's argparse; adds `-h` to every tool.
     Argparse,
 }
 
-/// What is said in place of doing something, and the exit code.
+/// Text printed instead of running the tool (help, version or an error), and the exit code.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Usage {
     out: String,
@@ -41,7 +41,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Says it.
+    /// Prints the text, and returns the exit code.
     pub fn show(&self) -> ExitCode {
         Output::stdout().text(&self.out);
         err_text!("{}", self.err);
@@ -49,36 +49,37 @@ impl Usage {
     }
 }
 
-/// Reads a command line, the program's name left out.
-pub fn parse<O: clap::Parser>(command: Command, manner: Manner, arguments: Vec<OsString>) -> Result<O, Usage> {
-    let command = prepare(command, manner);
-    let arguments = match manner {
-        Manner::JoptSimple if arguments.is_empty() => return Err(wrong(&command, manner, &about(&command))),
-        Manner::JoptSimple => long_options(&command, arguments),
-        Manner::Argparse if arguments.is_empty() && !command.has_subcommands() => {
+/// Parses a command line, without the program's name.
+pub fn parse<O: clap::Parser>(command: Command, style: ParserStyle, arguments: Vec<OsString>) -> Result<O, Usage> {
+    let command = prepare(command, style);
+    let arguments = match style {
+        ParserStyle::JoptSimple if arguments.is_empty() => return Err(usage_error(&command, style, &about(&command))),
+        ParserStyle::JoptSimple => long_options(&command, arguments),
+        ParserStyle::Argparse if arguments.is_empty() && !command.has_subcommands() => {
             let out = command.clone().render_help().to_string();
             return Err(Usage { out, err: String::new(), code: 0 });
         }
-        Manner::Argparse => arguments,
+        ParserStyle::Argparse => arguments,
     };
     let matches = match command.clone().try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) => return Err(explain(&command, manner, &error)),
+        Err(error) => return Err(explain(&command, style, &error)),
     };
-    O::from_arg_matches(&matches).map_err(|error| explain(&command, manner, &error))
+    O::from_arg_matches(&matches).map_err(|error| explain(&command, style, &error))
 }
 
-/// A mistake in what was asked for, before the help (or the line of usage), as Kafka's tools report one.
-pub fn wrong(command: &Command, manner: Manner, message: &str) -> Usage {
-    let err = match manner {
-        Manner::JoptSimple => format!("{message}\n{}", option_table(command)),
-        Manner::Argparse => format!("{}{}: error: {message}\n", usage_line(command), command.get_name()),
+/// Builds the report of a usage error, as Kafka's tools print it: for JOpt Simple, the message and then the help; for
+/// argparse, the usage line and then the message.
+pub fn usage_error(command: &Command, style: ParserStyle, message: &str) -> Usage {
+    let err = match style {
+        ParserStyle::JoptSimple => format!("{message}\n{}", option_table(command)),
+        ParserStyle::Argparse => format!("{}{}: error: {message}\n", usage_line(command), command.get_name()),
     };
     Usage { out: String::new(), err, code: 1 }
 }
 
-/// The value of an option that may be given once. More than one is a mistake only where the value is used, as in Kafka's
-/// tools.
+/// Returns the value of an option that can be given once. As in Kafka's tools, a repeated option is an error only
+/// where its value is used.
 pub fn one_value<'a>(option: &str, values: &'a [String]) -> Result<Option<&'a str>, Exception> {
     match values {
         [] => Ok(None),
@@ -90,7 +91,7 @@ pub fn one_value<'a>(option: &str, values: &'a [String]) -> Result<Option<&'a st
     }
 }
 
-/// As [`one_value`], a number.
+/// Like [`one_value`], for a number.
 pub fn one_number<T: std::str::FromStr>(option: &str, values: &[String]) -> Result<Option<T>, Exception> {
     let read = |value: &str| {
         value.parse().map_err(|_| {
@@ -101,34 +102,34 @@ pub fn one_number<T: std::str::FromStr>(option: &str, values: &[String]) -> Resu
     one_value(option, values)?.map(read).transpose()
 }
 
-/// What is said of the first of these options that is not given.
+/// Returns the error message for the first of these options that is missing.
 pub fn required(options: &[(&str, &Vec<String>)]) -> Option<String> {
     let (missing, _) = options.iter().find(|(_, values)| values.is_empty())?;
     Some(format!("Missing required argument \"[{missing}]\""))
 }
 
-/// The tool's options, and how they are to be read.
-fn prepare(command: Command, manner: Manner) -> Command {
-    let shortened = manner == Manner::Argparse;
-    let command = command.no_binary_name(true).infer_long_args(shortened).mut_args(as_kafka_reads);
-    match manner {
-        Manner::JoptSimple => command
+/// Configures clap to parse the tool's options in the given style.
+fn prepare(command: Command, style: ParserStyle) -> Command {
+    let shortened = style == ParserStyle::Argparse;
+    let command = command.no_binary_name(true).infer_long_args(shortened).mut_args(allow_hyphens_and_repetition);
+    match style {
+        ParserStyle::JoptSimple => command
             .disable_help_flag(true)
             .disable_version_flag(true)
-            // Words that no option asks for are passed over.
-            .arg(Arg::new("passed over").num_args(0..).hide(true))
+            // Positional arguments are ignored.
+            .arg(Arg::new("ignored").num_args(0..).hide(true))
             .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print this text."))
             .arg(Arg::new("version").long("version").action(ArgAction::Version).help("Print the version."))
             .version(env!("CARGO_PKG_VERSION")),
-        Manner::Argparse => command
+        ParserStyle::Argparse => command
             .disable_version_flag(true)
             .disable_help_subcommand(true)
-            .mut_subcommands(|sub| sub.infer_long_args(true).mut_args(as_kafka_reads)),
+            .mut_subcommands(|sub| sub.infer_long_args(true).mut_args(allow_hyphens_and_repetition)),
     }
 }
 
-/// Values may begin with a dash (`--offset -1`), where they may not be left out; and saying yes twice is no mistake.
-fn as_kafka_reads(argument: Arg) -> Arg {
+/// Lets required values begin with a dash (`--offset -1`), and lets a flag without a value be repeated.
+fn allow_hyphens_and_repetition(argument: Arg) -> Arg {
     let id = argument.get_id().clone();
     match argument.get_action() {
         _ if may_lack_value(&argument) || takes_many(&argument) => argument,
@@ -146,7 +147,7 @@ fn may_lack_value(argument: &Arg) -> bool {
     argument.get_num_args().is_some_and(|range| range.min_values() == 0 && range.takes_values())
 }
 
-/// `-topic` is `--topic` where there is such an option.
+/// Replaces `-topic` with `--topic` if such an option exists.
 fn long_options(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     let is_long = |text: &str| {
         let name = text.split_once('=').map_or(text, |(name, _)| name);
@@ -159,32 +160,34 @@ fn long_options(command: &Command, arguments: Vec<OsString>) -> Vec<OsString> {
     arguments.into_iter().map(lengthened).collect()
 }
 
-/// What clap objects to, in Kafka's words.
-fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
-    match (error.kind(), manner) {
+/// Converts an error of clap to the message that Kafka's tools print.
+fn explain(command: &Command, style: ParserStyle, error: &clap::Error) -> Usage {
+    match (error.kind(), style) {
         (ErrorKind::DisplayVersion, _) => {
             return Usage { out: format!("{}\n", env!("CARGO_PKG_VERSION")), err: String::new(), code: 0 };
         }
-        (ErrorKind::DisplayHelp, Manner::JoptSimple) => return wrong(command, manner, &about(command)),
-        (ErrorKind::DisplayHelp, Manner::Argparse) => {
+        (ErrorKind::DisplayHelp, ParserStyle::JoptSimple) => return usage_error(command, style, &about(command)),
+        (ErrorKind::DisplayHelp, ParserStyle::Argparse) => {
             return Usage { out: error.to_string(), err: String::new(), code: 0 };
         }
         _ => {}
     }
     let option = error.get(ContextKind::InvalidArg).map(ToString::to_string).unwrap_or_default();
     let name = option.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default().to_owned();
-    let message = match (error.kind(), manner) {
-        (ErrorKind::UnknownArgument, Manner::JoptSimple) => format!("{name} is not a recognized option"),
-        (ErrorKind::UnknownArgument, Manner::Argparse) => format!("unrecognized arguments: '{option}'"),
-        (ErrorKind::MissingRequiredArgument, Manner::JoptSimple) => format!("Missing required argument \"[{name}]\""),
-        (ErrorKind::MissingRequiredArgument, Manner::Argparse) => missing_arguments(error),
-        (ErrorKind::ArgumentConflict, Manner::Argparse) => {
-            // What clap calls the prior one comes later on the command line.
+    let message = match (error.kind(), style) {
+        (ErrorKind::UnknownArgument, ParserStyle::JoptSimple) => format!("{name} is not a recognized option"),
+        (ErrorKind::UnknownArgument, ParserStyle::Argparse) => format!("unrecognized arguments: '{option}'"),
+        (ErrorKind::MissingRequiredArgument, ParserStyle::JoptSimple) => {
+            format!("Missing required argument \"[{name}]\"")
+        }
+        (ErrorKind::MissingRequiredArgument, ParserStyle::Argparse) => missing_arguments(error),
+        (ErrorKind::ArgumentConflict, ParserStyle::Argparse) => {
+            // The argument that clap calls "prior" is the later one on the command line.
             let later = error.get(ContextKind::PriorArg).map(ToString::to_string).unwrap_or_default();
             let later = later.split([' ', '=']).next().unwrap_or_default().to_owned();
             format!("argument {later}: not allowed with argument --{name}")
         }
-        (ErrorKind::ValueValidation, Manner::Argparse) => {
+        (ErrorKind::ValueValidation, ParserStyle::Argparse) => {
             let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
             let kind = java_type(command, &name);
             format!("argument --{name}: could not convert '{value}' to {kind} (For input string: \"{value}\")")
@@ -192,13 +195,15 @@ fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
         (ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand, _) => {
             "too few arguments".to_owned()
         }
-        (ErrorKind::ArgumentConflict, Manner::JoptSimple) => {
+        (ErrorKind::ArgumentConflict, ParserStyle::JoptSimple) => {
             format!("Found multiple arguments for option {name}, but you asked for only one")
         }
-        (ErrorKind::InvalidValue, Manner::JoptSimple) if error.get(ContextKind::InvalidValue).is_none_or(is_empty) => {
+        (ErrorKind::InvalidValue, ParserStyle::JoptSimple)
+            if error.get(ContextKind::InvalidValue).is_none_or(is_empty) =>
+        {
             format!("Option {name} requires an argument")
         }
-        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Manner::JoptSimple) => {
+        (ErrorKind::ValueValidation | ErrorKind::InvalidValue, ParserStyle::JoptSimple) => {
             let value = error.get(ContextKind::InvalidValue).map(ToString::to_string).unwrap_or_default();
             format!("Cannot parse argument '{value}' of option {name}")
         }
@@ -209,17 +214,17 @@ fn explain(command: &Command, manner: Manner, error: &clap::Error) -> Usage {
         }
     };
     match error.kind() {
-        // These are exceptions in Kafka's tools, and come without the help.
+        // In Kafka's tools these are exceptions, which are printed without the help.
         ErrorKind::UnknownArgument | ErrorKind::InvalidValue | ErrorKind::ValueValidation
-            if manner == Manner::JoptSimple =>
+            if style == ParserStyle::JoptSimple =>
         {
             Usage { out: String::new(), err: format!("{message}\n"), code: 1 }
         }
-        _ => wrong(command, manner, &message),
+        _ => usage_error(command, style, &message),
     }
 }
 
-/// What Java calls the type of an option's value.
+/// Returns Java's name for the type of an option's value.
 fn java_type(command: &Command, name: &str) -> &'static str {
     let argument = command.get_arguments().find(|argument| argument.get_long() == Some(name));
     match argument.map(|argument| argument.get_value_parser().type_id()) {
@@ -230,7 +235,8 @@ fn java_type(command: &Command, name: &str) -> &'static str {
     }
 }
 
-/// Which argument is missing, one that has no alternative before others. Clap shows a group as `<--one <VALUE>|--other>`.
+/// Reports the first missing argument; arguments without alternatives come first. Clap shows a group of alternatives
+/// as `<--one <VALUE>|--other>`.
 fn missing_arguments(error: &clap::Error) -> String {
     let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
         return "too few arguments".to_owned();
@@ -255,7 +261,7 @@ fn about(command: &Command) -> String {
     command.get_about().map(StyledStr::to_string).unwrap_or_default()
 }
 
-/// `usage: NAME [--option VALUE] {sub,commands} ...`
+/// Formats the usage line: `usage: NAME [--option VALUE] {sub,commands} ...`
 fn usage_line(command: &Command) -> String {
     let option = |argument: &Arg| {
         let name = argument.get_long().map_or_else(|| argument.get_id().to_string(), |long| format!("--{long}"));
@@ -276,7 +282,7 @@ fn usage_line(command: &Command) -> String {
     format!("{start}{}\n", lines.join(&format!("\n{indent}")))
 }
 
-/// Options in two columns, in the order of their names.
+/// Lays out the options in two columns, sorted by name.
 fn option_table(command: &Command) -> String {
     let mut arguments: Vec<&Arg> = command.get_arguments().filter(|argument| argument.get_long().is_some()).collect();
     sort_by_key(&mut arguments, |argument| argument.get_long());
@@ -312,7 +318,7 @@ fn row(table: &mut String, option: &str, description: &str) {
     }
 }
 
-/// Words in lines of at most `width` columns; a longer word has its own.
+/// Wraps words into lines of at most `width` columns; a longer word gets a line of its own.
 fn wrap<'a>(words: impl Iterator<Item = &'a str>, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words {
@@ -352,11 +358,11 @@ mod tests {
 
     fn read(line: &str) -> Result<Options, Usage> {
         let arguments = line.split_whitespace().map(OsString::from).collect();
-        parse(<Options as clap::CommandFactory>::command().name("kafka-try"), Manner::JoptSimple, arguments)
+        parse(<Options as clap::CommandFactory>::command().name("kafka-try"), ParserStyle::JoptSimple, arguments)
     }
 
     #[test]
-    fn options_are_read_as_kafkas_tools_do() {
+    fn option_forms_of_jopt_simple_are_accepted() {
         let check = |line, topic: Option<&str>, list| {
             let options = read(line).unwrap();
             assert_eq!((options.topic.as_deref(), options.list), (topic, list), "{line}");
@@ -368,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_reported_as_kafkas_tools_do() {
+    fn usage_errors_have_kafkas_messages_and_exit_code_1() {
         let check = |line, first: &str, with_help| {
             let usage = read(line).unwrap_err();
             assert_eq!((usage.err.lines().next(), usage.code), (Some(first), 1), "{line}");
@@ -390,8 +396,8 @@ mod tests {
     }
 
     #[test]
-    fn the_help_is_two_columns() {
-        let help = option_table(&prepare(<Options as clap::CommandFactory>::command(), Manner::JoptSimple));
+    fn help_is_laid_out_in_two_columns() {
+        let help = option_table(&prepare(<Options as clap::CommandFactory>::command(), ParserStyle::JoptSimple));
         let lines: Vec<_> = help.lines().take(4).collect();
         assert_eq!(
             lines,

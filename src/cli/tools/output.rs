@@ -1,8 +1,8 @@
-//! Printing: to a pipe that may close, and as Kafka's tools lay things out.
+//! Prints to a pipe that may be closed, and lays out tables as Kafka's tools do.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
-/// Standard output, buffered. When nobody reads it any more (`… | head -1`) the program ends quietly, as others do.
+/// Buffered standard output. When the pipe is closed (`… | head -1`), the process exits with code 0.
 pub struct Output {
     to: BufWriter<Stdout>,
 }
@@ -16,18 +16,18 @@ impl Output {
         end_if_closed(writeln!(self.to, "{text}"));
     }
 
-    /// Text as it is, lines' ends and all.
+    /// Prints text without adding a line end.
     pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    /// Bytes as they are.
+    /// Prints bytes unchanged.
     pub fn bytes(&mut self, bytes: &[u8]) {
         end_if_closed(self.to.write_all(bytes));
     }
 
-    /// A line on standard error, after what was printed before it.
-    pub fn complain(&mut self, text: impl std::fmt::Display) {
+    /// Flushes standard output, then prints a line on standard error.
+    pub fn error_line(&mut self, text: impl std::fmt::Display) {
         self.flush();
         err_line!("{text}");
     }
@@ -37,7 +37,7 @@ impl Output {
     }
 }
 
-/// Cells with a space between them, each filled up with spaces to its width.
+/// Joins cells with a space, each padded with spaces to its width.
 pub fn row<T: AsRef<str>>(cells: &[T], widths: &[usize]) -> String {
     let fill = |(cell, width): (&T, &usize)| format!("{:<width$}", cell.as_ref());
     cells.iter().zip(widths).map(fill).collect::<Vec<_>>().join(" ")
@@ -49,7 +49,7 @@ impl Drop for Output {
     }
 }
 
-/// A table on stdout: cells as wide as their column's widest, each followed by a tab.
+/// Prints a table on stdout: each cell is padded to the width of its column and followed by a tab.
 ///
 /// Source: `org.apache.kafka.tools.ToolsUtils.prettyPrintTable`.
 pub fn print_table<const N: usize>(headers: [&str; N], rows: &[[String; N]]) {

@@ -1,4 +1,4 @@
-//! What the tools that write records share: a producer from its properties, and failures in the words of Kafka's.
+//! Shared by the tools that write records: creates a producer from properties, and formats send errors as Kafka does.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -9,7 +9,7 @@ use super::connect::addresses;
 use super::exceptions::exception_name;
 use ottla_client::producer::{Observer, Producer, ProducerOptions, SendError};
 
-/// A producer for the brokers in `bootstrap.servers`. The error is a line as Kafka's tools print it.
+/// Starts a producer for the brokers in `bootstrap.servers`. The error is a line as Kafka's tools print it.
 pub fn start<T: Send + 'static>(
     properties: &BTreeMap<String, String>,
     observer: impl Observer<T>,
@@ -26,7 +26,7 @@ pub fn start<T: Send + 'static>(
     Ok(Producer::new(addresses, options, observer))
 }
 
-/// The Java class of what went wrong: `org.apache.kafka.common.errors.RecordTooLargeException`.
+/// Returns the Java class of an error: `org.apache.kafka.common.errors.RecordTooLargeException`.
 pub fn exception_class(error: &SendError) -> String {
     match error {
         SendError::BufferFull { .. } => "org.apache.kafka.clients.producer.BufferExhaustedException".to_owned(),
@@ -35,12 +35,12 @@ pub fn exception_class(error: &SendError) -> String {
     }
 }
 
-/// What went wrong, as Java prints it.
+/// Formats an error as Java does.
 pub fn java_send_error(error: &SendError) -> String {
     format!("{}: {error}", exception_class(error))
 }
 
-/// `key=value` pairs of a command line, in the order given; a pair without a value has an empty one.
+/// Splits `key=value` pairs of a command line, in the order given; a pair without `=` has an empty value.
 ///
 /// Source: `org.apache.kafka.server.util.CommandLineUtils.parseKeyValueArgs`.
 pub fn key_values(pairs: &[String]) -> impl Iterator<Item = (String, String)> + '_ {
@@ -50,8 +50,8 @@ pub fn key_values(pairs: &[String]) -> impl Iterator<Item = (String, String)> + 
     })
 }
 
-/// Waits until the process is asked to end: the exit code that says by what.
-pub async fn asked_to_end() -> u8 {
+/// Waits for SIGINT or SIGTERM, and returns the exit code for that signal (128 + its number).
+pub async fn wait_for_stop_signal() -> u8 {
     let wait = async |kind: SignalKind| match signal(kind) {
         Ok(mut signal) => drop(signal.recv().await),
         Err(_) => pending().await,

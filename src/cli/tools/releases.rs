@@ -1,25 +1,25 @@
-//! Which levels of Kafka's features belong to which release, as kafka-features and kafka-storage know them.
+//! The feature levels of each Kafka release, for kafka-features and kafka-storage.
 //!
 //! Source: `org.apache.kafka.server.common.{MetadataVersion,Feature}` of Apache Kafka 4.3.1.
 
 use ottla_core::metadata::features::{METADATA_VERSION, METADATA_VERSIONS, MetadataVersion, NEW_METADATA_VERSION};
 
-/// The newest `metadata.version` that Apache Kafka 4.3 knows by name; it is not finished there.
+/// The newest `metadata.version` that Apache Kafka 4.3 has a name for; 4.3 marks it as unstable.
 const NEWEST_NAMED: i16 = 31;
 
-/// A feature that is not `metadata.version`.
+/// A feature other than `metadata.version`.
 pub struct Feature {
     pub name: &'static str,
-    /// Above level 0, in order.
+    /// The levels above 0, in ascending order.
     pub levels: &'static [Level],
 }
 
 /// A level of a feature.
 pub struct Level {
     pub level: i16,
-    /// The `metadata.version` with which new clusters begin to have it.
+    /// The first `metadata.version` at which new clusters get this level by default.
     since: i16,
-    /// What else must be at which level.
+    /// Levels that other features must have at least.
     pub needs: &'static [(&'static str, i16)],
 }
 
@@ -27,7 +27,7 @@ const fn level(level: i16, since: i16) -> Level {
     Level { level, since, needs: &[] }
 }
 
-/// Every feature that clusters run with, in Kafka's order.
+/// All features of a cluster except `metadata.version`, in Kafka's order.
 pub const FEATURES: [Feature; 6] = [
     Feature { name: "kraft.version", levels: &[level(1, 21)] },
     Feature { name: "transaction.version", levels: &[level(1, 24), level(2, 24)] },
@@ -41,24 +41,24 @@ pub const FEATURES: [Feature; 6] = [
 ];
 
 impl Feature {
-    /// The feature of that name.
+    /// Finds a feature by name.
     pub fn find(name: &str) -> Option<&'static Feature> {
         FEATURES.iter().find(|feature| feature.name == name)
     }
 
-    /// Its level in a new cluster of that `metadata.version`.
+    /// Returns its default level in a new cluster with that `metadata.version`.
     pub fn level_at(&self, metadata_version: i16) -> i16 {
         self.levels.iter().rfind(|level| level.since <= metadata_version).map_or(0, |level| level.level)
     }
 }
 
-/// What new clusters of Apache Kafka 4.3 have.
+/// Returns the `metadata.version` of new clusters of Apache Kafka 4.3.
 pub fn newest_release() -> MetadataVersion {
     named().rfind(|version| version.level == NEW_METADATA_VERSION).unwrap_or(METADATA_VERSIONS[0])
 }
 
-/// The `metadata.version` of a release: `4.3-IV0` itself, `4.3` or `4.3.1` the newest of 4.3. The error is for the
-/// user.
+/// Returns the `metadata.version` of a release: `4.3-IV0` names one directly, `4.3` or `4.3.1` means the newest of 4.3.
+/// The error is a message for the user.
 pub fn metadata_version(release: &str) -> Result<MetadataVersion, String> {
     let short: Vec<&str> = release.split('.').take(2).collect();
     let finished = |version: &MetadataVersion| version.level <= NEW_METADATA_VERSION;
@@ -70,7 +70,7 @@ pub fn metadata_version(release: &str) -> Result<MetadataVersion, String> {
     })
 }
 
-/// The name of a `metadata.version`.
+/// Returns the name of a `metadata.version`.
 pub fn version_name(level: i16) -> Option<&'static str> {
     METADATA_VERSIONS.iter().find(|version| version.level == level).map(|version| version.name)
 }
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases() {
+    fn release_names_are_resolved_to_metadata_versions() {
         let check = |release, expect: Option<i16>| {
             assert_eq!(metadata_version(release).ok().map(|version| version.level), expect, "{release}");
         };
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn levels() {
+    fn default_levels_depend_on_the_metadata_version() {
         let check = |metadata_version, expect: [i16; 6]| {
             assert_eq!(FEATURES.each_ref().map(|feature| feature.level_at(metadata_version)), expect);
         };

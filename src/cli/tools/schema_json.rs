@@ -1,8 +1,8 @@
-//! Any message as the JSON that Kafka's tools print of it, by its schema alone.
+//! Converts any message to the JSON that Kafka's tools print, by its schema alone.
 //!
-//! Source of behaviour: the `…JsonConverter` classes that Kafka generates from its schemas, and how Jackson writes what
-//! they make: fields under the schema's names in the schema's order, those that the version has; a tagged field only if
-//! its value isn't the default; blobs in Base64; no spaces.
+//! Source of behaviour: the `…JsonConverter` classes that Kafka generates from its schemas, and Jackson's output for
+//! them: the fields of the version, with the schema's names and in its order; a tagged field only if its value isn't
+//! the default; byte fields in Base64; no spaces.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -14,15 +14,15 @@ use bytes::Bytes;
 use ottla_wire::codec::{DecodeError, DecodeErrorKind, FieldRow, Reader, Schema, Shape};
 use ottla_wire::java;
 
-/// Reads a message of `schema` at `version`, and adds it to `out`. What follows it stays unread.
+/// Reads a message of `schema` at `version`, and appends its JSON to `out`. Bytes after the message stay unread.
 ///
 /// # Errors
-/// If the schema has no such version, or the bytes are none of its messages; part of it may then be in `out`.
+/// If the schema has no such version, or the bytes are not such a message; `out` may then contain a part of it.
 pub fn write(schema: &Schema, reader: &mut Reader, version: i16, out: &mut String) -> Result<(), DecodeError> {
     write_with(schema, reader, version, &|_, _| None, out)
 }
 
-/// As [`write`]; what `open` makes of a blob in the field of that name, JSON too, stands in place of its Base64.
+/// Like [`write`]; if `open` returns JSON for a byte field, that is written instead of Base64.
 pub fn write_with(
     schema: &Schema,
     reader: &mut Reader,
@@ -38,10 +38,10 @@ pub fn write_with(
     Walk { reader, open }.value(schema.shape, out)
 }
 
-/// Knows what is in some blobs, by the name of their field.
+/// Converts the content of some byte fields to JSON, by the name of the field.
 pub type OpenBlob<'a> = dyn Fn(&str, &Bytes) -> Option<String> + 'a;
 
-/// Text in quotes, as Jackson escapes it.
+/// Appends text in quotes, escaped as Jackson does.
 pub fn write_text(text: &str, out: &mut String) {
     out.push('"');
     for letter in text.chars() {
@@ -60,7 +60,7 @@ pub fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Steps through a message's bytes and its schema side by side.
+/// Walks a message's bytes and its schema in parallel.
 struct Walk<'a> {
     reader: &'a mut Reader,
     open: &'a OpenBlob<'a>,
@@ -101,7 +101,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Writes what stands behind its length; `None`, and nothing, if it is null.
+    /// Writes a length-prefixed value. Writes nothing and returns `None` if it is null.
     fn sized(&mut self, shape: &Shape, out: &mut String) -> Result<Option<()>, DecodeError> {
         let length = if *shape == Shape::Str { self.reader.string_length()? } else { self.reader.length()? };
         let Some(length) = length else { return Ok(None) };
@@ -127,7 +127,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Tagged fields come last on the wire, but have their place in the schema.
+    /// Writes a struct. Tagged fields come last on the wire, but are written in the schema's order.
     fn structure(&mut self, fields: &[FieldRow], out: &mut String) -> Result<(), DecodeError> {
         let (version, flexible) = (self.reader.version(), self.reader.is_flexible());
         let mut texts = String::new();
@@ -159,7 +159,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Adds a field's value to `texts`, and tells where it is there.
+    /// Appends a field's value to `texts`, and returns its range there.
     fn field(&mut self, row: &FieldRow, texts: &mut String) -> Result<Range<usize>, DecodeError> {
         let start = texts.len();
         let opened = match row.shape {
@@ -187,7 +187,7 @@ fn write_blob(blob: &[u8], out: &mut String) {
     out.push('"');
 }
 
-/// The default of a tagged field, as JSON.
+/// Returns the default of a tagged field, as JSON.
 fn default_of(row: &FieldRow) -> &str {
     match row.shape {
         Shape::Nullable(Shape::Array(_)) if row.default.starts_with("Some(") => "[]",
@@ -204,7 +204,7 @@ fn default_of(row: &FieldRow) -> &str {
     }
 }
 
-/// `leader_epoch` as the schemas' JSON has it: `leaderEpoch`.
+/// Converts `leader_epoch` to the name in Kafka's schemas: `leaderEpoch`.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();
@@ -217,7 +217,7 @@ fn camel_case(name: &str) -> String {
 }
 
 fn add(out: &mut String, what: impl std::fmt::Display) {
-    // A String takes whatever is written to it.
+    // Writing to a String can't fail.
     let _ = write!(out, "{what}");
 }
 
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn tagged_fields_stand_in_their_place_unless_default() {
+    fn tagged_fields_are_written_in_schema_order_unless_default() {
         let record = PartitionRecord {
             partition_id: 1,
             topic_id: Uuid([1; 16]),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_although_default_is_left_out() {
+    fn tagged_field_with_its_default_on_the_wire_is_left_out() {
         // A leader of -2, "unchanged", as tag 1.
         let bytes = [&[0xff; 4][..], &[0; 16], &[1, 1, 4, 0xff, 0xff, 0xff, 0xfe]].concat();
         let mut out = String::new();
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_bytes_are_an_error() {
+    fn truncated_bytes_are_an_error() {
         let schema = Schema::of::<PartitionRecord>();
         let mut out = String::new();
         for bytes in [&b""[..], &[0; 30], &[0xff; 60]] {

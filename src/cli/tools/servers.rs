@@ -1,4 +1,4 @@
-//! Where the tools for a cluster as a whole find it: by a broker, or by a controller as Kafka has them.
+//! The `--bootstrap-server` and `--bootstrap-controller` options of the tools that manage the whole cluster.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use super::exceptions::Exception;
 use ottla_client::Client;
 use ottla_wire::protocol::messages::describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
 
-/// DescribeCluster's kinds of endpoint.
+/// Endpoint types of DescribeCluster.
 pub const BROKERS: i8 = 1;
 pub const CONTROLLERS: i8 = 2;
 
@@ -18,13 +18,13 @@ pub struct Servers {
     /// The brokers to connect to.
     #[arg(long)]
     pub bootstrap_server: Option<String>,
-    /// The controllers to connect to, in a cluster that has them apart from its brokers.
+    /// The controllers to connect to, in a cluster whose controllers are separate from its brokers.
     #[arg(long)]
     pub bootstrap_controller: Option<String>,
 }
 
 impl Servers {
-    /// Connects there, if anything was given. The error is for stderr.
+    /// Connects to the given servers. The error, also if no servers are given, is a message for stderr.
     pub async fn connect(&self, command_config: Option<&Path>) -> Result<Client, String> {
         let properties = Properties::read_optional(command_config)?;
         match (&self.bootstrap_server, &self.bootstrap_controller) {
@@ -39,7 +39,7 @@ impl Servers {
     }
 }
 
-/// Who is in the cluster, as brokers or as controllers.
+/// Describes the cluster: its brokers or its controllers.
 pub async fn describe_cluster(
     client: &Client,
     endpoint_type: i8,

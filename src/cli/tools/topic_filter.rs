@@ -1,15 +1,15 @@
-//! Topics chosen by a pattern, as `--topic` and `--include` take them.
+//! Selects topics by a pattern, as `--topic` and `--include` do.
 
 use regex::Regex;
 
-/// A regular expression that a topic's whole name has to match; a comma stands for `|`.
+/// A regular expression that must match the whole name of a topic; a comma means `|`.
 ///
 /// Source: `org.apache.kafka.server.util.TopicFilter.IncludeList`.
 #[derive(Clone, Debug)]
 pub struct TopicFilter(Regex);
 
 impl TopicFilter {
-    /// The error is one plain line.
+    /// Compiles a pattern. The error is one plain line.
     pub fn new(pattern: &str) -> Result<TopicFilter, String> {
         let text = pattern.trim().replace(',', "|").replace(' ', "");
         let text = text.trim_matches(['"', '\'']);
@@ -17,13 +17,13 @@ impl TopicFilter {
         whole.map(TopicFilter).map_err(|_| format!("{text} is an invalid regex."))
     }
 
-    /// Whether the topic is chosen.
+    /// Returns whether the pattern matches the topic.
     pub fn allows(&self, topic: &str) -> bool {
         self.0.is_match(topic)
     }
 }
 
-/// Whether the topic is Kafka's own (`org.apache.kafka.common.internals.Topic`).
+/// Returns whether the topic is internal (`org.apache.kafka.common.internals.Topic`).
 pub fn is_internal(topic: &str) -> bool {
     matches!(topic, "__consumer_offsets" | "__transaction_state" | "__share_group_state")
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns() {
+    fn pattern_matches_whole_topic_names() {
         let check = |pattern, topic, expect| {
             assert_eq!(TopicFilter::new(pattern).unwrap().allows(topic), expect, "{pattern} {topic}");
         };

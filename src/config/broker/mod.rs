@@ -36,6 +36,7 @@ pub struct BrokerConfig {
     pub storage: StorageConfig,
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
+    pub transactions: TransactionsConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
 }
@@ -146,6 +147,20 @@ typed_settings! {
     }
 }
 
+typed_settings! {
+    /// Transactions.
+    pub struct TransactionsConfig {
+        max_timeout_ms: i32 = "transaction.max.timeout.ms";
+        abort_timed_out_cleanup_interval_ms: u64 = "transaction.abort.timed.out.transaction.cleanup.interval.ms";
+        transactional_id_expiration_ms: u64 = "transactional.id.expiration.ms";
+        remove_expired_cleanup_interval_ms: u64 = "transaction.remove.expired.transaction.cleanup.interval.ms";
+        partition_verification_enable: bool = "transaction.partition.verification.enable";
+        two_phase_commit_enable: bool = "transaction.two.phase.commit.enable";
+        state_log_num_partitions: i32 = "transaction.state.log.num.partitions";
+        state_log_segment_bytes: u32 = "transaction.state.log.segment.bytes";
+    }
+}
+
 /// How to handle a topic with a replication factor of more than 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicationFactorPolicy {
@@ -189,6 +204,7 @@ impl BrokerConfig {
         ))?;
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
+        check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
         check_retention(|name| values.given(name))?;
         let topics = TopicsConfig::read(|name| values.text(name));
@@ -241,6 +257,7 @@ impl BrokerConfig {
             storage: StorageConfig::read(text),
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
+            transactions: TransactionsConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),
         }
@@ -295,6 +312,14 @@ fn check_group_sessions(values: &Values) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+/// A producer that leaves the outcome to another coordinator would lose its transaction to the usual timeout.
+fn check_two_phase_commit(values: &Values) -> Result<(), String> {
+    match TransactionsConfig::read(|name| values.text(name)).two_phase_commit_enable {
+        true => Err("transaction.two.phase.commit.enable=true: two-phase commit is not supported yet".to_owned()),
+        false => Ok(()),
+    }
 }
 
 /// Checks Kafka's minimum of memory for compaction.

@@ -49,6 +49,7 @@ fn every_implemented_setting_is_read() {
         StorageConfig::NAMES,
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
+        TransactionsConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -70,6 +71,7 @@ fn defaults_have_the_types_of_their_fields() {
         StorageConfig::misfits(text),
         CleanerConfig::misfits(text),
         GroupsConfig::misfits(text),
+        TransactionsConfig::misfits(text),
     ];
     assert_eq!(misfits.concat(), Vec::<&str>::new());
 }
@@ -118,6 +120,13 @@ fn connection_overrides_are_parsed() {
 fn minimum_session_timeout_above_maximum_is_rejected() {
     let pairs = [("group.min.session.timeout.ms", "10"), ("group.max.session.timeout.ms", "9")];
     check_error(&pairs, "group.min.session.timeout.ms=10 is more than group.max.session.timeout.ms=9");
+}
+
+#[test]
+fn two_phase_commit_is_rejected() {
+    let refused = "transaction.two.phase.commit.enable=true: two-phase commit is not supported yet";
+    check_error(&[("transaction.two.phase.commit.enable", "true")], refused);
+    config(&[("transaction.two.phase.commit.enable", "false")]);
 }
 
 #[test]

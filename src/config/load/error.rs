@@ -16,8 +16,8 @@ pub enum LoadError {
     ValueFile { variable: String, path: String, error: std::io::Error },
     #[error("{from}: {reason}")]
     Syntax { from: Source, reason: String },
-    #[error("unknown setting {name} ({from}){}", hint(*nearest))]
-    Unknown { name: String, from: Source, nearest: Option<&'static str> },
+    #[error("unknown setting {name} ({from}){}", table::hint(Scope::Broker, name))]
+    Unknown { name: String, from: Source },
     #[error("{invalid} ({from}){}", allowed(invalid))]
     Invalid { invalid: InvalidValue, from: Source },
     /// Values that conflict.
@@ -26,10 +26,6 @@ pub enum LoadError {
     /// A setting demands protection that is not supported.
     #[error("{0}")]
     Unprotected(String),
-}
-
-pub(super) fn hint(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |name| format!("; did you mean {name}?"))
 }
 
 fn allowed(invalid: &InvalidValue) -> String {

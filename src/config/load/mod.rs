@@ -15,7 +15,6 @@ use std::sync::Arc;
 use entries::Entries;
 use environment::Variable;
 pub use error::LoadError;
-use error::hint;
 use old_names::OldSettings;
 
 use super::broker::{BrokerConfig, Resolved};
@@ -92,7 +91,7 @@ impl Loader {
             return self.add_unlisted(name, value, from);
         };
         setting.check(value).map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
-        if setting.effect != Effect::Implemented && setting.default != Some(value.trim()) {
+        if setting.effect == Effect::Ignored && setting.default != Some(value.trim()) {
             self.without_effect.insert(name.to_owned());
         }
         self.values.set_static(name, value, from);
@@ -105,8 +104,7 @@ impl Loader {
             return Ok(());
         }
         if !table::is_removed(Scope::Broker, name) && !table::is_plugin_setting(name) {
-            let nearest = table::nearest(Scope::Broker, name);
-            return Err(LoadError::Unknown { nearest, name: name.to_owned(), from });
+            return Err(LoadError::Unknown { name: name.to_owned(), from });
         }
         self.without_effect.insert(name.to_owned());
         self.plugin_settings.insert(name.to_owned(), (value.trim().to_owned(), from));
@@ -122,8 +120,10 @@ impl Loader {
         if known {
             return self.add(&name, &value, Source::Environment(variable));
         }
-        if let Some(nearest) = table::nearest(Scope::Broker, &name) {
-            self.notices.push(format!("environment variable {variable} is not a setting{}", hint(Some(nearest))));
+        let meant = table::counterpart(Scope::Broker, &name).or_else(|| table::nearest(Scope::Broker, &name));
+        if let Some(meant) = meant {
+            self.notices
+                .push(format!("environment variable {variable} is not a broker setting; did you mean {meant}?"));
         }
         Ok(())
     }
@@ -140,6 +140,10 @@ impl Loader {
         let given =
             protection::Given { values: &self.values, plugin_settings: &self.plugin_settings, plaintext_forbidden };
         self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
+        if self.values.given(protection::AUTHORIZER).is_some_and(|class| !class.is_empty()) {
+            // It has decided whether the broker starts.
+            self.without_effect.remove(protection::ALLOW_EVERYONE);
+        }
         Ok(())
     }
 

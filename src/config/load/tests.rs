@@ -90,6 +90,17 @@ fn setting_without_effect_is_listed_once() {
 }
 
 #[test]
+fn allow_everyone_is_without_effect_only_if_no_authorizer_is_configured() {
+    let allow = ("allow.everyone.if.no.acl.found", "true");
+    let authorizer = ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+    for (given, without_effect) in [(&[allow][..], &[allow.0][..]), (&[authorizer, allow], &[])] {
+        let resolved = load(&Sources { command_line: pairs(given), ..Sources::default() }).unwrap();
+        assert_eq!(resolved.without_effect, without_effect);
+        assert_eq!(resolved.notices.len(), given.len() - 1, "{:?}", resolved.notices);
+    }
+}
+
+#[test]
 fn variables_that_are_not_settings_are_ignored() {
     let environment = pairs(&[
         ("KAFKA_HOME", "/opt/kafka"),
@@ -101,11 +112,14 @@ fn variables_that_are_not_settings_are_ignored() {
         ("KAFKA_HEAP_OPTS", "-Xmx1g"),
         ("KAFKA_NUM_PARTITIONS", ""),
         ("KAFKA_NUM_PARTITION", "3"),
+        ("KAFKA_RETENTION_MS", "1000"),
     ]);
     let resolved = load(&Sources { environment, ..Sources::default() }).unwrap();
     assert_eq!(resolved.config, BrokerConfig::default());
-    let notice = "environment variable KAFKA_NUM_PARTITION is not a setting; did you mean num.partitions?";
-    assert_eq!(resolved.notices, [notice]);
+    let notices = [("KAFKA_NUM_PARTITION", "num.partitions"), ("KAFKA_RETENTION_MS", "log.retention.ms")].map(
+        |(variable, meant)| format!("environment variable {variable} is not a broker setting; did you mean {meant}?"),
+    );
+    assert_eq!(resolved.notices, notices);
 }
 
 #[test]

@@ -88,6 +88,34 @@ pub fn nearest(scope: Scope, name: &str) -> Option<&'static str> {
     nearest_of(all(scope).map(|setting| setting.name), &wanted)
 }
 
+/// The setting of `scope` that has the meaning of `name` in another scope: `log.retention.ms` of the broker for
+/// `retention.ms` of topics, and the other way round.
+pub fn counterpart(scope: Scope, name: &str) -> Option<&'static str> {
+    let found = match scope {
+        Scope::Broker if find(Scope::Topic, name).is_some() => synonyms::of_topic(name).first().map(|found| found.name),
+        Scope::Broker => find(Scope::Group, name).and_then(|_| Some(find(scope, &format!("group.{name}"))?.name)),
+        Scope::Topic => {
+            let mut topics = all(scope).map(|setting| setting.name);
+            topics.find(|topic| synonyms::of_topic(topic).iter().any(|synonym| synonym.name == name))
+        }
+        Scope::Group => name.strip_prefix("group.").and_then(|name| Some(find(scope, name)?.name)),
+        Scope::ClientMetrics => None,
+    };
+    found.filter(|found| *found != name)
+}
+
+/// Text to append to the error that `scope` has no setting `name`: which setting was probably meant, or which scope has it.
+pub fn hint(scope: Scope, name: &str) -> String {
+    if let Some(other) = Scope::ALL.into_iter().find(|other| *other != scope && find(*other, name).is_some()) {
+        let of_scope = match counterpart(scope, name) {
+            Some(counterpart) => format!(", the {} setting is {counterpart}", scope.name()),
+            None => String::new(),
+        };
+        return format!("; {name} is a {} setting{of_scope}", other.name());
+    }
+    nearest(scope, name).map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
 /// The one of `names` that is most similar to `wanted`, if it is similar enough for a suggestion.
 pub fn nearest_of<N: AsRef<str> + Ord>(names: impl Iterator<Item = N>, wanted: &str) -> Option<N> {
     let max_distance = (wanted.len() / 5).clamp(1, 3);

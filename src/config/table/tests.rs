@@ -107,3 +107,27 @@ fn departures_differ_from_kafkas_default() {
         }
     }
 }
+
+#[test]
+fn hint_for_unknown_name_has_counterpart_other_scope_or_nearest_name() {
+    let check = |scope, name, expect: &str| assert_eq!(hint(scope, name), expect, "{name}");
+    check(Scope::Broker, "retention.ms", "; retention.ms is a topic setting, the broker setting is log.retention.ms");
+    check(
+        Scope::Topic,
+        "log.retention.hours",
+        "; log.retention.hours is a broker setting, the topic setting is retention.ms",
+    );
+    check(
+        Scope::Broker,
+        "consumer.session.timeout.ms",
+        "; consumer.session.timeout.ms is a group setting, the broker setting is group.consumer.session.timeout.ms",
+    );
+    check(
+        Scope::Group,
+        "group.consumer.session.timeout.ms",
+        "; group.consumer.session.timeout.ms is a broker setting, the group setting is consumer.session.timeout.ms",
+    );
+    check(Scope::Topic, "num.partitions", "; num.partitions is a broker setting");
+    check(Scope::Topic, "retention.m", "; did you mean retention.ms?");
+    check(Scope::Topic, "xyzzy", "");
+}

@@ -2,10 +2,11 @@
 
 pub mod group;
 pub mod records;
+pub mod transaction;
 
 use std::sync::Arc;
 
-pub use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
+pub use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
 
 /// Identifies a connection; unique while the broker runs.
 pub type ConnectionId = u64;
@@ -15,3 +16,5 @@ pub type GroupId = Arc<str>;
 pub type MemberId = Arc<str>;
 /// The id of a static member, which stays the same after its restarts (KIP-345).
 pub type InstanceId = Arc<str>;
+/// The id under which a producer continues its transactions after a restart, chosen by the client.
+pub type TransactionalId = Arc<str>;

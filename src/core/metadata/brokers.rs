@@ -1,6 +1,6 @@
 //! The broker's registration (Kafka's `ClusterControlManager`) and the first records of a new cluster.
 
-use super::commands::{RegisterBroker, Reply};
+use super::commands::{MetadataReply, RegisterBroker};
 use super::errors::MetadataError;
 use super::features::{ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION, NEW_CLUSTER};
 use super::image::{BrokerId, BrokerImage, Hosting, PartitionImage};
@@ -43,7 +43,7 @@ impl MetadataMachine {
             }
         };
         records.extend(changes);
-        Decision::new(records, Reply::BrokerRegistered(Ok(epoch)))
+        Decision::new(records, MetadataReply::RegisterBroker(Ok(epoch)))
     }
 
     /// Removes the registration of another broker, which a log of a larger cluster may contain.
@@ -59,7 +59,7 @@ impl MetadataMachine {
                 (vec![MetadataRecord::new(0, record)], Ok(()))
             }
         };
-        Decision::new(records, Reply::BrokerUnregistered(result))
+        Decision::new(records, MetadataReply::UnregisterBroker(result))
     }
 
     fn registration(&self, request: RegisterBroker, epoch: BrokerEpoch) -> RegisterBrokerRecord {

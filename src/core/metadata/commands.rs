@@ -6,52 +6,50 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::MetadataMachine;
 use super::errors::MetadataError;
 use super::image::{BrokerId, ConfigResource, Settings};
 use super::records::MetadataRecord;
+use crate::machine::commands;
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
-/// A request to the metadata machine. Each has its own variant of [`Reply`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum Command {
-    /// Registers this broker: [`Reply::BrokerRegistered`].
-    RegisterBroker(RegisterBroker),
-    /// Removes the registration of another broker: [`Reply::BrokerUnregistered`].
-    UnregisterBroker(BrokerId),
-    /// [`Reply::TopicsCreated`].
-    CreateTopics(CreateTopics),
-    /// [`Reply::TopicsDeleted`].
-    DeleteTopics(Vec<TopicRef>),
-    /// [`Reply::PartitionsCreated`].
-    CreatePartitions(CreatePartitions),
-    /// AlterConfigs and IncrementalAlterConfigs: [`Reply::ConfigsAltered`].
-    AlterConfigs(AlterConfigs),
-    /// [`Reply::FeaturesUpdated`].
-    UpdateFeatures(UpdateFeatures),
-    /// Allocates the next block of producer ids: [`Reply::ProducerIds`].
-    AllocateProducerIds,
-    /// Removes every topic and every dynamic setting, then creates these topics: [`Reply::Reset`].
-    Reset(Vec<NewTopic>),
+commands! {
+    MetadataMachine:
+    /// A request to the metadata machine.
+    MetadataCommand,
+    /// The reply to the [`MetadataCommand`] of the same name, sent once its records are applied.
+    MetadataReply;
+    RegisterBroker(RegisterBroker) -> Result<BrokerEpoch, MetadataError>;
+    UnregisterBroker(UnregisterBroker) -> Result<(), MetadataError>;
+    /// One result for each distinct name, in the order of the request.
+    CreateTopics(CreateTopics) -> Vec<(TopicName, Result<CreatedTopic, MetadataError>)>;
+    /// One result for each distinct topic named, in the order of the request.
+    DeleteTopics(DeleteTopics) -> Vec<TopicDeletion>;
+    /// One result for each distinct name, in the order of the request.
+    CreatePartitions(CreatePartitions) -> Vec<(TopicName, Result<(), MetadataError>)>;
+    /// One result for each resource, in the order of the request.
+    AlterConfigs(AlterConfigs) -> Vec<(ConfigResource, Result<(), MetadataError>)>;
+    /// One result for the whole request.
+    UpdateFeatures(UpdateFeatures) -> Result<(), MetadataError>;
+    AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
+    Reset(Reset) -> ResetResult;
 }
 
-/// The reply to a [`Command`], sent once its records are applied.
+/// Removes the registration of another broker.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    BrokerRegistered(Result<BrokerEpoch, MetadataError>),
-    BrokerUnregistered(Result<(), MetadataError>),
-    /// One result for each distinct name, in the order of the request.
-    TopicsCreated(Vec<(TopicName, Result<CreatedTopic, MetadataError>)>),
-    /// One result for each distinct topic named, in the order of the request.
-    TopicsDeleted(Vec<TopicDeletion>),
-    /// One result for each distinct name, in the order of the request.
-    PartitionsCreated(Vec<(TopicName, Result<(), MetadataError>)>),
-    /// One result for each resource, in the order of the request.
-    ConfigsAltered(Vec<(ConfigResource, Result<(), MetadataError>)>),
-    /// One result for the whole request.
-    FeaturesUpdated(Result<(), MetadataError>),
-    ProducerIds(Result<ProducerIdBlock, MetadataError>),
-    Reset(ResetResult),
-}
+pub struct UnregisterBroker(pub BrokerId);
+
+/// DeleteTopics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteTopics(pub Vec<TopicRef>);
+
+/// Allocates the next block of producer ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AllocateProducerIds;
+
+/// Removes every topic and every dynamic setting, then creates these topics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reset(pub Vec<NewTopic>);
 
 /// Identifies one registration of a broker; increases with each registration.
 pub type BrokerEpoch = i64;
@@ -244,7 +242,7 @@ impl OpKind {
 pub struct ResetResult {
     /// The number of removed topics.
     pub removed: usize,
-    /// As in [`Reply::TopicsCreated`].
+    /// As in the reply to [`CreateTopics`].
     pub created: Vec<(TopicName, Result<CreatedTopic, MetadataError>)>,
 }
 

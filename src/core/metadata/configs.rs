@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::commands::{AlterConfigs, Alteration, ConfigChange, ConfigOp, OpKind, Reply};
+use super::commands::{AlterConfigs, Alteration, ConfigChange, ConfigOp, MetadataReply, OpKind};
 use super::errors::MetadataError;
 use super::image::{ConfigKind, ConfigResource, Settings};
 use super::records::{ConfigRecord, MetadataRecord};
@@ -40,7 +40,7 @@ impl MetadataMachine {
             };
             results.push((change.resource.clone(), result));
         }
-        Decision::new(records, Reply::ConfigsAltered(results)).drop_records_if(request.validate_only)
+        Decision::new(records, MetadataReply::AlterConfigs(results)).drop_records_if(request.validate_only)
     }
 
     fn alter_resource(&self, change: &ConfigChange) -> Result<Vec<MetadataRecord>, MetadataError> {

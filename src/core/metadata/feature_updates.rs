@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::brokers::feature_record;
-use super::commands::{FeatureUpdate, Reply, SupportedFeature, UpdateFeatures, UpgradeType};
+use super::commands::{FeatureUpdate, MetadataReply, SupportedFeature, UpdateFeatures, UpgradeType};
 use super::errors::MetadataError;
 use super::features::{
     ELIGIBLE_LEADER_REPLICAS, ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION, METADATA_VERSION, METADATA_VERSIONS,
@@ -29,7 +29,7 @@ impl MetadataMachine {
         if result.is_err() {
             records.clear();
         }
-        Decision::new(records, Reply::FeaturesUpdated(result)).drop_records_if(request.validate_only)
+        Decision::new(records, MetadataReply::UpdateFeatures(result)).drop_records_if(request.validate_only)
     }
 
     fn update_feature(

@@ -72,6 +72,10 @@ pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
 /// The oldest `metadata.version` with [`ELIGIBLE_LEADER_REPLICAS`]: `4.0-IV1`.
 pub(super) const ELIGIBLE_LEADER_REPLICAS_MIN_METADATA_VERSION: i16 = 23;
 
+/// The feature that determines the transaction protocol (KIP-890): from level 1 on, records of transactions have version
+/// 1; from level 2 on, clients use protocol 2.
+pub const TRANSACTION_VERSION: &str = "transaction.version";
+
 /// The feature levels that Apache Kafka 4.3 finalizes in a new cluster, `metadata.version` first.
 pub const NEW_CLUSTER: [(&str, i16); 6] = [
     (METADATA_VERSION, NEW_METADATA_VERSION),
@@ -79,7 +83,7 @@ pub const NEW_CLUSTER: [(&str, i16); 6] = [
     ("group.version", 1),
     ("share.version", 1),
     ("streams.version", 1),
-    ("transaction.version", 2),
+    (TRANSACTION_VERSION, 2),
 ];
 
 /// The highest level of each feature that this broker can read. A log with a higher level is rejected as a whole.
@@ -89,7 +93,7 @@ pub const READABLE: [(&str, i16); 6] = [
     ("group.version", 1),
     ("share.version", 2),
     ("streams.version", 1),
-    ("transaction.version", 2),
+    (TRANSACTION_VERSION, 2),
 ];
 
 /// The finalized features in ApiVersions: for each feature the lower of the stored and the implemented level, without

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
-use super::commands::{Command, Reply};
-use super::image::{ConfigKind, Image, ReplayFault};
+use super::commands::{AllocateProducerIds, DeleteTopics, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
+use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
-use crate::machine::{Effects, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
 use ottla_config::BrokerConfig;
 use ottla_wire::types::{Now, Offset, ProducerIdEpoch};
 
-/// The state machine over the metadata log; see [`Command`].
+/// The state machine over the metadata log; see [`MetadataCommand`].
 ///
 /// Invariant: `image` is the result of all replayed records, without those of a transaction that has not ended.
 #[derive(Debug)]
@@ -30,11 +30,11 @@ pub struct MetadataMachine {
 /// The records that a command appends, and the reply once they are applied.
 pub(super) struct Decision {
     records: Vec<MetadataRecord>,
-    reply: Reply,
+    reply: MetadataReply,
 }
 
 impl Decision {
-    pub fn new(records: Vec<MetadataRecord>, reply: Reply) -> Self {
+    pub fn new(records: Vec<MetadataRecord>, reply: MetadataReply) -> Self {
         Decision { records, reply }
     }
 
@@ -46,6 +46,8 @@ impl Decision {
         self
     }
 }
+
+type MetadataEffects = Effects<MetadataRecord, MetadataReply, NoAction>;
 
 impl MetadataMachine {
     pub fn new(config: MetadataConfig) -> Self {
@@ -71,17 +73,17 @@ impl MetadataMachine {
         self.fault.as_ref()
     }
 
-    fn decide(&self, command: Command) -> Decision {
+    fn decide(&self, command: MetadataCommand) -> Decision {
         match command {
-            Command::RegisterBroker(request) => self.register_broker(request),
-            Command::UnregisterBroker(id) => self.unregister_broker(id),
-            Command::CreateTopics(request) => self.create_topics(request),
-            Command::DeleteTopics(topics) => self.delete_topics(&topics),
-            Command::CreatePartitions(request) => self.create_partitions(request),
-            Command::AlterConfigs(request) => self.alter_configs(request),
-            Command::UpdateFeatures(request) => self.update_features(request),
-            Command::AllocateProducerIds => self.allocate_producer_ids(),
-            Command::Reset(topics) => self.reset(topics),
+            MetadataCommand::RegisterBroker(request) => self.register_broker(request),
+            MetadataCommand::UnregisterBroker(UnregisterBroker(id)) => self.unregister_broker(id),
+            MetadataCommand::CreateTopics(request) => self.create_topics(request),
+            MetadataCommand::DeleteTopics(DeleteTopics(topics)) => self.delete_topics(&topics),
+            MetadataCommand::CreatePartitions(request) => self.create_partitions(request),
+            MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
+            MetadataCommand::UpdateFeatures(request) => self.update_features(request),
+            MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
+            MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
         }
     }
 
@@ -99,22 +101,23 @@ impl MetadataMachine {
     }
 }
 
-impl Machine for MetadataMachine {
-    type Command = Command;
+impl StateMachine for MetadataMachine {
+    type Command = MetadataCommand;
     type Record = MetadataRecord;
-    type Reply = Reply;
+    type Reply = MetadataReply;
+    type Action = NoAction;
 
-    fn handle(&mut self, _now: Now, to: ReplyTo, command: Command) -> Effects<MetadataRecord, Reply> {
+    fn handle(&mut self, _now: Now, to: ReplyTo, command: MetadataCommand) -> MetadataEffects {
         let Decision { mut records, reply } = self.decide(command);
         if self.transaction.is_some() && !records.is_empty() {
             // A crash between the batches of one decision left this transaction open. No reply to it was sent.
             records.insert(0, MetadataRecord::new(0, AbortTransactionRecord { reason: None }));
         }
-        Effects { records, replies: vec![(to, reply)] }
+        Effects { records, replies: vec![(to, reply)], ..Effects::default() }
     }
 
     /// Does nothing: there are no timers.
-    fn handle_timeout(&mut self, _now: Now) -> Effects<MetadataRecord, Reply> {
+    fn handle_timeout(&mut self, _now: Now) -> MetadataEffects {
         Effects::default()
     }
 
@@ -140,5 +143,12 @@ impl Machine for MetadataMachine {
     /// Does nothing: producers do not write metadata.
     fn replay_end_txn(&mut self, _producer: ProducerIdEpoch, _outcome: Outcome) {}
 
-    fn recovered(&mut self, _now: Now) {}
+    /// Does nothing: images are made of this machine's own state.
+    fn metadata_changed(&mut self, _now: Now, _delta: &ImageDelta) -> MetadataEffects {
+        Effects::default()
+    }
+
+    fn recovered(&mut self, _now: Now) -> MetadataEffects {
+        Effects::default()
+    }
 }

@@ -1,6 +1,6 @@
 //! Blocks of producer ids (Kafka's `ProducerIdControlManager`).
 
-use super::commands::{ProducerIdBlock, Reply};
+use super::commands::{MetadataReply, ProducerIdBlock};
 use super::errors::MetadataError;
 use super::records::{MetadataRecord, ProducerIdsRecord};
 use super::{Decision, MetadataMachine};
@@ -13,7 +13,7 @@ impl MetadataMachine {
         let first = self.image.next_producer_id();
         let Some(next) = first.checked_add(PRODUCER_ID_BLOCK_SIZE) else {
             let error = MetadataError::Internal("All producer ids are allocated.".to_owned());
-            return Decision::new(Vec::new(), Reply::ProducerIds(Err(error)));
+            return Decision::new(Vec::new(), MetadataReply::AllocateProducerIds(Err(error)));
         };
         let node = self.config.node_id;
         let record = ProducerIdsRecord {
@@ -22,6 +22,6 @@ impl MetadataMachine {
             next_producer_id: next,
         };
         let block = ProducerIdBlock { first, count: PRODUCER_ID_BLOCK_SIZE };
-        Decision::new(vec![MetadataRecord::new(0, record)], Reply::ProducerIds(Ok(block)))
+        Decision::new(vec![MetadataRecord::new(0, record)], MetadataReply::AllocateProducerIds(Ok(block)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::commands::{NewTopic, Reply, ResetResult};
+use super::commands::{MetadataReply, NewTopic, ResetResult};
 use super::image::{ConfigKind, ConfigResource};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine, configs};
@@ -17,7 +17,7 @@ impl MetadataMachine {
         records.extend(self.unset_records());
         let (created, results) = self.after_applying(&records).create_topics_of(&topics);
         records.extend(created);
-        Decision::new(records, Reply::Reset(ResetResult { removed: present.len(), created: results }))
+        Decision::new(records, MetadataReply::Reset(ResetResult { removed: present.len(), created: results }))
     }
 
     /// A copy of the machine with `records` applied: the topic names are free, and new leader epochs are above all

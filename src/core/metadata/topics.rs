@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commands::{
-    CreatePartitions, CreateTopics, CreatedTopic, NewPartitions, NewTopic, Reply, TopicDeletion, TopicRef,
+    CreatePartitions, CreateTopics, CreatedTopic, MetadataReply, NewPartitions, NewTopic, TopicDeletion, TopicRef,
 };
 use super::errors::MetadataError;
 use super::image::{ConfigKind, ConfigResource, Settings};
@@ -19,7 +19,7 @@ pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 impl MetadataMachine {
     pub(super) fn create_topics(&self, request: CreateTopics) -> Decision {
         let (records, results) = self.create_topics_of(&request.topics);
-        Decision::new(records, Reply::TopicsCreated(results)).drop_records_if(request.validate_only)
+        Decision::new(records, MetadataReply::CreateTopics(results)).drop_records_if(request.validate_only)
     }
 
     /// The records that create the topics, and a result for each distinct name.
@@ -176,7 +176,7 @@ impl MetadataMachine {
             };
             results.push((topic.name.clone(), result));
         }
-        Decision::new(records, Reply::PartitionsCreated(results)).drop_records_if(request.validate_only)
+        Decision::new(records, MetadataReply::CreatePartitions(results)).drop_records_if(request.validate_only)
     }
 
     fn new_partitions(&self, topic: &NewPartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
@@ -253,7 +253,7 @@ impl MetadataMachine {
             };
             results.push(self.deletion(topic, id.filter(|_| times == 1), result));
         }
-        Decision::new(records, Reply::TopicsDeleted(results))
+        Decision::new(records, MetadataReply::DeleteTopics(results))
     }
 
     /// The records that remove a topic.

@@ -6,7 +6,7 @@ use super::{CompactError, Throttle, throttled};
 use crate::error::IoContext;
 use crate::file::RawFile;
 use crate::offset_index::{OffsetEntry, OffsetIndex};
-use crate::segment::Place;
+use crate::segment::PartitionFolder;
 use crate::time_index::{TimeEntry, TimeIndex};
 use crate::{AbortedTxn, LogError, names, txn_index};
 use ottla_wire::record::BatchHeader;
@@ -14,7 +14,7 @@ use ottla_wire::types::{Offset, TimestampMs};
 
 /// A segment that is being written.
 pub(super) struct CleanedSegment<'a> {
-    place: &'a Place,
+    folder: &'a PartitionFolder,
     base: Offset,
     file: RawFile,
     path: PathBuf,
@@ -43,25 +43,25 @@ pub(super) struct Finished {
 impl<'a> CleanedSegment<'a> {
     /// Begins the segment; removes files that an earlier compaction left under its names.
     pub(super) fn create(
-        place: &'a Place,
+        folder: &'a PartitionFolder,
         base: Offset,
         index_interval: u32,
         buffer: &'a mut Vec<u8>,
         io_bytes: usize,
     ) -> Result<CleanedSegment<'a>, LogError> {
-        remove(place, base)?;
-        let path = file(place, base, names::LOG);
+        remove(folder, base)?;
+        let path = file(folder, base, names::LOG);
         buffer.clear();
         Ok(CleanedSegment {
-            place,
+            folder,
             base,
-            file: place.disk.open_to_write(&path).doing("creating", &path)?,
+            file: folder.disk.open_to_write(&path).doing("creating", &path)?,
             path,
             written: 0,
             buffer,
             io_bytes,
-            offsets: OffsetIndex::overwriting(file(place, base, names::OFFSET_INDEX), base),
-            times: TimeIndex::overwriting(file(place, base, names::TIME_INDEX), base),
+            offsets: OffsetIndex::overwriting(file(folder, base, names::OFFSET_INDEX), base),
+            times: TimeIndex::overwriting(file(folder, base, names::TIME_INDEX), base),
             newest: TimeEntry::none(base),
             index_interval: u64::from(index_interval),
             indexed: 0,
@@ -106,7 +106,7 @@ impl<'a> CleanedSegment<'a> {
     }
 
     fn write_indexes(&mut self) -> Result<(), LogError> {
-        let disk = &self.place.disk;
+        let disk = &self.folder.disk;
         self.times.flush(disk).doing("writing", self.times.path())?;
         self.offsets.flush(disk).doing("writing", self.offsets.path())
     }
@@ -116,34 +116,34 @@ impl<'a> CleanedSegment<'a> {
         self.write(throttle)?;
         self.times.advance(self.newest);
         self.write_indexes()?;
-        let disk = &self.place.disk;
-        let path = file(self.place, self.base, names::TXN_INDEX);
+        let disk = &self.folder.disk;
+        let path = file(self.folder, self.base, names::TXN_INDEX);
         for (count, txn) in self.aborted.iter().enumerate() {
             txn_index::append(disk, &path, count, txn).doing("writing", &path)?;
         }
-        self.file.sync().doing("syncing", &self.path)?;
+        disk.sync_file(&self.file).doing("syncing", &self.path)?;
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX, names::TXN_INDEX] {
-            let path = file(self.place, self.base, kind);
+            let path = file(self.folder, self.base, kind);
             if let Some(index) = disk.open_to_read(&path).doing("opening", &path)? {
-                index.sync().doing("syncing", &path)?;
+                disk.sync_file(&index).doing("syncing", &path)?;
             }
         }
         disk.set_modified(&self.path, modified).doing("setting the time of", &self.path)?;
-        disk.sync_folder(&self.place.folder).doing("syncing", &self.place.folder)?;
+        disk.sync_folder(&self.folder.path).doing("syncing", &self.folder.path)?;
         Ok(Finished { size: self.written, newest: self.newest, aborted: self.aborted })
     }
 }
 
 /// Returns the path of a file of the segment, with the suffix `.cleaned`.
-pub(super) fn file(place: &Place, base: Offset, kind: &str) -> PathBuf {
-    names::with_suffix(&place.file(base, kind), names::CLEANED)
+pub(super) fn file(folder: &PartitionFolder, base: Offset, kind: &str) -> PathBuf {
+    names::with_suffix(&folder.file(base, kind), names::CLEANED)
 }
 
 /// Removes the files of an unfinished segment.
-pub(super) fn remove(place: &Place, base: Offset) -> Result<(), LogError> {
+pub(super) fn remove(folder: &PartitionFolder, base: Offset) -> Result<(), LogError> {
     for kind in names::SEGMENT {
-        let path = file(place, base, kind);
-        place.disk.remove(&path).doing("removing", &path)?;
+        let path = file(folder, base, kind);
+        folder.disk.remove(&path).doing("removing", &path)?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::transactions::Transactions;
 use super::{CleanedGroup, CompactError, CompactionBuffers, CompactionStats, Throttle};
 use crate::error::IoContext;
 use crate::producers::LastRecord;
-use crate::segment::Place;
+use crate::segment::PartitionFolder;
 use crate::{AbortedTxn, LogConfig, LogError, names, txn_index};
 use ottla_wire::record::{BatchHeader, Expanded};
 use ottla_wire::types::{Offset, ProducerId, TimestampMs};
@@ -19,7 +19,7 @@ use ottla_wire::types::{Offset, ProducerId, TimestampMs};
 /// A running compaction; see the module's documentation. It owns all it needs, so that the log can be used meanwhile.
 #[derive(Debug)]
 pub struct Compaction {
-    pub(super) place: Place,
+    pub(super) folder: PartitionFolder,
     pub(super) config: Arc<LogConfig>,
     /// When the compaction began. Delete horizons are compared with and calculated from this time.
     pub(super) now: TimestampMs,
@@ -100,7 +100,7 @@ impl Compaction {
         let keys = self.first_uncleanable.abs_diff(self.first_dirty);
         let map = KeyMap::new(buffers.map_bytes, buffers.load_factor, buffers.seed, keys);
         let mut map = map.ok_or_else(|| CompactError::Uncleanable {
-            path: self.place.folder.clone(),
+            path: self.folder.path.clone(),
             why: format!("a map of {} bytes can not hold a single key", buffers.map_bytes),
         })?;
         self.stats.to = self.map_keys(&mut map, Transactions::new(aborted.clone()), buffers, throttle)?;
@@ -116,8 +116,8 @@ impl Compaction {
             match list {
                 AbortedIn::Memory(list) => all.extend_from_slice(list),
                 AbortedIn::File(base) => {
-                    let path = self.place.file(*base, names::TXN_INDEX);
-                    all.extend(txn_index::read(&self.place.disk, &path).doing("reading", &path)?);
+                    let path = self.folder.file(*base, names::TXN_INDEX);
+                    all.extend(txn_index::read(&self.folder.disk, &path).doing("reading", &path)?);
                 }
             }
         }
@@ -135,7 +135,7 @@ impl Compaction {
         let mut mapped_to = self.first_dirty;
         for source in self.sources.iter().filter(|source| source.end > self.first_dirty) {
             let CompactionBuffers { read, filter, io_bytes, .. } = &mut *buffers;
-            let mut reader = Reader::open(&self.place, *source, read, *io_bytes)?;
+            let mut reader = Reader::open(&self.folder, *source, read, *io_bytes)?;
             loop {
                 let (next_offset, outcome) = match reader.next(self.first_dirty, throttle)? {
                     None => break,
@@ -184,15 +184,15 @@ impl Compaction {
     }
 
     fn len(&self, source: Source, kind: &str) -> Result<u64, LogError> {
-        let path = self.place.file(source.base, kind);
-        Ok(self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
+        let path = self.folder.file(source.base, kind);
+        Ok(self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
     }
 
     /// Returns the modification time of the newest clean segment, minus `delete.retention.ms`.
     fn old_horizon(&self) -> TimestampMs {
         let compacted = self.sources.iter().rev().find(|source| source.base < self.first_dirty);
         compacted.map_or(0, |source| {
-            let modified = self.place.disk.modified(&self.place.file(source.base, names::LOG));
+            let modified = self.folder.disk.modified(&self.folder.file(source.base, names::LOG));
             modified.saturating_sub(self.config.delete_retention_ms.max(0))
         })
     }
@@ -206,19 +206,19 @@ impl Compaction {
         throttle: Throttle<'_>,
     ) -> Result<CleanedGroup, CompactError> {
         let base = sources.first().map_or(0, |first| first.base);
-        let place = self.place.clone();
-        let cleaned = self.rewrite(&place, sources, begun, buffers, throttle);
+        let folder = self.folder.clone();
+        let cleaned = self.rewrite(&folder, sources, begun, buffers, throttle);
         if cleaned.is_err() {
             // Files that can't be removed now are removed when the log is opened, or compacted again.
-            let _ = cleaned::remove(&place, base);
+            let _ = cleaned::remove(&folder, base);
         }
         let finished = cleaned?;
-        Ok(CleanedGroup { place, base, finished, sources: sources.to_vec(), truncations: self.truncations })
+        Ok(CleanedGroup { folder, base, finished, sources: sources.to_vec(), truncations: self.truncations })
     }
 
     fn rewrite(
         &mut self,
-        place: &Place,
+        folder: &PartitionFolder,
         sources: &[Source],
         begun: &mut Begun,
         buffers: &mut CompactionBuffers,
@@ -226,7 +226,7 @@ impl Compaction {
     ) -> Result<cleaned::Finished, CompactError> {
         let CompactionBuffers { read, filter: filter_buffers, write, io_bytes, .. } = &mut *buffers;
         let base = sources.first().map_or(0, |first| first.base);
-        let mut to = CleanedSegment::create(place, base, self.config.index_interval_bytes, write, *io_bytes)?;
+        let mut to = CleanedSegment::create(folder, base, self.config.index_interval_bytes, write, *io_bytes)?;
         let mut filter = Filter {
             now: self.now,
             delete_retention_ms: self.config.delete_retention_ms,
@@ -240,9 +240,9 @@ impl Compaction {
         };
         let mut modified = 0;
         for source in sources {
-            modified = place.disk.modified(&place.file(source.base, names::LOG));
+            modified = folder.disk.modified(&folder.file(source.base, names::LOG));
             filter.keeps_old_tombstones = modified > begun.old_horizon;
-            let mut reader = Reader::open(place, *source, read, *io_bytes)?;
+            let mut reader = Reader::open(folder, *source, read, *io_bytes)?;
             while let Some((header, batch)) = reader.next(Offset::MIN, throttle)? {
                 if header.last_offset() - base > i64::from(i32::MAX) {
                     return Err(reader.corrupt("its offsets don't fit into one segment"));

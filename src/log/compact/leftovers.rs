@@ -9,37 +9,37 @@
 use std::ops::Range;
 
 use crate::error::IoContext;
-use crate::segment::Place;
+use crate::segment::PartitionFolder;
 use crate::walk::{Source, Step, Walk};
 use crate::{LogError, names};
 use ottla_wire::types::Offset;
 
 /// Completes or reverts an interrupted compaction; `found` are the names in the folder. Returns whether it changed
 /// anything.
-pub(crate) fn finish_interrupted(place: &Place, found: &[String]) -> Result<bool, LogError> {
+pub(crate) fn finish_interrupted(folder: &PartitionFolder, found: &[String]) -> Result<bool, LogError> {
     let cleaned = suffixed(found, names::CLEANED);
     let (mut reverted, mut swaps): (Vec<_>, Vec<_>) = match cleaned.iter().map(|file| file.base).min() {
         Some(first_cleaned) => suffixed(found, names::SWAP).into_iter().partition(|file| file.base >= first_cleaned),
         None => (Vec::new(), suffixed(found, names::SWAP)),
     };
-    let covered = covered(place, &swaps)?;
+    let covered = covered(folder, &swaps)?;
     if let Some(Covered { is_intact: false, old_exist: true, .. }) = covered {
         reverted.append(&mut swaps);
     }
     for file in reverted.iter().chain(&cleaned) {
-        remove(place, file.name)?;
+        remove(folder, file.name)?;
     }
     if let Some(Covered { offsets, .. }) = covered.filter(|_| !swaps.is_empty()) {
         for name in found {
             let base = names::parse_file(name).map(|(base, _)| base);
             if base.is_some_and(|base| offsets.contains(&base)) && !name.ends_with(names::SWAP) {
-                remove(place, name)?;
+                remove(folder, name)?;
             }
         }
     }
     for file in &swaps {
-        let (from, to) = (place.folder.join(file.name), place.file(file.base, file.kind));
-        place.disk.rename(&from, &to).doing("renaming", &from)?;
+        let (from, to) = (folder.path.join(file.name), folder.file(file.base, file.kind));
+        folder.disk.rename(&from, &to).doing("renaming", &from)?;
     }
     Ok(!cleaned.is_empty() || !reverted.is_empty() || !swaps.is_empty())
 }
@@ -70,12 +70,12 @@ struct Covered {
 }
 
 /// Returns the range that `.swap` segments replace; `None` if there are none.
-fn covered(place: &Place, swaps: &[Suffixed<'_>]) -> Result<Option<Covered>, LogError> {
+fn covered(folder: &PartitionFolder, swaps: &[Suffixed<'_>]) -> Result<Option<Covered>, LogError> {
     let mut covered: Option<Covered> = None;
     for file in swaps.iter().filter(|file| file.kind == names::LOG) {
-        let (end, is_intact) = end_of(place, file)?;
-        let old = place.file(file.base, names::LOG);
-        let old_exist = place.disk.len(&old).doing("looking at", &old)?.is_some();
+        let (end, is_intact) = end_of(folder, file)?;
+        let old = folder.file(file.base, names::LOG);
+        let old_exist = folder.disk.len(&old).doing("looking at", &old)?.is_some();
         covered = Some(match covered {
             None => Covered { offsets: file.base..end, is_intact, old_exist },
             Some(others) => Covered {
@@ -90,9 +90,9 @@ fn covered(place: &Place, swaps: &[Suffixed<'_>]) -> Result<Option<Covered>, Log
 
 /// Returns the end offset of a new segment, and whether it can be read to its end. The end is above the base even if the
 /// segment is empty, so that the files of the old segment at this base are removed.
-fn end_of(place: &Place, file: &Suffixed<'_>) -> Result<(Offset, bool), LogError> {
-    let path = place.folder.join(file.name);
-    let raw = place.disk.open_to_read(&path).doing("opening", &path)?;
+fn end_of(folder: &PartitionFolder, file: &Suffixed<'_>) -> Result<(Offset, bool), LogError> {
+    let path = folder.path.join(file.name);
+    let raw = folder.disk.open_to_read(&path).doing("opening", &path)?;
     let raw = raw.ok_or_else(|| LogError::io("opening", &path, std::io::ErrorKind::NotFound.into()))?;
     let size = raw.len().doing("looking at", &path)?;
     let mut walk = Walk::new(Source::Raw(&raw), 0, size, file.base);
@@ -105,7 +105,7 @@ fn end_of(place: &Place, file: &Suffixed<'_>) -> Result<(Offset, bool), LogError
     Ok((walk.next_offset().max(file.base + 1), is_intact))
 }
 
-fn remove(place: &Place, name: &str) -> Result<(), LogError> {
-    let path = place.folder.join(name);
-    place.disk.remove(&path).doing("removing", &path)
+fn remove(folder: &PartitionFolder, name: &str) -> Result<(), LogError> {
+    let path = folder.path.join(name);
+    folder.disk.remove(&path).doing("removing", &path)
 }

@@ -43,7 +43,7 @@ pub use self::compaction::Compaction;
 use self::compaction::{AbortedIn, Source};
 use self::filter::FilterBuffers;
 pub(super) use self::leftovers::finish_interrupted;
-use super::segment::Place;
+use super::segment::PartitionFolder;
 use super::{DeletedFiles, LogError};
 use ottla_wire::types::Offset;
 
@@ -144,7 +144,7 @@ pub struct CompactionStats {
 /// A group of segments rewritten as one, synced, and not yet part of the log.
 #[derive(Debug)]
 pub struct CleanedGroup {
-    place: Place,
+    folder: PartitionFolder,
     base: Offset,
     finished: Finished,
     /// The segments that it replaces.

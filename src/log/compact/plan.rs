@@ -51,7 +51,7 @@ impl Log {
         let lag = self.config.min_compaction_lag_ms;
         if lag > 0 {
             for segment in sealed.iter().skip(dirty_from) {
-                if segment.largest_timestamp(&self.place)? > now.saturating_sub(lag) {
+                if segment.largest_timestamp(&self.folder)? > now.saturating_sub(lag) {
                     lagging = Some(segment.base());
                     break;
                 }
@@ -70,7 +70,7 @@ impl Log {
         let mut overdue = 0;
         let sealed = &self.segments[..self.segments.len() - 1];
         for segment in sealed.iter().skip(dirty_from) {
-            let first = segment.first_timestamp(&self.place)?;
+            let first = segment.first_timestamp(&self.folder)?;
             if first > 0 {
                 overdue = overdue.max(due_before.saturating_sub(first));
             }
@@ -102,7 +102,7 @@ impl Log {
         });
         let is_known_empty = |aborted: &AbortedIn| matches!(aborted, AbortedIn::Memory(list) if list.is_empty());
         Ok(Some(Compaction {
-            place: self.place.clone(),
+            folder: self.folder.clone(),
             config: Arc::clone(&self.config),
             now,
             truncations: self.truncations,

@@ -6,7 +6,7 @@ use super::{CompactError, Source, Throttle};
 use crate::error::IoContext;
 use crate::file::{ExternalChange, RawFile};
 use crate::names;
-use crate::segment::Place;
+use crate::segment::PartitionFolder;
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, check_crc};
 use ottla_wire::types::Offset;
 
@@ -32,14 +32,14 @@ impl<'a> Reader<'a> {
     /// Opens a segment. It is read `io_bytes` at a time into `buffer`, which grows for a larger batch to its size on disk.
     /// Returns [`CompactError::Abandoned`] if the segment was deleted.
     pub(super) fn open(
-        place: &Place,
+        folder: &PartitionFolder,
         source: Source,
         buffer: &'a mut Vec<u8>,
         io_bytes: usize,
     ) -> Result<Reader<'a>, CompactError> {
         let Source { base, size, end } = source;
-        let path = place.file(base, names::LOG);
-        let raw = place.disk.open_to_read(&path).doing("opening", &path)?.ok_or(CompactError::Abandoned)?;
+        let path = folder.file(base, names::LOG);
+        let raw = folder.disk.open_to_read(&path).doing("opening", &path)?.ok_or(CompactError::Abandoned)?;
         buffer.clear();
         Ok(Reader {
             raw,

@@ -45,31 +45,31 @@ impl Log {
     }
 
     fn swap_in(&mut self, group: CleanedGroup, old: Range<usize>) -> Result<DeletedFiles, LogError> {
-        let CleanedGroup { place, base, finished, sources, .. } = group;
-        let rename = |from: &Path, to: &Path| match place.disk.rename(from, to) {
+        let CleanedGroup { folder, base, finished, sources, .. } = group;
+        let rename = |from: &Path, to: &Path| match folder.disk.rename(from, to) {
             // Most segments have no index of aborted transactions.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_log(to) => Ok(()),
             outcome => outcome.doing("renaming", from),
         };
         self.folder_changed = true;
-        let swap = |kind| names::with_suffix(&place.file(base, kind), names::SWAP);
+        let swap = |kind| names::with_suffix(&folder.file(base, kind), names::SWAP);
         for kind in names::SEGMENT {
-            rename(&cleaned::file(&place, base, kind), &swap(kind))?;
+            rename(&cleaned::file(&folder, base, kind), &swap(kind))?;
         }
-        let mut deleted = DeletedFiles::none(&place.disk);
-        deleted.replaced_in = Some(place.folder.clone());
+        let mut deleted = DeletedFiles::none(&folder.disk);
+        deleted.replaced_in = Some(folder.path.clone());
         for source in &sources {
             for kind in names::SEGMENT {
-                deleted.files.extend(self.mark_file_deleted(&place.file(source.base, kind))?);
+                deleted.files.extend(self.mark_file_deleted(&folder.file(source.base, kind))?);
             }
             // The snapshot at the remaining base is still valid.
             if source.base != base {
-                deleted.files.extend(self.mark_file_deleted(&place.file(source.base, names::SNAPSHOT))?);
+                deleted.files.extend(self.mark_file_deleted(&folder.file(source.base, names::SNAPSHOT))?);
                 self.snapshots.retain(|offset| *offset != source.base);
             }
         }
         for kind in names::SEGMENT {
-            rename(&swap(kind), &place.file(base, kind))?;
+            rename(&swap(kind), &folder.file(base, kind))?;
         }
         let Finished { size, newest, aborted } = finished;
         self.size = self.size - sources.iter().map(|source| source.size).sum::<u64>() + size;
@@ -94,8 +94,8 @@ impl Log {
 impl CleanedGroup {
     /// Returns the group's files, to be removed.
     fn discarded(self) -> DeletedFiles {
-        let mut deleted = DeletedFiles::none(&self.place.disk);
-        deleted.files = names::SEGMENT.map(|kind| cleaned::file(&self.place, self.base, kind)).to_vec();
+        let mut deleted = DeletedFiles::none(&self.folder.disk);
+        deleted.files = names::SEGMENT.map(|kind| cleaned::file(&self.folder, self.base, kind)).to_vec();
         deleted
     }
 }

@@ -19,6 +19,8 @@ const CLOSED_ON_EXHAUSTION: usize = 16;
 pub struct Disk {
     backing: Backing,
     pools: Arc<Pools>,
+    /// False: all syncs are skipped.
+    has_syncs: bool,
 }
 
 /// Pools that the files of all logs share.
@@ -75,12 +77,17 @@ impl Disk {
     }
 
     fn on(backing: Backing) -> Disk {
-        Disk { backing, pools: Arc::new(Pools::of(OpenLimits::default())) }
+        Disk { backing, pools: Arc::new(Pools::of(OpenLimits::default())), has_syncs: true }
     }
 
     /// Replaces the limits on open files.
     pub fn with_limits(self, limits: OpenLimits) -> Disk {
         Disk { pools: Arc::new(Pools::of(limits)), ..self }
+    }
+
+    /// Skips all syncs, for data that doesn't have to survive the process.
+    pub fn without_syncs(self) -> Disk {
+        Disk { has_syncs: false, ..self }
     }
 
     /// Returns whether data files are mapped.
@@ -204,14 +211,14 @@ impl Disk {
                 let file = self.open_to_write(&temporary)?;
                 file.set_len(0)?;
                 file.write_all_at(0, bytes)?;
-                if sync {
+                if sync && self.has_syncs {
                     file.sync()?;
                 }
             }
             _ => {
                 let mut file = self.opening(|| File::create(&temporary))?;
                 file.write_all(bytes)?;
-                if sync {
+                if sync && self.has_syncs {
                     file.sync_data()?;
                 }
             }
@@ -244,9 +251,15 @@ impl Disk {
         .map(|_| ())
     }
 
+    /// Makes a file's content and length durable.
+    pub(crate) fn sync_file(&self, file: &RawFile) -> io::Result<()> {
+        if self.has_syncs { file.sync() } else { Ok(()) }
+    }
+
     /// Makes the names in a folder durable.
     pub(crate) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match &self.backing {
+            _ if !self.has_syncs => Ok(()),
             Backing::Simulated(disk) => disk.sync_folder(folder),
             _ => self.opening(|| File::open(folder))?.sync_all(),
         }
@@ -254,7 +267,7 @@ impl Disk {
 
     /// Returns whether the whole file system can be synced at once.
     pub(crate) fn can_sync_filesystem(&self) -> bool {
-        !matches!(self.backing, Backing::Simulated { .. })
+        self.has_syncs && !matches!(self.backing, Backing::Simulated { .. })
     }
 
     /// Syncs the whole file system of `folder` (syncfs(2)).
@@ -423,8 +436,7 @@ impl RawFile {
         self.set_len(self.len()?)
     }
 
-    /// Makes content and length durable.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub(super) fn sync(&self) -> io::Result<()> {
         match self {
             RawFile::System(file) => file.sync_data(),
             RawFile::Simulated(file) => file.sync(),

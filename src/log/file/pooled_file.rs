@@ -58,7 +58,7 @@ impl PooledFile {
             Some(raw) => Some(raw),
             None => self.disk.open_to_read(&self.path)?,
         };
-        open.map_or(Ok(()), |raw| raw.sync())
+        open.map_or(Ok(()), |raw| self.disk.sync_file(&raw))
     }
 
     /// Closes the descriptor until the next use.

@@ -5,14 +5,16 @@
 
 mod producer;
 mod snapshot;
+mod verification;
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{AbortedTxn, AppendError, Origin, ProducerDescription};
 use ottla_wire::record::BatchHeader;
-use ottla_wire::types::{Offset, ProducerId, TimestampMs};
+use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs};
 
 pub(crate) use producer::{Producer, WrittenBatch};
+pub(crate) use verification::{Pending, Verifications};
 
 /// A marker that ends a producer's transaction in this partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +69,28 @@ impl Producers {
         self.by_id.get(&producer_id)
     }
 
-    /// Checks whether a data batch may be appended.
-    pub(crate) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
+    /// Whether a transaction of this producer and epoch is ongoing.
+    pub(crate) fn has_ongoing_transaction(&self, producer: ProducerIdEpoch) -> bool {
+        let state = self.by_id.get(&producer.producer_id);
+        state.is_some_and(|state| state.txn_start.is_some() && state.epoch == producer.epoch)
+    }
+
+    /// Checks that the producer has no higher epoch.
+    pub(crate) fn check_epoch(&self, producer: ProducerIdEpoch) -> Result<(), AppendError> {
+        let ProducerIdEpoch { producer_id, epoch } = producer;
+        self.by_id.get(&producer_id).map_or(Ok(()), |state| state.check_epoch(producer_id, epoch))
+    }
+
+    /// Checks whether a data batch may be appended. `pending` is the pending verification of its producer.
+    pub(crate) fn check(
+        &self,
+        header: &BatchHeader,
+        origin: Origin,
+        pending: Option<&Pending>,
+    ) -> Result<(), AppendError> {
         match self.by_id.get(&header.producer_id) {
-            Some(producer) => producer.check(header, origin),
-            // An unknown or expired producer may start with any sequence number (KIP-360).
-            None => Ok(()),
+            Some(producer) => producer.check(header, origin, pending),
+            None => Producer::default().check(header, origin, pending),
         }
     }
 

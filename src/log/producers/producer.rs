@@ -1,7 +1,7 @@
 //! The state of one producer: its epoch, its last five batches, its transaction.
 
-use super::Marker;
-use crate::{AppendError, Origin, ProducerDescription};
+use super::{Marker, Pending};
+use crate::{AppendError, Origin, ProducerDescription, TxnStateError};
 use ottla_wire::record::BatchHeader;
 use ottla_wire::types::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs};
 
@@ -130,27 +130,35 @@ impl Producer {
         self.unread_before = None;
     }
 
-    pub(super) fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
+    pub(super) fn check(
+        &self,
+        header: &BatchHeader,
+        origin: Origin,
+        pending: Option<&Pending>,
+    ) -> Result<(), AppendError> {
         let producer_id = header.producer_id;
         self.check_epoch(producer_id, header.producer_epoch)?;
         if origin == Origin::Client {
-            self.check_sequence(header)?;
+            self.check_sequence(header, pending)?;
         }
         if self.txn_start.is_some() && !header.is_transactional() {
-            return Err(AppendError::InvalidTxnState { producer_id });
+            return Err(AppendError::InvalidTxnState { producer_id, why: TxnStateError::NotTransactional });
         }
         Ok(())
     }
 
-    fn check_epoch(&self, producer_id: ProducerId, found: i16) -> Result<(), AppendError> {
+    pub(super) fn check_epoch(&self, producer_id: ProducerId, found: i16) -> Result<(), AppendError> {
         if found < self.epoch {
             return Err(AppendError::InvalidProducerEpoch { producer_id, current: self.epoch, found });
         }
         Ok(())
     }
 
-    fn check_sequence(&self, header: &BatchHeader) -> Result<(), AppendError> {
-        let fits = if self.epoch == NO_PRODUCER_EPOCH {
+    fn check_sequence(&self, header: &BatchHeader, pending: Option<&Pending>) -> Result<(), AppendError> {
+        let fits = if !self.fits_pending(header.base_sequence, pending) {
+            false
+        } else if self.epoch == NO_PRODUCER_EPOCH {
+            // An unknown or expired producer may start with any sequence number (KIP-360).
             true
         } else if header.producer_epoch == self.epoch {
             self.follows(header.base_sequence)
@@ -166,6 +174,13 @@ impl Producer {
             last: if header.producer_epoch == self.epoch { self.last_sequence() } else { NO_SEQUENCE },
             found: header.base_sequence,
         })
+    }
+
+    /// Whether a batch with this first sequence number may be appended while a verification is pending.
+    fn fits_pending(&self, sequence: i32, pending: Option<&Pending>) -> bool {
+        let Some(pending) = pending else { return true };
+        let is_first = self.window.is_empty();
+        !(pending.is_overtaken_by(sequence) || pending.supports_epoch_bump() && is_first && sequence != 0)
     }
 
     pub(super) fn check_marker(&self, marker: &Marker, origin: Origin) -> Result<(), AppendError> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Place;
+use super::PartitionFolder;
 use crate::error::IoContext;
 use crate::file::DataFile;
 use crate::offset_index::{OffsetEntry, OffsetIndex};
@@ -31,27 +31,32 @@ pub(crate) enum Purpose {
 
 impl Files {
     /// Opens a segment of `size` bytes; with `append_limit`, for appending up to that size.
-    pub(super) fn open(place: &Place, base: Offset, size: u64, append_limit: Option<u64>) -> Result<Files, LogError> {
-        let path = place.file(base, names::LOG);
+    pub(super) fn open(
+        folder: &PartitionFolder,
+        base: Offset,
+        size: u64,
+        append_limit: Option<u64>,
+    ) -> Result<Files, LogError> {
+        let path = folder.file(base, names::LOG);
         let data = match append_limit {
-            Some(limit) => DataFile::open_tail(&place.disk, &path, size, limit),
-            None => DataFile::open_sealed(&place.disk, &path, size),
+            Some(limit) => DataFile::open_tail(&folder.disk, &path, size, limit),
+            None => DataFile::open_sealed(&folder.disk, &path, size),
         };
         let data = data.doing("opening", &path)?;
-        let path = place.file(base, names::OFFSET_INDEX);
-        let offsets = OffsetIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+        let path = folder.file(base, names::OFFSET_INDEX);
+        let offsets = OffsetIndex::open(&folder.disk, path.clone(), base).doing("opening", &path)?;
         let offsets = offsets.unwrap_or_else(|| OffsetIndex::empty(path, base));
-        let path = place.file(base, names::TIME_INDEX);
-        let times = TimeIndex::open(&place.disk, path.clone(), base).doing("opening", &path)?;
+        let path = folder.file(base, names::TIME_INDEX);
+        let times = TimeIndex::open(&folder.disk, path.clone(), base).doing("opening", &path)?;
         let times = times.unwrap_or_else(|| TimeIndex::empty(path, base));
         Ok(Files { data, offsets, times })
     }
 
     /// Writes the index entries that are only in memory. The time index comes first: recovery detects time index entries
     /// beyond the offset index.
-    pub(crate) fn flush_indexes(&mut self, place: &Place) -> Result<(), LogError> {
-        self.times.flush(&place.disk).doing("writing", self.times.path())?;
-        self.offsets.flush(&place.disk).doing("writing", self.offsets.path())
+    pub(crate) fn flush_indexes(&mut self, folder: &PartitionFolder) -> Result<(), LogError> {
+        self.times.flush(&folder.disk).doing("writing", self.times.path())?;
+        self.offsets.flush(&folder.disk).doing("writing", self.offsets.path())
     }
 
     /// Closes descriptors and mappings until the next use.
@@ -67,20 +72,25 @@ impl Files {
     }
 
     /// Finds the first batch that ends at `from` or later.
-    pub(crate) fn locate(&self, place: &Place, base: Offset, from: Offset) -> Result<Option<Located>, LogError> {
-        let entry = self.offsets.at_or_before(&place.disk, from).doing("reading", self.offsets.path());
+    pub(crate) fn locate(
+        &self,
+        folder: &PartitionFolder,
+        base: Offset,
+        from: Offset,
+    ) -> Result<Option<Located>, LogError> {
+        let entry = self.offsets.at_or_before(&folder.disk, from).doing("reading", self.offsets.path());
         if let Some(entry) = ignore_index_error(entry)? {
             // Indexes are disposable: after a wrong entry, walk from the segment's start.
-            if let Ok(found) = self.locate_from(place, base, Some(entry), from) {
+            if let Ok(found) = self.locate_from(folder, base, Some(entry), from) {
                 return Ok(found);
             }
         }
-        self.locate_from(place, base, None, from)
+        self.locate_from(folder, base, None, from)
     }
 
     fn locate_from(
         &self,
-        place: &Place,
+        folder: &PartitionFolder,
         base: Offset,
         entry: Option<OffsetEntry>,
         from: Offset,
@@ -88,21 +98,21 @@ impl Files {
         let mut walk = self.walk(entry.map_or(0, |entry| entry.position), base);
         let mut first = true;
         loop {
-            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || folder.file(base, names::LOG))? {
                 Step::Batch { position, header } => {
                     // Skip the check for old-format batches: brokers before 0.10.1 indexed first offsets.
                     let first = std::mem::replace(&mut first, false) && header.has_exact_base_offset();
                     if first && entry.is_some_and(|entry| header.base_offset > entry.offset) {
-                        return Err(self.no_batch_at(place, base, position));
+                        return Err(self.no_batch_at(folder, base, position));
                     }
                     if header.last_offset() >= from {
                         return Ok(Some(Located { position, header }));
                     }
                 }
                 // An index entry must point to a batch.
-                Step::End if first && entry.is_some() => return Err(self.no_batch_at(place, base, walk.position())),
+                Step::End if first && entry.is_some() => return Err(self.no_batch_at(folder, base, walk.position())),
                 Step::End => return Ok(None),
-                Step::Broken { position } => return Err(self.no_batch_at(place, base, position)),
+                Step::Broken { position } => return Err(self.no_batch_at(folder, base, position)),
             }
         }
     }
@@ -111,7 +121,7 @@ impl Files {
     /// first batch is too large.
     pub(crate) fn read(
         &self,
-        place: &Place,
+        folder: &PartitionFolder,
         base: Offset,
         start: &Located,
         max_bytes: usize,
@@ -126,11 +136,11 @@ impl Files {
         let (mut end, mut next_offset) = (first_end, start.header.next_offset());
         // Skip ahead with the index: all batches before the entry are within the limits.
         let within = |entry: &OffsetEntry| entry.position < limit && entry.offset < up_to;
-        let skip = self.offsets.floor(&place.disk, within).doing("reading", self.offsets.path());
+        let skip = self.offsets.floor(&folder.disk, within).doing("reading", self.offsets.path());
         if let Some((_, entry)) = ignore_index_error(skip)?.filter(|(_, entry)| entry.position > first_end) {
             let mut walk = self.walk(entry.position, next_offset);
             if let Step::Batch { position, header } =
-                walk.step().doing_with("reading", || place.file(base, names::LOG))?
+                walk.step().doing_with("reading", || folder.file(base, names::LOG))?
                 && header.has_exact_base_offset()
             {
                 (end, next_offset) = (position, header.base_offset);
@@ -138,42 +148,42 @@ impl Files {
         }
         let mut walk = self.walk(end, next_offset);
         loop {
-            match walk.step().doing_with("reading", || place.file(base, names::LOG))? {
+            match walk.step().doing_with("reading", || folder.file(base, names::LOG))? {
                 Step::Batch { header, .. } if header.base_offset < up_to && walk.position() <= limit => {
                     (end, next_offset) = (walk.position(), header.next_offset());
                 }
-                Step::Broken { position } if position < limit => return Err(self.no_batch_at(place, base, position)),
+                Step::Broken { position } if position < limit => return Err(self.no_batch_at(folder, base, position)),
                 _ => break,
             }
         }
-        let bytes = self.bytes(place, base, start.position, (end - start.position) as usize, purpose)?;
+        let bytes = self.bytes(folder, base, start.position, (end - start.position) as usize, purpose)?;
         Ok(Some(Slice { bytes, next_offset }))
     }
 
     /// Reads one batch of any size.
     pub(crate) fn read_one(
         &self,
-        place: &Place,
+        folder: &PartitionFolder,
         base: Offset,
         at: &Located,
         purpose: Purpose,
     ) -> Result<Slice, LogError> {
-        let bytes = self.bytes(place, base, at.position, at.header.size(), purpose)?;
+        let bytes = self.bytes(folder, base, at.position, at.header.size(), purpose)?;
         Ok(Slice { bytes, next_offset: at.header.next_offset() })
     }
 
     /// Reads and parses a batch.
-    pub(crate) fn batch(&self, place: &Place, base: Offset, at: &Located) -> Result<Batch, LogError> {
-        let bytes = self.read_one(place, base, at, Purpose::Inspect)?.bytes;
-        Batch::parse(&bytes).map_err(|error| LogError::corrupt(&place.file(base, names::LOG), error.to_string()))
+    pub(crate) fn batch(&self, folder: &PartitionFolder, base: Offset, at: &Located) -> Result<Batch, LogError> {
+        let bytes = self.read_one(folder, base, at, Purpose::Inspect)?.bytes;
+        Batch::parse(&bytes).map_err(|error| LogError::corrupt(&folder.file(base, names::LOG), error.to_string()))
     }
 
     /// Finds the largest timestamp from the last time index entry and the batches after it.
-    pub(super) fn find_newest(&self, place: &Place, base: Offset) -> Result<TimeEntry, LogError> {
+    pub(super) fn find_newest(&self, folder: &PartitionFolder, base: Offset) -> Result<TimeEntry, LogError> {
         let mut newest = self.times.newest();
-        let indexed = self.offsets.at_or_before(&place.disk, newest.offset).doing("reading", self.offsets.path())?;
+        let indexed = self.offsets.at_or_before(&folder.disk, newest.offset).doing("reading", self.offsets.path())?;
         let mut walk = self.walk(indexed.map_or(0, |entry| entry.position), base);
-        while let Step::Batch { header, .. } = walk.step().doing_with("reading", || place.file(base, names::LOG))? {
+        while let Step::Batch { header, .. } = walk.step().doing_with("reading", || folder.file(base, names::LOG))? {
             if header.max_timestamp > newest.timestamp {
                 newest = TimeEntry { timestamp: header.max_timestamp, offset: header.last_offset() };
             }
@@ -183,7 +193,7 @@ impl Files {
 
     fn bytes(
         &self,
-        place: &Place,
+        folder: &PartitionFolder,
         base: Offset,
         position: u64,
         len: usize,
@@ -193,11 +203,11 @@ impl Files {
             Purpose::Send => self.data.read(position, len),
             Purpose::Inspect => self.data.copy(position, len),
         };
-        bytes.doing_with("reading", || place.file(base, names::LOG))
+        bytes.doing_with("reading", || folder.file(base, names::LOG))
     }
 
-    pub(crate) fn no_batch_at(&self, place: &Place, base: Offset, position: u64) -> LogError {
-        LogError::corrupt(&place.file(base, names::LOG), format!("no batch at position {position}"))
+    pub(crate) fn no_batch_at(&self, folder: &PartitionFolder, base: Offset, position: u64) -> LogError {
+        LogError::corrupt(&folder.file(base, names::LOG), format!("no batch at position {position}"))
     }
 }
 

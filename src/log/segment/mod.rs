@@ -13,16 +13,16 @@ use super::{AbortedTxn, LogError, names, txn_index};
 pub(crate) use files::{Files, Located, Purpose};
 use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// The folder of a log and its disk.
+/// The folder of a partition, and the disk that it is on.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct PartitionFolder {
     pub(crate) disk: Disk,
-    pub(crate) folder: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
-impl Place {
+impl PartitionFolder {
     pub(crate) fn file(&self, offset: Offset, kind: &str) -> PathBuf {
-        names::file(&self.folder, offset, kind)
+        names::file(&self.path, offset, kind)
     }
 }
 
@@ -158,28 +158,33 @@ impl Segment {
     }
 
     /// The files; opens them if needed.
-    pub(crate) fn files(&self, place: &Place) -> Result<&Files, LogError> {
+    pub(crate) fn files(&self, folder: &PartitionFolder) -> Result<&Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         if let Some(files) = self.files.get() {
             return Ok(files);
         }
-        let files = Files::open(place, self.base, self.size, None)?;
+        let files = Files::open(folder, self.base, self.size, None)?;
         Ok(self.files.get_or_init(|| Box::new(files)))
     }
 
     /// The files, opened for appending; creates them if they don't exist. With `reserve`, preallocates `limit` bytes.
-    pub(crate) fn files_to_append(&mut self, place: &Place, limit: u64, reserve: bool) -> Result<&mut Files, LogError> {
+    pub(crate) fn files_to_append(
+        &mut self,
+        folder: &PartitionFolder,
+        limit: u64,
+        reserve: bool,
+    ) -> Result<&mut Files, LogError> {
         self.touched.store(true, Ordering::Relaxed);
         let writable = self.files.get().is_some_and(|files| files.data.is_writable());
         if !writable {
-            let mut files = Files::open(place, self.base, self.size, Some(limit))?;
+            let mut files = Files::open(folder, self.base, self.size, Some(limit))?;
             if reserve {
                 files.data.reserve();
             }
             self.files = OnceLock::from(Box::new(files));
             self.exists = true;
         }
-        let path = || place.file(self.base, names::LOG);
+        let path = || folder.file(self.base, names::LOG);
         self.files.get_mut().map(|files| &mut **files).ok_or_else(|| LogError::corrupt(&path(), "not open"))
     }
 
@@ -191,20 +196,20 @@ impl Segment {
     }
 
     /// Seals the segment: adds the final time index entry and writes the indexes.
-    pub(crate) fn seal(&mut self, place: &Place) -> Result<(), LogError> {
+    pub(crate) fn seal(&mut self, folder: &PartitionFolder) -> Result<(), LogError> {
         // Closed before and unchanged since: its indexes are complete.
         let untouched = self.synced == SyncState::All && self.files.get().is_none_or(|files| !files.data.is_writable());
         if untouched || !self.exists {
             self.active = false;
             return Ok(());
         }
-        self.files(place)?;
-        let newest = self.newest(place)?;
+        self.files(folder)?;
+        let newest = self.newest(folder)?;
         self.synced = SyncState::Unknown;
         if let Some(files) = self.files.get_mut() {
-            files.data.free_reserved().doing_with("truncating", || place.file(self.base, names::LOG))?;
+            files.data.free_reserved().doing_with("truncating", || folder.file(self.base, names::LOG))?;
             files.times.advance(newest);
-            files.flush_indexes(place)?;
+            files.flush_indexes(folder)?;
         }
         self.active = false;
         Ok(())
@@ -223,43 +228,43 @@ impl Segment {
     }
 
     /// The largest timestamp of the segment, and the last offset of the batch that has it.
-    pub(crate) fn newest(&self, place: &Place) -> Result<TimeEntry, LogError> {
+    pub(crate) fn newest(&self, folder: &PartitionFolder) -> Result<TimeEntry, LogError> {
         if let Some(newest) = self.newest.get() {
             return Ok(*newest);
         }
         if self.size == 0 {
             return Ok(TimeEntry::none(self.base));
         }
-        let newest = match self.final_time_entry(place)? {
+        let newest = match self.final_time_entry(folder)? {
             Some(newest) => newest,
-            None => self.files(place)?.find_newest(place, self.base)?,
+            None => self.files(folder)?.find_newest(folder, self.base)?,
         };
         Ok(*self.newest.get_or_init(|| newest))
     }
 
     /// The last entry of the time index, if the segment was sealed or closed. Avoids opening all segments of a large log.
-    fn final_time_entry(&self, place: &Place) -> Result<Option<TimeEntry>, LogError> {
+    fn final_time_entry(&self, folder: &PartitionFolder) -> Result<Option<TimeEntry>, LogError> {
         if self.active && self.synced != SyncState::All || self.files.get().is_some() {
             return Ok(None);
         }
-        let path = place.file(self.base, names::TIME_INDEX);
-        let index = TimeIndex::open(&place.disk, path.clone(), self.base).doing("reading", &path)?;
+        let path = folder.file(self.base, names::TIME_INDEX);
+        let index = TimeIndex::open(&folder.disk, path.clone(), self.base).doing("reading", &path)?;
         let last = index.and_then(|index| index.last());
         Ok(last.filter(|last| last.timestamp >= 0 && last.offset >= self.base))
     }
 
     /// The timestamp for retention: that of the newest record, or the file's modification time if no record has one.
-    pub(crate) fn largest_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
-        let newest = self.newest(place)?.timestamp;
-        Ok(if newest >= 0 { newest } else { place.disk.modified(&place.file(self.base, names::LOG)) })
+    pub(crate) fn largest_timestamp(&self, folder: &PartitionFolder) -> Result<TimestampMs, LogError> {
+        let newest = self.newest(folder)?.timestamp;
+        Ok(if newest >= 0 { newest } else { folder.disk.modified(&folder.file(self.base, names::LOG)) })
     }
 
     /// The largest timestamp of the first batch, from which Kafka computes a segment's age; -1 if there is none.
-    pub(crate) fn first_timestamp(&self, place: &Place) -> Result<TimestampMs, LogError> {
+    pub(crate) fn first_timestamp(&self, folder: &PartitionFolder) -> Result<TimestampMs, LogError> {
         if let Some(first) = self.first.get() {
             return Ok(*first);
         }
-        let located = if self.size > 0 { self.files(place)?.locate(place, self.base, self.base)? } else { None };
+        let located = if self.size > 0 { self.files(folder)?.locate(folder, self.base, self.base)? } else { None };
         let Some(located) = located else { return Ok(NO_TIMESTAMP) };
         Ok(*self.first.get_or_init(|| located.header.max_timestamp))
     }
@@ -270,20 +275,20 @@ impl Segment {
     }
 
     /// The aborted transactions whose marker is in the segment.
-    pub(crate) fn aborted(&self, place: &Place) -> Result<&[AbortedTxn], LogError> {
+    pub(crate) fn aborted(&self, folder: &PartitionFolder) -> Result<&[AbortedTxn], LogError> {
         if let Some(aborted) = self.aborted.get() {
             return Ok(aborted);
         }
-        let path = place.file(self.base, names::TXN_INDEX);
-        let aborted = txn_index::read(&place.disk, &path).doing("reading", &path)?;
+        let path = folder.file(self.base, names::TXN_INDEX);
+        let aborted = txn_index::read(&folder.disk, &path).doing("reading", &path)?;
         Ok(self.aborted.get_or_init(|| aborted))
     }
 
     /// Adds an aborted transaction.
-    pub(crate) fn add_aborted(&mut self, place: &Place, txn: AbortedTxn) -> Result<(), LogError> {
-        let path = place.file(self.base, names::TXN_INDEX);
-        let count = self.aborted(place)?.len();
-        txn_index::append(&place.disk, &path, count, &txn).doing("writing", &path)?;
+    pub(crate) fn add_aborted(&mut self, folder: &PartitionFolder, txn: AbortedTxn) -> Result<(), LogError> {
+        let path = folder.file(self.base, names::TXN_INDEX);
+        let count = self.aborted(folder)?.len();
+        txn_index::append(&folder.disk, &path, count, &txn).doing("writing", &path)?;
         if let Some(aborted) = self.aborted.get_mut() {
             aborted.push(txn);
         }
@@ -294,26 +299,26 @@ impl Segment {
     /// entry is not rewritten, so that a synced index stays synced.
     pub(crate) fn confirm_aborted(
         &mut self,
-        place: &Place,
+        folder: &PartitionFolder,
         confirmed: Offset,
         txn: AbortedTxn,
     ) -> Result<(), LogError> {
-        let known = self.aborted(place)?;
+        let known = self.aborted(folder)?;
         let at = known.partition_point(|entry| entry.last_offset < confirmed);
         if known.get(at) == Some(&txn) {
             return Ok(());
         }
         if at < known.len() {
-            self.truncate_aborted(place, confirmed)?;
+            self.truncate_aborted(folder, confirmed)?;
         }
-        self.add_aborted(place, txn)
+        self.add_aborted(folder, txn)
     }
 
     /// Drops aborted transactions whose marker is at `from` or later.
-    pub(crate) fn truncate_aborted(&mut self, place: &Place, from: Offset) -> Result<(), LogError> {
-        let keep = self.aborted(place)?.partition_point(|txn| txn.last_offset < from);
-        let path = place.file(self.base, names::TXN_INDEX);
-        txn_index::truncate(&place.disk, &path, keep).doing("truncating", &path)?;
+    pub(crate) fn truncate_aborted(&mut self, folder: &PartitionFolder, from: Offset) -> Result<(), LogError> {
+        let keep = self.aborted(folder)?.partition_point(|txn| txn.last_offset < from);
+        let path = folder.file(self.base, names::TXN_INDEX);
+        txn_index::truncate(&folder.disk, &path, keep).doing("truncating", &path)?;
         if let Some(aborted) = self.aborted.get_mut() {
             aborted.truncate(keep);
         }

@@ -6,7 +6,7 @@ fn appended_records_get_consecutive_offsets() {
         let mut log = fixture.open();
         let first = log.append(&batch(&["a", "b"]), CLIENT).expect("appends");
         assert_eq!((first.base_offset, first.last_offset, first.duplicate), (0, 1, false));
-        let second = log.append(&batch(&["c"]), AppendAs { leader_epoch: 3, ..CLIENT }).expect("appends");
+        let second = log.append(&batch(&["c"]), AppendParams { leader_epoch: 3, ..CLIENT }).expect("appends");
         assert_eq!((second.base_offset, second.last_offset), (2, 2));
         assert_eq!(log.end_offset(), 3);
         let expected = [(0, "a"), (1, "b"), (2, "c")].map(|(offset, value)| (offset, value.to_owned()));
@@ -104,8 +104,8 @@ fn batch_larger_than_segment_is_refused() {
 fn append_with_older_leader_epoch_is_fenced() {
     on_every_backing(|fixture| {
         let mut log = fixture.open();
-        log.append(&batch(&["x"]), AppendAs { leader_epoch: 5, ..CLIENT }).expect("appends");
-        let refused = log.append(&batch(&["x"]), AppendAs { leader_epoch: 4, ..CLIENT });
+        log.append(&batch(&["x"]), AppendParams { leader_epoch: 5, ..CLIENT }).expect("appends");
+        let refused = log.append(&batch(&["x"]), AppendParams { leader_epoch: 4, ..CLIENT });
         assert!(matches!(refused, Err(AppendError::FencedLeaderEpoch { current: 5, found: 4 })), "{refused:?}");
     });
 }

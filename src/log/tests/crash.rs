@@ -97,8 +97,8 @@ fn kill_at_any_change_keeps_acknowledged_records() {
     let before = disk.changes();
     workload(&mut run, &mut UnknownOutcomes::default()).expect("runs through");
     let (changes, seeds) = (disk.changes() - before, number("LOG_CRASH_SEEDS").unwrap_or(0));
-    // Every change in a long run, every fifth in a short one.
-    let step = if seeds > 0 { 1 } else { 5 };
+    // Every change in a long run, every eleventh in a short one.
+    let step = if seeds > 0 { 1 } else { 11 };
     for kill in (0..changes).step_by(step) {
         let disk = Simulation::default();
         let (mut run, mut unknown) = (new_run(&disk), UnknownOutcomes::default());

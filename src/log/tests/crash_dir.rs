@@ -60,7 +60,7 @@ fn checkpoint(dir: &LogDir, logs: &[Log; 2], acked: &mut Acknowledged) -> Result
 }
 
 fn append(log: &mut Log, end: &mut Offset, index: i32) -> Result<(), AppendError> {
-    log.append(&by_producer(7, index as i16, 0, 2), AppendAs { leader_epoch: index, ..CLIENT })?;
+    log.append(&by_producer(7, index as i16, 0, 2), AppendParams { leader_epoch: index, ..CLIENT })?;
     *end = log.end_offset();
     Ok(())
 }

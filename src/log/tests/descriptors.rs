@@ -31,9 +31,9 @@ fn workload(fixture: &Fixture, nth: u64) -> Log {
     with_retry(nth, || fixture.try_open().map(|opened| log = Some(opened)));
     let mut log = log.expect("opens");
     for index in 0..40 {
-        let how = AppendAs { leader_epoch: index / 7, ..CLIENT };
+        let params = AppendParams { leader_epoch: index / 7, ..CLIENT };
         let one = if index % 2 == 0 { by_producer(7, 0, index / 2, 1) } else { batch(&["some value"; 10]) };
-        with_retry(nth, || log.append(&one, how).map(|appended| assert!(!appended.duplicate)));
+        with_retry(nth, || log.append(&one, params).map(|appended| assert!(!appended.duplicate)));
         if index % 5 == 0 {
             with_retry(nth, || {
                 let ticket = log.flush_target()?;

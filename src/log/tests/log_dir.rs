@@ -44,8 +44,15 @@ fn new_directory_gets_identity_and_keeps_it() {
 fn directory_in_use_by_another_broker_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let held = LogDir::open(folder.path(), &identity()).expect("opens");
-    let refused = LogDir::open(folder.path(), &identity());
-    assert!(matches!(&refused, Err(LogDirError::InUse { .. })), "{refused:?}");
+    // With a slash at the end.
+    let refused = LogDir::open(&folder.path().join(""), &identity());
+    let error = refused.expect_err("in use").to_string();
+    let lock = folder.path().join(".lock");
+    // `/proc/locks` may name devices differently from stat, on overlay file systems for example.
+    assert!(
+        error.contains("is in use by another broker") && error.contains(&format!("holds {}", lock.display())),
+        "{error}"
+    );
     drop(held);
     LogDir::open(folder.path(), &identity()).expect("opens again");
 }
@@ -184,7 +191,7 @@ fn partition_folders_are_listed_with_their_state() {
     assert_eq!(found, expected.map(|(name, state)| (name.to_owned(), state)));
 }
 
-/// A checkpoint writer waits for each partition; who opens a partition's log must not wait for the writer.
+/// A checkpoint writer waits for each partition, so opening a partition's log must not wait for the writer.
 #[test]
 fn opener_of_a_log_does_not_wait_for_a_checkpoint_writer() {
     let simulation = Simulation::default();
@@ -247,4 +254,31 @@ fn without_folder_returns_checkpointed_partitions_with_records() {
     assert_eq!(missing(), [(removed.clone(), 10)]);
     dir.remove_checkpoints([&removed].into_iter()).expect("writes");
     assert_eq!(missing(), []);
+}
+
+/// `ottla --ephemeral` promises this.
+#[test]
+fn disk_without_syncs_syncs_nothing() {
+    let syncs = |on: fn(Disk) -> Disk| {
+        let simulation = Simulation::default();
+        let disk = on(Disk::simulated(&simulation));
+        let mut fixture = Fixture::simulated(&simulation).on_disk(disk.clone());
+        fixture.config.segment_bytes = 100;
+        let dir = LogDir::open_on(disk, Path::new("/data"), &identity()).expect("opens");
+        let mut log = fixture.open();
+        for _ in 0..3 {
+            log.append(&batch(&["0123456789"]), CLIENT).expect("appends");
+        }
+        for ticket in [log.flush_sealed(), log.flush_target()] {
+            let ticket = ticket.expect("a ticket");
+            assert!(!ticket.is_empty());
+            log.mark_synced(ticket.sync());
+        }
+        assert_eq!(log.durable_offset(), log.end_offset());
+        fixture.close(log);
+        dir.mark_clean(-1).expect("closes");
+        simulation.syncs()
+    };
+    assert!(syncs(|disk| disk) > 3);
+    assert_eq!(syncs(Disk::without_syncs), 0);
 }

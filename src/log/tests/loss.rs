@@ -60,15 +60,17 @@ fn records_truncated_from_any_segment_are_reported_once_on_open() {
                 truncate(path, size * part / 100);
                 let what = format!("clean {clean}, {path:?}, {part} % left");
                 let validated = None;
-                let at = OpenAt { clean_shutdown: clean, validated, recovery_point: end - 1, ..fixture.at };
+                let at = OpenParams { clean_shutdown: clean, validated, recovery_point: end - 1, ..fixture.at };
                 let config = Arc::new(fixture.config.clone());
                 let mut log = Log::open(&fixture.disk, &fixture.folder, config.clone(), at).expect("opens");
                 check_loss_report(&mut log, end, &what);
                 let after = log.end_offset();
                 assert_eq!(log.append(&batch(&["on"]), CLIENT).expect("appends").base_offset, after, "{what}");
                 fixture.close(log);
-                let at =
-                    OpenAt { checkpointed_end: CheckpointedEnd { end: after, at: i64::MAX }, ..OpenAt::fresh(NOW) };
+                let at = OpenParams {
+                    checkpointed_end: CheckpointedEnd { end: after, at: i64::MAX },
+                    ..OpenParams::fresh(NOW)
+                };
                 let mut log = Log::open(&fixture.disk, &fixture.folder, config, at).expect("opens again");
                 assert_eq!(log.take_open_report(), None, "{what}: reported once");
                 assert_eq!(log.end_offset(), after + 1, "{what}");

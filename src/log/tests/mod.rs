@@ -8,7 +8,7 @@ mod descriptors;
 mod external_change;
 mod log_dir;
 mod loss;
-mod model;
+pub(super) mod model;
 mod old_formats;
 mod producers;
 pub(super) mod random;
@@ -17,6 +17,8 @@ mod recovery;
 mod reopen;
 mod retention;
 mod transactions;
+mod txn_model;
+mod txn_verification;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +36,7 @@ pub(super) struct Fixture {
     pub(super) disk: Disk,
     pub(super) folder: PathBuf,
     pub(super) config: LogConfig,
-    pub(super) at: OpenAt,
+    pub(super) at: OpenParams,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -54,7 +56,7 @@ impl Fixture {
 
     fn on(disk: Disk, folder: PathBuf, temporary: Option<tempfile::TempDir>) -> Fixture {
         let config = LogConfig { index_interval_bytes: 100, ..LogConfig::default() };
-        Fixture { disk, folder, config, at: OpenAt::fresh(NOW), _temporary: temporary }
+        Fixture { disk, folder, config, at: OpenParams::fresh(NOW), _temporary: temporary }
     }
 
     /// Returns the same fixture on another disk.
@@ -77,7 +79,7 @@ impl Fixture {
     }
 
     pub(super) fn try_reopen_killed(&self, validated: Option<Validated>) -> Result<Log, LogError> {
-        let at = OpenAt { clean_shutdown: false, validated, ..self.at };
+        let at = OpenParams { clean_shutdown: false, validated, ..self.at };
         Log::open(&self.disk, &self.folder, Arc::new(self.config.clone()), at)
     }
 
@@ -103,8 +105,10 @@ pub(super) fn on_every_backing(test: impl Fn(Fixture)) {
     test(Fixture::simulated(&Simulation::default()));
 }
 
-pub(super) const CLIENT: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Client, now: NOW };
-pub(super) const COORDINATOR: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Coordinator, now: NOW };
+/// A client's batch, without the verification of transactions.
+pub(super) const CLIENT: AppendParams =
+    AppendParams { leader_epoch: 0, origin: Origin::Client, verification: TxnVerification::Disabled, now: NOW };
+pub(super) const COORDINATOR: AppendParams = AppendParams { origin: Origin::Coordinator, ..CLIENT };
 
 /// Builds a batch with these values, all at `timestamp`.
 pub(super) fn batch_at(timestamp: TimestampMs, values: &[&str]) -> Verified {
@@ -197,7 +201,7 @@ pub(super) fn assert_indexes_equal_full_scan(fixture: &Fixture, log: &Log) {
 fn full_scan(fixture: &Fixture) -> Log {
     let mut full = Fixture::on(fixture.disk.clone(), fixture.folder.clone(), None);
     full.config = fixture.config.clone();
-    full.at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..fixture.at };
+    full.at = OpenParams { clean_shutdown: false, recovery_point: 0, validated: None, ..fixture.at };
     full.open()
 }
 

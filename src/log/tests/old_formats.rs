@@ -350,7 +350,7 @@ fn segment_without_timestamps_rolls_by_time_since_open() {
     put_segments(fixture, 1);
     fixture.config.segment_ms = 1000;
     let mut log = fixture.reopen_killed(None);
-    let at = |now| AppendAs { now, ..CLIENT };
+    let at = |now| AppendParams { now, ..CLIENT };
     assert!(!log.append(&batch_at(NOW, &["a"]), at(NOW + 1000)).expect("appends").rolled);
     assert!(log.append(&batch_at(NOW, &["b"]), at(NOW + 1001)).expect("appends").rolled);
 }
@@ -414,15 +414,15 @@ fn zeros_after_old_format_messages_are_truncated_without_report() {
 fn index_with_first_offsets_of_wrappers_is_used() {
     let fixture = Fixture::simulated(&Simulation::default());
     put_segments(&fixture, 1);
-    // The entry of the last wrapper, offsets 9 to 11, has its first offset: so wrote brokers before 0.10.1.
+    // The entry of the last wrapper, offsets 9 to 11, has its first offset, as brokers before 0.10.1 wrote it.
     let entry = [9u32.to_be_bytes(), 448u32.to_be_bytes()].concat();
     put(&fixture, "00000000000000000000.index", &entry);
     put(&fixture, "00000000000000000000.timeindex", &[]);
     let log = fixture.open();
     let segment: &Segment = &log.segments[0];
-    let files = segment.files(&log.place).expect("opens");
+    let files = segment.files(&log.folder).expect("opens");
     for (from, position) in [(9, 448), (11, 448), (8, 303), (0, 0)] {
-        let located = files.locate(&log.place, 0, from).expect("reads").expect("is there");
+        let located = files.locate(&log.folder, 0, from).expect("reads").expect("is there");
         assert_eq!(located.position, position, "{from}");
     }
 }

@@ -131,7 +131,7 @@ fn idle_producer_is_expired() {
     });
 }
 
-/// Kafka expires producers by their records' timestamps; a producer of last year's records would expire at once there.
+/// Kafka expires producers by their records' timestamps, so that there a producer of last year's records expires at once.
 #[test]
 fn producer_of_records_with_old_timestamps_is_not_expired() {
     on_every_backing(|mut fixture| {
@@ -139,7 +139,7 @@ fn producer_of_records_with_old_timestamps_is_not_expired() {
         let much_later = NOW + 1_000_000;
         let mut log = fixture.open();
         let write = |log: &mut Log, sequence| {
-            log.append(&by_producer(7, 0, sequence, 1), AppendAs { now: much_later, ..CLIENT }).expect("appends")
+            log.append(&by_producer(7, 0, sequence, 1), AppendParams { now: much_later, ..CLIENT }).expect("appends")
         };
         assert!(!write(&mut log, 0).duplicate);
         log.expire_producers(much_later);

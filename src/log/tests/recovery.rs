@@ -242,7 +242,7 @@ fn leader_epochs_after_lost_checkpoint_are_rebuilt() {
     on_every_backing(|fixture| {
         let mut log = fixture.open();
         for epoch in [0, 0, 2, 5, 5] {
-            log.append(&batch(&["x"]), AppendAs { leader_epoch: epoch, ..CLIENT }).expect("appends");
+            log.append(&batch(&["x"]), AppendParams { leader_epoch: epoch, ..CLIENT }).expect("appends");
         }
         let ends = |log: &Log| (0..7).map(|epoch| log.end_offset_for_epoch(epoch)).collect::<Vec<_>>();
         let expected = ends(&log);
@@ -277,10 +277,10 @@ fn leader_epochs_contradicting_records_are_discarded() {
     on_every_backing(|fixture| {
         let mut log = fixture.open();
         for epoch in [0, 0, 0, 2] {
-            log.append(&batch(&["x"]), AppendAs { leader_epoch: epoch, ..CLIENT }).expect("appends");
+            log.append(&batch(&["x"]), AppendParams { leader_epoch: epoch, ..CLIENT }).expect("appends");
         }
         drop(log);
-        // A checkpoint from before a truncation: its epoch 1 began where now records of epoch 0 are.
+        // A checkpoint from before a truncation: its epoch 1 begins at offsets that now have records of epoch 0.
         write(&fixture, "leader-epoch-checkpoint", 0, b"0\n2\n0 0\n1 2\n");
         let log = fixture.reopen_killed(None);
         assert_eq!((log.end_offset_for_epoch(0), log.end_offset_for_epoch(2)), (Some((0, 3)), Some((2, 4))));

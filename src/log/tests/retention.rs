@@ -71,7 +71,7 @@ fn segments_below_log_start_are_deleted() {
         assert_eq!(log.delete_records(10).expect("deletes"), 10);
         // The active segment stays, although all its records are deleted.
         keeps(&fixture, &mut log, NOW, 10, 1);
-        let at = OpenAt { log_start: Some(10), ..fixture.at };
+        let at = OpenParams { log_start: Some(10), ..fixture.at };
         fixture.close(log);
         fixture.at = at;
         assert_eq!(fixture.open().start_offset(), 10);

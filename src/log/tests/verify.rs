@@ -1,17 +1,52 @@
 //! Verification finds every single corruption that loses records, and repair keeps all records that are not corrupt.
 
+use std::sync::LazyLock;
+
 use super::random::Random;
 use super::*;
 use crate::verify::{AtStart, Known, Verdict, repair, verify};
 
-/// Writes a log with all kinds of batches, closed cleanly or not; returns its end offset.
-fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
+/// A cleanly closed log with all kinds of batches, of which copies are corrupted.
+static INTACT: LazyLock<Intact> = LazyLock::new(Intact::write);
+
+struct Intact {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    end: Offset,
+    contents: Vec<Option<String>>,
+}
+
+impl Intact {
+    fn write() -> Intact {
+        let disk = Simulation::default();
+        let (fixture, end) = written(&disk, true);
+        let contents = contents(&fixture, end);
+        assert_eq!(verify_log(&fixture, known(&fixture, end)).findings, []);
+        let bytes = |path: &Path| fixture.disk.read(path).expect("reads").expect("exists");
+        let files = disk.all_files().into_iter().map(|path| (path.clone(), bytes(&path))).collect();
+        Intact { files, end, contents }
+    }
+
+    fn copy(&self) -> (Simulation, Fixture) {
+        let disk = Simulation::default();
+        self.files.iter().for_each(|(path, bytes)| disk.put(path, bytes));
+        let fixture = fixture_on(&disk);
+        (disk, fixture)
+    }
+}
+
+fn fixture_on(disk: &Simulation) -> Fixture {
     let mut fixture = Fixture::simulated(disk);
     fixture.config.segment_bytes = 1500;
     fixture.at.topic_id = Some(Uuid([3; 16]));
+    fixture
+}
+
+/// Writes a log with all kinds of batches, closed cleanly or not; returns its end offset.
+fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
+    let fixture = fixture_on(disk);
     let mut log = fixture.open();
     for index in 0..30 {
-        let how = AppendAs { leader_epoch: index / 7, ..COORDINATOR };
+        let params = AppendParams { leader_epoch: index / 7, ..COORDINATOR };
         let batch = match index % 5 {
             0 => by_producer(7, 0, index / 5 * 2, 2),
             1 => in_txn(8, 0, index / 5, 1),
@@ -19,7 +54,7 @@ fn written(disk: &Simulation, clean: bool) -> (Fixture, Offset) {
             3 => marker(8, 0, ControlType::Abort, 0),
             _ => compressed(index),
         };
-        log.append(&batch, how).expect("appends");
+        log.append(&batch, params).expect("appends");
     }
     let end = log.end_offset();
     if clean {
@@ -36,7 +71,7 @@ fn compressed(index: i32) -> Verified {
 }
 
 fn known(fixture: &Fixture, end: Offset) -> Known {
-    Known { at: OpenAt { recovery_point: end, log_start: Some(0), ..fixture.at }, compacted: false }
+    Known { at: OpenParams { recovery_point: end, log_start: Some(0), ..fixture.at }, compacted: false }
 }
 
 fn verify_log(fixture: &Fixture, known: Known) -> Verdict {
@@ -51,7 +86,7 @@ fn verify_of_log_with_deleted_records_finds_nothing() {
     log.delete_records(end - 4).expect("deletes");
     fixture.close(log);
     let start = Some(end - 4);
-    let at = OpenAt { recovery_point: end, log_start: start, ..fixture.at };
+    let at = OpenParams { recovery_point: end, log_start: start, ..fixture.at };
     assert_eq!(verify_log(&fixture, Known { at, compacted: false }).findings, []);
     assert_ne!(verify_log(&fixture, known(&fixture, end)).findings, [], "epochs of records that should exist");
 }
@@ -86,18 +121,16 @@ fn readable(log: &Log) -> Vec<(Offset, String)> {
     found
 }
 
-/// Verifies and repairs a cleanly closed log after `change`: all losses must be found, and no other record be lost.
+/// Verifies and repairs a cleanly closed log after `change`: all losses must be found, and no other record may be lost.
 #[track_caller]
 fn check(what: &str, change: impl Fn(&Simulation)) {
-    let disk = Simulation::default();
-    let (fixture, end) = written(&disk, true);
-    let before = contents(&fixture, end);
-    let known = known(&fixture, end);
-    assert_eq!(verify_log(&fixture, known).findings, [], "{what}: before");
+    let Intact { end, contents: before, .. } = &*INTACT;
+    let (disk, fixture) = INTACT.copy();
+    let known = known(&fixture, *end);
     change(&disk);
     let verdict = verify_log(&fixture, known);
     if verdict.findings.is_empty() {
-        assert_eq!(contents(&fixture, end), before, "{what}: nothing was found");
+        assert_eq!(&contents(&fixture, *end), before, "{what}: nothing was found");
         return;
     }
     let lost = |offset: Offset| {
@@ -110,10 +143,10 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
         return;
     }
     let repaired = repair(&fixture.disk, &fixture.folder, known, &verdict).expect("repairs");
-    let at = OpenAt { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
+    let at = OpenParams { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
     let known = Known { at, ..known };
     assert_eq!(verify_log(&fixture, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
-    let after = contents(&fixture, end);
+    let after = contents(&fixture, *end);
     for (offset, (before, after)) in before.iter().zip(&after).enumerate() {
         if !lost(offset as Offset) {
             assert_eq!(before, after, "{what}: offset {offset} of {:?}", verdict.findings);
@@ -122,10 +155,7 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
 }
 
 fn files() -> Vec<(PathBuf, u64)> {
-    let disk = Simulation::default();
-    let (fixture, _) = written(&disk, true);
-    let files = disk.all_files();
-    files.into_iter().map(|path| (path.clone(), fixture.disk.len(&path).expect("a length").unwrap_or(0))).collect()
+    INTACT.files.iter().map(|(path, bytes)| (path.clone(), bytes.len() as u64)).collect()
 }
 
 #[test]
@@ -245,7 +275,7 @@ fn emptied(disk: &Simulation) -> (Fixture, Log) {
     fixture.config.segment_bytes = 600;
     let mut log = fixture.open();
     for index in 0..20 {
-        log.append(&by_producer(7, 0, index, 1), AppendAs { leader_epoch: 3, ..CLIENT }).expect("appends");
+        log.append(&by_producer(7, 0, index, 1), AppendParams { leader_epoch: 3, ..CLIENT }).expect("appends");
     }
     let end = log.end_offset();
     log.delete_records(end).expect("deletes");
@@ -286,7 +316,7 @@ fn log_with_all_records_deleted_keeps_last_epoch_after_disk_failure_and_kill() {
         let validated = log.validated();
         disk.fail_after_changes(Some(allowed));
         // Larger than the rest of the segment: it rolls.
-        let appended = log.append(&by_producer(7, 0, 20, 20), AppendAs { leader_epoch: 3, ..CLIENT }).is_ok();
+        let appended = log.append(&by_producer(7, 0, 20, 20), AppendParams { leader_epoch: 3, ..CLIENT }).is_ok();
         disk.fail_after_changes(None);
         if let Ok(reopened) = log.reopen(NOW) {
             log = reopened;

@@ -11,7 +11,9 @@ use crate::error::IoContext;
 use crate::file::Disk;
 use crate::log_dir::{self, CLEAN_SHUTDOWN, FIRST_DIRTY, HIGH_WATERMARKS, LOG_STARTS, POSITIONS, RECOVERY_POINTS};
 use crate::meta_properties::{META_PROPERTIES, MetaProperties};
-use crate::{FoundPartition, LogDirError, LogError, OpenAt, PartitionState, Validated, checkpoint, names, positions};
+use crate::{
+    FoundPartition, LogDirError, LogError, OpenParams, PartitionState, Validated, checkpoint, names, positions,
+};
 use ottla_wire::types::{InOrder as _, Offset, TimestampMs, TopicId, TopicPartition};
 
 type Offsets = HashMap<TopicPartition, Offset>;
@@ -115,14 +117,14 @@ impl Directory {
     }
 
     /// Collects the checkpoints of the partition, as a start does.
-    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenAt {
-        OpenAt {
+    pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenParams {
+        OpenParams {
             clean_shutdown: self.clean_shutdown,
             recovery_point: self.recovery_points.get(partition).copied().unwrap_or(0),
             validated: self.validated.get(partition).copied(),
             log_start: self.log_starts.get(partition).copied(),
             topic_id,
-            ..OpenAt::fresh(now)
+            ..OpenParams::fresh(now)
         }
     }
 

@@ -18,8 +18,8 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
-use super::segment::{FoundSegment, Place};
-use super::{LogError, OpenAt, names};
+use super::segment::{FoundSegment, PartitionFolder};
+use super::{LogError, OpenParams, names};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
 
 pub use directory::Directory;
@@ -95,18 +95,18 @@ pub struct Loss {
 /// The information about a partition that is outside of its folder.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
-    pub at: OpenAt,
+    pub at: OpenParams,
     /// Whether the topic is compacted: its offsets may have gaps.
     pub compacted: bool,
 }
 
-/// Verifies the log in `folder`. Calls `progress` with the number of bytes after each batch.
+/// Verifies the log in `path`. Calls `progress` with the number of bytes after each batch.
 ///
 /// # Errors
 /// If a file can't be read. Invalid content is a finding, not an error.
-pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut(u64)) -> Result<Verdict, LogError> {
-    let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
-    let mut pass = Pass::new(place, known, progress)?;
+pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u64)) -> Result<Verdict, LogError> {
+    let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
+    let mut pass = Pass::new(folder, known, progress)?;
     let segments = std::mem::take(&mut pass.files.segments);
     pass.verdict.start = segments.first().map_or(0, |first| first.base);
     pass.next_offset = pass.verdict.start;
@@ -127,7 +127,7 @@ pub fn verify(disk: &Disk, folder: &Path, known: Known, progress: &mut dyn FnMut
 
 /// The state of one pass over a log, from its first batch to its last.
 struct Pass<'a> {
-    place: Place,
+    folder: PartitionFolder,
     known: Known,
     progress: &'a mut dyn FnMut(u64),
     files: Files,
@@ -171,13 +171,13 @@ struct Files {
 }
 
 impl Files {
-    fn read(place: &Place) -> Result<Files, LogError> {
+    fn read(folder: &PartitionFolder) -> Result<Files, LogError> {
         let mut files = Files::default();
-        for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
+        for name in folder.disk.list(&folder.path).doing("listing", &folder.path)?.unwrap_or_default() {
             match names::parse_file(&name) {
                 Some((base, names::LOG)) => {
-                    let path = place.file(base, names::LOG);
-                    let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+                    let path = folder.file(base, names::LOG);
+                    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
                     files.segments.push(FoundSegment { base, size, synced: false });
                 }
                 Some((offset, names::SNAPSHOT)) => files.snapshots.push(offset),
@@ -205,10 +205,10 @@ fn is_left_over(name: &str) -> bool {
 }
 
 impl<'a> Pass<'a> {
-    fn new(place: Place, known: Known, progress: &'a mut dyn FnMut(u64)) -> Result<Pass<'a>, LogError> {
-        let files = Files::read(&place)?;
+    fn new(folder: PartitionFolder, known: Known, progress: &'a mut dyn FnMut(u64)) -> Result<Pass<'a>, LogError> {
+        let files = Files::read(&folder)?;
         Ok(Pass {
-            place,
+            folder,
             known,
             progress,
             files,

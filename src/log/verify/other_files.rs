@@ -20,8 +20,8 @@ impl Pass<'_> {
     }
 
     fn compare_snapshot(&mut self, at: Offset) -> Result<(), LogError> {
-        let path = self.place.file(at, names::SNAPSHOT);
-        let bytes = self.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+        let path = self.folder.file(at, names::SNAPSHOT);
+        let bytes = self.folder.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let what = match Producers::from_snapshot(&bytes, self.known.at.now, i64::MAX) {
             Err(why) => why,
             Ok(stored) => {
@@ -79,7 +79,7 @@ impl Pass<'_> {
 
     /// The folder's name, for findings about missing files.
     fn folder_name(&self) -> String {
-        self.place.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.folder.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Checks that the log reaches the recovery point and the validated position.
@@ -128,19 +128,19 @@ impl Pass<'_> {
     }
 
     pub(super) fn stored_epochs(&self) -> Option<LeaderEpochs> {
-        let path = self.place.folder.join(leader_epochs::FILE_NAME);
-        let text = self.place.disk.read(&path).ok().flatten()?;
+        let path = self.folder.path.join(leader_epochs::FILE_NAME);
+        let text = self.folder.disk.read(&path).ok().flatten()?;
         LeaderEpochs::parse(&text).ok().filter(|epochs| epochs.latest().is_some())
     }
 
     fn compare_epochs(&mut self) -> Result<(), LogError> {
-        let path = self.place.folder.join(leader_epochs::FILE_NAME);
+        let path = self.folder.path.join(leader_epochs::FILE_NAME);
         let has_records = self.verdict.batches > 0;
         let mut derived = self.epochs.clone();
         if let Some(start) = self.known.at.log_start {
             derived.truncate_start(start);
         }
-        let (what, at_start) = match self.place.disk.read(&path).doing("reading", &path)? {
+        let (what, at_start) = match self.folder.disk.read(&path).doing("reading", &path)? {
             None if has_records => ("is missing".to_owned(), AtStart::Repairs),
             None => return Ok(()),
             Some(text) => match LeaderEpochs::parse(&text) {
@@ -156,9 +156,9 @@ impl Pass<'_> {
     }
 
     fn check_topic(&mut self) -> Result<(), LogError> {
-        let path = self.place.folder.join(partition_metadata::FILE_NAME);
+        let path = self.folder.path.join(partition_metadata::FILE_NAME);
         let expected = self.known.at.topic_id;
-        let (what, at_start) = match self.place.disk.read(&path).doing("reading", &path)? {
+        let (what, at_start) = match self.folder.disk.read(&path).doing("reading", &path)? {
             None if expected.is_some() => ("is missing".to_owned(), AtStart::Repairs),
             None => return Ok(()),
             Some(text) => match (partition_metadata::parse(&text), expected) {

@@ -10,8 +10,8 @@ use crate::compact::finish_interrupted;
 use crate::error::IoContext;
 use crate::file::{Disk, RawFile};
 use crate::recovery::SegmentFile;
-use crate::segment::Place;
-use crate::{Log, LogConfig, LogError, OpenAt, leader_epochs, names, partition_metadata};
+use crate::segment::PartitionFolder;
+use crate::{Log, LogConfig, LogError, OpenParams, leader_epochs, names, partition_metadata};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader};
 use ottla_wire::types::{LeaderEpoch, Offset};
 
@@ -37,20 +37,20 @@ pub struct Repaired {
 /// # Errors
 /// If the log belongs to another topic (nothing was changed), or if a file can't be read or written (the repair is
 /// incomplete).
-pub fn repair(disk: &Disk, folder: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
-    let place = Place { disk: disk.clone(), folder: folder.to_path_buf() };
-    check_topic(&place, known)?;
-    if finish_interrupted(&place, &place.disk.list(folder).doing("listing", folder)?.unwrap_or_default())? {
+pub fn repair(disk: &Disk, path: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+    let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
+    check_topic(&folder, known)?;
+    if finish_interrupted(&folder, &folder.disk.list(path).doing("listing", path)?.unwrap_or_default())? {
         // Completing the compaction has changed the segments.
-        let verdict = verify(disk, folder, known, &mut |_| {})?;
-        return repair_files(&place, known, &verdict);
+        let verdict = verify(disk, path, known, &mut |_| {})?;
+        return repair_files(&folder, known, &verdict);
     }
-    repair_files(&place, known, verdict)
+    repair_files(&folder, known, verdict)
 }
 
-fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
-    let path = place.folder.join(partition_metadata::FILE_NAME);
-    let text = place.disk.read(&path).doing("reading", &path)?;
+fn check_topic(folder: &PartitionFolder, known: Known) -> Result<(), LogError> {
+    let path = folder.path.join(partition_metadata::FILE_NAME);
+    let text = folder.disk.read(&path).doing("reading", &path)?;
     let found = text.and_then(|text| partition_metadata::parse(&text).ok());
     match (found, known.at.topic_id) {
         (Some(found), Some(expected)) if found != expected => Err(LogError::OtherTopic { path, expected, found }),
@@ -58,35 +58,35 @@ fn check_topic(place: &Place, known: Known) -> Result<(), LogError> {
     }
 }
 
-fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
-    let (disk, folder) = (&place.disk, &*place.folder);
+fn repair_files(folder: &PartitionFolder, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+    let (disk, path) = (&folder.disk, &*folder.path);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
     // Recovery truncates the end of the log.
     damages.retain(|damage| damage.kind != DamageKind::Tail);
     damages.sort_by_key(|damage| (damage.segment, damage.position));
     for of_segment in damages.chunk_by(|a, b| a.segment == b.segment) {
-        rewrite(place, of_segment, known.compacted, &mut repaired)?;
+        rewrite(folder, of_segment, known.compacted, &mut repaired)?;
     }
     for finding in &verdict.findings {
         let derived = [".snapshot", ".txnindex"].iter().any(|kind| finding.file.ends_with(kind));
         if derived || finding.file == leader_epochs::FILE_NAME {
-            let path = place.folder.join(&finding.file);
+            let path = folder.path.join(&finding.file);
             disk.remove(&path).doing("removing", &path)?;
         }
     }
-    let saved = SavedFiles::read(place)?;
+    let saved = SavedFiles::read(folder)?;
     // With `cleanup_compact`, recovery accepts the remaining gaps.
     let config = LogConfig { cleanup_compact: true, ..LogConfig::default() };
-    let at = OpenAt { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
-    let mut log = Log::open(disk, folder, Arc::new(config), at)?;
+    let at = OpenParams { clean_shutdown: false, recovery_point: 0, validated: None, ..known.at };
+    let mut log = Log::open(disk, path, Arc::new(config), at)?;
     if let Some(report) = log.take_open_report() {
         repaired.set_aside.extend(report.set_aside.iter().cloned());
     }
     (repaired.start, repaired.end) = (log.start_offset(), log.end_offset());
     log.close()?.sync()?;
-    saved.restore(place, repaired.end)?;
-    disk.sync_folder(folder).doing("syncing", folder)?;
+    saved.restore(folder, repaired.end)?;
+    disk.sync_folder(path).doing("syncing", path)?;
     Ok(repaired)
 }
 
@@ -95,33 +95,33 @@ fn repair_files(place: &Place, known: Known, verdict: &Verdict) -> Result<Repair
 struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
 impl SavedFiles {
-    fn read(place: &Place) -> Result<SavedFiles, LogError> {
+    fn read(folder: &PartitionFolder) -> Result<SavedFiles, LogError> {
         let mut saved = Vec::new();
-        for name in place.disk.list(&place.folder).doing("listing", &place.folder)?.unwrap_or_default() {
+        for name in folder.disk.list(&folder.path).doing("listing", &folder.path)?.unwrap_or_default() {
             let (offset, kind) = match names::parse_file(&name) {
                 Some((at, names::SNAPSHOT)) => (at, names::SNAPSHOT),
                 Some((base, names::TXN_INDEX)) => (base, names::TXN_INDEX),
                 _ => continue,
             };
-            let path = place.file(offset, kind);
-            let bytes = place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+            let path = folder.file(offset, kind);
+            let bytes = folder.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
             saved.push((offset, kind, bytes));
         }
         Ok(SavedFiles(saved))
     }
 
     /// Restores the files that still belong to the log, which ends at `end`.
-    fn restore(self, place: &Place, end: Offset) -> Result<(), LogError> {
+    fn restore(self, folder: &PartitionFolder, end: Offset) -> Result<(), LogError> {
         for (offset, kind, bytes) in self.0 {
-            let path = place.file(offset, kind);
-            let segment = place.file(offset, names::LOG);
+            let path = folder.file(offset, kind);
+            let segment = folder.file(offset, names::LOG);
             let belongs = match kind {
                 names::SNAPSHOT => offset <= end,
-                _ => place.disk.len(&segment).doing("looking at", &segment)?.is_some(),
+                _ => folder.disk.len(&segment).doing("looking at", &segment)?.is_some(),
             };
-            let now = place.disk.read(&path).doing("reading", &path)?;
+            let now = folder.disk.read(&path).doing("reading", &path)?;
             if belongs && now.as_deref() != Some(&*bytes) {
-                place.disk.write_atomic(&path, &bytes, true).doing("writing", &path)?;
+                folder.disk.write_atomic(&path, &bytes, true).doing("writing", &path)?;
             }
         }
         Ok(())
@@ -129,18 +129,23 @@ impl SavedFiles {
 }
 
 /// Rewrites a segment without its corrupt parts: writes a temporary file, then renames it.
-fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Repaired) -> Result<(), LogError> {
+fn rewrite(
+    folder: &PartitionFolder,
+    damages: &[Damage],
+    compacted: bool,
+    repaired: &mut Repaired,
+) -> Result<(), LogError> {
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
-    let path = place.file(base, names::LOG);
-    let size = place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-    let segment_file = SegmentFile { place, base, size, sealed: true };
+    let path = folder.file(base, names::LOG);
+    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+    let segment_file = SegmentFile { folder, base, size, sealed: true };
     let raw = segment_file.open()?;
     for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {
         repaired.set_aside.push(segment_file.set_aside_part(damage.position, damage.position + damage.len)?);
     }
     let temporary = names::with_suffix(&path, "tmp");
-    place.disk.remove(&temporary).doing("removing", &temporary)?;
-    let to = place.disk.open_to_write(&temporary).doing("writing", &temporary)?;
+    folder.disk.remove(&temporary).doing("removing", &temporary)?;
+    let to = folder.disk.open_to_write(&temporary).doing("writing", &temporary)?;
     let mut copy = Copy { from: &raw, to, written: 0 };
     let copied = (|| -> io::Result<()> {
         let mut reached = 0;
@@ -149,11 +154,11 @@ fn rewrite(place: &Place, damages: &[Damage], compacted: bool, repaired: &mut Re
             reached = copy.write_replacement(damage, compacted)?;
         }
         copy.copy_range(reached, size)?;
-        copy.to.sync()
+        folder.disk.sync_file(&copy.to)
     })();
     copied.doing("writing", &temporary)?;
-    place.disk.rename(&temporary, &path).doing("renaming", &temporary)?;
-    place.disk.sync_folder(&place.folder).doing("syncing", &place.folder)
+    folder.disk.rename(&temporary, &path).doing("renaming", &temporary)?;
+    folder.disk.sync_folder(&folder.path).doing("syncing", &folder.path)
 }
 
 /// A copy of a segment to a new file.

@@ -58,15 +58,15 @@ impl Pass<'_> {
         }
         self.incomplete |= found.base > expected;
         self.next_offset = self.next_offset.max(found.base);
-        let place = self.place.clone();
-        let segment_file = SegmentFile { place: &place, base: found.base, size: found.size, sealed: next.is_some() };
+        let folder = self.folder.clone();
+        let segment_file = SegmentFile { folder: &folder, base: found.base, size: found.size, sealed: next.is_some() };
         let raw = segment_file.open()?;
         let mut indexes = Indexes::open(self, found)?;
         let mut aborted = Vec::new();
         let mut walk = Walk::new(Source::Raw(&raw), 0, found.size, self.next_offset);
         loop {
             let reached = walk.position();
-            match walk.step().doing_with("reading", || place.file(found.base, names::LOG))? {
+            match walk.step().doing_with("reading", || folder.file(found.base, names::LOG))? {
                 Step::End => break,
                 Step::Batch { position, header } if self.is_valid(&segment_file, &walk, position, &header)? => {
                     indexes.check_batch(position, &header);
@@ -92,7 +92,7 @@ impl Pass<'_> {
         position: u64,
         header: &BatchHeader,
     ) -> Result<bool, LogError> {
-        let path = || self.place.file(segment_file.base, names::LOG);
+        let path = || self.folder.file(segment_file.base, names::LOG);
         if header.last_offset() - segment_file.base > i64::from(i32::MAX) {
             return Ok(false);
         }
@@ -124,7 +124,7 @@ impl Pass<'_> {
         self.next_offset = header.next_offset();
         self.highest_producer_id = self.highest_producer_id.max(header.producer_id);
         self.track_epoch(segment, position, header);
-        let path = self.place.file(segment, names::LOG);
+        let path = self.folder.file(segment, names::LOG);
         let bytes = walk.batch_bytes(position, header).doing("reading", &path)?;
         if header.magic == MAGIC_V2 {
             let batch = Batch::parse(&bytes);
@@ -187,7 +187,7 @@ impl Pass<'_> {
             self.next_offset = offset + delta + 1;
             return Ok(Some(NextBatch { position: position + size, offset: self.next_offset }));
         }
-        let path = || self.place.file(segment, names::LOG);
+        let path = || self.folder.file(segment, names::LOG);
         let next_batch = find_next_batch(segment_file, raw, position, self.next_offset).doing_with("reading", path)?;
         let end = next_batch.as_ref().map_or(segment_file.size, |next_batch| next_batch.position);
         let first = self.next_offset;
@@ -254,7 +254,7 @@ impl Pass<'_> {
         };
         let size = header.size() as u64;
         let fits = size <= segment_file.size - position && header.last_offset_delta >= 0;
-        let path = || self.place.file(segment_file.base, names::LOG);
+        let path = || self.folder.file(segment_file.base, names::LOG);
         let walk = Walk::new(Source::Raw(raw), position, segment_file.size, 0);
         if !fits || header.base_offset == self.next_offset || header.magic != MAGIC_V2 {
             return Ok(None);
@@ -268,9 +268,9 @@ impl Pass<'_> {
     }
 
     fn compare_aborted(&mut self, found: &FoundSegment, derived: &[AbortedTxn]) -> Result<(), LogError> {
-        let path = self.place.file(found.base, names::TXN_INDEX);
-        let len = self.place.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
-        let stored = txn_index::read(&self.place.disk, &path).doing("reading", &path)?;
+        let path = self.folder.file(found.base, names::TXN_INDEX);
+        let len = self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+        let stored = txn_index::read(&self.folder.disk, &path).doing("reading", &path)?;
         // Transactions that began before the log start can't be derived from the batches.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
         let matches = match self.incomplete || self.known.compacted {
@@ -319,7 +319,7 @@ fn check_records(batch: &Batch) -> Result<(), String> {
 /// Parses the batch header at `position`, if there is one.
 fn header_at(segment_file: &SegmentFile<'_>, position: u64) -> Result<Option<BatchHeader>, LogError> {
     let raw = segment_file.open()?;
-    let path = || segment_file.place.file(segment_file.base, names::LOG);
+    let path = || segment_file.folder.file(segment_file.base, names::LOG);
     match Walk::new(Source::Raw(&raw), position, segment_file.size, Offset::MIN).step().doing_with("reading", path)? {
         Step::Batch { header, .. } => Ok(Some(header)),
         Step::End | Step::Broken { .. } => Ok(None),
@@ -405,10 +405,10 @@ struct Entries<E> {
 
 impl<E: Entry> Entries<E> {
     fn open(pass: &Pass<'_>, found: &FoundSegment, kind: &'static str) -> Result<Entries<E>, LogError> {
-        let path = pass.place.file(found.base, kind);
+        let path = pass.folder.file(found.base, kind);
         let exists = pass.files.has(found.base, kind);
         // At most `segment.index.bytes`, by default ten megabytes.
-        let bytes = pass.place.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
+        let bytes = pass.folder.disk.read(&path).doing("reading", &path)?.unwrap_or_default();
         let torn = !bytes.len().is_multiple_of(E::SIZE);
         Ok(Entries {
             kind,

@@ -1,9 +1,9 @@
 //! The queue of log lines, and the thread that writes them.
 //!
-//! A line is put into the queue in memory, or dropped where the queue is full; no caller ever waits for stderr. The
-//! thread writes whole lines, up to [`CHUNK`] bytes at a time, with no lock held. Where stderr refuses (a full disk, a
-//! broken pipe, a descriptor that does not block) it keeps what it has and tries again, ever more rarely. Lines that
-//! were dropped are counted, and told of where they are missing.
+//! A line is appended to a bounded queue in memory, or dropped if the queue is full; callers never wait for stderr. The
+//! thread writes whole lines, up to [`CHUNK`] bytes at a time, without holding a lock. If a write fails (a full disk, a
+//! broken pipe, a non-blocking descriptor), it retries the same bytes with increasing delay. A notice in the place of
+//! dropped lines says how many there were.
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,30 +18,29 @@ use tracing::Level;
 use super::line::{Format, Line};
 use ottla_broker::clock::Clock;
 
-/// Bytes of lines that may wait.
+/// Size limit of the queue, in bytes.
 const CAPACITY: usize = 256 << 10;
-/// Of these, what only warnings and errors may take.
+/// The part of [`CAPACITY`] that only warnings and errors may use.
 const RESERVE: usize = 64 << 10;
-/// Bytes that are written in one call: a pipe takes so many whole, or not at all (PIPE_BUF), so that lines of several
-/// processes stay whole.
+/// Bytes per write call. Writes of this size to a pipe are atomic (PIPE_BUF), so lines of several processes don't mix.
 const CHUNK: usize = 4 << 10;
-/// The wait before stderr is tried again after an error, doubled with each one that follows, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-/// How long a flush goes on while nothing is written, and at most.
-const STALL: Duration = Duration::from_millis(500);
-const LONGEST_FLUSH: Duration = Duration::from_secs(5);
+/// The delay before the first retry after an error; doubled for each further one, up to [`MAX_RETRY_DELAY`].
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
+/// How long a flush waits while nothing is written, and in all.
+const STALL_TIMEOUT: Duration = Duration::from_millis(500);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where lines go.
+/// The destination of lines.
 pub(super) trait Sink: Send + 'static {
-    /// Writes some bytes, as [`io::Write::write`] does; may block.
+    /// Writes some of the bytes, like [`io::Write::write`]; may block.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Waits for a while until it may take bytes, after [`io::ErrorKind::WouldBlock`].
-    fn wait(&mut self, at_most: Duration);
+    /// Waits until a write may succeed, or for `timeout`, after [`io::ErrorKind::WouldBlock`].
+    fn wait(&mut self, timeout: Duration);
 }
 
-/// The process's stderr, without the lock of [`io::Stderr`]: who prints a panic holds it.
+/// The process's stderr, without the lock of [`io::Stderr`], which a thread that prints a panic holds.
 pub(super) struct Stderr;
 
 impl Sink for Stderr {
@@ -49,12 +48,12 @@ impl Sink for Stderr {
         Ok(rustix::io::write(io::stderr(), bytes)?)
     }
 
-    fn wait(&mut self, at_most: Duration) {
+    fn wait(&mut self, timeout: Duration) {
         let stderr = io::stderr();
         let mut ready = [PollFd::new(&stderr, PollFlags::OUT)];
-        let at_most = Timespec { tv_sec: at_most.as_secs() as i64, tv_nsec: i64::from(at_most.subsec_nanos()) };
-        if rustix::event::poll(&mut ready, Some(&at_most)).is_err() {
-            thread::sleep(FIRST_WAIT);
+        let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: i64::from(timeout.subsec_nanos()) };
+        if rustix::event::poll(&mut ready, Some(&timeout)).is_err() {
+            thread::sleep(FIRST_RETRY_DELAY);
         }
     }
 }
@@ -62,57 +61,57 @@ impl Sink for Stderr {
 /// A bounded queue of lines with a thread that writes them.
 pub(super) struct LineWriter {
     shared: Arc<Shared>,
-    /// Where the lines go, until there is a thread.
+    /// The destination, until the thread has taken it.
     sink: Mutex<Option<Box<dyn Sink>>>,
 }
 
 struct Shared {
     queue: Mutex<Queue>,
-    /// Told of lines that came and of bytes that were written.
+    /// Notified of new lines and of written bytes.
     changed: Condvar,
-    first_wait: Duration,
+    first_retry_delay: Duration,
 }
 
 #[derive(Default)]
 struct Queue {
-    /// The form of the notice of lines that were dropped.
+    /// The format of the notice about dropped lines.
     format: Format,
     /// Whole lines.
     lines: VecDeque<Vec<u8>>,
-    /// Bytes of them.
+    /// Total bytes of `lines`.
     bytes: usize,
-    /// Lines that found no room since this was last told.
+    /// Lines dropped since the last notice.
     dropped: u64,
-    /// How many of `lines` came before the first of those.
+    /// How many of `lines` are older than the first dropped one.
     before_dropped: usize,
-    /// Whether the thread has lines in hand.
+    /// Whether the thread is writing lines that it has taken from the queue.
     is_writing: bool,
     /// Bytes written so far.
     written: u64,
-    /// Why stderr did not take the last bytes that it was offered.
+    /// The reason of the last failed write.
     failure: Option<String>,
 }
 
 impl LineWriter {
     pub fn new(sink: Box<dyn Sink>) -> LineWriter {
-        LineWriter::with_wait(sink, FIRST_WAIT)
+        LineWriter::with_retry_delay(sink, FIRST_RETRY_DELAY)
     }
 
-    fn with_wait(sink: Box<dyn Sink>, first_wait: Duration) -> LineWriter {
-        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), first_wait };
+    fn with_retry_delay(sink: Box<dyn Sink>, first_retry_delay: Duration) -> LineWriter {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), first_retry_delay };
         LineWriter { shared: Arc::new(shared), sink: Mutex::new(Some(sink)) }
     }
 
-    /// Has lines of the queue's own written in this form.
+    /// Sets the format of the notice about dropped lines.
     pub fn set_format(&self, format: Format) {
         self.shared.queue.lock().format = format;
     }
 
-    /// Has a line written, soon. Never waits for that.
+    /// Appends a line to the queue, or drops it if the queue is full. Never blocks on stderr.
     pub fn push(&self, line: Vec<u8>, is_important: bool) {
         let mut queue = self.shared.queue.lock();
-        let room = if is_important { CAPACITY } else { CAPACITY - RESERVE };
-        if queue.bytes + line.len() > room {
+        let capacity = if is_important { CAPACITY } else { CAPACITY - RESERVE };
+        if queue.bytes + line.len() > capacity {
             if queue.dropped == 0 {
                 queue.before_dropped = queue.lines.len();
             }
@@ -126,13 +125,13 @@ impl LineWriter {
         self.start();
     }
 
-    /// Starts the thread with the first line. Where there can be none, the next line tries again.
+    /// Starts the thread at the first line. If that fails, the next line tries again.
     fn start(&self) {
         let Some(mut sink) = self.sink.try_lock() else { return };
         if sink.is_none() {
             return;
         }
-        // Taken by the thread itself: where there is no thread, it stays here.
+        // The thread takes it when it runs. If no thread can be started, it goes back.
         let handed = Arc::new(Mutex::new(sink.take()));
         let (shared, taken) = (Arc::clone(&self.shared), Arc::clone(&handed));
         let run = move || {
@@ -146,8 +145,8 @@ impl LineWriter {
         }
     }
 
-    /// Waits until everything that was pushed is written. Gives up when nothing was written for [`STALL`], or after
-    /// [`LONGEST_FLUSH`]: whether it is all written.
+    /// Waits until the queue is written, until nothing was written for [`STALL_TIMEOUT`], or for [`FLUSH_TIMEOUT`]. Returns
+    /// whether everything is written.
     pub fn flush(&self) -> bool {
         let clock = Clock::start();
         let mut queue = self.shared.queue.lock();
@@ -156,9 +155,9 @@ impl LineWriter {
             let waited = self.shared.changed.wait_while_for(
                 &mut queue,
                 |queue| queue.written == before && !queue.is_done(),
-                STALL,
+                STALL_TIMEOUT,
             );
-            if waited.timed_out() || clock.monotonic() > LONGEST_FLUSH {
+            if waited.timed_out() || clock.monotonic() > FLUSH_TIMEOUT {
                 return queue.is_done();
             }
         }
@@ -171,7 +170,8 @@ impl Queue {
         self.lines.is_empty() && !self.is_writing && self.dropped == 0
     }
 
-    /// The next lines to write, as many as fit in one call, and at least one. Where lines were dropped, it is told.
+    /// Takes the next lines to write: as many as fit in one write call, at least one. In the place of dropped lines, returns
+    /// the notice.
     fn take(&mut self) -> Option<Vec<u8>> {
         if self.dropped > 0 && self.before_dropped == 0 {
             return Some(self.take_notice());
@@ -189,7 +189,7 @@ impl Queue {
         self.bytes -= chunk.len();
         self.before_dropped = self.before_dropped.saturating_sub(taken);
         if self.lines.is_empty() {
-            // A burst leaves no memory behind.
+            // Frees the memory of a burst.
             self.lines = VecDeque::new();
         }
         Some(chunk)
@@ -199,17 +199,15 @@ impl Queue {
         let count = std::mem::take(&mut self.dropped);
         let mut line = Line::begin(Level::WARN, self.format, false);
         match self.failure.take() {
-            Some(why) => line.message(format_args!("{count} log lines were dropped: cannot write to stderr: {why}")),
-            None => {
-                line.message(format_args!("{count} log lines were dropped: stderr was not read as fast as they came"))
-            }
+            Some(why) => line.message(format_args!("dropped {count} log lines: cannot write to stderr: {why}")),
+            None => line.message(format_args!("dropped {count} log lines: stderr was not read fast enough")),
         }
         line.finish()
     }
 }
 
 impl Shared {
-    /// Writes for as long as the process lives.
+    /// Writes lines until the process ends.
     fn write_all(&self, mut sink: Box<dyn Sink>) {
         loop {
             let mut queue = self.queue.lock();
@@ -229,24 +227,24 @@ impl Shared {
         }
     }
 
-    /// Writes a chunk to its end, however often it takes.
+    /// Writes a whole chunk, with as many retries as needed.
     fn write(&self, sink: &mut dyn Sink, mut chunk: &[u8]) {
-        let mut wait = self.first_wait;
+        let mut wait = self.first_retry_delay;
         while !chunk.is_empty() {
             match sink.write(chunk) {
                 Ok(count) if count > 0 => {
                     chunk = chunk.get(count..).unwrap_or_default();
-                    wait = self.first_wait;
+                    wait = self.first_retry_delay;
                     self.queue.lock().written += count as u64;
                     self.changed.notify_all();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sink.wait(LONGEST_WAIT),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sink.wait(MAX_RETRY_DELAY),
                 result => {
-                    let why = result.map_or_else(|error| error.to_string(), |_| "it takes no bytes".to_owned());
+                    let why = result.map_or_else(|error| error.to_string(), |_| "no bytes were written".to_owned());
                     self.queue.lock().failure = Some(why);
                     thread::sleep(wait);
-                    wait = (wait * 2).min(LONGEST_WAIT);
+                    wait = (wait * 2).min(MAX_RETRY_DELAY);
                 }
             }
         }

@@ -2,20 +2,20 @@ use std::sync::mpsc;
 
 use super::*;
 
-/// What a sink does with the bytes that it is offered next.
+/// The result of one write call.
 enum Act {
-    /// Takes so many of them.
+    /// Writes at most this many bytes.
     Take(usize),
     Fail(io::ErrorKind),
 }
 
-/// A sink that does what it is told, and blocks until it is.
-struct Told {
+/// A sink that blocks at each write until the test sends an act.
+struct ScriptedSink {
     acts: mpsc::Receiver<Act>,
     written: Arc<Mutex<Vec<u8>>>,
 }
 
-impl Sink for Told {
+impl Sink for ScriptedSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.acts.recv() {
             Ok(Act::Take(count)) => {
@@ -24,7 +24,7 @@ impl Sink for Told {
                 Ok(count)
             }
             Ok(Act::Fail(kind)) => Err(kind.into()),
-            // Told nothing more: takes everything.
+            // The test is done: writes everything.
             Err(_) => {
                 self.written.lock().extend_from_slice(bytes);
                 Ok(bytes.len())
@@ -32,7 +32,7 @@ impl Sink for Told {
         }
     }
 
-    fn wait(&mut self, _at_most: Duration) {}
+    fn wait(&mut self, _timeout: Duration) {}
 }
 
 struct World {
@@ -42,10 +42,10 @@ struct World {
 }
 
 fn world() -> World {
-    let (acts, told) = mpsc::channel();
+    let (acts, received) = mpsc::channel();
     let written = Arc::default();
-    let sink = Told { acts: told, written: Arc::clone(&written) };
-    World { writer: LineWriter::with_wait(Box::new(sink), Duration::from_millis(1)), acts, written }
+    let sink = ScriptedSink { acts: received, written: Arc::clone(&written) };
+    World { writer: LineWriter::with_retry_delay(Box::new(sink), Duration::from_millis(1)), acts, written }
 }
 
 impl World {
@@ -53,7 +53,7 @@ impl World {
         self.writer.push(format!("{}\n", line.as_ref()).into_bytes(), false);
     }
 
-    /// Has everything written from now on, and gives all lines.
+    /// Lets everything be written, and returns all lines.
     fn lines(self) -> Vec<String> {
         drop(self.acts);
         assert!(self.writer.flush());
@@ -63,7 +63,7 @@ impl World {
 }
 
 #[test]
-fn lines_are_written_in_their_order() {
+fn lines_are_written_in_order() {
     let world = world();
     let lines: Vec<String> = (0..5_000).map(|at| format!("line {at}")).collect();
     lines.iter().for_each(|line| world.push(line));
@@ -71,24 +71,24 @@ fn lines_are_written_in_their_order() {
 }
 
 #[test]
-fn a_sink_that_takes_nothing_holds_up_nobody_and_the_lines_that_were_dropped_are_counted() {
+fn push_to_full_queue_drops_the_line_without_blocking_and_counts_it() {
     let world = world();
     let line = "x".repeat(999);
     (0..1_000).for_each(|_| world.push(&line));
     let lines = world.lines();
-    let (kept, said): (Vec<&String>, Vec<&String>) = lines.iter().partition(|kept| **kept == line);
+    let (kept, notices): (Vec<&String>, Vec<&String>) = lines.iter().partition(|kept| **kept == line);
     let dropped = 1_000 - kept.len();
     assert!((700..1_000).contains(&dropped), "{dropped}");
-    let counts = said.iter().map(|said| {
-        let (_, said) = said.split_once(" WARN ").unwrap();
-        said.strip_suffix(" log lines were dropped: stderr was not read as fast as they came").unwrap()
+    let counts = notices.iter().map(|notice| {
+        let (_, notice) = notice.split_once(" WARN dropped ").unwrap();
+        notice.strip_suffix(" log lines: stderr was not read fast enough").unwrap()
     });
     assert_eq!(counts.map(|count| count.parse::<usize>().unwrap()).sum::<usize>(), dropped);
-    assert!(said.len() <= 2, "{said:?}");
+    assert!(notices.len() <= 2, "{notices:?}");
 }
 
 #[test]
-fn warnings_have_room_where_other_lines_have_none() {
+fn warning_is_queued_when_other_lines_are_dropped() {
     let world = world();
     (0..1_000).for_each(|_| world.push("x".repeat(999)));
     world.writer.push(b"a warning\n".to_vec(), true);
@@ -97,7 +97,7 @@ fn warnings_have_room_where_other_lines_have_none() {
 }
 
 #[test]
-fn part_of_a_line_is_followed_by_its_rest_whatever_goes_wrong_in_between() {
+fn rest_of_a_partly_written_line_follows_after_any_error() {
     use io::ErrorKind::{BrokenPipe, Interrupted, StorageFull, WouldBlock};
     let world = world();
     world.push("0123456789");
@@ -112,17 +112,17 @@ fn part_of_a_line_is_followed_by_its_rest_whatever_goes_wrong_in_between() {
 }
 
 #[test]
-fn what_was_dropped_while_the_disk_was_full_is_told_with_the_reason() {
+fn notice_about_lines_dropped_on_a_full_disk_has_the_reason() {
     let world = world();
     world.acts.send(Act::Fail(io::ErrorKind::StorageFull)).unwrap();
     (0..1_000).for_each(|_| world.push("x".repeat(999)));
     let lines = world.lines();
-    let reason = "log lines were dropped: cannot write to stderr: no storage space";
+    let reason = "log lines: cannot write to stderr: no storage space";
     assert!(lines.iter().any(|line| line.contains(reason)), "{:?}", lines.last());
 }
 
 #[test]
-fn a_flush_gives_up_when_nothing_moves() {
+fn flush_returns_false_when_nothing_is_written() {
     let world = world();
     world.push("stuck");
     assert!(!world.writer.flush());
@@ -130,13 +130,13 @@ fn a_flush_gives_up_when_nothing_moves() {
 }
 
 #[test]
-fn a_flush_goes_on_while_bytes_move() {
+fn flush_continues_while_bytes_are_written() {
     let world = world();
     world.push("0123456789");
     let acts = world.acts.clone();
     let slow = thread::spawn(move || {
         for _ in 0..11 {
-            thread::sleep(STALL / 5);
+            thread::sleep(STALL_TIMEOUT / 5);
             acts.send(Act::Take(1)).unwrap();
         }
     });

@@ -1,21 +1,21 @@
-//! Numbers as Java's `toString` formats them.
+//! Formats numbers as Java's `toString` does.
 
-/// `Double.toString`: `1.0`, `1.0E10`, `NaN`. Has the fewest digits that identify the number, but at least two; with two,
-/// those that are closest to it.
+/// Formats a number as `Double.toString` does: `1.0`, `1.0E10`, `NaN`. Uses the fewest digits that identify the number,
+/// but at least two; if one digit is enough, the closest number with two digits.
 pub fn double(number: f64) -> String {
     let shortest = format!("{:e}", number.abs());
     let digits = if shortest.contains('.') { shortest } else { format!("{:.1e}", number.abs()) };
     layout(number, &digits)
 }
 
-/// `Float.toString`, likewise.
+/// Formats a number as `Float.toString` does.
 pub fn float(number: f32) -> String {
     let shortest = format!("{:e}", number.abs());
     let digits = if shortest.contains('.') { shortest } else { format!("{:.1e}", number.abs()) };
     layout(f64::from(number), &digits)
 }
 
-/// Lays out the digits of `scientific` (`1.25e-7`), plain from a thousandth to ten millions.
+/// Lays out the digits of `scientific` (`1.25e-7`): without an exponent from 10⁻³ to 10⁷, otherwise with one.
 fn layout(number: f64, scientific: &str) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_formatted_as_in_java() {
+    fn numbers_are_formatted_as_java_does() {
         let check = |number, expect: &str| assert_eq!(double(number), expect);
         check(0.0, "0.0");
         check(-0.0, "-0.0");

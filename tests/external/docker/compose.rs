@@ -1,14 +1,14 @@
-//! A compose file's services on the engine, gone when dropped.
+//! The services of a compose file on the Docker engine, removed when dropped.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use tempfile::TempDir;
 
-use crate::docker::engine::{IMAGE, LABEL, docker, docker_says, succeeds, text, unique};
+use crate::docker::engine::{IMAGE, LABEL, docker, docker_stdout, stdout_of_success, text, unique};
 use common::wait_until;
 
-/// Services that run.
+/// Running services of a compose file.
 pub struct Project {
     name: String,
     files: Vec<PathBuf>,
@@ -16,47 +16,47 @@ pub struct Project {
 }
 
 impl Project {
-    /// Starts the services of a file in `docker/`, some of whose keys another file replaces: images that are not to be
-    /// pulled, and ports that may be taken.
-    pub fn up(file: &str, replaced: &str) -> Project {
+    /// Starts the services of a file in `docker/`. `overrides` is a compose file that replaces some of its keys: images
+    /// that must not be pulled, and ports that may be in use.
+    pub fn up(file: &str, overrides: &str) -> Project {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let other = dir.path().join("replaced.yaml");
-        std::fs::write(&other, replaced).expect("a file");
+        let other = dir.path().join("overrides.yaml");
+        std::fs::write(&other, overrides).expect("a file");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docker").join(file);
         let project = Project { name: unique("p"), files: vec![file, other], _dir: dir };
-        succeeds(project.compose(&["up", "--detach", "--no-build", "--quiet-pull"]));
+        stdout_of_success(project.compose(&["up", "--detach", "--no-build", "--quiet-pull"]));
         project
     }
 
-    /// Waits until a service has written this to stdout.
+    /// Waits until a service has written the ready line to stdout.
     pub fn wait_until_ready(&self, service: &str) {
         wait_until(&format!("{service} to be ready"), || self.logs(service).contains("Kafka Server started"));
     }
 
-    /// What a service wrote so far.
+    /// Returns what a service has written so far.
     pub fn logs(&self, service: &str) -> String {
         text(&self.compose(&["logs", "--no-log-prefix", "--no-color", service]).stdout)
     }
 
-    /// Runs a command in a service that must succeed; what it wrote to stdout.
+    /// Runs a command in a service, asserts that it stdout_of_success, and returns its stdout.
     pub fn exec(&self, service: &str, command: &[&str]) -> String {
-        succeeds(self.compose(&[&["exec", "--no-TTY", service], command].concat()))
+        stdout_of_success(self.compose(&[&["exec", "--no-TTY", service], command].concat()))
     }
 
-    /// Runs a command in a container of its own beside the services; what it wrote to stdout.
+    /// Runs a command in a separate container on the network of the services, and returns its stdout.
     pub fn run_beside(&self, command: &[&str]) -> String {
         let network = format!("--network={}_default", self.name);
-        docker_says(&[&["run", "--rm", "--label", LABEL, &network, IMAGE], command].concat())
+        docker_stdout(&[&["run", "--rm", "--label", LABEL, &network, IMAGE], command].concat())
     }
 
-    /// Where a service's port is published.
+    /// Returns the host address that a service's port is published at.
     pub fn published(&self, service: &str, port: &str) -> String {
-        succeeds(self.compose(&["port", service, port]))
+        stdout_of_success(self.compose(&["port", service, port]))
     }
 
-    /// Waits until a service has ended by itself, with success.
+    /// Waits until a service has exited with code 0.
     pub fn wait_for_success(&self, service: &str) {
-        let container = succeeds(self.compose(&["ps", "--all", "--quiet", service]));
+        let container = stdout_of_success(self.compose(&["ps", "--all", "--quiet", service]));
         let state = || {
             let state = docker(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &container]);
             text(&state.stdout)

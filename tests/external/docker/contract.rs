@@ -1,42 +1,42 @@
-//! What anything that expects Kafka's images finds in this one.
+//! The contract of the image: what scripts and tools written for Kafka's images rely on.
 
 use std::collections::BTreeSet;
 
 use ottla::client::Client;
 
-use crate::docker::engine::{Container, IMAGE, Network, docker, docker_says, is_here, text};
+use crate::docker::engine::{Container, IMAGE, Network, docker, docker_available, docker_stdout, text};
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
-/// The image may be this large, so that a pull takes no time.
-const MOST_BYTES: u64 = 16_000_000;
+/// Limit of the image's size, so that pulling it stays fast.
+const MAX_IMAGE_BYTES: u64 = 16_000_000;
 
-fn the_image_is_small_and_says_what_it_is() {
-    if !is_here() {
+fn image_is_small_and_has_the_expected_config() {
+    if !docker_available() {
         return;
     }
-    let says = |template| docker_says(&["image", "inspect", "--format", template, IMAGE]);
-    let size: u64 = says("{{.Size}}").parse().unwrap();
-    assert!(size <= MOST_BYTES, "{size} bytes");
-    assert_eq!(says("{{.Config.User}}"), "1000:0");
-    assert_eq!(says("{{json .Config.Entrypoint}}"), r#"["/usr/share/ottla/entrypoint"]"#);
-    assert_eq!(says("{{json .Config.Cmd}}"), r#"["/etc/kafka/docker/run"]"#);
+    let inspect = |template| docker_stdout(&["image", "inspect", "--format", template, IMAGE]);
+    let size: u64 = inspect("{{.Size}}").parse().unwrap();
+    assert!(size <= MAX_IMAGE_BYTES, "{size} bytes");
+    assert_eq!(inspect("{{.Config.User}}"), "1000:0");
+    assert_eq!(inspect("{{json .Config.Entrypoint}}"), r#"["/usr/share/ottla/entrypoint"]"#);
+    assert_eq!(inspect("{{json .Config.Cmd}}"), r#"["/etc/kafka/docker/run"]"#);
     for volume in ["/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config", "/bitnami/kafka"] {
-        assert!(says("{{json .Config.Volumes}}").contains(&format!("\"{volume}\"")), "{volume}");
+        assert!(inspect("{{json .Config.Volumes}}").contains(&format!("\"{volume}\"")), "{volume}");
     }
-    assert!(says("{{json .Config.ExposedPorts}}").contains("\"9092/tcp\""));
+    assert!(inspect("{{json .Config.ExposedPorts}}").contains("\"9092/tcp\""));
 }
 
 /// `docker run -p 9092:9092 ottla`: from the host and from another container at once.
-async fn nothing_has_to_be_set() {
-    if !is_here() {
+async fn container_without_settings_serves_host_and_containers() {
+    if !docker_available() {
         return;
     }
     let network = Network::new();
     let broker = Container::ready(&[&network.option(), "--network-alias=kafka"]);
     let from_here = Client::connect(&broker.bootstrap_server()).await.unwrap();
-    let told = from_here.metadata(Some(&[])).await.unwrap().brokers.remove(0);
-    assert_eq!((told.host.as_str(), told.port), ("localhost", 9092));
+    let advertised = from_here.metadata(Some(&[])).await.unwrap().brokers.remove(0);
+    assert_eq!((advertised.host.as_str(), advertised.port), ("localhost", 9092));
     from_here.create_topic("orders", 1, &[]).await.unwrap();
 
     let address = broker.inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}");
@@ -50,9 +50,9 @@ async fn nothing_has_to_be_set() {
     assert_eq!(text(&offsets.stdout), "orders:0:0\n", "{offsets:?}");
 }
 
-/// Once, on stdout, when the broker answers; and nothing else is written by looking whether it does.
-fn the_ready_lines_and_the_health_check() {
-    if !is_here() {
+/// The broker writes the ready lines to stdout once, when it serves; health checks write nothing.
+fn ready_lines_are_written_once_and_the_health_check_writes_nothing() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&["--env=KAFKA_NODE_ID=7"]);
@@ -67,8 +67,8 @@ fn the_ready_lines_and_the_health_check() {
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
 
-fn the_health_check_tells_a_broker_that_does_not_answer() {
-    if !is_here() {
+fn health_check_without_a_broker_fails() {
+    if !docker_available() {
         return;
     }
     let idle = Container::run(&[], &["sleep", "1000"]);
@@ -77,9 +77,9 @@ fn the_health_check_tells_a_broker_that_does_not_answer() {
     assert!(text(&check.stderr).contains("localhost:9092"), "{check:?}");
 }
 
-/// Compose files' health checks, and the commands that scripts of Testcontainers and of people run.
-fn what_scripts_call_is_there() {
-    if !is_here() {
+/// The health checks of compose files, and the commands that Testcontainers and users' scripts run.
+fn commands_that_scripts_call_exist() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&["--hostname=broker"]);
@@ -106,9 +106,9 @@ fn what_scripts_call_is_there() {
     check("for f in /etc/confluent/docker/* /etc/kafka/docker/*; do sed -i s/nothing/nothing/ $f; done", "");
 }
 
-/// Every name that the program answers to is a link in the image.
+/// Every tool name of the program is a link in the image.
 fn every_tool_is_linked() {
-    if !is_here() {
+    if !docker_available() {
         return;
     }
     let names: BTreeSet<_> = ottla::cli::tools::commands().map(|tool| tool.get_name().to_owned()).collect();
@@ -128,11 +128,11 @@ fn every_tool_is_linked() {
 pub fn tests() -> Vec<Trial> {
     trials![
         plain:
-            the_image_is_small_and_says_what_it_is,
-            the_ready_lines_and_the_health_check,
-            the_health_check_tells_a_broker_that_does_not_answer,
-            what_scripts_call_is_there,
+            image_is_small_and_has_the_expected_config,
+            ready_lines_are_written_once_and_the_health_check_writes_nothing,
+            health_check_without_a_broker_fails,
+            commands_that_scripts_call_exist,
             every_tool_is_linked;
-        on_tokio: nothing_has_to_be_set
+        on_tokio: container_without_settings_serves_host_and_containers
     ]
 }

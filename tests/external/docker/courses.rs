@@ -1,7 +1,7 @@
-//! The compose files that courses show, ZooKeeper and Kafka UI included, and the commands that they go on with.
+//! The compose files that courses use, with ZooKeeper and Kafka UI, and the commands that the courses then run.
 //!
-//! ZooKeeper's image has a stand-in, for nobody asks it anything. Kafka UI's part is played by a Java AdminClient in a
-//! container of its own, which asks what Kafka UI asks when it starts.
+//! A stub replaces the ZooKeeper image, since no client sends it a request. A Java AdminClient in a separate container
+//! replaces Kafka UI, and sends the requests that Kafka UI sends when it starts.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,18 +11,18 @@ use std::time::Duration;
 use ottla::client::Client;
 
 use crate::docker::compose::Project;
-use crate::docker::engine::{IMAGE, is_here, run_for, say, succeeds};
+use crate::docker::engine::{IMAGE, docker_available, print_progress, run_for, stdout_of_success};
 use crate::harness::trials;
 use crate::java::java;
 use libtest_mimic::Trial;
 
-/// A Java to run in a container.
+/// An image with a Java runtime.
 pub const JAVA_IMAGE: &str = "ottla-test-java";
 
 async fn with_zookeeper_and_kafka_ui() {
     if let Some(project) = start("examples/zookeeper-and-ui.yaml") {
         check_from_the_host(&project).await;
-        // Before topics go, which it may be about to ask for.
+        // Before topics are deleted, which it may be about to request.
         project.wait_for_success("kafka-ui");
         check_commands(&project);
     }
@@ -46,9 +46,9 @@ async fn ours() {
     }
 }
 
-/// Brings a file's services up, with a stand-in for those that are not Kafka.
+/// Starts the services of a file, with a stub for each service that is not Kafka.
 fn start(file: &str) -> Option<Project> {
-    if !is_here() {
+    if !docker_available() {
         return None;
     }
     let java = java()?;
@@ -56,7 +56,7 @@ fn start(file: &str) -> Option<Project> {
     let classes = java.compile("kafka-ui", &[source], &java.libs("today"));
     let libs = java.libs("today");
     let libs = libs.trim_end_matches("/*");
-    make_java_image();
+    build_java_image();
     let zookeeper = if file == "compose.yaml" {
         String::new()
     } else {
@@ -84,14 +84,14 @@ fn start(file: &str) -> Option<Project> {
     Some(project)
 }
 
-/// Clients of the host are told what the file says.
+/// Clients on the host get the addresses that the compose file advertises.
 async fn check_from_the_host(project: &Project) {
     let client = Client::connect(&project.published("kafka", "9092")).await.unwrap();
     let view = client.metadata(Some(&[])).await.unwrap();
     assert_eq!((view.brokers[0].host.as_str(), view.brokers[0].port), ("localhost", 9092));
 }
 
-/// What the courses run by docker exec.
+/// Runs the commands that the courses run by `docker exec`.
 fn check_commands(project: &Project) {
     let topics = |args: &[&str]| {
         project.exec("kafka", &[&["kafka-topics", "--bootstrap-server", "localhost:9092"], args].concat())
@@ -113,15 +113,15 @@ fn check_commands(project: &Project) {
     assert_eq!(groups, "");
 }
 
-/// Debian with a Java; made once an engine.
-fn make_java_image() {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
+/// Builds the image of Debian with Java, once per engine.
+fn build_java_image() {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/external/docker/java");
         let mut build = Command::new("docker");
-        say("making an image with a Java");
+        print_progress("building an image with Java");
         build.args(["build", "--quiet", "--tag", JAVA_IMAGE, "--file"]).arg(folder.join("Dockerfile")).arg(folder);
-        succeeds(run_for(&mut build, Duration::from_secs(600)));
+        stdout_of_success(run_for(&mut build, Duration::from_secs(600)));
     });
 }
 

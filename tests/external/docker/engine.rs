@@ -1,4 +1,5 @@
-//! The Docker engine: its commands, the image under test, and containers, volumes and networks that go when dropped.
+//! The Docker engine: its commands, the image under test, and containers, volumes and networks that are removed when
+//! dropped.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _, stderr};
@@ -10,25 +11,26 @@ use std::time::{Duration, Instant};
 
 use common::wait_until;
 
-use crate::harness::leave_out;
+use crate::harness::skip;
 
-/// The image under test. Its tag reads as a version, because some modules of Testcontainers look at it.
+/// The image under test. Its tag is a version, because some modules of Testcontainers parse it.
 pub const IMAGE: &str = "ottla-test:99.0.0";
-/// On everything that is made here.
+/// The label of everything that these tests create on the engine.
 pub const LABEL: &str = "ottla-test";
-/// For a command on an engine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// For a build that begins with nothing, over a slow line.
-const BUILD_PATIENCE: Duration = Duration::from_secs(1200);
+/// Limit of one command, with room for a busy engine.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
+/// Limit of a build without a cache and with a slow network.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(1200);
 
-/// What docker/Dockerfile begins with.
+/// The base images of docker/Dockerfile.
 const BASES: [&str; 2] = ["rust:1-bookworm", "debian:bookworm-slim"];
 
-/// Whether there is an image under test, or why not.
+/// The result of building the image under test: the error says why there is none.
 static BUILT: OnceLock<Result<(), String>> = OnceLock::new();
 
-/// Whether there is an engine that can build the image; the first call does. Where there is none the test is left out.
-pub fn is_here() -> bool {
+/// Returns whether the image under test exists; the first call builds it. Without a usable engine the calling test is
+/// skipped.
+pub fn docker_available() -> bool {
     let built = BUILT.get_or_init(|| {
         find_engine().and_then(|()| find_bases()).inspect_err(|why| {
             assert!(std::env::var_os("OTTLA_REQUIRE_DOCKER").is_none_or(|value| value != "1"), "{why}");
@@ -36,10 +38,10 @@ pub fn is_here() -> bool {
         build();
         Ok(())
     });
-    built.as_ref().inspect_err(|why| leave_out(why)).is_ok()
+    built.as_ref().inspect_err(|why| skip(why)).is_ok()
 }
 
-/// Whether the image was built.
+/// Returns whether the image was built.
 pub fn is_built() -> bool {
     matches!(BUILT.get(), Some(Ok(())))
 }
@@ -61,9 +63,8 @@ fn find_engine() -> Result<(), String> {
 
 fn find_bases() -> Result<(), String> {
     for base in BASES {
-        let is_here = docker(&["image", "inspect", base]).status.success();
-        if !is_here && !run_for(Command::new("docker").args(["pull", "--quiet", base]), BUILD_PATIENCE).status.success()
-        {
+        let exists = docker(&["image", "inspect", base]).status.success();
+        if !exists && !run_for(Command::new("docker").args(["pull", "--quiet", base]), BUILD_TIMEOUT).status.success() {
             return Err(format!("the base image {base} is not there and cannot be pulled"));
         }
     }
@@ -78,36 +79,36 @@ fn build() {
     if let Some(folder) = std::env::var_os("OTTLA_DOCKER_BINARY") {
         build.arg("--build-context").arg(format!("build={}", folder.display()));
     }
-    say("building the image");
+    print_progress("building the image");
     let started = Instant::now();
-    succeeds(run_for(build.arg(project), BUILD_PATIENCE));
-    say(&format!("built the image in {:.1} s", started.elapsed().as_secs_f64()));
+    stdout_of_success(run_for(build.arg(project), BUILD_TIMEOUT));
+    print_progress(&format!("built the image in {:.1} s", started.elapsed().as_secs_f64()));
 }
 
-/// Runs docker to its end, which must come in time.
+/// Runs a docker command and asserts that it ends in time.
 pub fn docker(args: &[&str]) -> Output {
-    run_for(Command::new("docker").args(args), PATIENCE)
+    run_for(Command::new("docker").args(args), COMMAND_TIMEOUT)
 }
 
-/// What docker wrote to stdout; it must succeed.
-pub fn docker_says(args: &[&str]) -> String {
-    succeeds(docker(args))
+/// Runs a docker command, asserts that it succeeds, and returns its stdout.
+pub fn docker_stdout(args: &[&str]) -> String {
+    stdout_of_success(docker(args))
 }
 
-/// What it wrote to stdout, without the last line's end.
-pub fn succeeds(output: Output) -> String {
+/// Asserts success and returns stdout without the last newline.
+pub fn stdout_of_success(output: Output) -> String {
     assert!(output.status.success(), "{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr));
     text(&output.stdout).trim_end().to_owned()
 }
 
-/// Runs a command to its end, which must come in time.
-pub fn run_for(command: &mut Command, patience: Duration) -> Output {
+/// Runs a command and asserts that it ends in time.
+pub fn run_for(command: &mut Command, timeout: Duration) -> Output {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let file = |path: &Path| File::create(path).expect("a file for output");
     let process = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn();
     let mut process = process.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let status = loop {
         if let Some(status) = process.try_wait().expect("the process can be waited for") {
             break status;
@@ -130,12 +131,12 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Not with `eprintln!`: this shall be seen in tests that pass, too.
-pub fn say(line: &str) {
+/// Writes to stderr directly: the test harness hides what `eprintln!` writes in tests that pass.
+pub fn print_progress(line: &str) {
     let _ = writeln!(stderr(), "docker: {line}");
 }
 
-/// A name that nothing else on the engine has.
+/// Returns a name that is unique on the engine.
 pub fn unique(what: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("ottla-test-{}-{what}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -147,24 +148,24 @@ pub struct Container {
 }
 
 impl Container {
-    /// Starts one with these options of `docker run`, and this command in place of the image's own. Port 9092 is
-    /// published at a free port of the loopback.
+    /// Starts a container with these options of `docker run` and this command in place of the image's own. Port 9092 is
+    /// published at a free port of the loopback address.
     pub fn run(options: &[&str], command: &[&str]) -> Container {
         let name = unique("c");
         let own = ["run", "--detach", "--name", &name, "--label", LABEL, "--publish", "127.0.0.1::9092"];
         let container = Container { name: name.clone() };
-        docker_says(&[&own, options, &[IMAGE], command].concat());
+        docker_stdout(&[&own, options, &[IMAGE], command].concat());
         container
     }
 
-    /// Starts one and waits until it says that it is ready.
+    /// Starts a container and waits for its ready line.
     pub fn ready(options: &[&str]) -> Container {
         let container = Container::run(options, &[]);
         container.wait_until_ready(1);
         container
     }
 
-    /// Waits until it has been ready for the `times`th time.
+    /// Waits until the ready line has been written `times` times.
     pub fn wait_until_ready(&self, times: usize) {
         wait_until(&format!("{} to be ready", self.name), || {
             let (stdout, stderr) = self.logs();
@@ -173,44 +174,44 @@ impl Container {
         });
     }
 
-    /// Where a client on this machine connects to.
+    /// Returns the address for clients on this machine.
     pub fn bootstrap_server(&self) -> String {
         self.published("9092/tcp")
     }
 
-    /// Where a port of it is published.
+    /// Returns the host address that a port is published at.
     pub fn published(&self, port: &str) -> String {
-        let published = docker_says(&["port", &self.name, port]);
+        let published = docker_stdout(&["port", &self.name, port]);
         published.lines().next().expect("a published port").to_owned()
     }
 
-    /// What it wrote so far, to stdout and to stderr.
+    /// Returns what it has written so far, to stdout and to stderr.
     pub fn logs(&self) -> (String, String) {
         let output = docker(&["logs", &self.name]);
         (text(&output.stdout), text(&output.stderr))
     }
 
-    /// Runs a command in it.
+    /// Runs a command in the container.
     pub fn exec(&self, command: &[&str]) -> Output {
         docker(&[&["exec", &self.name], command].concat())
     }
 
-    /// Runs a command in it that must succeed; what it wrote to stdout.
+    /// Runs a shell script in the container, asserts that it succeeds, and returns its stdout.
     pub fn shell(&self, script: &str) -> String {
-        succeeds(self.exec(&["sh", "-c", script]))
+        stdout_of_success(self.exec(&["sh", "-c", script]))
     }
 
-    /// A field of `docker inspect`, as a Go template.
+    /// Returns a field of `docker inspect`, given as a Go template.
     pub fn inspect(&self, template: &str) -> String {
-        docker_says(&["inspect", "--format", template, &self.name])
+        docker_stdout(&["inspect", "--format", template, &self.name])
     }
 
-    /// Waits until its health check says that it is well.
+    /// Waits until its health check reports `healthy`.
     pub fn wait_until_healthy(&self) {
         wait_until(&format!("{} to be healthy", self.name), || self.inspect("{{.State.Health.Status}}") == "healthy");
     }
 
-    /// Waits until it has stopped by itself; its exit code.
+    /// Waits until the container has exited, and returns its exit code.
     pub fn exit_code(&self) -> String {
         wait_until(&format!("{} to stop", self.name), || self.inspect("{{.State.Running}}") == "false");
         self.inspect("{{.State.ExitCode}}")
@@ -235,11 +236,11 @@ pub struct Volume {
 impl Volume {
     pub fn new() -> Volume {
         let name = unique("v");
-        docker_says(&["volume", "create", "--label", LABEL, &name]);
+        docker_stdout(&["volume", "create", "--label", LABEL, &name]);
         Volume { name }
     }
 
-    /// The option of `docker run` that mounts it.
+    /// Returns the option of `docker run` that mounts it.
     pub fn at(&self, path: &str) -> String {
         format!("--volume={}:{path}", self.name)
     }
@@ -251,7 +252,7 @@ impl Drop for Volume {
     }
 }
 
-/// A network of containers that find each other by name.
+/// A network in which containers resolve each other by name.
 pub struct Network {
     pub name: String,
 }
@@ -259,11 +260,11 @@ pub struct Network {
 impl Network {
     pub fn new() -> Network {
         let name = unique("n");
-        docker_says(&["network", "create", "--label", LABEL, &name]);
+        docker_stdout(&["network", "create", "--label", LABEL, &name]);
         Network { name }
     }
 
-    /// The option of `docker run` that puts a container into it.
+    /// Returns the option of `docker run` that connects a container to it.
     pub fn option(&self) -> String {
         format!("--network={}", self.name)
     }

@@ -1,20 +1,21 @@
-//! Compose files made for the images that this one replaces, with only the image changed.
+//! Compose files written for the images that this one replaces, with only the image name changed.
 
 use ottla::client::Client;
 
 use crate::docker::compose::Project;
-use crate::docker::engine::{IMAGE, is_here};
+use crate::docker::engine::{IMAGE, docker_available};
 use crate::docker::lifecycle::write_to;
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
-/// A broker by such a file.
+/// A broker started from such a file.
 struct Family {
     file: &'static str,
     service: &'static str,
-    /// Where clients of the host come in, and what they are told.
+    /// The address that clients on the host connect to, and the advertised address that they get.
     outside: (&'static str, &'static str),
-    /// Where containers come in, and what they are told; `own` stands for the broker's own address.
+    /// The address that containers connect to, and the advertised address that they get; `own` stands for the broker's
+    /// own address.
     inside: (&'static str, &'static str),
     node_id: i32,
     cluster_id: Option<&'static str>,
@@ -74,10 +75,10 @@ async fn bitnami() {
 }
 
 async fn check(family: &Family) {
-    if !is_here() {
+    if !docker_available() {
         return;
     }
-    let (service, (port, told_outside)) = (family.service, family.outside);
+    let (service, (port, advertised_outside)) = (family.service, family.outside);
     let ports = format!("ports: !override [\"127.0.0.1::{port}\"]");
     let replaced = format!("services:\n  {service}:\n    image: {IMAGE}\n    {ports}\n");
     let project = Project::up(family.file, &replaced);
@@ -87,18 +88,21 @@ async fn check(family: &Family) {
     write_to(&address, "orders", "x").await;
     let client = Client::connect(&address).await.unwrap();
     let view = client.metadata(Some(&[])).await.unwrap();
-    let told = &view.brokers[0];
-    assert_eq!((told.node_id, format!("{}:{}", told.host, told.port)), (family.node_id, told_outside.to_owned()));
+    let broker = &view.brokers[0];
+    assert_eq!(
+        (broker.node_id, format!("{}:{}", broker.host, broker.port)),
+        (family.node_id, advertised_outside.to_owned())
+    );
     if let Some(cluster_id) = family.cluster_id {
         assert_eq!(view.cluster_id.as_deref(), Some(cluster_id));
     }
     assert!(project.exec(service, &["ls", family.data]).contains("orders-0"));
 
-    let (address, told_inside) = family.inside;
+    let (address, advertised_inside) = family.inside;
     let own = project.exec(service, &["hostname", "-i"]);
-    // From a container of its own on the project's network.
+    // From a separate container on the project's network.
     let versions = project.run_beside(&["kafka-broker-api-versions", "--bootstrap-server", address]);
-    let expect = format!("{} (id: {} ", told_inside.replace("own", own.trim_end()), family.node_id);
+    let expect = format!("{} (id: {} ", advertised_inside.replace("own", own.trim_end()), family.node_id);
     assert!(versions.starts_with(&expect), "{expect} in {versions}");
     let notices = project.logs(service).lines().filter(|line| line.contains("WARN")).count();
     assert!(notices <= 3, "{}", project.logs(service));

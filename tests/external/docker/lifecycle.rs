@@ -1,11 +1,11 @@
-//! A container's life: volumes, restarts, signals, users, mounted files.
+//! The life cycle of a container: volumes, restarts, signals, users, mounted files.
 
 use std::time::{Duration, Instant};
 
 use ottla::client::Client;
 use ottla_wire::record::{BatchBuilder, Codec};
 
-use crate::docker::engine::{Container, LABEL, Volume, docker_says, is_here, text};
+use crate::docker::engine::{Container, LABEL, Volume, docker_available, docker_stdout, text};
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
@@ -22,15 +22,15 @@ pub async fn write_to(bootstrap_server: &str, topic: &str, value: &str) {
     client.produce(topic, 0, batch.build().unwrap().bytes().clone()).await.unwrap();
 }
 
-/// The end of the topic's only partition.
+/// Returns the end offset of the topic's only partition.
 async fn end_of(broker: &Container, topic: &str) -> i64 {
     let client = Client::connect(&broker.bootstrap_server()).await.unwrap();
     client.list_offset(topic, 0, -1).await.unwrap().offset
 }
 
-/// A volume at any of the places that the four images document is where data is.
-async fn a_volume_keeps_data_wherever_it_is_mounted() {
-    if !is_here() {
+/// The data directory is in the volume, at each of the paths that the four images document.
+async fn volume_at_any_documented_path_keeps_data() {
+    if !docker_available() {
         return;
     }
     for (path, data) in [
@@ -50,23 +50,23 @@ async fn a_volume_keeps_data_wherever_it_is_mounted() {
     }
 }
 
-/// The same container again: after a stop, after kill -9, and with the cluster id that it was given at first.
-async fn a_restart_finds_everything() {
-    if !is_here() {
+/// The same container restarted: after a stop, after kill -9, and with the cluster id of its first start.
+async fn restart_after_stop_or_kill_keeps_data_and_cluster_id() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&["--env=CLUSTER_ID=4L6g3nShT-eMCtK--X86sw"]);
     write(&broker, "before-stop", "x").await;
-    docker_says(&["stop", &broker.name]);
+    docker_stdout(&["stop", &broker.name]);
     assert_eq!(broker.inspect("{{.State.ExitCode}}"), "0");
-    docker_says(&["start", &broker.name]);
+    docker_stdout(&["start", &broker.name]);
     broker.wait_until_ready(2);
     assert_eq!(end_of(&broker, "before-stop").await, 1);
 
     write(&broker, "before-kill", "x").await;
-    docker_says(&["kill", "--signal=KILL", &broker.name]);
+    docker_stdout(&["kill", "--signal=KILL", &broker.name]);
     assert_eq!(broker.exit_code(), "137");
-    docker_says(&["start", &broker.name]);
+    docker_stdout(&["start", &broker.name]);
     broker.wait_until_ready(3);
     assert_eq!(end_of(&broker, "before-kill").await, 1);
     let client = Client::connect(&broker.bootstrap_server()).await.unwrap();
@@ -74,16 +74,16 @@ async fn a_restart_finds_everything() {
     assert_eq!(view.cluster_id.as_deref(), Some("4L6g3nShT-eMCtK--X86sw"));
 }
 
-/// As PID 1, which has no signal handlers but its own.
-fn sigterm_stops_it_within_a_second() {
-    if !is_here() {
+/// The broker is PID 1, for which the kernel applies no default signal actions.
+fn sigterm_stops_the_broker_within_a_second() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&[]);
     let began = Instant::now();
-    docker_says(&["kill", "--signal=TERM", &broker.name]);
+    docker_stdout(&["kill", "--signal=TERM", &broker.name]);
     assert_eq!(broker.exit_code(), "0");
-    // The engine's own part of it is a good deal.
+    // The engine itself takes much of this time.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let (_, stderr) = broker.logs();
     let seconds = |what: &str| {
@@ -95,8 +95,8 @@ fn sigterm_stops_it_within_a_second() {
     assert!(took < 1.0, "{took} s");
 }
 
-async fn any_user_may_run_it() {
-    if !is_here() {
+async fn any_user_can_run_the_container() {
+    if !docker_available() {
         return;
     }
     for user in ["--user=4711:4711", "--user=0"] {
@@ -106,8 +106,8 @@ async fn any_user_may_run_it() {
     }
 }
 
-fn a_folder_of_somebody_else_is_told() {
-    if !is_here() {
+fn data_directory_of_another_user_is_refused_with_both_uids() {
+    if !docker_available() {
         return;
     }
     let options = ["--tmpfs=/data:uid=0,mode=755", "--env=KAFKA_LOG_DIRS=/data"];
@@ -119,9 +119,9 @@ fn a_folder_of_somebody_else_is_told() {
     }
 }
 
-/// Where the images look for a file that was mounted; the environment wins over it.
-async fn mounted_settings() {
-    if !is_here() {
+/// Each path where the four images look for a mounted settings file; the environment overrides the file.
+async fn mounted_settings_file_is_read_and_environment_overrides_it() {
+    if !docker_available() {
         return;
     }
     for path in [
@@ -133,13 +133,13 @@ async fn mounted_settings() {
         let name = crate::docker::engine::unique("c");
         let publish = "--publish=127.0.0.1::9092";
         let own = ["create", "--name", &name, "--label", LABEL, publish, "--env=KAFKA_NUM_PARTITIONS=5"];
-        docker_says(&[&own[..], &[crate::docker::engine::IMAGE]].concat());
+        docker_stdout(&[&own[..], &[crate::docker::engine::IMAGE]].concat());
         let broker = Container { name };
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         std::fs::write(&file, "node.id=9\nnum.partitions=3\nlisteners=PLAINTEXT://:9092\n").unwrap();
-        docker_says(&["cp", file.to_str().unwrap(), &format!("{}:{path}", broker.name)]);
-        docker_says(&["start", &broker.name]);
+        docker_stdout(&["cp", file.to_str().unwrap(), &format!("{}:{path}", broker.name)]);
+        docker_stdout(&["start", &broker.name]);
         broker.wait_until_ready(1);
         let client = Client::connect(&broker.bootstrap_server()).await.unwrap();
         let view = client.metadata_with(Some(&["new"]), true).await.unwrap();
@@ -148,8 +148,8 @@ async fn mounted_settings() {
 }
 
 /// `run NAME=VALUE`, and Kafka's start script with a file.
-async fn settings_as_arguments() {
-    if !is_here() {
+async fn settings_as_arguments_are_applied() {
+    if !docker_available() {
         return;
     }
     let by_run = ["/etc/kafka/docker/run", "KAFKA_NODE_ID=5"];
@@ -163,8 +163,8 @@ async fn settings_as_arguments() {
 }
 
 /// A service of GitHub Actions: an environment and options of `docker create`, but no command.
-async fn a_service_of_github_actions() {
-    if !is_here() {
+async fn service_of_github_actions_becomes_healthy() {
+    if !docker_available() {
         return;
     }
     let health = "--health-cmd=/opt/kafka/bin/kafka-broker-api-versions.sh --bootstrap-server localhost:9092";
@@ -194,9 +194,9 @@ async fn a_service_of_github_actions() {
     );
 }
 
-/// A container whose only writable place is the volume.
-async fn a_read_only_root() {
-    if !is_here() {
+/// A container whose only writable path is the volume.
+async fn container_with_read_only_root_serves() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&["--read-only"]);
@@ -206,14 +206,14 @@ async fn a_read_only_root() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: sigterm_stops_it_within_a_second, a_folder_of_somebody_else_is_told;
+        plain: sigterm_stops_the_broker_within_a_second, data_directory_of_another_user_is_refused_with_both_uids;
         on_tokio:
-            a_volume_keeps_data_wherever_it_is_mounted,
-            a_restart_finds_everything,
-            any_user_may_run_it,
-            mounted_settings,
-            settings_as_arguments,
-            a_service_of_github_actions,
-            a_read_only_root
+            volume_at_any_documented_path_keeps_data,
+            restart_after_stop_or_kill_keeps_data_and_cluster_id,
+            any_user_can_run_the_container,
+            mounted_settings_file_is_read_and_environment_overrides_it,
+            settings_as_arguments_are_applied,
+            service_of_github_actions_becomes_healthy,
+            container_with_read_only_root_serves
     ]
 }

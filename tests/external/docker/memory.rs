@@ -1,4 +1,4 @@
-//! A container with 64 MiB, and more to do than fits into it.
+//! A container of 64 MiB under a load that exceeds its memory.
 
 use std::time::Duration;
 
@@ -6,20 +6,21 @@ use bytes::Bytes;
 use ottla::client::Client;
 use ottla_wire::record::{BatchBuilder, Codec, batches};
 
-use crate::docker::engine::{Container, is_here};
+use crate::docker::engine::{Container, docker_available};
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
 const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 24;
-/// Uncompressed, to be kept whole by every stage that it passes.
+/// Uncompressed, so that each stage holds the whole batch in memory.
 const BATCH_BYTES: usize = 900_000;
-/// Asked for at once, by each connection.
+/// What each connection requests in one fetch.
 const FETCH_BYTES: i32 = 8 << 20;
 
-/// Several times the limit goes in and out by several connections at once: the kernel kills nobody, nothing is lost.
-async fn sixty_four_megabytes_under_load() {
-    if !is_here() {
+/// Several connections write and read a multiple of the memory limit at once: the kernel does not kill the broker, and
+/// no record is lost.
+async fn container_of_64_mib_under_load_is_not_killed_and_loses_nothing() {
+    if !docker_available() {
         return;
     }
     let broker = Container::ready(&["--memory=64m", "--memory-swap=64m"]);
@@ -36,7 +37,7 @@ async fn sixty_four_megabytes_under_load() {
     assert_eq!(broker.inspect("{{.State.Status}} {{.State.OOMKilled}} {{.RestartCount}}"), "running false 0");
 }
 
-/// Writes all that one connection has, two batches in flight, and reads it back.
+/// Writes the batches of one connection, two in flight, and reads them back.
 async fn write_and_read(address: &str, topic: &str, batch: Bytes) {
     let client = Client::connect(address).await.unwrap();
     client.create_topic(topic, 1, &[]).await.unwrap();
@@ -65,6 +66,6 @@ fn batch() -> Bytes {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: sixty_four_megabytes_under_load
+        on_tokio: container_of_64_mib_under_load_is_not_killed_and_loses_nothing
     ]
 }

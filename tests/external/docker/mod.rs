@@ -1,9 +1,9 @@
 //! The container image, built from docker/Dockerfile and run on a real Docker engine.
 //!
-//! Where no engine answers (with BuildKit and Compose 2), these tests count as ignored; with `OTTLA_REQUIRE_DOCKER=1` they
-//! fail. `OTTLA_DOCKER_BINARY=DIR` puts the static program `DIR/ottla` into the image
-//! instead of building it there, for quick rounds at a desk. Containers, volumes and networks go with the test that made
-//! them, images when all tests are done; what the next build can use again is in BuildKit's cache.
+//! Without a Docker engine that has BuildKit and Compose 2, these tests count as ignored; with `OTTLA_REQUIRE_DOCKER=1`
+//! they fail. `OTTLA_DOCKER_BINARY=DIR` copies the static program `DIR/ottla` into the image instead of building it
+//! there, which makes local runs faster. Each test removes its containers, volumes and networks; images are removed
+//! after all tests. BuildKit's cache keeps what the next build can use again.
 
 mod compose;
 mod contract;
@@ -16,7 +16,7 @@ mod testcontainers;
 
 use libtest_mimic::Trial;
 
-/// Removes the images that were built, if any was.
+/// Removes the images that were built.
 pub fn remove_images() {
     if engine::is_built() {
         engine::docker(&["image", "rm", "--force", engine::IMAGE, courses::JAVA_IMAGE]);

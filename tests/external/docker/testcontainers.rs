@@ -1,37 +1,37 @@
-//! Testcontainers' own modules for Kafka, unmodified, with this image in place of the one each knows.
+//! Testcontainers' Kafka modules, unmodified, with this image in place of their default one.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::docker::engine::{IMAGE, is_here, run_for, say, succeeds};
+use crate::docker::engine::{IMAGE, docker_available, print_progress, run_for, stdout_of_success};
 use crate::harness::trials;
 use crate::java::{self, java};
 use crate::python::python_of;
 use common::python_env::TESTCONTAINERS;
 use libtest_mimic::Trial;
 
-/// For several containers one after the other, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// Limit for several containers in sequence on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Without a settings file of the user's, and without Ryuk, which would have to be pulled.
+/// Disables Ryuk, whose image would have to be pulled, and the user's settings file.
 const ENVIRONMENT: [(&str, &str); 2] = [("TESTCONTAINERS_RYUK_DISABLED", "true"), ("TC_HOST", "localhost")];
 
 fn python() {
-    if !is_here() {
+    if !docker_available() {
         return;
     }
     let Some(python) = python_of(&TESTCONTAINERS) else { return };
     let mut command = Command::new(python);
     command.arg(source("python/containers.py")).arg(IMAGE).envs(ENVIRONMENT);
     command.env("TESTCONTAINERS_CONNECTION_MODE", "docker_host");
-    let said = succeeds(run_for(&mut command, PATIENCE));
-    assert_eq!(said.lines().count(), 2, "{said}");
-    say(&said.replace('\n', "; "));
+    let output = stdout_of_success(run_for(&mut command, TIMEOUT));
+    assert_eq!(output.lines().count(), 2, "{output}");
+    print_progress(&output.replace('\n', "; "));
 }
 
 fn java_containers() {
-    if !is_here() {
+    if !docker_available() {
         return;
     }
     let Some(java) = java() else { return };
@@ -39,9 +39,9 @@ fn java_containers() {
     let class_path = format!("{}/testcontainers/*:{}", libs.display(), java.libs("today"));
     let mut command = java::jvm(&class_path);
     command.arg(source("java/Containers.java")).arg(IMAGE).envs(ENVIRONMENT);
-    let said = succeeds(run_for(&mut command, PATIENCE));
-    assert_eq!(said.lines().count(), 5, "{said}");
-    say(&said.replace('\n', "; "));
+    let output = stdout_of_success(run_for(&mut command, TIMEOUT));
+    assert_eq!(output.lines().count(), 5, "{output}");
+    print_progress(&output.replace('\n', "; "));
 }
 
 fn source(path: &str) -> std::path::PathBuf {

@@ -1,4 +1,4 @@
-//! Java's clients, of today and of old, and Apache Kafka's own dump-log on everything a broker wrote.
+//! Java clients, current and old, and Apache Kafka's dump-log on all files that a broker wrote.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,29 +16,29 @@ use crate::java::java;
 use libtest_mimic::Trial;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
-/// From message format 0 (0.9) and 1 (0.10) to the last whose consumers poll as those did.
+/// From message formats 0 (0.9) and 1 (0.10) to the last version whose consumers have the old `poll`.
 const OLD_CLIENTS: [&str; 5] = ["0.9.0.1", "0.10.2.2", "0.11.0.3", "1.1.1", "2.8.2"];
 const IDEMPOTENT: &str = "idempotent";
 const STAMPED: &str = "stamped";
 const OLD_FORMATS: &str = "old-formats";
 const GROUP: &str = "readers";
-const LIVES: i32 = 3;
-const BATCHES_A_LIFE: i32 = 60;
-const RECORDS_A_BATCH: i32 = 20;
+const STARTS: i32 = 3;
+const BATCHES_PER_START: i32 = 60;
+const RECORDS_PER_BATCH: i32 = 20;
 
-fn todays_producer_and_consumer() {
+fn current_producer_and_consumer_pass() {
     let Some(java) = java() else { return };
     let broker = Broker::with().set("num.partitions", "3").start();
     java.run("ProduceAndConsume", &[broker.bootstrap_servers()]);
 }
 
-fn todays_admin_client() {
+fn current_admin_client_passes() {
     let Some(java) = java() else { return };
     let broker = Broker::start();
     java.run("Administer", &[broker.bootstrap_servers()]);
 }
 
-fn old_producers_and_consumers() {
+fn old_producers_and_consumers_pass() {
     let Some(java) = java() else { return };
     let broker = Broker::start();
     for version in OLD_CLIENTS {
@@ -46,31 +46,31 @@ fn old_producers_and_consumers() {
     }
 }
 
-async fn dump_log_reads_everything_a_broker_wrote() {
+async fn dump_log_finds_no_fault_in_files_of_a_broker() {
     let Some(java) = java() else { return };
     let mut broker = Broker::start();
     let producers = create_topics(&broker).await;
-    for life in 0..LIVES {
-        write_life(&broker, life, &producers).await;
+    for start in 0..STARTS {
+        write_after_start(&broker, start, &producers).await;
         broker.kill();
         broker.restart();
     }
     broker.stop();
     let data = broker.data_dir();
 
-    for (topic, batches) in [(IDEMPOTENT, BATCHES_A_LIFE), (STAMPED, CODECS.len() as i32)] {
+    for (topic, batches) in [(IDEMPOTENT, BATCHES_PER_START), (STAMPED, CODECS.len() as i32)] {
         let logs = files(data, topic, &["log"]);
         assert!(topic != IDEMPOTENT || logs.len() > 3, "several segments: {logs:?}");
-        let said = dump(java, &["--deep-iteration"], &logs);
-        assert_eq!(dumped_records(&said), LIVES * batches * RECORDS_A_BATCH, "{topic}");
+        let output = dump(java, &["--deep-iteration"], &logs);
+        assert_eq!(dumped_records(&output), STARTS * batches * RECORDS_PER_BATCH, "{topic}");
     }
     let old = dump(java, &["--deep-iteration"], &files(data, OLD_FORMATS, &["log"]));
-    assert_eq!(dumped_records(&old), LIVES * 2 * 4 * RECORDS_A_BATCH);
+    assert_eq!(dumped_records(&old), STARTS * 2 * 4 * RECORDS_PER_BATCH);
 
     let indexes = files(data, "", &["index", "timeindex"]);
     dump(java, &["--index-sanity-check"], &indexes);
     dump(java, &["--verify-index-only"], &indexes);
-    // Whole: every entry with the batch it points to.
+    // Complete check: every entry against the batch that it points to.
     dump(java, &[], &files(data, IDEMPOTENT, &["index", "timeindex"]));
 
     let snapshots = dump(java, &[], &files(data, IDEMPOTENT, &["snapshot"]));
@@ -91,7 +91,7 @@ async fn dump_log_reads_everything_a_broker_wrote() {
     }
 }
 
-/// Creates the topics; the producers that will write to [`IDEMPOTENT`], one for each codec.
+/// Creates the topics, and returns the producers that will write to [`IDEMPOTENT`], one for each codec.
 async fn create_topics(broker: &Broker) -> Vec<ProducerIdEpoch> {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic(IDEMPOTENT, 2, &[("segment.bytes", "1048576")]).await.unwrap();
@@ -105,14 +105,14 @@ async fn create_topics(broker: &Broker) -> Vec<ProducerIdEpoch> {
     producers
 }
 
-/// Everything that leaves something behind, in each life of the broker.
-async fn write_life(broker: &Broker, life: i32, producers: &[ProducerIdEpoch]) {
+/// Writes to all kinds of files, once after each start of the broker.
+async fn write_after_start(broker: &Broker, start: i32, producers: &[ProducerIdEpoch]) {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    for number in 0..BATCHES_A_LIFE {
+    for number in 0..BATCHES_PER_START {
         let which = number as usize % CODECS.len();
-        let round = life * BATCHES_A_LIFE / CODECS.len() as i32 + number / CODECS.len() as i32;
-        // The partitions in turn, each producer's sequence numbers per partition.
-        let sequence = round / 2 * RECORDS_A_BATCH;
+        let round = start * BATCHES_PER_START / CODECS.len() as i32 + number / CODECS.len() as i32;
+        // Round robin over the partitions; sequence numbers count per producer and partition.
+        let sequence = round / 2 * RECORDS_PER_BATCH;
         let batch = BatchBuilder::new(CODECS[which]).producer(producers[which], sequence);
         client.produce(IDEMPOTENT, round % 2, records(batch, 3000)).await.unwrap();
     }
@@ -120,21 +120,21 @@ async fn write_life(broker: &Broker, life: i32, producers: &[ProducerIdEpoch]) {
         client.produce(STAMPED, 0, records(BatchBuilder::new(codec), 10)).await.unwrap();
     }
     for (format, version) in [(OldFormat::V0, 0), (OldFormat::V1, 2)] {
-        // These formats know no zstd.
+        // These formats do not support zstd.
         for codec in &CODECS[..4] {
             let old = down_convert(&records(BatchBuilder::new(*codec), 10), format, 0).unwrap();
             produced(client.call_at(produce_request(OLD_FORMATS, old), version).await.unwrap()).unwrap();
         }
     }
-    commit_as_member(&client, i64::from(life)).await;
-    client.create_topic(&format!("gone-{life}"), 3, &[]).await.unwrap();
-    client.delete_topic(&format!("gone-{life}")).await.unwrap();
+    commit_as_member(&client, i64::from(start)).await;
+    client.create_topic(&format!("gone-{start}"), 3, &[]).await.unwrap();
+    client.delete_topic(&format!("gone-{start}")).await.unwrap();
 }
 
 async fn commit_as_member(client: &Client, offset: i64) {
-    // A subscription of version 0: the topics, no user data.
+    // A version 0 subscription: the topics, no user data.
     let subscribed = Bytes::from_static(b"\0\0\0\0\0\x01\0\x0aidempotent\xff\xff\xff\xff");
-    // An assignment of version 0: of this topic partition 0, no user data.
+    // A version 0 assignment: partition 0 of this topic, no user data.
     let assigned = Bytes::from_static(b"\0\0\0\0\0\x01\0\x0aidempotent\0\0\0\x01\0\0\0\0\xff\xff\xff\xff");
     let subscription = Subscription {
         group: GROUP.to_owned(),
@@ -163,10 +163,10 @@ fn produce_request(topic: &str, records: Bytes) -> ProduceRequest {
     }
 }
 
-/// A batch of records with a key, `size` bytes that hardly compress, and a header.
+/// Builds a batch of records with a key, `size` bytes that hardly compress, and a header.
 fn records(mut batch: BatchBuilder, size: usize) -> Bytes {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    for number in 0..RECORDS_A_BATCH {
+    for number in 0..RECORDS_PER_BATCH {
         let mut value = vec![0; size];
         getrandom::fill(&mut value).unwrap();
         batch.append(
@@ -181,7 +181,7 @@ fn records(mut batch: BatchBuilder, size: usize) -> Bytes {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: todays_producer_and_consumer, todays_admin_client, old_producers_and_consumers;
-        on_tokio: dump_log_reads_everything_a_broker_wrote
+        plain: current_producer_and_consumer_pass, current_admin_client_passes, old_producers_and_consumers_pass;
+        on_tokio: dump_log_finds_no_fault_in_files_of_a_broker
     ]
 }

@@ -1,13 +1,13 @@
-//! Apache Kafka's dump-log on files of ours: it must find nothing wrong with them.
+//! Apache Kafka's dump-log on files that Ottla wrote: it must find no fault in them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Java, jvm, run_hearing_all};
+use super::{Java, jvm, run_with_stderr};
 
 const DUMP_LOG: &str = "org.apache.kafka.tools.DumpLogSegments";
 
-/// Words in what dump-log says where something is wrong.
+/// Words that dump-log prints for a fault.
 const FAULTS: [&str; 10] = [
     "isvalid: false",
     "ismatch",
@@ -20,18 +20,18 @@ const FAULTS: [&str; 10] = [
     "corrupt",
     "do not match",
 ];
-/// Between two offsets, where some between them are missing.
+/// What dump-log prints between two offsets that are not consecutive.
 const GAP: &str = " is followed by ";
-/// It takes each segment but a log's first to begin with a gap.
+/// dump-log reports a gap at the start of each segment except a log's first.
 const NO_GAP: &str = "-1 is followed by ";
 
-/// What dump-log says about these files; it must find nothing wrong with them.
+/// Returns what dump-log prints for these files, and asserts that it finds no fault.
 pub fn dump(java: &Java, args: &[&str], files: &[PathBuf]) -> String {
     checked_dump(java, args, files, is_fault)
 }
 
-/// As [`dump`], of logs that were compacted: offsets may be missing, and the time index may have batches that are kept
-/// for their producers, though they have lost their records.
+/// Like [`dump`], for compacted logs: offsets may be missing, and the time index may name batches that have no records
+/// and stay for their producers' sequence numbers.
 pub fn dump_compacted(java: &Java, args: &[&str], files: &[PathBuf]) -> String {
     let of_compaction = |line: &str| {
         line.contains(GAP) || line.starts_with("Found timestamp mismatch") || line.ends_with("log timestamp: -1")
@@ -47,38 +47,38 @@ fn checked_dump(java: &Java, args: &[&str], files: &[PathBuf], is_fault: impl Fn
     let names: Vec<_> = files.iter().map(|path| path.to_str().unwrap()).collect();
     let mut tool = jvm(&java.libs("today"));
     tool.arg(DUMP_LOG).args(args).args(["--files", &names.join(",")]);
-    let (said, complained) = run_hearing_all(&mut tool);
+    let (output, errors) = run_with_stderr(&mut tool);
     for name in names {
-        assert!(said.contains(&format!("Dumping {name}")), "{name} is dumped:\n{said}");
+        assert!(output.contains(&format!("Dumping {name}")), "{name} is dumped:\n{output}");
     }
-    let fault = said.lines().chain(complained.lines()).find(|line| is_fault(line));
-    assert_eq!(fault, None, "{said}\n{complained}");
-    said
+    let fault = output.lines().chain(errors.lines()).find(|line| is_fault(line));
+    assert_eq!(fault, None, "{output}\n{errors}");
+    output
 }
 
-/// How many records dump-log found in logs, all of them valid and each batch as many as it says.
-pub fn dumped_records(said: &str) -> i32 {
-    let batches: Vec<_> = said.lines().filter(|line| line.starts_with("baseOffset: ")).collect();
+/// Returns how many records dump-log found, and asserts that all are valid and that each batch's count is right.
+pub fn dumped_records(output: &str) -> i32 {
+    let batches: Vec<_> = output.lines().filter(|line| line.starts_with("baseOffset: ")).collect();
     let count = |line: &&str| line.split_once("count: ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
     let announced: i32 = batches.iter().map(|line| count(line).unwrap_or(0)).sum();
-    assert!(batches.iter().all(|line| line.contains("isvalid: true")), "{said}");
-    let found = said.lines().filter(|line| line.starts_with("| offset: ")).count();
+    assert!(batches.iter().all(|line| line.contains("isvalid: true")), "{output}");
+    let found = output.lines().filter(|line| line.starts_with("| offset: ")).count();
     assert_eq!(found, announced as usize);
     announced
 }
 
-/// The files in folders that begin with `folder` whose names end like this, in order.
-pub fn files(data: &Path, folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+/// Returns the files, sorted, with these extensions in all directories whose names begin with `prefix`.
+pub fn files(data: &Path, prefix: &str, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let list = |path: &Path| fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     for path in list(data).into_iter().filter(|path| path.is_dir()) {
-        if path.file_name().unwrap().to_str().unwrap().starts_with(folder) {
+        if path.file_name().unwrap().to_str().unwrap().starts_with(prefix) {
             let ends =
                 |path: &PathBuf| path.extension().is_some_and(|ending| endings.iter().any(|each| ending == *each));
             found.extend(list(&path).into_iter().filter(ends));
         }
     }
-    assert!(!found.is_empty(), "{folder}* in {} has files that end in {endings:?}", data.display());
+    assert!(!found.is_empty(), "{prefix}* in {} has files that end in {endings:?}", data.display());
     found.sort();
     found
 }

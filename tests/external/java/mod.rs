@@ -1,7 +1,7 @@
-//! Java programs to test with: Apache Kafka's artifacts by way of Maven, in `target/java`, and our own
-//! programs compiled against them.
+//! Java programs for tests: Apache Kafka's artifacts, which Maven downloads to `target/java`, and our own programs
+//! compiled against them.
 //!
-//! Where Java or Maven is absent, tests that need them are left out; with `OTTLA_REQUIRE_JAVA=1` they fail.
+//! Without Java or Maven, tests that need them are skipped; with `OTTLA_REQUIRE_JAVA=1` they fail.
 
 pub mod clients;
 pub mod dump_log;
@@ -14,13 +14,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use crate::harness::leave_out;
+use crate::harness::skip;
 
-/// Far longer than anything takes, fetching all artifacts on a slow line included.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// A small machine that starts quickly.
+/// Far longer than any command takes, including the download of all artifacts over a slow network.
+const TIMEOUT: Duration = Duration::from_secs(300);
+/// Options of a small virtual machine that starts fast.
 const JVM: [&str; 5] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", NO_PERFORMANCE_DATA];
-/// Else each machine leaves a file for `jps` in /tmp.
+/// Prevents the file for `jps` that each virtual machine leaves in /tmp.
 const NO_PERFORMANCE_DATA: &str = "-XX:-UsePerfData";
 const PROGRAMS: [&str; 5] = [
     "today/Check.java",
@@ -34,11 +34,11 @@ pub struct Java {
     target: PathBuf,
 }
 
-/// Java with everything in place; where it is absent the test is left out.
+/// Returns Java with all artifacts and compiled programs; without Java the calling test is skipped.
 pub fn java() -> Option<&'static Java> {
     static JAVA: OnceLock<Result<Java, String>> = OnceLock::new();
     let java = JAVA.get_or_init(Java::prepare).as_ref();
-    java.inspect_err(|missing| leave_out(missing)).ok()
+    java.inspect_err(|missing| skip(missing)).ok()
 }
 
 impl Java {
@@ -55,10 +55,11 @@ impl Java {
         Ok(java)
     }
 
-    /// Brings the artifacts of a pom.xml like ours into a folder, unless they are there by this very file. The folder.
+    /// Downloads the artifacts of a pom.xml into a directory and returns it. Does nothing if the directory was made
+    /// from the same pom.xml.
     pub fn fetch(&self, name: &str, pom: &Path) -> PathBuf {
-        self.once(name, &[pom.to_owned()], |libs| {
-            say(&format!("fetching what {} names with Maven", pom.display()));
+        self.make_once(name, &[pom.to_owned()], |libs| {
+            print_progress(&format!("fetching what {} names with Maven", pom.display()));
             let mut mvn = Command::new("mvn");
             mvn.env("MAVEN_OPTS", NO_PERFORMANCE_DATA);
             mvn.arg("-q").arg("-B").arg("-f").arg(pom).arg("process-resources");
@@ -66,63 +67,63 @@ impl Java {
         })
     }
 
-    /// Compiles programs into a folder, for any Java that will do here. The folder.
+    /// Compiles programs into a directory, for the oldest supported Java, and returns the directory.
     pub fn compile(&self, name: &str, programs: &[PathBuf], class_path: &str) -> PathBuf {
-        self.once(name, programs, |classes| {
+        self.make_once(name, programs, |classes| {
             let mut javac = javac();
             run(javac.args(["--release", "17", "-d"]).arg(classes).arg("-cp").arg(class_path).args(programs));
         })
     }
 
-    /// Makes a folder anew, unless it was made of these files as they are. Its path.
-    fn once(&self, name: &str, inputs: &[PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
-        let (folder, made_of) = (self.target.join(name), self.target.join(format!("{name}.made-of")));
+    /// Makes a directory again unless it was made from the same inputs, and returns its path.
+    fn make_once(&self, name: &str, inputs: &[PathBuf], make: impl FnOnce(&Path)) -> PathBuf {
+        let (directory, inputs_file) = (self.target.join(name), self.target.join(format!("{name}.made-of")));
         let text: String = inputs.iter().map(|input| fs::read_to_string(input).expect("a source file")).collect();
-        if fs::read_to_string(&made_of).is_ok_and(|before| before == text) {
-            return folder;
+        if fs::read_to_string(&inputs_file).is_ok_and(|before| before == text) {
+            return directory;
         }
-        let _ = fs::remove_file(&made_of);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a folder in the target directory");
-        make(&folder);
-        fs::write(&made_of, text).expect("a file in the target directory");
-        folder
+        let _ = fs::remove_file(&inputs_file);
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("a directory in the target directory");
+        make(&directory);
+        fs::write(&inputs_file, text).expect("a file in the target directory");
+        directory
     }
 
-    /// A class path of all artifacts in this folder: `today`, or a version.
+    /// Returns a class path of all artifacts in this directory: `today`, or a version.
     pub fn libs(&self, name: &str) -> String {
         format!("{}/*", self.target.join("libs").join(name).display())
     }
 
-    /// Runs one of our programs with today's Apache Kafka; it must succeed.
+    /// Runs one of our programs with the current Apache Kafka, and asserts that it succeeds.
     pub fn run(&self, program: &str, args: &[&str]) -> String {
         let class_path = format!("{}:{}", self.target.join("classes").display(), self.libs("today"));
         run(jvm(&class_path).arg(program).args(args))
     }
 
-    /// Starts one of our programs with today's Apache Kafka, to talk to by its stdin and stdout.
-    pub fn converse_with(&self, program: &str) -> Child {
+    /// Starts one of our programs with the current Apache Kafka; its stdin and stdout are pipes.
+    pub fn start_program(&self, program: &str) -> Child {
         let class_path = format!("{}:{}", self.target.join("classes").display(), self.libs("today"));
         let mut command = jvm(&class_path);
         let process = command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         process.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
-    /// Compiles the programs in `folder` with JUnit and runs their tests, which must succeed; `path` is where they
-    /// find commands.
-    pub fn run_junit(&self, folder: &Path, path: &OsStr, temporary: &Path) -> String {
-        let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    /// Compiles the programs in `directory` with JUnit, runs their tests and asserts that they pass. `path` is their
+    /// PATH.
+    pub fn run_junit(&self, directory: &Path, path: &OsStr, temporary: &Path) -> String {
+        let files = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
         let sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "java")).collect();
-        let class_path = format!("{}:{}:{}", folder.display(), self.libs("today"), self.libs("junit"));
-        run(javac().arg("-d").arg(folder).arg("-cp").arg(&class_path).args(sources));
+        let class_path = format!("{}:{}:{}", directory.display(), self.libs("today"), self.libs("junit"));
+        run(javac().arg("-d").arg(directory).arg("-cp").arg(&class_path).args(sources));
         let console = "org.junit.platform.console.ConsoleLauncher";
         let mut junit = jvm(&class_path);
         let java_temporary = format!("-Djava.io.tmpdir={}", temporary.display());
         junit.env("TMPDIR", temporary).env("JAVA_TOOL_OPTIONS", java_temporary);
-        run(junit.arg(console).arg("execute").arg("--scan-class-path").arg(folder).env("PATH", path))
+        run(junit.arg(console).arg("execute").arg("--scan-class-path").arg(directory).env("PATH", path))
     }
 
-    /// Runs `tests/java/old/OldClient.java` with that version of Kafka's clients; it must succeed.
+    /// Runs `tests/java/old/OldClient.java` with that version of Kafka's clients, and asserts that it succeeds.
     pub fn run_old_client(&self, version: &str, args: &[&str]) -> String {
         let class_path = format!("{}:{}", self.libs(version), self.libs("shared"));
         run(jvm(&class_path).arg(source("old/OldClient.java")).args(args))
@@ -135,10 +136,10 @@ fn javac() -> Command {
     javac
 }
 
-/// A small virtual machine with this class path; the program is still to be named.
+/// Returns the command of a small virtual machine with this class path; the caller adds the class to run.
 pub fn jvm(class_path: &str) -> Command {
     let mut java = Command::new("java");
-    // A machine that is killed leaves the native libraries that it unpacked.
+    // A virtual machine that is killed leaves the native libraries that it unpacked.
     java.arg(concat!("-Djava.io.tmpdir=", env!("CARGO_TARGET_TMPDIR")));
     java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
     java
@@ -150,26 +151,26 @@ fn source(name: &str) -> PathBuf {
 
 fn is_installed(program: &str) -> bool {
     let Some(path) = std::env::var_os("PATH") else { return false };
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-fn say(line: &str) {
+fn print_progress(line: &str) {
     let _ = writeln!(stderr(), "java: {line}");
 }
 
-/// Runs a program to its end, which must come in time and be success. What it wrote to stdout.
+/// Runs a program, asserts that it succeeds in time, and returns its stdout.
 pub fn run(command: &mut Command) -> String {
-    run_hearing_all(command).0
+    run_with_stderr(command).0
 }
 
-/// As [`run`]; what it wrote to stdout and to stderr.
-fn run_hearing_all(command: &mut Command) -> (String, String) {
+/// Like [`run`], but returns stdout and stderr.
+fn run_with_stderr(command: &mut Command) -> (String, String) {
     let dir = tempfile::TempDir::with_prefix("ottla-java-").expect("a temporary directory");
     let (out, err) = (dir.path().join("out"), dir.path().join("err"));
     let file = |path: &Path| File::create(path).expect("a file for output");
     let process = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn();
     let mut process = process.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     let status = loop {
         if let Some(status) = process.try_wait().expect("the process can be waited for") {
             break Some(status);

@@ -1,4 +1,4 @@
-//! What Ottla adds to a directory: records of every codec, offsets, settings, topics, a new log start.
+//! What Ottla adds to the data directory: records of every codec, offsets, settings, topics, a new log start.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,14 +15,14 @@ use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ProducerIdEpoch;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
-/// What topics had before, and one that is made here.
+/// The topics to write to: existing ones, and one that is created here.
 const TOPICS: [&str; 8] =
     ["codecs", "recompressed", "stamped", "transactions", "compacted", "trimmed", "emptied", "new"];
-/// Where the first partitions of topics begin afterwards.
+/// The log start offsets of partition 0 afterwards.
 pub const LOG_STARTS: [(&str, i64); 2] = [("trimmed", 1000), ("new", 15)];
 const ROUNDS: i32 = 3;
 const RECORDS: i32 = 10;
-/// Most topics' segments are full after a minute.
+/// Longer than `segment.ms` of most topics, which is a minute.
 const TWO_MINUTES: i64 = 120_000;
 const TOPIC_RESOURCE: i8 = 2;
 const SET: i8 = 0;
@@ -30,7 +30,7 @@ const SET: i8 = 0;
 pub async fn add(address: &str) {
     let client = Client::connect(address).await.expect("the broker answers");
     client.create_topic("new", 2, &[("segment.ms", "60000")]).await.expect("a topic");
-    client.delete_topic("never-written").await.expect("a topic that is gone");
+    client.delete_topic("never-written").await.expect("the topic is deleted");
     for topic in TOPICS {
         for codec in CODECS {
             write(&client, topic, codec).await;
@@ -44,7 +44,7 @@ pub async fn add(address: &str) {
     set(&client, "codecs", "retention.ms", "987654321").await;
 }
 
-/// An idempotent producer's batches, and others between them, two minutes from one to the next.
+/// Writes batches of an idempotent producer and of others in turn, with timestamps two minutes apart.
 async fn write(client: &Client, topic: &str, codec: Codec) {
     let answer = client.call(InitProducerIdRequest::default()).await.expect("a producer id");
     let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
@@ -72,7 +72,7 @@ async fn move_start(client: &Client, topic: &str, offset: i64) {
     assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{topic}: {answer:?}");
 }
 
-/// Sets a setting of a topic.
+/// Sets a topic configuration.
 pub async fn set(client: &Client, topic: &str, name: &str, value: &str) {
     let config = AlterableConfig { name: name.into(), config_operation: SET, value: Some(value.into()) };
     let resource =

@@ -1,4 +1,4 @@
-//! Everything that clients can ask about a broker's data, and what it answers.
+//! All responses about a broker's data that clients can request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,61 +20,62 @@ const COMMITTED: i8 = 1;
 /// The special times of ListOffsets.
 const ENDS: [i64; 3] = [-1, -2, -3];
 const TOPIC_RESOURCE: i8 = 2;
-/// A setting that was made for the topic.
-const OF_THE_TOPIC: i8 = 1;
+/// The config source of a setting that was set for the topic.
+const DYNAMIC_TOPIC_CONFIG: i8 = 1;
 const OFFSETS_BY_NAME: i16 = 9;
 const WHOLE: i32 = 64 << 20;
-/// A batch of most partitions.
-const LITTLE: i32 = 600;
-/// As far as groups of other types are concerned, brokers differ.
+/// The size of about one batch in most partitions.
+const SMALL: i32 = 600;
+/// Group types that both brokers support.
 const GROUP_TYPES: [&str; 2] = ["classic", "consumer"];
-/// The questions for times that a batch without records is the first to have. Apache Kafka looks into the first segment that
-/// has such a time alone, by whichever batch, and may answer that there is no record; ours goes on to the next segment.
-/// Whether there is such a batch depends on which markers share a millisecond.
+/// Queries for timestamps that a batch without records is the first to have. Apache Kafka searches only the first
+/// segment whose largest timestamp is high enough, and may return no offset; Ottla continues with the next segment.
+/// Whether such a batch exists depends on which markers have the same millisecond.
 const TIMES_OF_EMPTY_BATCHES: &str = "offsets by times of batches without records";
-/// The questions about when producers were last seen. After a crash we can't tell, and say that it was now.
+/// Queries for the last timestamps of producers. They are unknown after a crash, and Ottla returns the current time.
 pub const TIMES_OF_PRODUCERS: &str = "times of producers";
 
-/// What was answered, line by line, by what was asked.
+/// The lines of each response, by query.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answers(BTreeMap<String, Vec<String>>);
 
 impl Answers {
-    /// Fails where these differ, with the first lines that do; questions that end with `except` are left out.
+    /// Asserts that the responses are equal, or shows the first lines that differ. Skips queries that end with
+    /// `except`.
     #[track_caller]
     pub fn must_equal(&self, theirs: &Answers, what: &str, except: Option<&str>) {
         let questions: BTreeSet<_> = self.0.keys().chain(theirs.0.keys()).collect();
-        let left_out = |question: &str| {
-            question.ends_with(TIMES_OF_EMPTY_BATCHES) || except.is_some_and(|end| question.ends_with(end))
-        };
-        let questions = questions.into_iter().filter(|question| !left_out(question));
+        let left_out =
+            |query: &str| query.ends_with(TIMES_OF_EMPTY_BATCHES) || except.is_some_and(|end| query.ends_with(end));
+        let questions = questions.into_iter().filter(|query| !left_out(query));
         let none = Vec::new();
         let mut differences = Vec::new();
-        for question in questions {
-            let (ours, theirs) = (self.0.get(question).unwrap_or(&none), theirs.0.get(question).unwrap_or(&none));
+        for query in questions {
+            let (ours, theirs) = (self.0.get(query).unwrap_or(&none), theirs.0.get(query).unwrap_or(&none));
             let lines = ours.len().max(theirs.len());
             if let Some(line) = (0..lines).find(|line| ours.get(*line) != theirs.get(*line)) {
-                let told = |answers: &Vec<String>| answers.get(line).map_or("nothing more".to_owned(), String::clone);
-                differences.push(format!("{question}, line {line}:\n  {}\n  {}", told(ours), told(theirs)));
+                let line_of =
+                    |answers: &Vec<String>| answers.get(line).map_or("nothing more".to_owned(), String::clone);
+                differences.push(format!("{query}, line {line}:\n  {}\n  {}", line_of(ours), line_of(theirs)));
             }
         }
         assert!(differences.is_empty(), "{what}: {} differ\n{}", differences.len(), differences.join("\n"));
     }
 
-    fn note(&mut self, question: impl Into<String>, answer: impl Into<String>) {
-        self.0.entry(question.into()).or_default().push(answer.into());
+    fn note(&mut self, query: impl Into<String>, answer: impl Into<String>) {
+        self.0.entry(query.into()).or_default().push(answer.into());
     }
 }
 
-/// A partition that is asked about.
+/// A partition to query.
 struct Partition {
     name: String,
     topic_id: TopicId,
     index: i32,
 }
 
-/// Asks everything.
-pub async fn ask(address: &str) -> Answers {
+/// Sends all queries.
+pub async fn query_all(address: &str) -> Answers {
     let client = Client::connect(address).await.expect("the broker answers");
     let mut answers = Answers::default();
     let cluster = client.metadata(None).await.expect("metadata");
@@ -83,21 +84,21 @@ pub async fn ask(address: &str) -> Answers {
         let name = topic.name.clone().expect("a name");
         let partitions: BTreeSet<_> = topic.partitions.iter().copied().collect();
         answers.note("topics", format!("{name} {} {partitions:?}", topic.topic_id));
-        ask_settings(&client, &name, &mut answers).await;
+        query_settings(&client, &name, &mut answers).await;
         for index in partitions {
             let partition = Partition { name: name.clone(), topic_id: topic.topic_id, index };
-            ask_partition(&client, &partition, &mut answers).await;
+            query_partition(&client, &partition, &mut answers).await;
         }
     }
-    ask_sizes(&client, &mut answers).await;
-    ask_groups(&client, &mut answers).await;
+    query_sizes(&client, &mut answers).await;
+    query_groups(&client, &mut answers).await;
     for lines in ["topics", "sizes"] {
         answers.0.entry(lines.to_owned()).or_default().sort();
     }
     answers
 }
 
-async fn ask_settings(client: &Client, topic: &str, answers: &mut Answers) {
+async fn query_settings(client: &Client, topic: &str, answers: &mut Answers) {
     let resource = DescribeConfigsResource {
         resource_type: TOPIC_RESOURCE,
         resource_name: topic.into(),
@@ -105,33 +106,33 @@ async fn ask_settings(client: &Client, topic: &str, answers: &mut Answers) {
     };
     let answer = client.call(DescribeConfigsRequest { resources: vec![resource], ..Default::default() }).await;
     let configs = answer.expect("an answer").results.into_iter().flat_map(|result| result.configs);
-    let set = configs.filter(|config| config.config_source == OF_THE_TOPIC);
+    let set = configs.filter(|config| config.config_source == DYNAMIC_TOPIC_CONFIG);
     let mut lines: Vec<_> = set.map(|config| format!("{}={:?}", config.name, config.value)).collect();
     lines.sort();
     answers.0.insert(format!("{topic}: settings"), lines);
 }
 
-async fn ask_partition(client: &Client, partition: &Partition, answers: &mut Answers) {
-    let mut asking = Asking { client, partition, answers };
-    let batches = asking.everything(UNCOMMITTED, WHOLE).await;
-    asking.everything(COMMITTED, WHOLE).await;
-    asking.pairs(&batches).await;
-    asking.starting_within(&batches).await;
-    asking.offsets(&batches).await;
-    asking.epochs(&batches).await;
-    asking.producers(&batches).await;
+async fn query_partition(client: &Client, partition: &Partition, answers: &mut Answers) {
+    let mut queries = PartitionQueries { client, partition, answers };
+    let batches = queries.fetch_all(UNCOMMITTED, WHOLE).await;
+    queries.fetch_all(COMMITTED, WHOLE).await;
+    queries.fetch_pairs(&batches).await;
+    queries.fetch_from_within(&batches).await;
+    queries.offsets(&batches).await;
+    queries.epochs(&batches).await;
+    queries.producers(&batches).await;
 }
 
-/// The questions about one partition.
-struct Asking<'a> {
+/// The queries about one partition.
+struct PartitionQueries<'a> {
     client: &'a Client,
     partition: &'a Partition,
     answers: &'a mut Answers,
 }
 
-impl Asking<'_> {
-    fn note(&mut self, question: &str, answer: String) {
-        self.answers.note(format!("{}-{}: {question}", self.partition.name, self.partition.index), answer);
+impl PartitionQueries<'_> {
+    fn note(&mut self, query: &str, answer: String) {
+        self.answers.note(format!("{}-{}: {query}", self.partition.name, self.partition.index), answer);
     }
 
     async fn fetch(&self, from: Offset, isolation_level: i8, max_bytes: i32) -> PartitionData {
@@ -155,17 +156,17 @@ impl Asking<'_> {
         answer.responses.pop().and_then(|mut topic| topic.partitions.pop()).expect("the partition")
     }
 
-    /// All batches from the log's start on, in portions, and what is told with them.
-    async fn everything(&mut self, isolation_level: i8, max_bytes: i32) -> Vec<BatchHeader> {
-        let question = format!("everything, isolation {isolation_level}, in {max_bytes} bytes");
+    /// Fetches all batches from the log start on, in portions, with the other fields of the responses.
+    async fn fetch_all(&mut self, isolation_level: i8, max_bytes: i32) -> Vec<BatchHeader> {
+        let query = format!("all batches, isolation {isolation_level}, in {max_bytes} bytes");
         let mut from = self.list_offset(-2, UNCOMMITTED).await.1;
         let mut all = Vec::new();
         loop {
             let data = self.fetch(from, isolation_level, max_bytes).await;
             let (batches, next) = whole_batches(&data);
-            self.note(&question, said(from, &data, next));
+            self.note(&query, describe_fetch(from, &data, next));
             for (header, line) in &batches {
-                self.note(&question, line.clone());
+                self.note(&query, line.clone());
                 all.push(*header);
             }
             match next {
@@ -175,29 +176,29 @@ impl Asking<'_> {
         }
     }
 
-    /// Two batches at a time, all of them and nothing else, with the transactions that were aborted there.
-    async fn pairs(&mut self, batches: &[BatchHeader]) {
+    /// Fetches two batches at a time, with their aborted transactions.
+    async fn fetch_pairs(&mut self, batches: &[BatchHeader]) {
         for pair in batches.chunks(2) {
             let size: usize = pair.iter().map(BatchHeader::size).sum();
             let from = pair.first().map_or(0, |header| header.base_offset);
             let data = self.fetch(from, COMMITTED, size as i32).await;
             let (found, next) = whole_batches(&data);
-            let answer = said(from, &data, next);
+            let answer = describe_fetch(from, &data, next);
             let found: Vec<_> = found.iter().map(|(header, _)| header.base_offset).collect();
-            self.note("pairs", format!("{answer}: {found:?}"));
+            self.note("pairs of batches", format!("{answer}: {found:?}"));
         }
     }
 
-    /// From offsets within batches and between them, beyond both ends, and of no batch at all.
-    async fn starting_within(&mut self, batches: &[BatchHeader]) {
+    /// Fetches from offsets inside batches, between them, and outside the log.
+    async fn fetch_from_within(&mut self, batches: &[BatchHeader]) {
         let (start, end) = (self.list_offset(-2, UNCOMMITTED).await.1, self.list_offset(-1, UNCOMMITTED).await.1);
         let mut offsets = vec![start - 1, start, start + 1, end - 1, end, end + 1];
         offsets.extend(batches.iter().step_by(3).map(|header| (header.base_offset + header.last_offset()) / 2));
         offsets.extend(batches.iter().step_by(5).map(BatchHeader::next_offset));
         for from in offsets {
-            let data = self.fetch(from, COMMITTED, LITTLE).await;
+            let data = self.fetch(from, COMMITTED, SMALL).await;
             let (batches, next) = whole_batches(&data);
-            let (answer, first) = (said(from, &data, next), batches.first().map(|(_, line)| line));
+            let (answer, first) = (describe_fetch(from, &data, next), batches.first().map(|(_, line)| line));
             self.note("from within", format!("{answer}: {first:?}"));
         }
     }
@@ -221,7 +222,7 @@ impl Asking<'_> {
             let is_of_empty = first.is_some_and(|header| header.record_count == 0);
             for isolation in [UNCOMMITTED, COMMITTED] {
                 let (error, offset, timestamp, epoch) = self.list_offset(time, isolation).await;
-                // What comes next is of the leader's epoch, and each start of a broker is one.
+                // The log end offset has the current leader epoch, which grows with each start of a broker.
                 let epoch = if time == ENDS[0] || batches.is_empty() { 0 } else { epoch };
                 let answer = format!("{time}: {error} {offset} {timestamp} epoch {epoch}");
                 match is_of_empty && time >= 0 {
@@ -232,7 +233,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Where epochs end: unknown ones, those of the records, the first after them, one that is yet to come.
+    /// Queries the end offsets of epochs: unknown ones, those of the records, the first after them, a future one.
     async fn epochs(&mut self, batches: &[BatchHeader]) {
         let last = batches.iter().map(|header| header.partition_leader_epoch).max().unwrap_or(0);
         for leader_epoch in (-1..=last).chain([last + 1000]) {
@@ -248,7 +249,7 @@ impl Asking<'_> {
         }
     }
 
-    /// Those that have records here: the others we remember for longer than Apache Kafka.
+    /// Queries the producers that have records in this log: Ottla keeps the others for longer than Apache Kafka does.
     async fn producers(&mut self, batches: &[BatchHeader]) {
         let ids: BTreeSet<_> = batches.iter().map(|header| header.producer_id).collect();
         let topic = describe_producers::TopicRequest {
@@ -267,11 +268,11 @@ impl Asking<'_> {
     }
 }
 
-/// What comes with the records of a fetch that end before `next`.
+/// Formats the response fields of a fetch whose records end before `next`.
 ///
-/// Of aborted transactions, those that begin there: Apache Kafka may tell of some behind it, up to where its offset
-/// index has an entry.
-fn said(from: Offset, data: &PartitionData, next: Option<Offset>) -> String {
+/// Of the aborted transactions, only those that begin there: Apache Kafka may return some after `next`, up to the next
+/// entry of its offset index.
+fn describe_fetch(from: Offset, data: &PartitionData, next: Option<Offset>) -> String {
     let within = |first: Offset| next.is_some_and(|next| first < next);
     let aborted = data.aborted_transactions.as_ref().map(|aborted| {
         let within = aborted.iter().filter(|aborted| within(aborted.first_offset));
@@ -283,7 +284,7 @@ fn said(from: Offset, data: &PartitionData, next: Option<Offset>) -> String {
     )
 }
 
-/// The batches that are all there, each with a line that tells any byte that differs, and the offset that follows.
+/// Returns the complete batches, each with a line that shows any difference in its bytes, and the next offset.
 fn whole_batches(data: &PartitionData) -> (Vec<(BatchHeader, String)>, Option<Offset>) {
     let records: &[u8] = data.records.as_deref().unwrap_or_default();
     let line = |(at, header): (usize, BatchHeader)| {
@@ -295,7 +296,7 @@ fn whole_batches(data: &PartitionData) -> (Vec<(BatchHeader, String)>, Option<Of
     (batches, next)
 }
 
-async fn ask_sizes(client: &Client, answers: &mut Answers) {
+async fn query_sizes(client: &Client, answers: &mut Answers) {
     let answer = client.call(DescribeLogDirsRequest::default()).await.expect("an answer");
     for topic in answer.results.iter().flat_map(|result| &result.topics) {
         for partition in &topic.partitions {
@@ -304,8 +305,8 @@ async fn ask_sizes(client: &Client, answers: &mut Answers) {
     }
 }
 
-/// What groups have committed; with and without what open transactions commit.
-async fn ask_groups(client: &Client, answers: &mut Answers) {
+/// Queries the committed offsets of groups, with and without those of open transactions.
+async fn query_groups(client: &Client, answers: &mut Answers) {
     let groups = client.list_groups(&[], &GROUP_TYPES).await.expect("the groups");
     for group in groups.iter().map(|group| group.id.as_str()) {
         for require_stable in [false, true] {

@@ -1,4 +1,4 @@
-//! Apache Kafka itself: a broker and its controller, in a process of its own.
+//! Apache Kafka: a broker with its controller, in a separate process.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -12,9 +12,9 @@ use tempfile::TempDir;
 
 use crate::java::{Java, jvm};
 
-/// Far longer than a start or a stop takes, on a machine with much else to do.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// What one node needs, and what makes its cleaner and its retention look often.
+/// Far longer than a start or a stop takes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// Settings of a single node; its cleaner and retention run often.
 const SETTINGS: &str = "process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -30,23 +30,23 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.index.size.max.bytes=65536
 ";
-/// A life in which the cleaner and retention work all the time.
+/// Settings with which the cleaner and retention run all the time.
 pub const BUSY: &str = "log.cleaner.backoff.ms=100
 log.retention.check.interval.ms=300
 log.initial.task.delay.ms=100
 ";
-/// A life in which nothing is compacted.
+/// Settings without compaction.
 pub const UNCLEANED: &str = "log.cleaner.enable=false
 log.retention.check.interval.ms=300
 log.initial.task.delay.ms=100
 ";
-/// A life in which nothing changes by itself.
+/// Settings without background changes of the logs.
 pub const QUIET: &str = "log.cleaner.enable=false
 log.retention.check.interval.ms=3600000
 log.initial.task.delay.ms=3600000
 ";
 
-/// A broker of Apache Kafka's that serves a directory.
+/// A broker of Apache Kafka that serves a data directory.
 pub struct ApacheKafka {
     process: Child,
     address: String,
@@ -54,7 +54,7 @@ pub struct ApacheKafka {
 }
 
 impl ApacheKafka {
-    /// Formats `data` if it is new, and starts a broker on it; returns when it serves.
+    /// Formats `data` if it is new, starts a broker on it, and returns when the broker serves.
     pub async fn start(java: &Java, data: &Path, settings: &str) -> ApacheKafka {
         let dir = TempDir::with_prefix("ottla-apache-kafka-").expect("a temporary directory");
         let [port, controller] = free_ports();
@@ -84,7 +84,7 @@ impl ApacheKafka {
     }
 
     async fn wait_until_it_serves(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Ok(client) = Client::connect(&self.address).await
                 && client.metadata(None).await.is_ok_and(|cluster| !cluster.brokers.is_empty())
@@ -102,12 +102,12 @@ impl ApacheKafka {
         let pid = Pid::from_raw(self.process.id().try_into().expect("a pid")).expect("a pid");
         kill_process(pid, Signal::TERM).expect("the signal can be sent");
         let status = self.wait();
-        // As a Java machine ends by SIGTERM.
+        // The exit code of a Java virtual machine after SIGTERM.
         assert_eq!(status.code(), Some(143), "{}", self.log_tail());
     }
 
     fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.process.try_wait().expect("the process can be waited for") {
                 return status;
@@ -135,13 +135,13 @@ impl Drop for ApacheKafka {
     }
 }
 
-/// Apache Kafka has to be told its ports: its brokers find each other by them.
+/// Returns free ports: Apache Kafka's settings must name the ports, since its nodes connect to each other.
 fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
-/// Copies a data directory, as it is on disk.
+/// Copies a data directory as it is on disk.
 pub fn copy(from: &Path, to: &Path) -> PathBuf {
     fs::create_dir_all(to).expect("a directory");
     for entry in fs::read_dir(from).expect("a directory") {

@@ -1,4 +1,4 @@
-//! The same log compacted by Apache Kafka and by Ottla: the same records stay, and each reads what the other wrote.
+//! The same log compacted by Apache Kafka and by Ottla: both retain the same records, and each reads the other's files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,22 +7,22 @@ use ottla::client::Client;
 use ottla_wire::record::{BatchHeader, batches};
 use tempfile::TempDir;
 
-use super::answers::ask;
+use super::answers::query_all;
 use super::apache::{ApacheKafka, BUSY, QUIET, UNCLEANED, copy};
-use super::{COMPACTED, additions, is_compacted, noted, quiet};
+use super::{COMPACTED, additions, checkpointed, is_compacted, quiet};
 use crate::harness::trials;
 use crate::java::dump_log::{dump, dump_compacted, files};
 use crate::java::java;
 use common::{Broker, wait_until};
 use libtest_mimic::Trial;
 
-/// The topic of groups, of which Apache Kafka was told to make so many partitions.
+/// The topic of groups; the settings of Apache Kafka give it this number of partitions.
 const OFFSETS: &str = "__consumer_offsets";
 const OFFSETS_PARTITIONS: i32 = 3;
-/// More than a compacted log has.
+/// More bytes than a compacted log has.
 const WHOLE: i32 = 64 << 20;
 
-async fn both_keep_the_same_records() {
+async fn both_brokers_compact_to_the_same_records() {
     let Some(java) = java() else { return };
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("theirs");
@@ -33,11 +33,11 @@ async fn both_keep_the_same_records() {
 
     let theirs = ApacheKafka::start(java, &data, BUSY).await;
     wait_until("Apache Kafka to compact", || is_compacted(&data));
-    let expected = kept(theirs.address()).await;
+    let expected = retained_records(theirs.address()).await;
     theirs.stop();
     let mut ours = busy(&our_data);
     wait_until("our compaction", || is_compacted(&our_data));
-    let found = kept(ours.bootstrap_servers()).await;
+    let found = retained_records(ours.bootstrap_servers()).await;
     compact_groups(ours.bootstrap_servers(), &our_data).await;
     ours.stop();
     for (expected, found) in expected.iter().zip(&found) {
@@ -52,42 +52,42 @@ async fn both_keep_the_same_records() {
         dump(java, &[], &files(&our_data, topic, &["snapshot"]));
     }
     let mut ours = quiet(&our_data);
-    let told = ask(ours.bootstrap_servers()).await;
+    let responses = query_all(ours.bootstrap_servers()).await;
     ours.stop();
     let theirs = ApacheKafka::start(java, &our_data, QUIET).await;
-    ask(theirs.address()).await.must_equal(&told, "Apache Kafka's and ours before", None);
+    query_all(theirs.address()).await.must_equal(&responses, "Apache Kafka's and ours before", None);
     let client = Client::connect(theirs.address()).await.unwrap();
     let modern = client.list_groups(&[], &["consumer"]).await.unwrap();
     assert_eq!(modern.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(), ["by-consumer"]);
     theirs.stop();
 }
 
-/// Has ours compact what Apache Kafka wrote of its groups, some of which are of types that we don't know.
+/// Makes Ottla compact the group records of Apache Kafka, some of which are of types that Ottla does not support.
 async fn compact_groups(address: &str, data: &Path) {
     let client = Client::connect(address).await.expect("the broker answers");
     for (name, value) in [("segment.ms", "1"), ("min.cleanable.dirty.ratio", "0.001")] {
         additions::set(&client, OFFSETS, name, value).await;
     }
-    // With the first commit of each partition a segment begins, and the one before may be compacted.
+    // The first commit in each partition begins a new segment, after which the previous one may be compacted.
     for number in 0..10 {
         client.commit_offsets(&format!("of-ours-{number}"), None, "codecs", &[(0, number)]).await.expect("commits");
     }
     for partition in 0..OFFSETS_PARTITIONS {
         wait_until("our compaction of groups", || {
-            noted(data, "cleaner-offset-checkpoint", OFFSETS, partition) > Some(0)
+            checkpointed(data, "cleaner-offset-checkpoint", OFFSETS, partition) > Some(0)
         });
     }
 }
 
-/// A broker of ours that looks for something to compact all the time.
+/// Starts a broker of Ottla that looks for logs to compact all the time.
 fn busy(data: &Path) -> Broker {
     let broker = Broker::with().data_dir(data).set("log.cleaner.backoff.ms", "100");
     let broker = broker.set("log.initial.task.delay.ms", "0");
     broker.set("log.flush.offset.checkpoint.interval.ms", "200").start()
 }
 
-/// Every batch and record of the compacted topics, but for when tombstones go and how bytes are compressed.
-async fn kept(address: &str) -> Vec<String> {
+/// Returns every batch and record of the compacted topics, without delete horizons and compressed sizes.
+async fn retained_records(address: &str) -> Vec<String> {
     let client = Client::connect(address).await.expect("the broker answers");
     let mut lines = Vec::new();
     for topic in COMPACTED {
@@ -97,7 +97,7 @@ async fn kept(address: &str) -> Vec<String> {
             let mut next = None;
             for batch in batches(&fetched.records) {
                 let batch = batch.expect("a batch");
-                lines.push(format!("{topic}: {:?}", lasting(batch.header())));
+                lines.push(format!("{topic}: {:?}", comparable(batch.header())));
                 for record in batch.records() {
                     lines.push(format!("{topic}: {:?}", record.expect("a record")));
                     records += 1;
@@ -112,14 +112,14 @@ async fn kept(address: &str) -> Vec<String> {
     lines
 }
 
-/// What two compactions must agree on.
-fn lasting(header: &BatchHeader) -> BatchHeader {
+/// Clears the fields that may differ between two compactions.
+fn comparable(header: &BatchHeader) -> BatchHeader {
     let base_timestamp = if header.delete_horizon().is_some() { 0 } else { header.base_timestamp };
     BatchHeader { base_timestamp, crc: 0, batch_length: 0, ..*header }
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: both_keep_the_same_records
+        on_tokio: both_brokers_compact_to_the_same_records
     ]
 }

@@ -1,9 +1,9 @@
-//! Transactions that the log library wrote, under Apache Kafka's dump-log.
+//! Apache Kafka's dump-log on transactions that the log crate wrote.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use ottla_log::{AppendAs, Disk, Log, LogConfig, OpenAt, Origin};
+use ottla_log::{AppendParams, Disk, Log, LogConfig, OpenParams, Origin, TxnVerification};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
 use ottla_wire::types::ProducerIdEpoch;
@@ -19,7 +19,7 @@ const PRODUCERS: i64 = 4;
 const ROUNDS: i32 = 20;
 const RECORDS: i32 = 5;
 
-fn dump_log_reads_transactions() {
+fn dump_log_finds_no_fault_in_transactions() {
     let Some(java) = java() else { return };
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     write(&dir.path().join("transactions-0"));
@@ -28,9 +28,9 @@ fn dump_log_reads_transactions() {
     assert!(logs.len() > 3, "{logs:?}");
     let markers = (PRODUCERS as i32 - 1) * ROUNDS;
     let written = PRODUCERS as i32 * ROUNDS * RECORDS;
-    let said = dump(java, &["--deep-iteration"], &logs);
-    assert_eq!(dumped_records(&said), written + markers);
-    let ends = |word: &str| said.matches(&format!("endTxnMarker: {word}")).count() as i32;
+    let output = dump(java, &["--deep-iteration"], &logs);
+    assert_eq!(dumped_records(&output), written + markers);
+    let ends = |word: &str| output.matches(&format!("endTxnMarker: {word}")).count() as i32;
     assert_eq!((ends("COMMIT") + ends("ABORT"), ends("ABORT")), (markers, markers / 2));
 
     let aborted = dump(java, &[], &files(dir.path(), "transactions-0", &["txnindex"]));
@@ -40,24 +40,25 @@ fn dump_log_reads_transactions() {
     assert!(snapshots.contains("producerId: 0 producerEpoch: 0 coordinatorEpoch: -1"), "{snapshots}");
     assert!(snapshots.contains("currentTxnFirstOffset: OptionalLong[0]"), "{snapshots}");
     let indexes = files(dir.path(), "transactions-0", &["index", "timeindex"]);
-    for how in ["--index-sanity-check", "--verify-index-only"] {
-        dump(java, &[how], &indexes);
+    for flag in ["--index-sanity-check", "--verify-index-only"] {
+        dump(java, &[flag], &indexes);
     }
 }
 
-/// Producer 0 leaves a transaction open from the first record on; the others end one each round, every second of them
-/// by aborting it.
-fn write(folder: &Path) {
+/// Producer 0 leaves a transaction open from the first record on; the others end one transaction each round, half of
+/// them by an abort.
+fn write(directory: &Path) {
     let config = LogConfig { segment_bytes: 5_000, index_interval_bytes: 500, ..LogConfig::default() };
-    let mut log = Log::open(&Disk::mapped(), folder, Arc::new(config), OpenAt::fresh(NOW)).unwrap();
-    let how = |origin| AppendAs { leader_epoch: 3, origin, now: NOW };
+    let mut log = Log::open(&Disk::mapped(), directory, Arc::new(config), OpenParams::fresh(NOW)).unwrap();
+    let append_by =
+        |origin| AppendParams { leader_epoch: 3, origin, verification: TxnVerification::Disabled, now: NOW };
     for round in 0..ROUNDS {
         for producer_id in 0..PRODUCERS {
-            log.append(&records(producer_id, round), how(Origin::Client)).unwrap();
+            log.append(&records(producer_id, round), append_by(Origin::Client)).unwrap();
         }
         for producer_id in 1..PRODUCERS {
             let end = if (i64::from(round) + producer_id) % 2 == 0 { ControlType::Abort } else { ControlType::Commit };
-            log.append(&marker(producer_id, end, round), how(Origin::Coordinator)).unwrap();
+            log.append(&marker(producer_id, end, round), append_by(Origin::Coordinator)).unwrap();
         }
     }
     let synced = log.close().unwrap().sync();
@@ -83,6 +84,6 @@ fn marker(producer_id: i64, end: ControlType, round: i32) -> Verified {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: dump_log_reads_transactions
+        plain: dump_log_finds_no_fault_in_transactions
     ]
 }

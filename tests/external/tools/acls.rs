@@ -5,7 +5,7 @@ use crate::harness::trials;
 use common::Broker;
 use libtest_mimic::Trial;
 
-/// Kafka's tool prints stack traces to stdout.
+/// Removes stack traces, which Kafka's tool prints to stdout.
 fn without_traces(text: &str) -> String {
     let trace = |line: &&str| {
         let trace = ["\tat ", "\t... ", "java.", "joptsimple.", "Caused by: "];
@@ -14,7 +14,7 @@ fn without_traces(text: &str) -> String {
     text.lines().filter(trace).collect::<Vec<_>>().join("\n")
 }
 
-fn acls() {
+fn acls_without_an_authorizer_match_kafka() {
     let side = SideBySide::new(Broker::with().set("ottla.ephemeral", "true").start()).normalised(without_traces);
     let disabled = "Error while executing ACL command: org.apache.kafka.common.errors.SecurityDisabledException: \
                     No Authorizer is configured";
@@ -54,6 +54,6 @@ fn acls() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: acls
+        plain: acls_without_an_authorizer_match_kafka
     ]
 }

@@ -8,7 +8,7 @@ use common::Broker;
 use libtest_mimic::Trial;
 use ottla::client::Client;
 
-/// Compares our tool with Kafka's on this broker; `@` in the line is its address.
+/// Compares Ottla's tool with Kafka's on this broker; `@` in the line is its address.
 fn check(broker: &Broker, line: &str, normalise: fn(&str) -> String) -> Ran {
     side_by_side::check(&line.replace('@', broker.bootstrap_servers()), "", normalise)
 }
@@ -19,7 +19,7 @@ fn broker() -> Broker {
 
 fn api_versions() {
     let broker = broker();
-    // Kafka's client is older than ours, and what it would use may be too.
+    // Kafka's client is older than Ottla's, so it may use older versions.
     let served = |text: &str| {
         let lines = text.lines().map(|line| line.split(" [usable").next().unwrap_or(line));
         lines.collect::<Vec<_>>().join("\n")
@@ -37,7 +37,7 @@ fn cluster() {
     check("kafka-cluster list-endpoints --bootstrap-server @");
     check("kafka-cluster list-endpoints -b @ --include-fenced-brokers");
     check("kafka-cluster unregister --bootstrap-server @ --id 99");
-    // Kafka's ends its virtual machine over these.
+    // Kafka's tool ends its virtual machine for these.
     for line in [
         "kafka-cluster",
         "kafka-cluster bogus",
@@ -59,8 +59,8 @@ fn features_of_a_cluster() {
     let broker = broker();
     // Apache Kafka 4.3 has no name for the newest level that this broker knows.
     let named = |text: &str| text.replace("4.4-IV2   ", "UNKNOWN 33");
-    let told = check(&broker, "kafka-features --bootstrap-server @ describe", named);
-    assert!(told.out.contains("FinalizedVersionLevel: 4.3-IV0"), "{}", told.out);
+    let described = check(&broker, "kafka-features --bootstrap-server @ describe", named);
+    assert!(described.out.contains("FinalizedVersionLevel: 4.3-IV0"), "{}", described.out);
     let check = |line: &str| check(&broker, &format!("kafka-features --bootstrap-server @ {line}"), str::to_owned);
     check("upgrade");
     check("upgrade --release-version 4.3 --feature a=1");
@@ -101,7 +101,7 @@ fn features_of_releases() {
 
 fn metadata_quorum() {
     let broker = broker();
-    // Times, and offsets that grow meanwhile.
+    // Times, and offsets that grow between the two runs.
     let steady = |text: &str| {
         let times = regex::Regex::new("1[0-9]{12}|[0-9]+ ms ago +").unwrap();
         times.replace_all(text, "T").into_owned()
@@ -142,7 +142,7 @@ async fn leader_election() {
     assert_eq!(needless.out, "Valid replica already elected for partitions t-0\n");
     check("--election-type unclean --topic t --partition 0");
     check("--election-type preferred --topic t --partition 9");
-    check("--election-type preferred --topic nobody --partition 0");
+    check("--election-type preferred --topic missing --partition 0");
     for (name, json) in [
         ("some", r#"{"partitions": [{"topic": "u", "partition": 0}, {"topic": "t", "partition": 2}]}"#),
         ("unknown", r#"{"partitions": [{"topic": "u", "partition": 7}, {"topic": "x", "partition": 2}]}"#),

@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 const DESERIALIZERS: &str = "org.apache.kafka.common.serialization";
 const FORMATTERS: &str = "org.apache.kafka.tools.consumer";
 
-/// A broker with a topic of five records, of all kinds, in each of the compressions.
+/// Starts a broker with a topic of five records of different kinds for each compression type.
 async fn broker() -> SideBySide {
     let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
@@ -29,7 +29,7 @@ async fn broker() -> SideBySide {
     SideBySide::new(broker)
 }
 
-async fn what_is_printed() {
+async fn formatters_and_properties_print_the_same() {
     let side = broker().await;
     let check = |arguments: &str| side.check(&format!("kafka-console-consumer --topic t --partition 0 {arguments}"));
     let ran = check("--from-beginning --max-messages 25");
@@ -61,11 +61,11 @@ async fn what_is_printed() {
     }
 }
 
-async fn what_is_read() {
+async fn offsets_and_filters_read_the_same() {
     let side = broker().await;
     let check = |arguments: &str| side.check(&format!("kafka-console-consumer {arguments}"));
     check("--topic t --from-beginning --max-messages 2");
-    // What a group has not printed it has not read.
+    // The group commits only the records that were printed.
     let ran = check("--topic t --from-beginning --max-messages 2 --group {} --formatter-property print.offset=true");
     assert!(ran.out.contains("Offset:1\t"), "{ran:?}");
     let ran = check("--topic t --from-beginning --max-messages 3 --group {} --formatter-property print.offset=true");
@@ -83,7 +83,7 @@ async fn what_is_read() {
     check("--topic t --group none --command-property auto.offset.reset=none --timeout-ms 10000");
 }
 
-async fn mistakes() {
+async fn wrong_options_give_the_same_errors() {
     let side = broker().await;
     let check = |arguments: &str, expect: &str| {
         let ran = side.check(&format!("kafka-console-consumer {arguments}"));
@@ -112,6 +112,6 @@ async fn mistakes() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: what_is_printed, what_is_read, mistakes
+        on_tokio: formatters_and_properties_print_the_same, offsets_and_filters_read_the_same, wrong_options_give_the_same_errors
     ]
 }

@@ -23,7 +23,7 @@ async fn broker() -> (SideBySide, Client) {
     (SideBySide::new(broker), client)
 }
 
-/// Every digit as a 9, runs of them as one: times and speeds differ, how they are written doesn't.
+/// Replaces each run of digits by one 9: times and speeds differ, but their format is the same.
 fn digits(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
@@ -36,7 +36,7 @@ fn digits(text: &str) -> String {
     out.replace("Infinity", "9.9").replace("NaN", "9.9").replace("-9", "9")
 }
 
-async fn how_fast() {
+async fn perf_test_prints_the_same() {
     let (side, _) = broker().await;
     let side = side.normalised(digits);
     let check = |arguments: &str| side.check(&format!("kafka-consumer-perf-test {arguments}"));
@@ -58,7 +58,7 @@ async fn how_fast() {
     wrong("--num-records 9", "Exactly one of the following arguments is required: [topic], [include]\n");
 }
 
-/// Without times, and without what Kafka's says only when its process ends.
+/// Removes times, and the lines that Kafka's tool prints only when its process ends.
 fn events(text: &str) -> String {
     let without_time = |line: &str| match line.split_once(",\"name\":") {
         Some((_, rest)) => format!("{rest}\n"),
@@ -67,7 +67,7 @@ fn events(text: &str) -> String {
     text.lines().filter(|line| !line.contains("shutdown_requested")).map(without_time).collect()
 }
 
-async fn what_happens() {
+async fn verifiable_consumer_prints_the_same_events() {
     let (side, _) = broker().await;
     let side = side.normalised(events);
     let check = |arguments: &str| side.check(&format!("kafka-verifiable-consumer --topic t {arguments}"));
@@ -79,20 +79,20 @@ async fn what_happens() {
     check(&format!("--group-id c{{}} --max-messages 1 --group-instance-id i --reset-policy earliest {cooperative}"));
     check("--group-id a{} --max-messages 0");
     check("--group-id a{} --reset-policy soon");
-    // Kafka's ends its whole process then.
+    // Kafka's tool then ends its whole process.
     for wrong in ["", "--group-id a --max-messages x", "--group-id a --bogus"] {
         let ran = side.ours(&format!("kafka-verifiable-consumer --topic t {wrong}"));
         assert!(ran.code == 1 && ran.err.starts_with("usage: "), "{wrong}: {ran:?}");
     }
 }
 
-async fn records_of_kafkas_own_topics() {
+async fn internal_topics_are_printed_the_same() {
     let (side, client) = broker().await;
     client.find_coordinator("g").await.unwrap();
     let ran = side.ours("kafka-console-consumer --topic t --group g --from-beginning --max-messages 2");
     assert_eq!(ran.code, 0, "{ran:?}");
     for (formatter, count) in [("OffsetsMessageFormatter", 1), ("GroupMetadataMessageFormatter", 1)] {
-        // The partition that the group is kept in: `"g".hashCode() % 50`.
+        // The partition that stores the group: `"g".hashCode() % 50`.
         let ran = side.check(&format!(
             "kafka-console-consumer --topic __consumer_offsets --partition 3 --from-beginning --timeout-ms 1000 --formatter \
              org.apache.kafka.tools.consumer.{formatter}"
@@ -109,7 +109,7 @@ fn consume(side: &SideBySide, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-async fn for_people_and_scripts() {
+async fn own_consume_command_prints_text_and_json() {
     let (side, _) = broker().await;
     let check = |arguments: &[&str], expect: &str| assert_eq!(consume(&side, arguments).out, expect, "{arguments:?}");
     let two = "1970-01-01 00:00:01.000  0:0  k0  v0\n1970-01-01 00:00:01.001  0:1  k1  v1\n";
@@ -119,7 +119,7 @@ async fn for_people_and_scripts() {
     assert_eq!((all.code, all.out.lines().count()), (0, 5), "{all:?}");
     let first = r#"{"topic":"t","partition":0,"offset":0,"timestamp":1000,"headers":[],"key":"k0","value":"v0"}"#;
     assert_eq!(all.out.lines().next(), Some(first));
-    // A group goes on after what was printed.
+    // A group continues after the last printed record.
     check(&["t", "--from-beginning", "-n", "2", "--group", "g"], two);
     check(&["t", "-n", "1", "--group", "g"], "1970-01-01 00:00:01.002  0:2  k2  v2\n");
     let missing = consume(&side, &["absent", "--until-end"]);
@@ -128,6 +128,6 @@ async fn for_people_and_scripts() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: how_fast, what_happens, records_of_kafkas_own_topics, for_people_and_scripts
+        on_tokio: perf_test_prints_the_same, verifiable_consumer_prints_the_same_events, internal_topics_are_printed_the_same, own_consume_command_prints_text_and_json
     ]
 }

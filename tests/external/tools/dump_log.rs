@@ -1,4 +1,4 @@
-//! kafka-dump-log: files of every kind, whole and broken.
+//! kafka-dump-log: files of every kind, valid and corrupt.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use libtest_mimic::Trial;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 const NOW: i64 = 1_700_000_000_000;
-/// What each file of batches is printed with.
+/// The options that each file of batches is printed with.
 const DEPTHS: [&str; 6] = [
     "",
     "--deep-iteration",
@@ -38,14 +38,14 @@ const DEPTHS: [&str; 6] = [
     "--print-data-log --max-bytes 100",
 ];
 
-/// Compares what both print of these files.
+/// Compares what both tools print for these files.
 fn dump(files: &[&Path], flags: &str) -> Ran {
     let names: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     side_by_side::check_errors_too(&format!("kafka-dump-log --files {} {flags}", names.join(",")), normalise)
 }
 
-/// Without letters that Java's stdout can't tell in every locale, tags that 4.3 doesn't know (4.4's, and our own), why it
-/// ended, and help.
+/// Removes characters that Java's stdout can't encode in every locale, tags that 4.3 doesn't have (4.4's, and Ottla's
+/// own), the reason of an exit, and help.
 fn normalise(text: &str) -> String {
     let newer = r#",?"(storedDescriptionTopologyEpoch|failedDescriptionTopologyEpoch|leaderEpochFloor)":-?\d+"#;
     let newer = Regex::new(newer).unwrap();
@@ -55,11 +55,11 @@ fn normalise(text: &str) -> String {
     lines.collect::<String>().replace(|letter: char| !letter.is_ascii(), "?")
 }
 
-struct Folder(TempDir);
+struct Directory(TempDir);
 
-impl Folder {
-    fn new() -> Folder {
-        Folder(TempDir::with_prefix("ottla-test-").unwrap())
+impl Directory {
+    fn new() -> Directory {
+        Directory(TempDir::with_prefix("ottla-test-").unwrap())
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -82,7 +82,7 @@ fn plain(codec: Codec) -> BatchBuilder {
     batch
 }
 
-fn sent(batch: BatchBuilder, at: Offset) -> Vec<u8> {
+fn encoded(batch: BatchBuilder, at: Offset) -> Vec<u8> {
     let batch = batch.placed_at(at, 7).build().unwrap();
     [&batch.placed(at, 7)[..], &batch.bytes()[batch.placed(at, 7).len()..]].concat()
 }
@@ -90,19 +90,19 @@ fn sent(batch: BatchBuilder, at: Offset) -> Vec<u8> {
 fn control(kind: ControlType, value: &[u8], at: Offset) -> Vec<u8> {
     let mut batch = BatchBuilder::new(Codec::None).control();
     batch.append(NOW, Some(&kind.to_key()), Some(value), &[]);
-    sent(batch, at)
+    encoded(batch, at)
 }
 
-/// Batches of every sort, one after another.
-fn every_sort() -> Vec<u8> {
+/// Returns batches of every kind in sequence.
+fn batches_of_all_kinds() -> Vec<u8> {
     let producer = ProducerIdEpoch { producer_id: 11, epoch: 2 };
-    let mut log: Vec<u8> = CODECS.iter().zip(0..).flat_map(|(codec, at)| sent(plain(*codec), at * 3)).collect();
-    log.extend(sent(plain(Codec::None).log_append_time(NOW + 100), 15));
-    log.extend(sent(plain(Codec::Zstd).producer(producer, i32::MAX - 1).transactional(), 18));
+    let mut log: Vec<u8> = CODECS.iter().zip(0..).flat_map(|(codec, at)| encoded(plain(*codec), at * 3)).collect();
+    log.extend(encoded(plain(Codec::None).log_append_time(NOW + 100), 15));
+    log.extend(encoded(plain(Codec::Zstd).producer(producer, i32::MAX - 1).transactional(), 18));
     let marker = EndTxnMarker { coordinator_epoch: 5 }.to_value();
     log.extend(control(ControlType::Commit, &marker, 21));
     log.extend(control(ControlType::Abort, &marker, 22));
-    let mut horizon = sent(plain(Codec::None), 30);
+    let mut horizon = encoded(plain(Codec::None), 30);
     horizon[22] |= 1 << 6;
     let crc = crc32c::crc32c(&horizon[21..]);
     horizon[17..21].copy_from_slice(&crc.to_be_bytes());
@@ -110,16 +110,16 @@ fn every_sort() -> Vec<u8> {
     log
 }
 
-fn segments() {
-    let folder = Folder::new();
-    let log = folder.log(&every_sort());
+fn segments_print_the_same() {
+    let directory = Directory::new();
+    let log = directory.log(&batches_of_all_kinds());
     for flags in DEPTHS {
         let ran = dump(&[&log], flags);
         assert_eq!(ran.code, 0, "{}", ran.err);
     }
-    // Records of another segment, with gaps before and between.
-    let other =
-        folder.write("00000000000000000005.log", &[sent(plain(Codec::Gzip), 5), sent(plain(Codec::None), 9)].concat());
+    // Records of another segment, with gaps before it and inside it.
+    let other = directory
+        .write("00000000000000000005.log", &[encoded(plain(Codec::Gzip), 5), encoded(plain(Codec::None), 9)].concat());
     let ran = dump(&[&log, &other], "--deep-iteration");
     assert!(ran.err.contains("  7 is followed by 9\n"), "{}", ran.err);
     let deep = "--key-decoder-class org.apache.kafka.tools.api.StringDecoder --value-decoder-class";
@@ -128,32 +128,32 @@ fn segments() {
     dump(&[&other], "--value-decoder-class org.example.Absent");
 }
 
-fn old_formats() {
-    let folder = Folder::new();
+fn old_formats_print_the_same() {
+    let directory = Directory::new();
     for format in [OldFormat::V0, OldFormat::V1] {
         let batches = |codec| {
-            let stamped = sent(plain(codec).log_append_time(NOW + 50), 3);
-            down_convert(&Bytes::from([sent(plain(codec), 0), stamped].concat()), format, 0).unwrap()
+            let stamped = encoded(plain(codec).log_append_time(NOW + 50), 3);
+            down_convert(&Bytes::from([encoded(plain(codec), 0), stamped].concat()), format, 0).unwrap()
         };
         for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4] {
             let bytes = batches(codec);
-            let log = folder.log(&bytes);
+            let log = directory.log(&bytes);
             for flags in DEPTHS {
                 dump(&[&log], flags);
             }
             let mut flipped = bytes.to_vec();
             flipped[13] ^= 1;
-            dump(&[&folder.log(&flipped)], "--print-data-log");
+            dump(&[&directory.log(&flipped)], "--print-data-log");
         }
     }
 }
 
-fn damaged_segments() {
-    let whole = every_sort();
-    let folder = Folder::new();
+fn corrupt_segments_print_the_same() {
+    let whole = batches_of_all_kinds();
+    let directory = Directory::new();
     let check = |bytes: &[u8]| {
         for flags in ["", "--print-data-log", "--deep-iteration --max-bytes 70", "--max-bytes 2000000"] {
-            dump(&[&folder.log(bytes)], flags);
+            dump(&[&directory.log(bytes)], flags);
         }
     };
     check(&[]);
@@ -164,11 +164,11 @@ fn damaged_segments() {
     check(&[&whole[..], &[0; 500]].concat());
     check(&[&whole[..], &[0; 13]].concat());
     check(&[&whole[..], &[0xff; 40]].concat());
-    // A CRC, a magic, the attributes, offsets, a timestamp, a producer: each is told as it is.
+    // A CRC, a magic, the attributes, offsets, a timestamp, a producer: each is printed as it is in the file.
     for at in [3, 15, 18, 26, 30, 40, 46, 52, 56] {
         let mut flipped = whole.clone();
         flipped[at] ^= 0x40;
-        dump(&[&folder.log(&flipped)], "");
+        dump(&[&directory.log(&flipped)], "");
     }
     let mut unknown = whole.clone();
     unknown[22] |= 7;
@@ -178,32 +178,32 @@ fn damaged_segments() {
     check(&newer);
 }
 
-fn indexes() {
-    let folder = Folder::new();
-    let (first, second) = (sent(plain(Codec::None), 100), sent(plain(Codec::Gzip), 103));
+fn indexes_print_the_same() {
+    let directory = Directory::new();
+    let (first, second) = (encoded(plain(Codec::None), 100), encoded(plain(Codec::Gzip), 103));
     let at = |position: usize| u32::try_from(position).unwrap();
-    let log = folder.write("00000000000000000100.log", &[&first[..], &second].concat());
+    let log = directory.write("00000000000000000100.log", &[&first[..], &second].concat());
     let offsets = |entries: &[(u32, u32)]| {
         let bytes: Vec<u8> = entries.iter().flat_map(|(a, b)| [a.to_be_bytes(), b.to_be_bytes()].concat()).collect();
-        folder.write("00000000000000000100.index", &bytes)
+        directory.write("00000000000000000100.index", &bytes)
     };
     let times = |entries: &[(i64, u32)]| {
         let entry = |(time, offset): &(i64, u32)| [&time.to_be_bytes()[..], &offset.to_be_bytes()].concat();
-        folder.write("00000000000000000100.timeindex", &entries.iter().flat_map(entry).collect::<Vec<u8>>())
+        directory.write("00000000000000000100.timeindex", &entries.iter().flat_map(entry).collect::<Vec<u8>>())
     };
-    let asked = ["", "--verify-index-only", "--index-sanity-check", "--max-message-size 100"];
+    let flag_sets = ["", "--verify-index-only", "--index-sanity-check", "--max-message-size 100"];
     let whole = at(first.len());
     for entries in
         [&[][..], &[(5, whole)], &[(2, 0), (5, whole)], &[(1, 0), (4, whole), (0, 0), (9, 9)], &[(5, whole), (2, 0)]]
     {
         let file = offsets(entries);
-        asked.iter().for_each(|flags| drop(dump(&[&file], flags)));
+        flag_sets.iter().for_each(|flags| drop(dump(&[&file], flags)));
     }
     for entries in [&[(5, 3)][..], &[(5, 1_000_000)], &[(5, u32::MAX)], &[(u32::MAX, 0)]] {
         let file = offsets(entries);
-        asked.iter().for_each(|flags| drop(dump(&[&file], flags)));
+        flag_sets.iter().for_each(|flags| drop(dump(&[&file], flags)));
     }
-    let torn = folder.write("00000000000000000100.index", &[0; 11]);
+    let torn = directory.write("00000000000000000100.index", &[0; 11]);
     dump(&[&torn], "--index-sanity-check");
     let good = offsets(&[(5, whole)]);
     for entries in [
@@ -217,20 +217,20 @@ fn indexes() {
         &[(NOW, u32::MAX)],
     ] {
         let file = times(entries);
-        asked.iter().for_each(|flags| drop(dump(&[&file], flags)));
+        flag_sets.iter().for_each(|flags| drop(dump(&[&file], flags)));
         dump(&[&log, &good, &file], "--deep-iteration");
     }
 }
 
-fn transactions_and_producers() {
-    let folder = Folder::new();
+fn transaction_indexes_and_snapshots_print_the_same() {
+    let directory = Directory::new();
     let entry = |version: i16, numbers: [i64; 4]| {
         [version.to_be_bytes().to_vec(), numbers.iter().flat_map(|number| number.to_be_bytes()).collect()].concat()
     };
     let aborted = [entry(0, [7, 0, 9, 3]), entry(0, [8, 4, 12, 10])].concat();
-    dump(&[&folder.write("00000000000000000000.txnindex", &aborted)], "");
-    dump(&[&folder.write("00000000000000000000.txnindex", &aborted[..40])], "");
-    dump(&[&folder.write("00000000000000000000.txnindex", &[])], "");
+    dump(&[&directory.write("00000000000000000000.txnindex", &aborted)], "");
+    dump(&[&directory.write("00000000000000000000.txnindex", &aborted[..40])], "");
+    dump(&[&directory.write("00000000000000000000.txnindex", &[])], "");
     let producer = |sequence: i32, last: i64, first_of_txn: i64| {
         let fields: [&[u8]; 8] = [
             &7i64.to_be_bytes(),
@@ -248,19 +248,19 @@ fn transactions_and_producers() {
     let body = [&3i32.to_be_bytes()[..], &producers].concat();
     let file = [&1i16.to_be_bytes()[..], &crc32c::crc32c(&body).to_be_bytes(), &body].concat();
     let name = "00000000000000000041.snapshot";
-    dump(&[&folder.write(name, &file)], "");
-    dump(&[&folder.write(name, &file[..file.len() - 1])], "");
-    dump(&[&folder.write(name, &[])], "");
+    dump(&[&directory.write(name, &file)], "");
+    dump(&[&directory.write(name, &file[..file.len() - 1])], "");
+    dump(&[&directory.write(name, &[])], "");
     for at in [0, 3, 9, 30] {
         let mut flipped = file.clone();
         flipped[at] ^= 1;
-        dump(&[&folder.write(name, &flipped)], "");
+        dump(&[&directory.write(name, &flipped)], "");
     }
 }
 
-fn command_lines() {
-    let folder = Folder::new();
-    let log = folder.log(&sent(plain(Codec::None), 0));
+fn wrong_command_lines_give_the_same_errors() {
+    let directory = Directory::new();
+    let log = directory.log(&encoded(plain(Codec::None), 0));
     let name = log.display();
     let check = |line: &str| side_by_side::check(&format!("kafka-dump-log {line}"), "", normalise);
     check("");
@@ -270,29 +270,29 @@ fn command_lines() {
     check(&format!("--files {name} --files {name}"));
     check(&format!("--files {name} --max-bytes x"));
     check(&format!("--files {name},,"));
-    let other = folder.write("readme", b"");
+    let other = directory.write("readme", b"");
     check(&format!("--files {},{name},nothing.here", other.display()));
-    check(&format!("--files {}", folder.0.path().join("00000000000000000009.log").display()));
-    check(&format!("--files {}", folder.0.path().join("00000000000000000009.index").display()));
-    check(&format!("--files {}", folder.write("x.log", b"").display()));
+    check(&format!("--files {}", directory.0.path().join("00000000000000000009.log").display()));
+    check(&format!("--files {}", directory.0.path().join("00000000000000000009.index").display()));
+    check(&format!("--files {}", directory.write("x.log", b"").display()));
 }
 
 /// A record's key and value.
 type KeyAndValue = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// Records made by their schemas, each told as Kafka's own classes tell it.
+/// Compares how both tools print records generated from their schemas.
 fn records_of(values: &[KeyAndValue], decoder: &str) -> Ran {
-    let folder = Folder::new();
+    let directory = Directory::new();
     let mut log = Vec::new();
     for ((key, value), offset) in values.iter().zip(0..) {
         let mut batch = BatchBuilder::new(Codec::None);
         batch.append(NOW, key.as_deref(), value.as_deref(), &[]);
-        log.extend(sent(batch, offset));
+        log.extend(encoded(batch, offset));
     }
-    dump(&[&folder.log(&log)], &format!("{decoder} --skip-record-metadata"))
+    dump(&[&directory.log(&log)], &format!("{decoder} --skip-record-metadata"))
 }
 
-fn tapes(count: usize) -> Vec<Vec<u8>> {
+fn random_inputs(count: usize) -> Vec<Vec<u8>> {
     let config = Config { rng_seed: RngSeed::Fixed(5), ..Config::default() };
     let mut runner = TestRunner::new(config);
     (0..count).map(|_| tape().new_tree(&mut runner).unwrap().current()).collect()
@@ -302,9 +302,9 @@ fn coordinator_records(kinds: &[RecordKind]) -> Vec<KeyAndValue> {
     let mut records = Vec::new();
     for kind in kinds {
         for version in kind.value.versions.clone() {
-            for tape in tapes(12) {
-                let key = [&kind.id.to_be_bytes()[..], &generate_record(&kind.key, 0, &tape)].concat();
-                let value = [&version.to_be_bytes()[..], &generate_record(&kind.value, version, &tape)].concat();
+            for input in random_inputs(12) {
+                let key = [&kind.id.to_be_bytes()[..], &generate_record(&kind.key, 0, &input)].concat();
+                let value = [&version.to_be_bytes()[..], &generate_record(&kind.value, version, &input)].concat();
                 records.push((Some(key), Some(value)));
             }
         }
@@ -314,7 +314,7 @@ fn coordinator_records(kinds: &[RecordKind]) -> Vec<KeyAndValue> {
     records
 }
 
-fn records_of_coordinators() {
+fn coordinator_records_print_the_same() {
     let ran = records_of(&coordinator_records(GROUP_RECORDS), "--offsets-decoder");
     assert!(!ran.out.contains("skipping"), "{}", ran.out);
     records_of(&coordinator_records(TRANSACTION_RECORDS), "--transaction-log-decoder");
@@ -329,14 +329,14 @@ fn records_of_coordinators() {
     records_of(&[(None, Some(vec![0]))], "--offsets-decoder");
 }
 
-fn what_members_of_groups_said() {
+fn member_metadata_prints_the_same() {
     let prefixed = |version: i16, bytes: Vec<u8>| Bytes::from([&version.to_be_bytes()[..], &bytes].concat());
     let mut members = Vec::new();
-    for (version, tape) in (0..=3).zip(tapes(8)).chain((0..=3).zip(tapes(4))) {
-        let said = generate_record(&Schema::of::<ConsumerProtocolSubscription>(), version, &tape);
-        let assigned = generate_record(&Schema::of::<ConsumerProtocolAssignment>(), version, &tape);
+    for (version, input) in (0..=3).zip(random_inputs(8)).chain((0..=3).zip(random_inputs(4))) {
+        let bytes = generate_record(&Schema::of::<ConsumerProtocolSubscription>(), version, &input);
+        let assigned = generate_record(&Schema::of::<ConsumerProtocolAssignment>(), version, &input);
         members.push(MemberMetadataRow {
-            subscription: prefixed(version, said),
+            subscription: prefixed(version, bytes),
             assignment: prefixed(version, assigned),
             ..Default::default()
         });
@@ -359,14 +359,14 @@ fn bytes_of(message: &impl Message, version: i16) -> Vec<u8> {
     writer.into_bytes().to_vec()
 }
 
-fn metadata_records() {
+fn metadata_records_print_the_same() {
     let mut records = Vec::new();
-    // Kafka 4.3 knows those before 29.
+    // Kafka 4.3 has the record types before 29.
     for kind in 0..29 {
         let Some(schema) = RecordBody::schema(kind) else { continue };
         for version in schema.versions.clone() {
             let frame = [1, u8::try_from(kind).unwrap(), u8::try_from(version).unwrap()];
-            let values = tapes(12).into_iter().map(|tape| generate_record(&schema, version, &tape));
+            let values = random_inputs(12).into_iter().map(|input| generate_record(&schema, version, &input));
             records.extend(values.map(|value| (None, Some([&frame[..], &value].concat()))));
         }
     }
@@ -374,23 +374,23 @@ fn metadata_records() {
     records_of(&records, "--cluster-metadata-decoder");
 }
 
-fn control_records_of_the_quorum() {
-    let folder = Folder::new();
+fn quorum_control_records_print_the_same() {
+    let directory = Directory::new();
     let mut log = Vec::new();
     let mut add = |kind: ControlType, schema: Schema| {
-        for tape in tapes(4) {
-            let value = generate_record(&schema, 0, &tape);
+        for input in random_inputs(4) {
+            let value = generate_record(&schema, 0, &input);
             log.extend(control(kind, &value, 0));
         }
     };
     add(ControlType::LeaderChange, Schema::of::<LeaderChangeMessage>());
     add(ControlType::KRaftVersion, Schema::of::<KRaftVersionRecord>());
     add(ControlType::KRaftVoters, Schema::of::<VotersRecord>());
-    dump(&[&folder.log(&log)], "--cluster-metadata-decoder");
+    dump(&[&directory.log(&log)], "--cluster-metadata-decoder");
 }
 
-/// A broker's own directory: every file in it, with every decoder that it is for.
-fn what_a_broker_wrote() {
+/// Compares each file in a broker's data directory, with each decoder for its kind.
+fn files_of_a_broker_print_the_same() {
     let mut broker = Broker::with().set("num.partitions", "2").set("offsets.topic.num.partitions", "1").start();
     let side = side_by_side::SideBySide::new(broker);
     for index in 0..3 {
@@ -405,14 +405,14 @@ fn what_a_broker_wrote() {
     broker.stop();
     let data = broker.data_dir().to_path_buf();
     let mut dumped = 0;
-    for folder in fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+    for directory in fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let name = directory.file_name().unwrap().to_string_lossy().into_owned();
         let decoder = match name.as_str() {
             "__cluster_metadata-0" => "--cluster-metadata-decoder",
             "__consumer_offsets-0" => "--offsets-decoder",
             _ => "--print-data-log",
         };
-        let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         for file in files {
             dump(&[&file], decoder);
@@ -425,16 +425,16 @@ fn what_a_broker_wrote() {
 pub fn tests() -> Vec<Trial> {
     trials![
         plain:
-            segments,
-            old_formats,
-            damaged_segments,
-            indexes,
-            transactions_and_producers,
-            command_lines,
-            records_of_coordinators,
-            what_members_of_groups_said,
-            metadata_records,
-            control_records_of_the_quorum,
-            what_a_broker_wrote
+            segments_print_the_same,
+            old_formats_print_the_same,
+            corrupt_segments_print_the_same,
+            indexes_print_the_same,
+            transaction_indexes_and_snapshots_print_the_same,
+            wrong_command_lines_give_the_same_errors,
+            coordinator_records_print_the_same,
+            member_metadata_prints_the_same,
+            metadata_records_print_the_same,
+            quorum_control_records_print_the_same,
+            files_of_a_broker_print_the_same
     ]
 }

@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use ottla::client::Client;
 use ottla_wire::record::{BatchBuilder, Codec};
 
-async fn offsets() {
+async fn offsets_of_topics_and_times_match_kafka() {
     let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("a", 12, &[]).await.unwrap();
@@ -39,6 +39,6 @@ async fn offsets() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: offsets
+        on_tokio: offsets_of_topics_and_times_match_kafka
     ]
 }

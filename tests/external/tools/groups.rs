@@ -18,8 +18,8 @@ use libtest_mimic::Trial;
 
 const LONG_TOPIC: &str = "a-topic-with-quite-a-long-name";
 
-/// A broker with two topics of ten records in each partition, and a group without members that has committed some
-/// offsets.
+/// Starts a broker with two topics of ten records in each partition, and a group without members that has committed
+/// some offsets.
 async fn start() -> (SideBySide, Client) {
     let broker = Broker::with()
         .set("ottla.ephemeral", "true")
@@ -42,7 +42,7 @@ async fn start() -> (SideBySide, Client) {
     (SideBySide::new(broker), client)
 }
 
-/// Joins `group` as its only member, which reads these partitions of the topic. The session outlasts the test.
+/// Joins `group` as its only member, with these partitions of the topic. The session timeout is longer than the test.
 async fn join(client: &Client, group: &str, topic: &'static str, partitions: &[i32], instance: Option<&str>) -> Joined {
     let joined = client.join_group(&subscription(group, "consumer", topic, instance), "").await.unwrap();
     client.sync_group(&joined, &[(joined.member.id.clone(), assignment(topic, partitions))]).await.unwrap();
@@ -68,12 +68,12 @@ fn assignment(topic: &'static str, partitions: &[i32]) -> Bytes {
     write_prefixed(0, &assignment, 0).unwrap()
 }
 
-async fn groups_are_listed_and_described() {
+async fn list_and_describe_print_the_same() {
     let (side, client) = start().await;
     join(&client, "active", "orders", &[0, 1, 2], None).await;
     join(&client, "static-with-quite-a-long-name", LONG_TOPIC, &[0], Some("an-instance-of-it")).await;
     client.commit_offsets("no-lag", None, "orders", &[(2, 10)]).await.unwrap();
-    // One waits for its leader to hand in who reads what, and one is not of consumers.
+    // One group waits for the assignment of its leader, and one has another protocol type.
     client.join_group(&subscription("unsettled", "consumer", "orders", None), "").await.unwrap();
     client.join_group(&subscription("workers", "connect", "orders", None), "").await.unwrap();
     let listed = side.check_errors_too("kafka-consumer-groups --list");
@@ -127,7 +127,7 @@ async fn groups_are_listed_and_described() {
     }
 }
 
-async fn offsets_are_moved() {
+async fn reset_offsets_prints_and_sets_the_same() {
     let (side, client) = start().await;
     join(&client, "active", "orders", &[0, 1, 2], None).await;
     let mut plan = tempfile::NamedTempFile::new().unwrap();
@@ -181,7 +181,7 @@ async fn offsets_are_moved() {
     assert_eq!(committed.iter().map(|committed| committed.offset).collect::<Vec<_>>(), [5, 10]);
 }
 
-async fn groups_and_offsets_are_deleted() {
+async fn delete_of_groups_and_offsets_prints_the_same() {
     let (side, client) = start().await;
     join(&client, "active", "orders", &[0, 1, 2], None).await;
     client.commit_offsets("mine-group", None, "orders", &[(0, 1), (1, 1)]).await.unwrap();
@@ -200,11 +200,11 @@ async fn groups_and_offsets_are_deleted() {
     ] {
         side.check_errors_too(&format!("kafka-consumer-groups {line}"));
     }
-    let gone = client.list_groups(&[], &[]).await.unwrap();
-    assert_eq!(gone.len(), 2, "active and idle: {gone:?}");
+    let remaining = client.list_groups(&[], &[]).await.unwrap();
+    assert_eq!(remaining.len(), 2, "active and idle: {remaining:?}");
 }
 
-async fn flags_that_make_no_sense() {
+async fn wrong_options_give_the_same_errors() {
     let (side, _client) = start().await;
     for line in [
         "--describe",
@@ -234,7 +234,7 @@ async fn flags_that_make_no_sense() {
     check("kafka-consumer-groups --list", "", str::to_owned);
 }
 
-/// `ottla groups` with these words, which has to succeed.
+/// Runs `ottla groups` with these arguments, and asserts that it succeeds.
 fn own(side: &SideBySide, line: &str) -> String {
     let Ran { code, out, err } = own_command(side, line);
     assert_eq!((code, err.as_str()), (0, ""), "{line}: {out}");
@@ -246,7 +246,7 @@ fn own_command(side: &SideBySide, line: &str) -> Ran {
     ours(&words.map(str::to_owned).collect::<Vec<_>>(), "")
 }
 
-async fn our_own_command() {
+async fn own_groups_command_lists_describes_and_resets() {
     let (side, client) = start().await;
     join(&client, "active", "orders", &[0, 1, 2], Some("first")).await;
     assert_eq!(own(&side, ""), "GROUP   TYPE     STATE\nactive  classic  Stable\nidle    classic  Empty\n");
@@ -274,8 +274,11 @@ async fn our_own_command() {
     for (line, why) in [
         ("delete active", "active: The group is not empty."),
         ("describe nobody", "Group nobody not found."),
-        ("reset-offsets active --to-latest", "the group active is Stable: offsets move only while nobody is in it"),
-        ("reset-offsets x --to-latest --to-current", "--to-latest and --to-current don't go together"),
+        (
+            "reset-offsets active --to-latest",
+            "the group active is Stable: offsets can be reset only without active members",
+        ),
+        ("reset-offsets x --to-latest --to-current", "--to-latest cannot be used with --to-current"),
         ("reset-offsets x --by-duration 1h", "'1h' is not a duration such as P1DT12H or PT30M"),
     ] {
         let ran = own_command(&side, line);
@@ -286,10 +289,10 @@ async fn our_own_command() {
 pub fn tests() -> Vec<Trial> {
     trials![
         on_tokio:
-            groups_are_listed_and_described,
-            offsets_are_moved,
-            groups_and_offsets_are_deleted,
-            flags_that_make_no_sense,
-            our_own_command
+            list_and_describe_print_the_same,
+            reset_offsets_prints_and_sets_the_same,
+            delete_of_groups_and_offsets_prints_the_same,
+            wrong_options_give_the_same_errors,
+            own_groups_command_lists_describes_and_resets
     ]
 }

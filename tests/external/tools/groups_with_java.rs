@@ -1,4 +1,4 @@
-//! Groups of our consumer and Java's: both lead, both follow, in eager and in cooperative rebalances.
+//! Groups of Ottla's consumer and Java's: each is leader and follower, in eager and in cooperative rebalances.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -15,7 +15,7 @@ use libtest_mimic::Trial;
 
 const PARTITIONS: usize = 5;
 
-/// A verifiable consumer, ours or Java's, and what it says.
+/// A verifiable consumer, Ottla's or Java's, and its events.
 struct Member {
     process: Child,
     events: Arc<Mutex<Vec<serde_json::Value>>>,
@@ -28,12 +28,12 @@ impl Member {
         command.args(["--assignment-strategy", &assignor, "--session-timeout", "6000"]);
         let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let events: Arc<Mutex<Vec<_>>> = Arc::default();
-        let (said, out) = (events.clone(), BufReader::new(process.stdout.take().unwrap()));
-        // It ends with the process.
+        let (lines, out) = (events.clone(), BufReader::new(process.stdout.take().unwrap()));
+        // The thread ends with the process.
         std::thread::spawn(move || {
             for line in out.lines().map_while(Result::ok) {
                 let event = serde_json::from_str(&line).unwrap_or_else(|why| panic!("{line}: {why}"));
-                said.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
         });
         Member { process, events }
@@ -45,13 +45,13 @@ impl Member {
         Member::start(command, broker, assignor)
     }
 
-    fn javas(libs: &str, broker: &Broker, assignor: &str) -> Member {
+    fn java(libs: &str, broker: &Broker, assignor: &str) -> Member {
         let mut command = jvm(libs);
         command.arg("org.apache.kafka.tools.VerifiableConsumer").stderr(Stdio::null());
         Member::start(command, broker, assignor)
     }
 
-    /// The partitions it has, after all it has said.
+    /// Returns the partitions that it has according to its events.
     fn owned(&self) -> BTreeSet<i64> {
         let mut owned = BTreeSet::new();
         for event in self.events.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -66,11 +66,11 @@ impl Member {
         owned
     }
 
-    /// Asks it to leave, and waits until it has.
+    /// Stops the consumer and waits until it has left the group.
     fn stop(mut self) {
         kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
         wait_until("a member to end", || self.process.try_wait().unwrap().is_some());
-        // The thread that reads what it said may still be behind.
+        // The thread that reads its events may lag behind.
         wait_until("its partitions to be given up", || self.owned().is_empty());
     }
 }
@@ -82,7 +82,7 @@ impl Drop for Member {
     }
 }
 
-/// Waits until the members have all partitions between them, each as many as it should.
+/// Waits until the members share all partitions evenly.
 fn wait_for_shares(members: &[&Member]) {
     wait_until("all partitions to be shared evenly", || {
         let shares: Vec<_> = members.iter().map(|member| member.owned()).collect();
@@ -103,30 +103,30 @@ async fn rebalance(assignor: &str) {
     client.create_topic("t", i32::try_from(PARTITIONS).unwrap(), &[]).await.unwrap();
     let ours = Member::ours(&broker, assignor);
     wait_for_shares(&[&ours]);
-    // Ours leads, as it was there first.
-    let javas = Member::javas(&libs, &broker, assignor);
-    wait_for_shares(&[&ours, &javas]);
+    // Ottla's consumer is the leader, as it joined first.
+    let java = Member::java(&libs, &broker, assignor);
+    wait_for_shares(&[&ours, &java]);
     ours.stop();
-    wait_for_shares(&[&javas]);
-    // Java's leads now.
+    wait_for_shares(&[&java]);
+    // Java's consumer is the leader now.
     let again = Member::ours(&broker, assignor);
-    wait_for_shares(&[&javas, &again]);
+    wait_for_shares(&[&java, &again]);
     let third = Member::ours(&broker, assignor);
-    wait_for_shares(&[&javas, &again, &third]);
-    javas.stop();
+    wait_for_shares(&[&java, &again, &third]);
+    java.stop();
     wait_for_shares(&[&again, &third]);
 }
 
-async fn range() {
+async fn range_groups_of_both_consumers_balance() {
     rebalance("RangeAssignor").await;
 }
 
-async fn cooperative_sticky() {
+async fn cooperative_groups_of_both_consumers_balance() {
     rebalance("CooperativeStickyAssignor").await;
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: range, cooperative_sticky
+        on_tokio: range_groups_of_both_consumers_balance, cooperative_groups_of_both_consumers_balance
     ]
 }

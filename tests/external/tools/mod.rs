@@ -1,6 +1,6 @@
-//! Our command-line tools beside Apache Kafka's own, on the same broker: same output, same exit code.
+//! Ottla's command-line tools compared with Apache Kafka's on the same broker: same output, same exit code.
 //!
-//! A case is a command line. Where Java is absent, ours alone is run, and has to succeed.
+//! A case is a command line. Without Java, only Ottla's tool is run, and must succeed.
 
 mod acls;
 mod cluster;

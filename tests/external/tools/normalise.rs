@@ -1,15 +1,16 @@
-//! Takes away what two runs of a tool, or ours and Apache Kafka's, say differently although they say the same.
+//! Removes differences without meaning between the outputs of two runs of a tool, or of Ottla's and Apache Kafka's.
 
-/// Without ids, the log, help and what only Java says.
+/// Removes ids, log lines, help and what only Java prints.
 pub fn normalise(text: &str) -> String {
-    // Where a case's name for Java's run is put back, packages are renamed too.
+    // The replacement of the case's name for Java's run renames packages too.
     let text = text.replace("java.", "{}.");
-    // The two options come in any order.
+    // The two options are printed in any order.
     let text = text.replace("[[config], [bootstrap-server]]", "[[bootstrap-server], [config]]");
     let is_help = |line: &&str| line.starts_with("Option ") && line.ends_with("Description");
-    let lines = text.lines().map(str::trim_end).take_while(|line| !is_help(line)).filter(|line| !is_of_java(line));
-    let mut lines: Vec<_> = lines.filter(|line| !is_logged(line)).map(without_id).collect();
-    // Results of deletions come in another order in each of Kafka's runs.
+    let lines =
+        text.lines().map(str::trim_end).take_while(|line| !is_help(line)).filter(|line| !is_printed_by_java_only(line));
+    let mut lines: Vec<_> = lines.filter(|line| !is_log_line(line)).map(without_id).collect();
+    // The order of deletions differs between two runs of Kafka's tool.
     if let Some(first) = lines.iter().position(|line| line.starts_with("partition: ")) {
         lines[first..].sort_unstable();
     }
@@ -19,12 +20,12 @@ pub fn normalise(text: &str) -> String {
     lines.join("\n")
 }
 
-fn is_of_java(line: &str) -> bool {
+fn is_printed_by_java_only(line: &str) -> bool {
     ["\tat ", "\t...", "Caused by: ", "{}.", "org.", "joptsimple.", "com."].iter().any(|start| line.starts_with(start))
 }
 
-/// A line of the log, or the class that logs at the end of one; Java's goes elsewhere when run by a test.
-fn is_logged(line: &str) -> bool {
+/// Returns whether this is a log line, or ends with the class of one; Java's tools log elsewhere when a test runs them.
+fn is_log_line(line: &str) -> bool {
     line.starts_with('[') && line.contains("] ERROR ") || line.starts_with(" (org.apache.kafka.")
 }
 

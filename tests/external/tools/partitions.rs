@@ -12,7 +12,7 @@ use crate::harness::trials;
 use common::Broker;
 use libtest_mimic::Trial;
 
-/// A broker with topics `a` of one partition and `b` of three, and records in all of them; files with JSON.
+/// A broker with topics `a` (one partition) and `b` (three), records in all partitions, and a directory for JSON files.
 struct Fixture {
     side: SideBySide,
     files: TempDir,

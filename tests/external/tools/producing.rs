@@ -1,5 +1,5 @@
-//! kafka-console-producer, kafka-producer-perf-test, kafka-e2e-latency beside Apache Kafka's, kafka-verifiable-producer
-//! and `ottla produce` alone.
+//! kafka-console-producer, kafka-producer-perf-test and kafka-e2e-latency compared with Apache Kafka's;
+//! kafka-verifiable-producer and `ottla produce` alone.
 
 use std::time::{Duration, Instant};
 
@@ -12,22 +12,22 @@ use ottla::client::Client;
 use ottla_wire::record::{Record, batches};
 use regex::Regex;
 
-/// How long records may take to arrive: Kafka's tools leave some to a thread that goes on when they are done.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Limit for the arrival of records: Kafka's tools leave some to a thread that continues after the tool has finished.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-struct World {
+struct Fixture {
     side: SideBySide,
     client: Client,
 }
 
-impl World {
-    async fn start() -> World {
+impl Fixture {
+    async fn start() -> Fixture {
         let broker = Broker::with().set("ottla.ephemeral", "true").start();
         let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-        World { side: SideBySide::new(broker), client }
+        Fixture { side: SideBySide::new(broker), client }
     }
 
-    /// The records of a topic's one partition, once there are so many, as `headers|key|value@timestamp`.
+    /// Waits for `count` records in the topic's only partition, and returns them as `headers|key|value@timestamp`.
     async fn records(&self, topic: &str, count: usize) -> Vec<String> {
         let begun = Instant::now();
         loop {
@@ -35,14 +35,14 @@ impl World {
             let bytes = fetched.map(|fetched| fetched.records).unwrap_or_default();
             let records: Vec<Record> =
                 batches(&bytes).flat_map(|batch| batch.unwrap().records().map(Result::unwrap)).collect();
-            if records.len() >= count || begun.elapsed() > PATIENCE {
+            if records.len() >= count || begun.elapsed() > TIMEOUT {
                 return records.into_iter().map(show).collect();
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// Both tools make these records of this input.
+    /// Asserts that both tools write these records for this input.
     async fn check_records(&self, name: &str, options: &str, input: &str, expect: &[&str]) {
         let line = format!("kafka-console-producer --topic {name}-{{}} --timeout 0 {options}");
         self.side.check_with_input(&line, input);
@@ -64,13 +64,13 @@ fn show(record: Record) -> String {
     format!("{}|{}|{}", headers.join(" "), text(record.key), text(record.value))
 }
 
-async fn lines_become_the_same_records() {
-    let world = World::start().await;
+async fn console_producer_writes_the_same_records() {
+    let fixture = Fixture::start().await;
     let key = "--reader-property parse.key=true --reader-property key.separator=:";
     let headers = "--reader-property parse.headers=true";
     let null = "--reader-property null.marker=NULL";
     let check = async |name, options: &str, input, expect: &[&str]| {
-        world.check_records(name, options, input, expect).await;
+        fixture.check_records(name, options, input, expect).await;
     };
     check("values", "", "one\n\ntwo\r\nthree", &["|-|one", "|-|", "|-|two", "|-|three"]).await;
     check("keys", key, "a:1\nb:2:3\n:4\n", &["|a|1", "|b|2:3", "||4"]).await;
@@ -87,21 +87,22 @@ async fn lines_become_the_same_records() {
     check("old", old, "a:1\n", &["|a|1"]).await;
     let unknown = "--command-property nonsense=1 --max-partition-memory-bytes 100";
     check("unknown", unknown, "a\n", &["|-|a"]).await;
-    // What was read before the mistake is written.
+    // The lines before the wrong one are written.
     let line = format!("kafka-console-producer --topic mistake-{{}} --timeout 0 {key}");
-    let ran = world.side.check_with_input(&line, "a:1\nbad\nb:2\n");
+    let ran = fixture.side.check_with_input(&line, "a:1\nbad\nb:2\n");
     let expect = "org.apache.kafka.common.KafkaException: No key separator found on line number 2: 'bad'\n";
-    assert_eq!((ran.code, world.records("mistake-mine", 1).await), (1, vec!["|a|1".to_owned()]));
+    assert_eq!((ran.code, fixture.records("mistake-mine", 1).await), (1, vec!["|a|1".to_owned()]));
     assert!(ran.err.is_empty(), "the message is of a class that is left out here: {}", ran.err);
-    let words = format!("{} --bootstrap-server {}", line.replace("{}", "again"), world.side.broker.bootstrap_servers());
+    let words =
+        format!("{} --bootstrap-server {}", line.replace("{}", "again"), fixture.side.broker.bootstrap_servers());
     let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
     assert_eq!(ours(&words, "a:1\nbad\n").err, expect);
 }
 
-async fn console_producer_mistakes() {
-    let world = World::start().await;
+async fn console_producer_reports_the_same_errors() {
+    let fixture = Fixture::start().await;
     let check = |options: &str| {
-        let ran = world.side.check_with_input(&format!("kafka-console-producer {options}"), "a\n");
+        let ran = fixture.side.check_with_input(&format!("kafka-console-producer {options}"), "a\n");
         (ran.code, ran.err.lines().next().unwrap_or_default().to_owned())
     };
     assert_eq!(check(""), (1, "Missing required argument \"[topic]\"".to_owned()));
@@ -117,17 +118,17 @@ async fn console_producer_mistakes() {
     ] {
         assert_eq!(check(options).0, 1, "{options}");
     }
-    // A record that can't be sent is logged, and no failure.
-    let ran = world.side.check_with_input("kafka-console-producer --topic 'no topic'", "a\n");
+    // A record that can't be sent is logged, and the exit code is 0.
+    let ran = fixture.side.check_with_input("kafka-console-producer --topic 'no topic'", "a\n");
     assert_eq!(ran.code, 0);
-    let ran = world.side.check_with_input("kafka-console-producer --topic t --sync", &"a".repeat(1_100_000));
+    let ran = fixture.side.check_with_input("kafka-console-producer --topic t --sync", &"a".repeat(1_100_000));
     assert_eq!(ran.code, 1);
 }
 
-async fn measuring() {
-    let world = World::start().await;
+async fn perf_tools_print_the_same() {
+    let fixture = Fixture::start().await;
     let numbers = |text: &str| Regex::new(r"[0-9]+(\.[0-9]+)?(E-[0-9]+)?").unwrap().replace_all(text, "N").into_owned();
-    let side = world.side.normalised(numbers);
+    let side = fixture.side.normalised(numbers);
     let check = |line: &str| side.check(line);
     let ran = check("kafka-producer-perf-test --topic p-{} --num-records 20 --record-size 10 --throughput -1");
     assert!(
@@ -156,12 +157,13 @@ async fn measuring() {
     assert_eq!(check("kafka-e2e-latency --topic e-{}").code, 1);
 }
 
-async fn verifiable_producer() {
-    let world = World::start().await;
+async fn verifiable_producer_prints_kafkas_events() {
+    let fixture = Fixture::start().await;
     let ran =
-        world.side.ours("kafka-verifiable-producer --topic v --max-messages 3 --value-prefix 7 --repeating-keys 2");
+        fixture.side.ours("kafka-verifiable-producer --topic v --max-messages 3 --value-prefix 7 --repeating-keys 2");
     let times = Regex::new("\"timestamp\":[0-9]+,|,\"avg_throughput\":[0-9.]+").unwrap();
-    // As Apache Kafka 4.3.1's printed it; its last two lines come from a hook that the comparing machine hasn't.
+    // The output of Apache Kafka 4.3.1. Its last two lines come from a shutdown hook, which doesn't run in the shared
+    // virtual machine of these tests.
     let expect = r#"{"name":"startup_complete"}
 {"name":"producer_send_success","key":"0","value":"7.0","offset":0,"topic":"v","partition":0}
 {"name":"producer_send_success","key":"1","value":"7.1","offset":1,"topic":"v","partition":0}
@@ -170,16 +172,16 @@ async fn verifiable_producer() {
 {"name":"tool_data","sent":3,"acked":3,"target_throughput":-1}
 "#;
     assert_eq!(times.replace_all(&ran.out, ""), expect);
-    assert_eq!(world.records("v", 3).await, ["|0|7.0", "|1|7.1", "|0|7.2"]);
-    let ran = world.side.ours("kafka-verifiable-producer --topic 'v 1' --max-messages 1");
+    assert_eq!(fixture.records("v", 3).await, ["|0|7.0", "|1|7.1", "|0|7.2"]);
+    let ran = fixture.side.ours("kafka-verifiable-producer --topic 'v 1' --max-messages 1");
     let error = r#"{"name":"producer_send_error","topic":"v 1","key":null,"value":"0","exception":"class org.apache.kafka.common.errors.InvalidTopicException","message":"Invalid topics: [v 1]"}"#;
     assert!(times.replace_all(&ran.out, "").contains(error), "{}", ran.out);
-    assert_eq!(world.side.ours("kafka-verifiable-producer --topic v --acks 5").code, 1);
+    assert_eq!(fixture.side.ours("kafka-verifiable-producer --topic v --acks 5").code, 1);
 }
 
-async fn our_own_command() {
-    let world = World::start().await;
-    let server = world.side.broker.bootstrap_servers();
+async fn own_produce_command_writes_records() {
+    let fixture = Fixture::start().await;
+    let server = fixture.side.broker.bootstrap_servers();
     let produce = |words: &[&str], input: &str| {
         let words = ["produce", "-b", server].iter().chain(words).map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let ran = ours(&words, input);
@@ -190,7 +192,7 @@ async fn our_own_command() {
     let (code, out) = produce(&["t", "--json"], "{\"key\":\"c\",\"value\":{\"n\":1},\"headers\":{\"g\":null}}\n");
     assert_eq!((code, out.as_str()), (0, "{\"record\":1,\"topic\":\"t\",\"partition\":0,\"offset\":4}\n"));
     let expect = ["|-|one", "|-|two", "h=1|a|1", "h=1|b|-", "g=-|c|{\"n\":1}"];
-    assert_eq!(world.records("t", 5).await, expect);
+    assert_eq!(fixture.records("t", 5).await, expect);
     assert_eq!(produce(&["t", "--json"], "no JSON\n"), (1, String::new()));
     assert_eq!(produce(&["no topic", "a"], "").0, 1);
     assert_eq!(produce(&["t", "a", "-p", "7"], ""), (1, "0 records stored in t\n".to_owned()));
@@ -199,10 +201,10 @@ async fn our_own_command() {
 pub fn tests() -> Vec<Trial> {
     trials![
         on_tokio:
-            lines_become_the_same_records,
-            console_producer_mistakes,
-            measuring,
-            verifiable_producer,
-            our_own_command
+            console_producer_writes_the_same_records,
+            console_producer_reports_the_same_errors,
+            perf_tools_print_the_same,
+            verifiable_producer_prints_kafkas_events,
+            own_produce_command_writes_records
     ]
 }

@@ -1,4 +1,4 @@
-//! kafka-run-class, and what is said where Kafka's tool would print a stack trace.
+//! kafka-run-class, and errors for which Kafka's tool would print a stack trace.
 
 use crate::harness::trials;
 use common::{Broker, command, run_command};
@@ -12,7 +12,7 @@ fn run(line: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-async fn classes_that_scripts_run_are_their_tools() {
+async fn classes_that_scripts_run_start_the_matching_tools() {
     let broker = Broker::start();
     let servers = broker.bootstrap_servers();
     Client::connect(servers).await.unwrap().create_topic("t", 2, &[]).await.unwrap();
@@ -29,18 +29,18 @@ async fn classes_that_scripts_run_are_their_tools() {
     assert_eq!(run(&[&named[..], &["--bootstrap-server", servers, "--list"]].concat()).1, "t\n");
 }
 
-fn unknown_class_is_one_line() {
-    let (code, out, said) = run(&["kafka-run-class", "kafka.tools.MirrorMaker", "--help"]);
-    assert_eq!((code, out.as_str(), said.lines().count()), (Some(1), "", 1), "{said}");
+fn unknown_class_prints_one_line() {
+    let (code, out, output) = run(&["kafka-run-class", "kafka.tools.MirrorMaker", "--help"]);
+    assert_eq!((code, out.as_str(), output.lines().count()), (Some(1), "", 1), "{output}");
     assert!(
-        said.starts_with("Error: Could not find or load main class kafka.tools.MirrorMaker: no Java runs"),
-        "{said}"
+        output.starts_with("Error: Could not find or load main class kafka.tools.MirrorMaker: only the classes"),
+        "{output}"
     );
-    let (code, _, said) = run(&["kafka-run-class"]);
-    assert_eq!((code, said.starts_with("USAGE: kafka-run-class ")), (Some(1), true), "{said}");
+    let (code, _, output) = run(&["kafka-run-class"]);
+    assert_eq!((code, output.starts_with("USAGE: kafka-run-class ")), (Some(1), true), "{output}");
 }
 
-async fn move_to_a_foreign_directory_tells_why_it_is_refused() {
+async fn move_to_another_directory_is_refused_with_the_reason() {
     let broker = Broker::start();
     Client::connect(broker.bootstrap_servers()).await.unwrap().create_topic("t", 1, &[]).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -49,17 +49,17 @@ async fn move_to_a_foreign_directory_tells_why_it_is_refused() {
     std::fs::write(&plan, json).unwrap();
     let servers = broker.bootstrap_servers();
     let line = ["kafka-reassign-partitions", "--bootstrap-server", servers, "--execute", "--reassignment-json-file"];
-    let (code, said, _) = run(&[&line[..], &[plan.to_str().unwrap()]].concat());
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output, _) = run(&[&line[..], &[plan.to_str().unwrap()]].concat());
+    assert_eq!(code, Some(1), "{output}");
     let reason = "Caused by: org.apache.kafka.common.errors.LogDirNotFoundException: ";
-    assert!(said.contains("Error: Failed to alter dir for ") && said.contains(reason), "{said}");
+    assert!(output.contains("Error: Failed to alter dir for ") && output.contains(reason), "{output}");
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: unknown_class_is_one_line;
+        plain: unknown_class_prints_one_line;
         on_tokio:
-            classes_that_scripts_run_are_their_tools,
-            move_to_a_foreign_directory_tells_why_it_is_refused
+            classes_that_scripts_run_start_the_matching_tools,
+            move_to_another_directory_is_refused_with_the_reason
     ]
 }

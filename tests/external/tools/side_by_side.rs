@@ -1,4 +1,4 @@
-//! Runs a command line by our tool and by Apache Kafka's, and compares.
+//! Runs a command line with Ottla's tool and with Apache Kafka's, and compares the outputs.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -15,10 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::java::java;
 use common::{self, Broker};
 
-/// How long a tool of Kafka's may take; then its virtual machine is ended, and the case fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Limit of one run of a Kafka tool: then its virtual java is killed and the case fails.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What a tool did.
+/// The result of running a tool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     pub code: i32,
@@ -26,10 +26,10 @@ pub struct Ran {
     pub err: String,
 }
 
-/// A broker with both kinds of tools pointed at it.
+/// A broker that both tools connect to.
 pub struct SideBySide {
     pub broker: Broker,
-    /// Turns what differs from run to run (times, ids) into what doesn't.
+    /// Replaces what differs between runs (times, ids) by constants.
     normalise: fn(&str) -> String,
 }
 
@@ -38,40 +38,43 @@ impl SideBySide {
         SideBySide { broker, normalise: str::to_owned }
     }
 
-    /// Compares what this makes of the outputs.
+    /// Applies this function to the outputs before they are compared.
     pub fn normalised(self, normalise: fn(&str) -> String) -> SideBySide {
         SideBySide { normalise, ..self }
     }
 
-    /// Both print the same to stdout and end with the same exit code; gives what ours did.
+    /// Asserts that both tools print the same to stdout and end with the same exit code, and returns the result of
+    /// Ottla's tool.
     ///
-    /// A command line is split at spaces (but not within single quotes), and gets `--bootstrap-server`. `{}` in it stands
-    /// for `mine` in ours and `java` in Kafka's, and is put back in the output: for what can be done only once.
+    /// The command line is split at spaces outside single quotes, and `--bootstrap-server` is added. `{}` in it is
+    /// `mine` for Ottla's tool and `java` for Kafka's, and these names are `{}` again in the compared output. It is for
+    /// actions that succeed only once.
     pub fn check(&self, line: &str) -> Ran {
         self.check_with_input(line, "")
     }
 
-    /// As [`SideBySide::check`], with something on stdin.
+    /// Like [`SideBySide::check`], with `input` on stdin.
     pub fn check_with_input(&self, line: &str, input: &str) -> Ran {
         let line = format!("{line} --bootstrap-server {}", self.broker.bootstrap_servers());
         check(&line, input, self.normalise)
     }
 
-    /// As [`SideBySide::check`], and stderr says the same too, Java's stack traces and log lines left out.
+    /// Like [`SideBySide::check`], and stderr must be equal too, without Java's stack traces and log lines.
     pub fn check_errors_too(&self, line: &str) -> Ran {
         let line = format!("{line} --bootstrap-server {}", self.broker.bootstrap_servers());
         check_errors_too(&line, self.normalise)
     }
 
-    /// Runs our tool alone.
+    /// Runs only Ottla's tool.
     pub fn ours(&self, line: &str) -> Ran {
         ours(&split(&format!("{line} --bootstrap-server {}", self.broker.bootstrap_servers())), "")
     }
 }
 
-/// Both print the same to stdout and end with the same exit code; gives what ours did. Nothing is added to the line.
+/// Asserts that both tools print the same to stdout and end with the same exit code, and returns the result of Ottla's
+/// tool. Nothing is added to the line.
 pub fn check(line: &str, input: &str, normalise: fn(&str) -> String) -> Ran {
-    let (ours, theirs) = both(line, input, normalise);
+    let (ours, theirs) = run_both(line, input, normalise);
     if let Some(theirs) = theirs {
         let what =
             format!("{line}\nleft: ours, right: Apache Kafka's\nour stderr: {}\ntheirs: {}", ours.err, theirs.err);
@@ -80,9 +83,9 @@ pub fn check(line: &str, input: &str, normalise: fn(&str) -> String) -> Ran {
     ours
 }
 
-/// As [`check`], and stderr says the same too, Java's stack traces and log lines left out.
+/// Like [`check`], and stderr must be equal too, without Java's stack traces and log lines.
 pub fn check_errors_too(line: &str, normalise: fn(&str) -> String) -> Ran {
-    let (ours, theirs) = both(line, "", normalise);
+    let (ours, theirs) = run_both(line, "", normalise);
     if let Some(theirs) = &theirs {
         let differing = ours.out.lines().zip(theirs.out.lines()).find(|(ours, theirs)| ours != theirs);
         assert_eq!(differing, None, "{line}\nfirst: ours, second: Apache Kafka's");
@@ -92,21 +95,22 @@ pub fn check_errors_too(line: &str, normalise: fn(&str) -> String) -> Ran {
     ours
 }
 
-/// What our tool did, and Apache Kafka's where there is Java.
-fn both(line: &str, input: &str, normalise: fn(&str) -> String) -> (Ran, Option<Ran>) {
+/// Runs Ottla's tool, and Apache Kafka's if there is Java.
+fn run_both(line: &str, input: &str, normalise: fn(&str) -> String) -> (Ran, Option<Ran>) {
     let is_named = line.contains("{}");
-    let ours = tidy(ours(&split(&line.replace("{}", "mine")), input), is_named.then_some("mine"), normalise);
+    let ours =
+        normalise_output(ours(&split(&line.replace("{}", "mine")), input), is_named.then_some("mine"), normalise);
     let theirs = apache_kafkas(&split(&line.replace("{}", "java")), input);
-    (ours, theirs.map(|ran| tidy(ran, is_named.then_some("java"), normalise)))
+    (ours, theirs.map(|ran| normalise_output(ran, is_named.then_some("java"), normalise)))
 }
 
-/// `name` is what stood for `{}` in the line.
-fn tidy(ran: Ran, name: Option<&str>, normalise: fn(&str) -> String) -> Ran {
-    let tidy = |text: &str| normalise(&name.map_or_else(|| text.to_owned(), |name| text.replace(name, "{}")));
-    Ran { code: ran.code, out: tidy(&ran.out), err: tidy(&without_traces(&ran.err)) }
+/// Normalises the outputs; `name` is the name that replaced `{}` in the line.
+fn normalise_output(ran: Ran, name: Option<&str>, normalise: fn(&str) -> String) -> Ran {
+    let normalised = |text: &str| normalise(&name.map_or_else(|| text.to_owned(), |name| text.replace(name, "{}")));
+    Ran { code: ran.code, out: normalised(&ran.out), err: normalised(&without_traces(&ran.err)) }
 }
 
-/// Without Java's stack traces, what its clients log, and the class of an error that only carries text.
+/// Removes Java's stack traces, the log lines of its clients, and the class name of an error that only has a message.
 fn without_traces(text: &str) -> String {
     let text = text.replace("org.apache.kafka.tools.TerseException: ", "");
     let noise = |line: &&str| {
@@ -139,30 +143,30 @@ pub fn ours(words: &[String], input: &str) -> Ran {
     Ran { code: output.status.code().unwrap_or(-1), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-/// Runs Apache Kafka's tool, or does nothing where Java is absent.
+/// Runs Apache Kafka's tool; without Java returns `None`.
 pub fn apache_kafkas(words: &[String], input: &str) -> Option<Ran> {
-    static MACHINE: OnceLock<Mutex<Option<Machine>>> = OnceLock::new();
+    static JAVA_PROCESS: OnceLock<Mutex<Option<JavaProcess>>> = OnceLock::new();
     let java = java()?;
-    let machine = MACHINE.get_or_init(|| Mutex::new(None));
-    // A case that failed left the machine as it was: each run is a line to it and a line from it.
-    let mut machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
-    let machine = machine.get_or_insert_with(|| Machine::of(java.converse_with("RunTools")));
+    let process = JAVA_PROCESS.get_or_init(|| Mutex::new(None));
+    // After a failed case the process can still be used: a run is one line to its stdin and one line from its stdout.
+    let mut process = process.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = process.get_or_insert_with(|| JavaProcess::of(java.start_program("RunTools")));
     let (tool, arguments) = words.split_first().expect("a command line");
-    Some(machine.run(class_of(tool), input, arguments))
+    Some(process.run(class_of(tool), input, arguments))
 }
 
-/// One virtual machine for all runs of this test program. It ends when its stdin does: with this process.
-struct Machine {
+/// One Java virtual machine for all runs of this test program. It ends when its stdin is closed, with this process.
+struct JavaProcess {
     process: Child,
     runs: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-impl Machine {
-    fn of(mut process: Child) -> Machine {
+impl JavaProcess {
+    fn of(mut process: Child) -> JavaProcess {
         let runs = process.stdin.take().expect("a pipe");
         let answers = BufReader::new(process.stdout.take().expect("a pipe"));
-        Machine { process, runs, answers }
+        JavaProcess { process, runs, answers }
     }
 
     fn run(&mut self, class: &str, input: &str, arguments: &[String]) -> Ran {
@@ -173,7 +177,7 @@ impl Machine {
         let (answered, unanswered) = mpsc::channel::<()>();
         let process = Pid::from_child(&self.process);
         let watchdog = thread::spawn(move || {
-            if unanswered.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            if unanswered.recv_timeout(TIMEOUT) == Err(RecvTimeoutError::Timeout) {
                 kill_process(process, Signal::KILL).expect("Java can be ended");
             }
         });
@@ -192,7 +196,7 @@ fn class_of(tool: &str) -> &'static str {
     known.unwrap_or_else(|| panic!("which class is {tool}?")).1
 }
 
-/// What Kafka's scripts of these names run.
+/// The classes that Kafka's scripts of these names run.
 const CLASSES: &[(&str, &str)] = &[
     ("kafka-acls", "org.apache.kafka.tools.AclCommand"),
     ("kafka-broker-api-versions", "org.apache.kafka.tools.BrokerApiVersionsCommand"),
@@ -221,7 +225,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("kafka-verifiable-producer", "org.apache.kafka.tools.VerifiableProducer"),
 ];
 
-/// Words at spaces; what stands in single quotes is one.
+/// Splits at spaces; text in single quotes is one word.
 fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {

@@ -13,8 +13,8 @@ use tempfile::TempDir;
 
 const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";
 
-/// A folder with configuration files `mine.properties` and `java.properties`, for data in `mine` and `java`.
-fn folder(more: &str) -> TempDir {
+/// Makes a directory with settings files `mine.properties` and `java.properties`, for data in `mine` and `java`.
+fn settings_dir(more: &str) -> TempDir {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     for name in ["mine", "java"] {
         let data = dir.path().join(name);
@@ -31,7 +31,7 @@ fn folder(more: &str) -> TempDir {
 const STATIC: &str = "controller.quorum.voters=1@localhost:9093";
 const DYNAMIC: &str = "controller.quorum.bootstrap.servers=localhost:9093";
 
-/// Compares; `FILE` in the line is the configuration file.
+/// Compares both tools; `FILE` in the line is the settings file.
 fn check(dir: &Path, line: &str) -> Ran {
     let ids = |text: &str| {
         let id = regex::Regex::new("directory.id=[A-Za-z0-9_-]{22}").unwrap();
@@ -41,8 +41,8 @@ fn check(dir: &Path, line: &str) -> Ran {
     side_by_side::check(&format!("kafka-storage {}", line.replace("FILE", &file.display().to_string())), "", ids)
 }
 
-fn a_directory_is_formatted_once() {
-    let dir = folder(STATIC);
+fn format_of_a_formatted_directory_is_refused() {
+    let dir = settings_dir(STATIC);
     let check = |line: &str| check(dir.path(), line);
     check("info -c FILE");
     let formatted = check(&format!("format -t {CLUSTER} -c FILE"));
@@ -52,7 +52,7 @@ fn a_directory_is_formatted_once() {
     assert!(again.err.contains("is already formatted"), "{}", again.err);
     check(&format!("format -g -t {CLUSTER} -c FILE"));
     check("format -g -t AAAAAAAAAAAAAAAAAAAAAQ -c FILE");
-    // Kafka's reads what ours wrote.
+    // Kafka's tool reads what Ottla's wrote.
     let line = format!("kafka-storage info -c {}", dir.path().join("mine.properties").display());
     let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
     if let Some(theirs) = side_by_side::apache_kafkas(&words, "") {
@@ -60,8 +60,9 @@ fn a_directory_is_formatted_once() {
     }
 }
 
-fn levels_and_quorums() {
-    let format = |more: &str, flags: &str| check(folder(more).path(), &format!("format -t {CLUSTER} -c FILE {flags}"));
+fn release_versions_and_quorums_format_the_same() {
+    let format =
+        |more: &str, flags: &str| check(settings_dir(more).path(), &format!("format -t {CLUSTER} -c FILE {flags}"));
     format(STATIC, "--release-version 4.0");
     format(STATIC, "--release-version 3.9 --feature group.version=1");
     format(STATIC, "--feature group.version=0");
@@ -79,7 +80,7 @@ fn levels_and_quorums() {
     format(DYNAMIC, "--standalone --feature kraft.version=0");
 }
 
-fn what_needs_no_directory() {
+fn commands_without_a_directory_print_the_same() {
     let check = |line: &str| check(Path::new("/does/not/exist"), line);
     check("version-mapping");
     check("version-mapping --release-version 4.0");
@@ -91,8 +92,8 @@ fn what_needs_no_directory() {
     assert!(uuid.out.len() == 23 && !uuid.out.starts_with('-'), "{}", uuid.out);
 }
 
-async fn a_broker_goes_on_with_a_formatted_directory() {
-    let dir = folder(STATIC);
+async fn broker_starts_on_a_formatted_directory() {
+    let dir = settings_dir(STATIC);
     check(dir.path(), &format!("format -t {CLUSTER} -c FILE --release-version 4.0"));
     for name in ["mine", "java"] {
         let data = dir.path().join(name);
@@ -107,14 +108,14 @@ async fn a_broker_goes_on_with_a_formatted_directory() {
             client_software_version: "1".into(),
             ..Default::default()
         };
-        let told = client.call(request).await.unwrap();
-        assert_eq!(told.finalized_features[0].max_version_level, 25, "formatted by {name}");
+        let response = client.call(request).await.unwrap();
+        assert_eq!(response.finalized_features[0].max_version_level, 25, "formatted by {name}");
     }
 }
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: a_directory_is_formatted_once, levels_and_quorums, what_needs_no_directory;
-        on_tokio: a_broker_goes_on_with_a_formatted_directory
+        plain: format_of_a_formatted_directory_is_refused, release_versions_and_quorums_format_the_same, commands_without_a_directory_print_the_same;
+        on_tokio: broker_starts_on_a_formatted_directory
     ]
 }

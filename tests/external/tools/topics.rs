@@ -10,7 +10,7 @@ fn side() -> SideBySide {
     SideBySide::new(Broker::with().set("ottla.ephemeral", "true").start()).normalised(normalise)
 }
 
-fn made_and_deleted() {
+fn create_alter_and_delete_print_the_same() {
     let side = side();
     let check = |arguments: &str| side.check_errors_too(&format!("kafka-topics {arguments}"));
     check("--list");
@@ -37,7 +37,7 @@ fn made_and_deleted() {
     assert_eq!(check("--list").out, "");
 }
 
-fn told() {
+fn list_and_describe_print_the_same() {
     let side = side();
     side.ours("kafka-topics --create --topic a");
     side.ours("kafka-topics --create --topic b --partitions 3 --config retention.ms=7 --config segment.ms=8");
@@ -79,7 +79,7 @@ fn told() {
     assert!(check(&format!("--describe --topic-id {id}")).out.contains("Elr: N/A"));
 }
 
-fn mistakes() {
+fn wrong_values_give_the_same_errors() {
     let side = side();
     side.ours("kafka-topics --create --topic a");
     let check = |arguments: &str| side.check_errors_too(&format!("kafka-topics {arguments}"));
@@ -119,7 +119,7 @@ fn mistakes() {
     check("--list --topic '('");
 }
 
-fn options_that_do_not_go_together() {
+fn conflicting_options_give_the_same_errors() {
     let side = side();
     let check = |arguments: &str| {
         let ran = side.check_errors_too(&format!("kafka-topics {arguments}"));
@@ -148,6 +148,6 @@ fn options_that_do_not_go_together() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: made_and_deleted, told, mistakes, options_that_do_not_go_together
+        plain: create_alter_and_delete_print_the_same, list_and_describe_print_the_same, wrong_values_give_the_same_errors, conflicting_options_give_the_same_errors
     ]
 }

@@ -7,7 +7,7 @@ use crate::harness::trials;
 use common::Broker;
 use libtest_mimic::Trial;
 
-async fn transactions() {
+async fn transactions_tool_prints_the_same() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("orders", 2, &[]).await.unwrap();
@@ -32,7 +32,7 @@ async fn transactions() {
     }
 }
 
-fn client_metrics() {
+fn client_metrics_tool_prints_the_same() {
     let side = SideBySide::new(Broker::with().set("ottla.ephemeral", "true").start());
     for line in [
         "--list",
@@ -59,7 +59,7 @@ fn client_metrics() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: client_metrics;
-        on_tokio: transactions
+        plain: client_metrics_tool_prints_the_same;
+        on_tokio: transactions_tool_prints_the_same
     ]
 }

@@ -1,9 +1,9 @@
-//! Any bytes as what a codec has to expand: refused or expanded, never a panic, and never in more memory than the
-//! limits allow. What was compressed comes back.
+//! Arbitrary bytes as input of a codec: decompressed or refused, without a panic and with_memory_limit the memory limits. What is
+//! compressed decompresses to the same bytes.
 //!
-//! The first byte of the input says which codec, and what the rest is: a stream as it is, a text to be compressed and
-//! expanded again, or a text whose compressed form is damaged first. Streams also stand in a batch, as a producer
-//! sends them, for a topic that takes only small ones.
+//! The first byte of the input selects the codec and the use of the rest: a compressed stream, a text to compress and
+//! decompress, a text whose compressed form is corrupted first, or the records of a producer's batch for a topic with a
+//! small `max.message.bytes`.
 
 #![no_main]
 
@@ -22,23 +22,23 @@ const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
 const MAX_MESSAGE_BYTES: usize = 64 << 10;
 const MAX_DECOMPRESSED_BYTES: usize = 256 << 10;
-/// What a producer's batch may expand to: so much whatever its size, else so many times its size.
-const ALWAYS_ALLOWED: usize = 32 << 20;
+/// Limit of a decompressed producer's batch: this many bytes, or [`MAX_RATIO_IN_MEMORY`] times its size if more.
+const MIN_EXPANSION_LIMIT: usize = 32 << 20;
 const MAX_RATIO_IN_MEMORY: usize = 100;
-/// Beside what is expanded: windows and tables of the codecs, buffers of fixed sizes.
+/// Memory besides the decompressed bytes: windows and tables of the codecs, buffers of fixed sizes.
 const WORKING_MEMORY: usize = 16 << 20;
 
-/// Counts what is held, and the most that was held at once.
-struct Counting;
+/// Counts the allocated bytes and their peak.
+struct CountingAllocator;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
-static MOST_HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK_HELD: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: every call is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
+// SAFETY: every call is forwarded unchanged to the system's allocator.
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST_HELD.fetch_max(held, Ordering::Relaxed);
+        PEAK_HELD.fetch_max(held, Ordering::Relaxed);
         unsafe { System.alloc(layout) }
     }
 
@@ -49,37 +49,37 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, rest)) = input.split_first() else { return };
     let codec = Codec::ALL[1 + usize::from(choice & 3)];
     match choice >> 2 & 3 {
         0 => expand(codec, rest),
-        1 => comes_back(codec, rest),
-        2 => damaged(codec, rest),
-        _ => in_a_batch(codec, rest),
+        1 => round_trip(codec, rest),
+        2 => corrupted(codec, rest),
+        _ => in_batch(codec, rest),
     }
 });
 
-/// Runs `work` and fails if more than `allowed` bytes were held at once for it.
-fn within<T>(allowed: usize, work: impl FnOnce() -> T) -> T {
+/// Runs `work`, and asserts that it allocates at most `allowed` bytes at a time.
+fn with_memory_limit<T>(allowed: usize, work: impl FnOnce() -> T) -> T {
     let before = HELD.load(Ordering::Relaxed);
-    MOST_HELD.store(before, Ordering::Relaxed);
+    PEAK_HELD.store(before, Ordering::Relaxed);
     let outcome = work();
-    let most = MOST_HELD.load(Ordering::Relaxed) - before;
+    let most = PEAK_HELD.load(Ordering::Relaxed) - before;
     assert!(most <= allowed, "{most} bytes held, {allowed} allowed");
     outcome
 }
 
-/// Expands to what there is, or not at all.
+/// Decompresses a stream, and checks the memory that this takes.
 fn expand(codec: Codec, stream: &[u8]) {
-    // Gzip can make a thousand bytes of one, the others more; what a vector holds it may hold three times while it
-    // grows. What came out is what may have been held.
+    // Gzip expands up to a thousandfold, other codecs more. A vector that grows may hold three times its content, so
+    // the limit follows from the size of the output.
     let before = HELD.load(Ordering::Relaxed);
-    MOST_HELD.store(before, Ordering::Relaxed);
+    PEAK_HELD.store(before, Ordering::Relaxed);
     let outcome = decompress(codec, stream);
-    let most = MOST_HELD.load(Ordering::Relaxed) - before;
+    let most = PEAK_HELD.load(Ordering::Relaxed) - before;
     match outcome {
         Ok(plain) => {
             assert!(plain.len() <= MAX_EXPANSION);
@@ -90,23 +90,23 @@ fn expand(codec: Codec, stream: &[u8]) {
     }
 }
 
-/// A text, repeated as often as its first byte says, so that there is something to compress.
+/// Repeats a text as often as its first byte says, so that it is compressible.
 fn text(bytes: &[u8]) -> Vec<u8> {
     let Some((&times, rest)) = bytes.split_first() else { return Vec::new() };
     rest.repeat(1 + usize::from(times))
 }
 
-fn comes_back(codec: Codec, bytes: &[u8]) {
+fn round_trip(codec: Codec, bytes: &[u8]) {
     let plain = text(bytes);
     let level = bytes.first().map(|byte| i32::from(byte % 9) + 1);
-    let stream = compress(codec, level, &plain).expect("anything can be compressed");
-    assert_eq!(decompress(codec, &stream).expect("what was compressed expands"), plain);
+    let stream = compress(codec, level, &plain).expect("any input compresses");
+    assert_eq!(decompress(codec, &stream).expect("compressed bytes decompress"), plain);
 }
 
-/// Three bytes each say where the compressed form is changed and to what; the rest is the text.
-fn damaged(codec: Codec, bytes: &[u8]) {
+/// The first six bytes are two changes of the compressed form (position and value); the rest is the text.
+fn corrupted(codec: Codec, bytes: &[u8]) {
     let (changes, plain) = bytes.split_at(bytes.len().min(6));
-    let mut stream = compress(codec, None, &text(plain)).expect("anything can be compressed");
+    let mut stream = compress(codec, None, &text(plain)).expect("any input compresses");
     for change in changes.chunks_exact(3) {
         let at = usize::from(u16::from_be_bytes([change[0], change[1]]));
         if at < stream.len() {
@@ -118,8 +118,8 @@ fn damaged(codec: Codec, bytes: &[u8]) {
     expand(codec, &stream);
 }
 
-/// A batch that claims as many records as the first bytes say.
-fn in_a_batch(codec: Codec, bytes: &[u8]) {
+/// Verifies a batch whose record count is in the first bytes.
+fn in_batch(codec: Codec, bytes: &[u8]) {
     let (claims, stream) = bytes.split_at(bytes.len().min(4));
     let mut header = BatchHeader { attributes: i16::from(codec.id()), ..BatchHeader::default() };
     header.record_count = claims.iter().fold(0, |number, byte| number << 8 | i32::from(*byte));
@@ -133,14 +133,14 @@ fn in_a_batch(codec: Codec, bytes: &[u8]) {
     sent[CRC_AT..CRC_START].copy_from_slice(&crc.to_be_bytes());
     let sent = Bytes::from(sent);
     let rules = rules(sent.first().copied().unwrap_or_default());
-    // What is in memory where the batch is compressed anew; where it is only looked at, it is far less.
-    let limit = (sent.len() * MAX_RATIO_IN_MEMORY).clamp(ALWAYS_ALLOWED, MAX_EXPANSION);
-    let outcome = within(4 * limit + WORKING_MEMORY, || Unverified::new(sent.clone()).verify(&rules));
+    // The memory needed if the batch is recompressed; it is far less if the batch is only verified.
+    let limit = (sent.len() * MAX_RATIO_IN_MEMORY).clamp(MIN_EXPANSION_LIMIT, MAX_EXPANSION);
+    let outcome = with_memory_limit(4 * limit + WORKING_MEMORY, || Unverified::new(sent.clone()).verify(&rules));
     if let Ok(verified) = outcome {
         assert!(sent.len() <= MAX_MESSAGE_BYTES && verified.bytes().len() <= MAX_MESSAGE_BYTES);
         assert_eq!(records(verified.bytes()), verified.record_count() as usize);
     }
-    // A reader of the log meets such a batch unverified.
+    // A reader of the log may find such a batch, which was not verified.
     for batch in batches(&sent).flatten() {
         assert!(batch.records().count() <= 1 + MAX_EXPANSION);
     }
@@ -163,7 +163,7 @@ fn rules(choice: u8) -> VerifyRules {
 
 fn records(bytes: &Bytes) -> usize {
     assert!(bytes.len() >= BATCH_OVERHEAD);
-    let batch = batches(bytes).next().expect("one batch").expect("a whole one");
+    let batch = batches(bytes).next().expect("one batch").expect("a complete one");
     batch.check_crc().expect("a right CRC");
     batch.records().inspect(|record| assert!(record.is_ok(), "{record:?}")).count()
 }

@@ -1,8 +1,8 @@
-//! Any bytes as what a producer sends for one partition: refused or verified, never a panic. What is
-//! verified can be read, is verified again as it is, and survives the old message formats.
+//! Arbitrary bytes as a producer's records for one partition: verified or refused, without a panic. What is verified
+//! can be read, verifies again, and converts to the old message formats and back.
 //!
-//! The first byte of the input says what becomes of the rest. Checksums would keep nearly all inputs
-//! out of the code behind them, so that most of the time they are put right first.
+//! The first byte of the input selects the use of the rest. Nearly all inputs would fail the checksum, so most of the
+//! time the checksum is corrected first.
 
 #![no_main]
 
@@ -21,10 +21,10 @@ fuzz_target!(|input: &[u8]| {
     let Some((&choice, rest)) = input.split_first() else { return };
     let sent = match choice % 4 {
         0 => Bytes::copy_from_slice(rest),
-        1 => sealed_message(rest),
-        _ => sealed_batch(rest),
+        1 => message_with_crc(rest),
+        _ => batch_with_crc(rest),
     };
-    read_as_a_log(&sent);
+    read_as_log(&sent);
     let rules = rules(choice / 4);
     if let Ok(verified) = Unverified::new(sent).verify(&rules) {
         check_verified(&verified, &rules);
@@ -46,8 +46,8 @@ fn rules(choice: u8) -> VerifyRules {
     }
 }
 
-/// A v2 batch with the length and the CRC that its other bytes ask for.
-fn sealed_batch(bytes: &[u8]) -> Bytes {
+/// Makes a v2 batch with the right length and CRC for its other bytes.
+fn batch_with_crc(bytes: &[u8]) -> Bytes {
     let mut batch = bytes.to_vec();
     if batch.len() >= BATCH_OVERHEAD {
         batch[..8].fill(0);
@@ -60,8 +60,8 @@ fn sealed_batch(bytes: &[u8]) -> Bytes {
     batch.into()
 }
 
-/// A message of format 0 or 1, likewise.
-fn sealed_message(bytes: &[u8]) -> Bytes {
+/// Makes a message of format 0 or 1 with the right length and CRC.
+fn message_with_crc(bytes: &[u8]) -> Bytes {
     let mut message = bytes.to_vec();
     if message.len() > OLD_CRC_START {
         let length = message.len() as i32 - 12;
@@ -73,7 +73,7 @@ fn sealed_message(bytes: &[u8]) -> Bytes {
     message.into()
 }
 
-fn read_as_a_log(bytes: &Bytes) {
+fn read_as_log(bytes: &Bytes) {
     assert!(headers(bytes).flatten().all(|(at, header)| at + header.size() <= bytes.len()));
     for batch in batches(bytes).flatten() {
         let _ = (batch.check_crc(), batch.records().count());
@@ -85,7 +85,7 @@ fn read_as_a_log(bytes: &Bytes) {
 }
 
 fn records(bytes: &Bytes) -> Vec<Record> {
-    let batch = Batch::parse(bytes).expect("one whole batch");
+    let batch = Batch::parse(bytes).expect("one complete batch");
     assert_eq!(batch.bytes().len(), bytes.len());
     batch.check_crc().expect("a right CRC");
     batch.records().collect::<Result<_, _>>().expect("readable records")
@@ -100,7 +100,7 @@ fn check_verified(verified: &Verified, rules: &VerifyRules) {
     assert!(read.iter().enumerate().all(|(index, record)| record.offset == index as i64));
     match Unverified::new(verified.bytes().clone()).verify(rules) {
         Ok(again) => assert_eq!(records(again.bytes()), read),
-        // It has the broker's time, which a producer may not claim.
+        // Its timestamps are the broker's, which may be outside the limits for a producer.
         Err(RecordError::Records(faults)) if faults.any_time() && rules.timestamp_type == TimestampType::LogAppendTime => {}
         Err(other) => panic!("{other}"),
     }

@@ -1,9 +1,10 @@
-//! Any bytes as a partition's folder: opened or refused, never a panic. What is opened serves only whole batches in
-//! order, takes appends, is compacted, loses segments to retention, is closed, and opens again with the same end.
+//! Arbitrary bytes as a partition's directory: opened or refused, without a panic. An opened log serves only complete
+//! batches in order, accepts appends, is compacted, loses segments to retention, is closed, and opens again with the
+//! same end offset.
 //!
-//! The input is a byte of choices and then files: each a byte that says which, two that say how long, and the
-//! content. Records either stand as they are or are made into batches with right lengths and checksums, which would
-//! otherwise keep nearly all inputs out of the code behind them.
+//! The input is a byte of options, followed by files: each has one byte for its name, two for its length, and the
+//! content. Records are used as they are or built into batches with right lengths and checksums, because nearly all
+//! other inputs would fail the checksum.
 
 #![no_main]
 
@@ -13,19 +14,19 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use ottla_log::{
-    AppendAs, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenAt, Origin, Replaced, Simulation,
-    TimestampQuery, Validated,
+    AppendParams, AppendError, CompactionBuffers, Disk, Log, LogConfig, LogError, OpenParams, Origin, Replaced, Simulation,
+    TimestampQuery, TxnVerification, Validated,
 };
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified, batches};
 use ottla_wire::types::ProducerIdEpoch;
 
 const NOW: i64 = 1_700_000_000_000;
-/// The bit of choices that makes the topic a compacted one.
+/// The option bit that makes the topic a compacted one.
 const COMPACTED: u8 = 2;
-const FOLDER: &str = "/data/t-0";
+const DIRECTORY: &str = "/data/t-0";
 const CRC_AT: usize = 17;
 const CRC_START: usize = 21;
-const APPEND: AppendAs = AppendAs { leader_epoch: i32::MAX, origin: Origin::Client, now: NOW };
+const APPEND: AppendParams = AppendParams { leader_epoch: i32::MAX, origin: Origin::Client, verification: TxnVerification::Disabled, now: NOW };
 
 fuzz_target!(|input: &[u8]| {
     let Some((&choice, mut rest)) = input.split_first() else { return };
@@ -38,22 +39,22 @@ fuzz_target!(|input: &[u8]| {
     let clean = choice & 1 == 1;
     let at = open_at(choice, clean);
     let Some(log) = open(&disk, choice, at) else { return };
-    let closed = use_it(log, at);
-    // What recovery, use and a clean close leave is a sound log, however it is opened.
+    let closed = use_log(log, at);
+    // After recovery, use and a clean close the log is valid, for each way to open it.
     let log_start = closed.map(|closed| closed.start).or(at.log_start);
-    let found = open(&disk, choice, OpenAt { validated: None, clean_shutdown: true, log_start, ..at });
-    let found = found.expect("what was closed opens again");
+    let found = open(&disk, choice, OpenParams { validated: None, clean_shutdown: true, log_start, ..at });
+    let found = found.expect("a closed log opens again");
     assert!(closed.is_none_or(|closed| closed.end == found.end_offset()), "{closed:?}, then {}", found.end_offset());
     if let Some(closed) = closed.filter(|_| !clean && at.recovery_point == 0 && at.validated.is_none()) {
         drop(found);
-        // Which gaps are compaction's is told by the topic, or by what was synced.
+        // The topic's policy or the recovery point decides which gaps compaction made.
         let recovery_point = if choice & COMPACTED == 0 { closed.recovery_point } else { 0 };
-        let scanned = open(&disk, choice, OpenAt { clean_shutdown: false, recovery_point, log_start, ..at });
-        assert_eq!(scanned.expect("opens").end_offset(), closed.end, "a scan finds what was closed");
+        let scanned = open(&disk, choice, OpenParams { clean_shutdown: false, recovery_point, log_start, ..at });
+        assert_eq!(scanned.expect("opens").end_offset(), closed.end, "a scan finds the end of the closed log");
     }
 });
 
-/// What the checkpoints say of a log that was closed.
+/// The offsets that the checkpoints have for a closed log.
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     start: i64,
@@ -61,7 +62,7 @@ struct Closed {
     recovery_point: i64,
 }
 
-fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
+fn open(disk: &Simulation, choice: u8, at: OpenParams) -> Option<Log> {
     let config = LogConfig {
         segment_bytes: 2000,
         index_interval_bytes: 100,
@@ -69,31 +70,31 @@ fn open(disk: &Simulation, choice: u8, at: OpenAt) -> Option<Log> {
         cleanup_compact: choice & COMPACTED != 0,
         ..LogConfig::default()
     };
-    match Log::open(&Disk::simulated(disk), Path::new(FOLDER), Arc::new(config), at) {
+    match Log::open(&Disk::simulated(disk), Path::new(DIRECTORY), Arc::new(config), at) {
         Ok(log) => Some(log),
         Err(LogError::Corrupt { why, .. }) => {
             assert!(!why.is_empty());
             None
         }
-        Err(other) => panic!("nothing was wrong with the disk: {other}"),
+        Err(other) => panic!("the simulated disk has no faults: {other}"),
     }
 }
 
-fn open_at(choice: u8, clean: bool) -> OpenAt {
+fn open_at(choice: u8, clean: bool) -> OpenParams {
     let validated = Validated { segment: 0, position: 140, next_offset: 2 };
-    OpenAt {
+    OpenParams {
         clean_shutdown: clean,
         recovery_point: if choice & 4 == 0 { 0 } else { 3 },
         validated: (choice & 8 != 0).then_some(validated),
         log_start: (choice & 16 != 0).then_some(i64::from(choice >> 5)),
-        ..OpenAt::fresh(NOW)
+        ..OpenParams::fresh(NOW)
     }
 }
 
-/// Everything there is to do with a log; how it was closed, unless its files turned out to contradict each other.
-fn use_it(mut log: Log, at: OpenAt) -> Option<Closed> {
-    let trusted = at.clean_shutdown || at.recovery_point > 0 || at.validated.is_some();
-    read_all(&log, trusted);
+/// Calls all operations of a log and closes it; returns `None` if its files contradict each other.
+fn use_log(mut log: Log, at: OpenParams) -> Option<Closed> {
+    let unchecked = at.clean_shutdown || at.recovery_point > 0 || at.validated.is_some();
+    read_all(&log, unchecked);
     for query in [TimestampQuery::Earliest, TimestampQuery::Latest, TimestampQuery::Max, TimestampQuery::At(NOW)] {
         let _ = log.offset_for_timestamp(query);
     }
@@ -111,7 +112,7 @@ fn use_it(mut log: Log, at: OpenAt) -> Option<Closed> {
                 assert_eq!(appended.base_offset, end);
                 end = log.end_offset();
             }
-            // Indexes and records that were believed may contradict each other.
+            // Indexes and records that were not checked at opening may contradict each other.
             Err(AppendError::Storage(_)) => return None,
             Err(_) => {}
         }
@@ -119,26 +120,26 @@ fn use_it(mut log: Log, at: OpenAt) -> Option<Closed> {
     let middle = log.start_offset() + (end - log.start_offset()) / 2;
     log.delete_records(middle).ok()?;
     log.housekeep(NOW).ok()?.unlink().expect("removes");
-    read_all(&log, trusted);
+    read_all(&log, unchecked);
     compact(&mut log)?;
-    read_all(&log, trusted);
+    read_all(&log, unchecked);
     let synced = log.close().ok()?.sync();
     log.mark_synced(synced);
     Some(Closed { start: log.start_offset(), end: log.end_offset(), recovery_point: log.recovery_point() })
 }
 
-/// Compacts what there is to compact; `None` once that has closed the log.
+/// Compacts the log; returns `None` if a failure has closed it.
 fn compact(log: &mut Log) -> Option<()> {
     let synced = log.flush_target().ok()?.sync();
     log.mark_synced(synced);
     let (start, end) = (log.start_offset(), log.end_offset());
     let mut buffers = CompactionBuffers::new(1 << 12, 0.9, 1 << 12, 7);
     if let Some(mut compaction) = log.begin_compaction(NOW).ok()? {
-        // What it can't read it leaves alone.
+        // It does not change segments that it can't read.
         while let Ok(Some(group)) = compaction.next_group(&mut buffers, &mut |_| ControlFlow::Continue(())) {
             match log.replace(group).ok()? {
                 Replaced::InPlace(old) => old.unlink().expect("removes"),
-                Replaced::LogChanged(_) => panic!("nobody has changed the log"),
+                Replaced::LogChanged(_) => panic!("the log has not changed"),
             }
         }
     }
@@ -155,24 +156,25 @@ fn batch(sequence: Option<i32>) -> Verified {
     builder.build().expect("builds")
 }
 
-/// Reads as a consumer does. Files that were read again have only whole batches, in order; others may end in damage.
-fn read_all(log: &Log, trusted: bool) {
+/// Reads as a consumer does. After a scan the files have only complete batches, in order; without one they may end with
+/// corrupt bytes.
+fn read_all(log: &Log, unchecked: bool) {
     let mut next = log.start_offset();
     while next < log.end_offset() {
         let slice = match log.read(next, 500, true, i64::MAX) {
             Ok(slice) => slice,
             Err(error) => {
-                assert!(trusted, "{error}");
+                assert!(unchecked, "{error}");
                 return;
             }
         };
         for batch in batches(&slice.bytes) {
-            let batch = batch.expect("whole batches");
-            assert!(trusted || batch.check_crc().is_ok(), "a bad batch at {next}");
+            let batch = batch.expect("complete batches");
+            assert!(unchecked || batch.check_crc().is_ok(), "a corrupt batch at {next}");
             let _ = batch.records().count();
         }
         if slice.next_offset <= next {
-            assert!(trusted || slice.bytes.is_empty(), "stuck at {next}");
+            assert!(unchecked || slice.bytes.is_empty(), "no progress at {next}");
             return;
         }
         next = slice.next_offset;
@@ -189,13 +191,13 @@ fn put(disk: &Simulation, which: u8, content: &[u8]) {
     let kind = KINDS[usize::from(which & 15)];
     let base = BASES[usize::from(which >> 4 & 7)];
     let name = if kind.is_empty() { SMALL[usize::from(which >> 4 & 3)].to_owned() } else { format!("{base:020}.{kind}") };
-    let content = if kind.starts_with("log") && which >> 7 == 1 { as_batches(content, base) } else { content.to_vec() };
-    disk.put(&Path::new(FOLDER).join(name), &content);
+    let content = if kind.starts_with("log") && which >> 7 == 1 { to_batches(content, base) } else { content.to_vec() };
+    disk.put(&Path::new(DIRECTORY).join(name), &content);
 }
 
-/// Batches out of any bytes: of each, one says how far its offset is from the one before, one how long its records
-/// are, and what follows is the rest of its header and its records.
-fn as_batches(mut bytes: &[u8], base: i64) -> Vec<u8> {
+/// Builds batches from arbitrary bytes. Of each batch, the first byte is the gap before its offset, the second the
+/// length of its records, and the next ones the rest of its header and its records.
+fn to_batches(mut bytes: &[u8], base: i64) -> Vec<u8> {
     let mut out = Vec::new();
     let mut offset = base;
     while let [skip, len, content @ ..] = bytes {
@@ -206,20 +208,20 @@ fn as_batches(mut bytes: &[u8], base: i64) -> Vec<u8> {
         }
         let covered = content.len().min(header + usize::from(*len));
         offset = offset.wrapping_add(i64::from(skip >> 4));
-        out.extend_from_slice(&sealed(offset, &content[..covered]));
+        out.extend_from_slice(&batch_with_crc(offset, &content[..covered]));
         let delta = i32::from_be_bytes([content[2], content[3], content[4], content[5]]);
         offset = offset.wrapping_add(i64::from(delta)).wrapping_add(1);
         bytes = &content[covered..];
         if skip & 15 == 15 {
-            // A torn one.
+            // A partly written batch.
             out.truncate(out.len() - out.len().min(usize::from(*len) / 2));
         }
     }
     out
 }
 
-/// A batch at `offset` whose bytes from the attributes on are `covered`.
-fn sealed(offset: i64, covered: &[u8]) -> Vec<u8> {
+/// Makes a batch at `offset` whose bytes from the attributes on, which the CRC covers, are `covered`.
+fn batch_with_crc(offset: i64, covered: &[u8]) -> Vec<u8> {
     let mut batch = Vec::with_capacity(CRC_START + covered.len());
     batch.extend_from_slice(&offset.to_be_bytes());
     batch.extend_from_slice(&((CRC_START + covered.len() - 12) as i32).to_be_bytes());

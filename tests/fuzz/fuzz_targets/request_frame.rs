@@ -1,5 +1,5 @@
-//! Any bytes as a request frame: refused or read, never a panic. What is read can be written, and
-//! reads the same again.
+//! Arbitrary bytes as a request frame: decoded or refused, without a panic. What is decoded can be encoded, and decodes
+//! to the same request.
 
 #![no_main]
 
@@ -10,9 +10,9 @@ const FRAME_SIZE_BYTES: usize = 4;
 
 fuzz_target!(|input: &[u8]| {
     let Ok((header, request)) = decode_request(input.to_vec().into()) else { return };
-    // Written forms are compared, not structs: the input may hold a NaN, which equals nothing.
-    let written = encode_request(&header, &request).expect("what was read can be written").concat();
-    let again = decode_request(written[FRAME_SIZE_BYTES..].to_vec().into());
-    let (header, request) = again.expect("what was written reads");
-    assert_eq!(encode_request(&header, &request).expect("it can be written again").concat(), written);
+    // The encoded bytes are compared, not the structs: the input may have a NaN, which is not equal to itself.
+    let encoded = encode_request(&header, &request).expect("a decoded request can be encoded").concat();
+    let decoded_again = decode_request(encoded[FRAME_SIZE_BYTES..].to_vec().into());
+    let (header, request) = decoded_again.expect("an encoded request can be decoded");
+    assert_eq!(encode_request(&header, &request).expect("it can be encoded decoded_again").concat(), encoded);
 });

@@ -12,8 +12,8 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 
 /**
- * A producer and a consumer in the form they had from 0.9 to 2.8, with each codec. Arguments: where the broker is,
- * and the name of a topic that nobody has written to.
+ * A producer and a consumer with the API of versions 0.9 to 2.8, for each codec. Arguments: the broker's address and
+ * the name of an empty topic.
  */
 public final class OldClient {
     private static final int COUNT = 100;
@@ -47,7 +47,7 @@ public final class OldClient {
         producer.close();
     }
 
-    /** Reads the whole topic, whoever wrote it; the last records are ours. */
+    /** Reads the whole topic and checks the last records, which have this codec. */
     private static void consume(String bootstrap, String topic, String codec, long end) {
         Properties settings = common(bootstrap);
         settings.put("group.id", "readers of " + codec + " to " + end);
@@ -61,14 +61,14 @@ public final class OldClient {
         long next = 0;
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (next < end) {
-            check(System.nanoTime() < deadline, "only " + next + " of " + end + " records came");
+            check(System.nanoTime() < deadline, "only " + next + " of " + end + " records arrived");
             ConsumerRecords<String, String> records = consumer.poll(100);
             for (ConsumerRecord<String, String> record : records) {
-                check(record.offset() == next, "record " + record.offset() + " came where " + next + " was due");
+                check(record.offset() == next, "record " + record.offset() + " arrived where " + next + " was expected");
                 check("key".equals(record.key()), "the key is " + record.key());
                 if (next >= end - COUNT) {
                     String expected = codec + " " + (next - (end - COUNT));
-                    check(expected.equals(record.value()), record.value() + " came where " + expected + " was due");
+                    check(expected.equals(record.value()), record.value() + " arrived where " + expected + " was expected");
                 }
                 next++;
             }

@@ -44,11 +44,11 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-/** What the newest admin client does, with the answers that Apache Kafka gives. */
+/** Calls of the newest admin client; the expected results are those of Apache Kafka. */
 public final class Administer {
     private static final String TOPIC = "java-admin";
     private static final TopicPartition FIRST = new TopicPartition(TOPIC, 0);
-    private static final ConfigResource SETTINGS = new ConfigResource(ConfigResource.Type.TOPIC, TOPIC);
+    private static final ConfigResource TOPIC_CONFIG = new ConfigResource(ConfigResource.Type.TOPIC, TOPIC);
     private static final String GROUP = "java-group";
     private static final long DAY = 86_400_000;
 
@@ -89,8 +89,8 @@ public final class Administer {
 
     private Uuid createTopics() throws Exception {
         NewTopic topic = new NewTopic(TOPIC, 2, (short) 1).configs(Map.of("retention.ms", "" + DAY));
-        var tried = admin.createTopics(List.of(topic), new CreateTopicsOptions().validateOnly(true));
-        Check.get(tried.all());
+        var validated = admin.createTopics(List.of(topic), new CreateTopicsOptions().validateOnly(true));
+        Check.get(validated.all());
         Check.that(!Check.get(admin.listTopics().names()).contains(TOPIC), "validateOnly creates nothing");
 
         var created = admin.createTopics(List.of(topic));
@@ -107,9 +107,9 @@ public final class Administer {
         Check.fails(InvalidConfigurationException.class,
                 () -> create(new NewTopic("none", 1, (short) 1).configs(Map.of("no.such.setting", "1"))));
 
-        // The broker's defaults, and an assignment by hand.
+        // The broker's defaults, and a manual assignment.
         create(new NewTopic("by-default", Optional.empty(), Optional.empty()));
-        create(new NewTopic("by-hand", Map.of(0, List.of(Check.get(admin.describeCluster().controller()).id()))));
+        create(new NewTopic("manual", Map.of(0, List.of(Check.get(admin.describeCluster().controller()).id()))));
         return Check.get(created.topicId(TOPIC));
     }
 
@@ -118,7 +118,7 @@ public final class Administer {
     }
 
     private void describeTopics(Uuid id, int node) throws Exception {
-        var names = List.of(TOPIC, "by-default", "by-hand");
+        var names = List.of(TOPIC, "by-default", "manual");
         Map<String, TopicDescription> topics = Check.get(admin.describeTopics(names).allTopicNames());
         Check.equal(Set.copyOf(names), topics.keySet(), "topics described");
         TopicDescription topic = topics.get(TOPIC);
@@ -163,17 +163,17 @@ public final class Administer {
         Check.fails(InvalidConfigurationException.class,
                 () -> alter(new AlterConfigOp(new ConfigEntry("no.such.setting", "1"), OpType.SET)));
         Collection<AlterConfigOp> change = List.of(new AlterConfigOp(new ConfigEntry("segment.ms", "1"), OpType.SET));
-        var tried = admin.incrementalAlterConfigs(Map.of(SETTINGS, change), new AlterConfigsOptions().validateOnly(true));
-        Check.get(tried.all());
+        var validated = admin.incrementalAlterConfigs(Map.of(TOPIC_CONFIG, change), new AlterConfigsOptions().validateOnly(true));
+        Check.get(validated.all());
         Check.equal("" + DAY, settings().get("segment.ms").value(), "segment.ms after validateOnly");
     }
 
     private void alter(AlterConfigOp... changes) throws Exception {
-        Check.get(admin.incrementalAlterConfigs(Map.of(SETTINGS, List.of(changes))).all());
+        Check.get(admin.incrementalAlterConfigs(Map.of(TOPIC_CONFIG, List.of(changes))).all());
     }
 
     private Config settings() throws Exception {
-        return describe(SETTINGS);
+        return describe(TOPIC_CONFIG);
     }
 
     private Config describe(ConfigResource resource) throws Exception {
@@ -189,7 +189,7 @@ public final class Administer {
         Check.that(settings.entries().size() > 100, "most settings are there");
     }
 
-    /** Ten records of known times, the newest of them in the middle. */
+    /** Ten records with known timestamps, the largest of them in the middle. */
     private void listOffsets() throws Exception {
         long time = System.currentTimeMillis();
         List<Future<RecordMetadata>> sent = new ArrayList<>();
@@ -216,7 +216,7 @@ public final class Administer {
         Check.equal(time + 100, found.timestamp(), "timestamp found");
         Check.fails(UnknownTopicOrPartitionException.class, () -> {
             var none = new TopicPartition("none", 0);
-            // It asks again and again, so it is given little time.
+            // The client retries until the timeout, so the timeout is short.
             var options = new ListOffsetsOptions().timeoutMs(1000);
             Check.get(admin.listOffsets(Map.of(none, OffsetSpec.latest()), options).partitionResult(none));
         });
@@ -230,7 +230,7 @@ public final class Administer {
         Check.equal(4L, deleteBefore(4), "low watermark");
         Check.equal(4L, offset(OffsetSpec.earliest()), "earliest after deletion");
         Check.fails(OffsetOutOfRangeException.class, () -> deleteBefore(11));
-        // -1 stands for the end.
+        // -1 is the high watermark.
         Check.equal(10L, deleteBefore(-1), "low watermark at the end");
         Check.equal(10L, offset(OffsetSpec.earliest()), "earliest after deletion of all");
     }
@@ -245,8 +245,8 @@ public final class Administer {
         Check.equal(1, dirs.size(), "log directories");
         var dir = dirs.values().iterator().next();
         Check.that(dir.error() == null, "no error: " + dir.error());
-        Check.that(dir.totalBytes().orElse(-1) > 0 && dir.usableBytes().orElse(-1) > 0, "the volume's size is told");
-        Check.that(dir.replicaInfos().get(FIRST).size() > 0, "the partition's size is told");
+        Check.that(dir.totalBytes().orElse(-1) > 0 && dir.usableBytes().orElse(-1) > 0, "the volume's size is reported");
+        Check.that(dir.replicaInfos().get(FIRST).size() > 0, "the partition's size is reported");
         Check.equal(0L, dir.replicaInfos().get(new TopicPartition(TOPIC, 1)).size(), "size of an empty partition");
     }
 
@@ -292,7 +292,7 @@ public final class Administer {
                 () -> Check.get(admin.describeConsumerGroups(List.of(GROUP)).all()));
     }
 
-    /** What the group committed, without leader epochs. */
+    /** Returns the group's committed offsets, without leader epochs. */
     private Map<TopicPartition, OffsetAndMetadata> committed() throws Exception {
         Map<TopicPartition, OffsetAndMetadata> committed = new HashMap<>();
         var found = Check.get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
@@ -312,11 +312,11 @@ public final class Administer {
 
     private void deleteTopics(Uuid id) throws Exception {
         Check.get(admin.deleteTopics(TopicCollection.ofTopicIds(List.of(id))).all());
-        Check.get(admin.deleteTopics(List.of("by-default", "by-hand")).all());
+        Check.get(admin.deleteTopics(List.of("by-default", "manual")).all());
         Check.that(Check.get(admin.listTopics().names()).isEmpty(), "no topic is left");
         Check.fails(UnknownTopicOrPartitionException.class,
                 () -> Check.get(admin.deleteTopics(List.of(TOPIC)).all()));
-        // At once again, and it is another one.
+        // Created again at once, it is another topic.
         create(new NewTopic(TOPIC, 1, (short) 1));
         var again = Check.get(admin.describeTopics(List.of(TOPIC)).allTopicNames()).get(TOPIC);
         Check.that(!again.topicId().equals(id), "a new id");

@@ -4,10 +4,10 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
-/** What these programs say about what they see: nothing if it is right, else an exception that ends them. */
+/** Assertions of these programs: a failure is an exception that ends the program. */
 final class Check {
-    /** Far longer than anything takes. */
-    static final Duration PATIENCE = Duration.ofSeconds(60);
+    /** Far longer than any step takes. */
+    static final Duration TIMEOUT = Duration.ofSeconds(60);
 
     interface Step {
         void run() throws Exception;
@@ -23,12 +23,12 @@ final class Check {
         }
     }
 
-    /** The value of a future that must come in time. */
+    /** Returns the value of a future, which must complete in time. */
     static <T> T get(Future<T> future) throws Exception {
-        return future.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
+        return future.get(TIMEOUT.toSeconds(), TimeUnit.SECONDS);
     }
 
-    /** The step fails with this error of Kafka's. */
+    /** Asserts that the step fails with this Kafka error. */
     static void fails(Class<? extends Exception> expected, Step step) throws Exception {
         try {
             step.run();
@@ -40,11 +40,11 @@ final class Check {
         throw new AssertionError("expected " + expected.getSimpleName() + ", and nothing failed");
     }
 
-    /** Repeats until it is true. */
+    /** Waits until the condition holds. */
     static void eventually(String what, BooleanSupplier holds) {
-        long deadline = System.nanoTime() + PATIENCE.toNanos();
+        long deadline = System.nanoTime() + TIMEOUT.toNanos();
         while (!holds.getAsBoolean()) {
-            that(System.nanoTime() < deadline, "waited in vain for " + what);
+            that(System.nanoTime() < deadline, "timed out waiting for " + what);
         }
     }
 }

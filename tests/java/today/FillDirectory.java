@@ -23,12 +23,12 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * Leaves in a broker's data directory what a broker's life leaves there: every codec, every kind of producer, compacted
- * and trimmed logs, groups of all kinds, a transaction that nobody ended.
+ * Fills a broker's data directory: batches of every codec and every kind of producer, compacted and trimmed logs,
+ * groups of all kinds, an open transaction.
  *
- * <p>Arguments: the broker's address, which of the broker's lives this is (from 1), and {@code unended} if a transaction
- * is to be left open, as by a producer that died. Records' timestamps say when a segment is full: most topics have a
- * segment.ms of a minute, and each round writes two minutes after the one before.
+ * <p>Arguments: the broker's address, the number of the broker's run (from 1), and {@code open-transaction} to leave a
+ * transaction open, as a producer that crashed does. The timestamps of records decide when a segment is full: most
+ * topics have a segment.ms of a minute, and timestamps grow by two minutes per round.
  */
 public final class FillDirectory {
     private static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
@@ -36,30 +36,30 @@ public final class FillDirectory {
     private static final long DAY = 24 * 60 * MINUTE;
     private static final int ROUNDS = 4;
     private static final int KEYS = 20;
-    /** Where time begins: each life's is a few hours, and after those of the lives before. */
-    private static final long BEGAN = System.currentTimeMillis() - DAY / 2;
-    private static final long A_LIFE = DAY / 8;
+    /** The timestamps of each run cover a few hours, after those of the runs before it. */
+    private static final long FIRST_TIMESTAMP = System.currentTimeMillis() - DAY / 2;
+    private static final long RUN_MILLIS = DAY / 8;
 
     private static final Map<String, String> ROLLS = Map.of("segment.ms", "" + MINUTE, "index.interval.bytes", "100");
-    /** Markers have the time of day. */
+    /** Transaction markers have the current time. */
     private static final Map<String, String> ROLLS_BY_CLOCK = Map.of("segment.ms", "20", "index.interval.bytes", "100");
-    private static final Map<String, String> COMPACTS =
+    private static final Map<String, String> COMPACTED =
             Map.of("cleanup.policy", "compact", "min.cleanable.dirty.ratio", "0.001", "delete.retention.ms", "" + DAY);
 
     private final String bootstrap;
-    private final int life;
+    private final int run;
     private long time;
 
-    private FillDirectory(String bootstrap, int life) {
+    private FillDirectory(String bootstrap, int run) {
         this.bootstrap = bootstrap;
-        this.life = life;
-        this.time = BEGAN + life * A_LIFE;
+        this.run = run;
+        this.time = FIRST_TIMESTAMP + run * RUN_MILLIS;
     }
 
     public static void main(String[] args) throws Exception {
         FillDirectory fill = new FillDirectory(args[0], Integer.parseInt(args[1]));
         try (Admin admin = Admin.create(fill.properties())) {
-            if (fill.life == 1) {
+            if (fill.run == 1) {
                 createTopics(admin);
             }
             fill.produce();
@@ -67,8 +67,8 @@ public final class FillDirectory {
             fill.trim(admin);
             fill.readInGroups(admin);
         }
-        if (List.of(args).contains("unended")) {
-            fill.leaveOpen();
+        if (List.of(args).contains("open-transaction")) {
+            fill.leaveTransactionOpen();
         }
     }
 
@@ -78,10 +78,10 @@ public final class FillDirectory {
         topics.add(topic("recompressed", 1, ROLLS, Map.of("compression.type", "zstd")));
         topics.add(topic("stamped", 1, Map.of("message.timestamp.type", "LogAppendTime")));
         topics.add(topic("transactions", 2, ROLLS_BY_CLOCK));
-        topics.add(topic("compacted", 1, ROLLS, COMPACTS));
-        topics.add(topic("compacted-transactions", 1, ROLLS_BY_CLOCK, COMPACTS));
-        topics.add(topic("compacted-deleted", 1, ROLLS, COMPACTS, Map.of("cleanup.policy", "compact,delete")));
-        topics.add(topic("without-tombstones", 1, ROLLS, COMPACTS, Map.of("delete.retention.ms", "0")));
+        topics.add(topic("compacted", 1, ROLLS, COMPACTED));
+        topics.add(topic("compacted-transactions", 1, ROLLS_BY_CLOCK, COMPACTED));
+        topics.add(topic("compacted-deleted", 1, ROLLS, COMPACTED, Map.of("cleanup.policy", "compact,delete")));
+        topics.add(topic("without-tombstones", 1, ROLLS, COMPACTED, Map.of("delete.retention.ms", "0")));
         topics.add(topic("trimmed", 1, ROLLS));
         topics.add(topic("emptied", 1, ROLLS));
         topics.add(topic("expired", 1, ROLLS, Map.of("retention.ms", "" + 2 * DAY)));
@@ -123,15 +123,15 @@ public final class FillDirectory {
             for (String topic : List.of("compacted", "compacted-deleted", "without-tombstones")) {
                 producer.send(new ProducerRecord<>(topic, 0, time + key, "key " + key, key % 5 == 4 ? null : value(round, key)));
             }
-            // What is of last week, retention takes.
+            // Retention deletes what is older than two days.
             long old = round < ROUNDS - 1 ? 7 * DAY : 0;
             producer.send(new ProducerRecord<>("expired", 0, time - old, null, value(round, key)));
         }
-        // Each round's records in batches of their own.
+        // No batch has records of two rounds.
         producer.flush();
     }
 
-    /** Transactions of two producers, that overlap, by each codec; every third is aborted. */
+    /** Overlapping transactions of two producers, for each codec; every third one is aborted. */
     private void transact() throws Exception {
         for (int number = 0; number < CODECS.size(); number++) {
             String codec = CODECS.get(number);
@@ -158,15 +158,15 @@ public final class FillDirectory {
         producer.flush();
     }
 
-    private static void end(KafkaProducer<String, String> producer, boolean aborts) {
-        if (aborts) {
+    private static void end(KafkaProducer<String, String> producer, boolean abort) {
+        if (abort) {
             producer.abortTransaction();
         } else {
             producer.commitTransaction();
         }
     }
 
-    /** Moves log starts: into the middle of a batch, to the end, and by retention. */
+    /** Moves log start offsets: into the middle of a batch, to the end, and by retention. */
     private void trim(Admin admin) throws Exception {
         var trimmed = new TopicPartition("trimmed", 0);
         var emptied = new TopicPartition("emptied", 0);
@@ -195,7 +195,7 @@ public final class FillDirectory {
             }
         }
         commitInTransaction();
-        var offset = Map.of(new TopicPartition("stamped", 0), new OffsetAndMetadata(life * 3L, "set by an administrator"));
+        var offset = Map.of(new TopicPartition("stamped", 0), new OffsetAndMetadata(run * 3L, "set by an administrator"));
         Check.get(admin.alterConsumerGroupOffsets("by-administrator", offset).all());
         try (var consumer = new KafkaShareConsumer<String, String>(shareProperties())) {
             consumer.subscribe(List.of("stamped"));
@@ -218,18 +218,18 @@ public final class FillDirectory {
                 var producer = transactional("reader", "none")) {
             consumer.subscribe(List.of("codecs"));
             readSome(consumer);
-            for (boolean aborts : new boolean[] {false, true}) {
+            for (boolean abort : new boolean[] {false, true}) {
                 producer.beginTransaction();
-                var offset = new OffsetAndMetadata(life * (aborts ? 1000L : 10L));
+                var offset = new OffsetAndMetadata(run * (abort ? 1000L : 10L));
                 producer.sendOffsetsToTransaction(Map.of(new TopicPartition("codecs", 0), offset), consumer.groupMetadata());
-                end(producer, aborts);
+                end(producer, abort);
             }
         }
     }
 
-    /** As a producer that died: in the middle of the log, with whole transactions behind what it wrote. */
-    private void leaveOpen() throws Exception {
-        var open = transactional("left-open-" + life, "lz4");
+    /** Leaves a transaction open, as a producer that crashed does; complete transactions follow in the same log. */
+    private void leaveTransactionOpen() throws Exception {
+        var open = transactional("left-open-" + run, "lz4");
         open.beginTransaction();
         writeInTransaction(open, 0);
         try (var reader = new KafkaConsumer<String, String>(consumerProperties(Map.of("group.id", "by-transaction")))) {
@@ -237,12 +237,12 @@ public final class FillDirectory {
             open.sendOffsetsToTransaction(offset, reader.groupMetadata());
         }
         transact();
-        // Whatever closes a producer aborts its transaction.
+        // Closing the producer would abort its transaction.
         Runtime.getRuntime().halt(0);
     }
 
     private String value(int round, int key) {
-        return "life " + life + " round " + round + " " + ("" + (char) ('a' + key)).repeat(50);
+        return "run " + run + " round " + round + " " + ("" + (char) ('a' + key)).repeat(50);
     }
 
     private KafkaProducer<String, String> transactional(String id, String codec) {

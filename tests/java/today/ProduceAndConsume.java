@@ -23,8 +23,8 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /**
- * The newest producer and consumer with their defaults: idempotent, acks=all, a topic that comes by itself, every
- * codec; groups by the default assignors and by the cooperative one, with isolation.level=read_committed.
+ * The newest producer and consumer with their defaults: idempotent, acks=all, an auto-created topic, every codec; groups
+ * with the default assignors and with the cooperative one, with isolation.level=read_committed.
  */
 public final class ProduceAndConsume {
     private static final String TOPIC = "java-orders";
@@ -45,8 +45,8 @@ public final class ProduceAndConsume {
             run.produce(CODECS.get(index), index * PER_CODEC);
         }
         run.consumeAlone();
-        run.shareByTheCooperativeAssignor();
-        run.look();
+        run.consumeInCooperativeGroup();
+        run.listAndSeek();
     }
 
     private void produce(String codec, int first) throws Exception {
@@ -77,7 +77,7 @@ public final class ProduceAndConsume {
         return record;
     }
 
-    /** Everything comes once, per key in order, as it was sent. */
+    /** Every record arrives once, unchanged, and in order per key. */
     private void consumeAlone() {
         try (var consumer = consumer("alone", Map.of())) {
             consumer.subscribe(List.of(TOPIC));
@@ -86,7 +86,7 @@ public final class ProduceAndConsume {
             Set<Integer> numbers = new HashSet<>();
             for (var record : records) {
                 int number = Integer.parseInt(record.value().substring("order ".length()));
-                Check.that(numbers.add(number), "record " + number + " came twice");
+                Check.that(numbers.add(number), "record " + number + " arrived twice");
                 Check.equal("key " + number % 17, record.key(), "key of record " + number);
                 Check.equal(FIRST_TIMESTAMP + number, record.timestamp(), "timestamp of record " + number);
                 String header = new String(record.headers().lastHeader("number").value());
@@ -101,11 +101,11 @@ public final class ProduceAndConsume {
                 Check.equal(ends.get(partition), committed.get(partition).offset(), "committed of " + partition);
             }
         }
-        // Another life of the group finds nothing new.
+        // A later member of the group finds no new records.
         try (var consumer = consumer("alone", Map.of())) {
             consumer.subscribe(List.of(TOPIC));
             Check.eventually("an assignment", () -> {
-                Check.that(consumer.poll(Duration.ofMillis(100)).isEmpty(), "what is committed comes again");
+                Check.that(consumer.poll(Duration.ofMillis(100)).isEmpty(), "a committed record arrived again");
                 return !consumer.assignment().isEmpty();
             });
             for (TopicPartition partition : consumer.assignment()) {
@@ -114,8 +114,8 @@ public final class ProduceAndConsume {
         }
     }
 
-    /** Two members share the partitions; when one leaves, the other takes over where it was. */
-    private void shareByTheCooperativeAssignor() throws Exception {
+    /** Two members share the partitions; when one leaves, the other continues from the committed offsets. */
+    private void consumeInCooperativeGroup() throws Exception {
         Map<String, String> settings = Map.of(
                 ConsumerConfig.PARTITION_ASSIGNMENT_STRATEGY_CONFIG, CooperativeStickyAssignor.class.getName(),
                 ConsumerConfig.ISOLATION_LEVEL_CONFIG, "read_committed");
@@ -129,8 +129,8 @@ public final class ProduceAndConsume {
             try (var second = consumer("shared", settings)) {
                 second.subscribe(List.of(TOPIC));
                 Check.eventually("two halves", () -> {
-                    int came = first.poll(Duration.ofMillis(50)).count() + second.poll(Duration.ofMillis(50)).count();
-                    Check.equal(0, came, "records that are committed and came again");
+                    int arrived = first.poll(Duration.ofMillis(50)).count() + second.poll(Duration.ofMillis(50)).count();
+                    Check.equal(0, arrived, "committed records that arrived again");
                     int ofFirst = first.assignment().size();
                     return ofFirst > 0 && ofFirst < partitions && ofFirst + second.assignment().size() == partitions;
                 });
@@ -145,9 +145,9 @@ public final class ProduceAndConsume {
         }
     }
 
-    /** What consumers ask besides. */
-    private void look() {
-        try (var consumer = consumer("looking", Map.of())) {
+    /** The consumer's other requests: metadata, offsets by time, seeks. */
+    private void listAndSeek() {
+        try (var consumer = consumer("seeking", Map.of())) {
             List<PartitionInfo> known = consumer.partitionsFor(TOPIC);
             Check.that(consumer.listTopics().containsKey(TOPIC), "the topic is listed");
             Set<TopicPartition> partitions =
@@ -171,7 +171,7 @@ public final class ProduceAndConsume {
         }
     }
 
-    /** Reads until this many records came, and sees that no more come. */
+    /** Reads this many records, and asserts that no more arrive. */
     private static List<ConsumerRecord<String, String>> read(KafkaConsumer<String, String> consumer, int count) {
         List<ConsumerRecord<String, String>> records = new ArrayList<>();
         Check.eventually(count + " records", () -> {

@@ -12,39 +12,39 @@ import java.util.Base64;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * Runs Apache Kafka's tools one after the other in one virtual machine, as it takes a second to start one.
+ * Runs Apache Kafka's tools in sequence in one virtual machine, because starting one takes a second.
  *
- * <p>Each line on stdin is a run: the class, what it reads, and its arguments, each in Base64, separated by spaces. Each
- * line on stdout is what became of one: the exit code, and what it wrote to stdout and to stderr.
+ * <p>Each line on stdin is a run: the class, its stdin and its arguments, each in Base64, separated by spaces. Each line
+ * on stdout is a result: the exit code, stdout and stderr.
  */
 public final class RunTools {
-    /** Ends a tool where it would end the process. */
-    private static final class Exited extends Error {
+    /** Ends a tool that would end the process. */
+    private static final class ExitError extends Error {
         final int code;
 
-        Exited(int code) {
+        ExitError(int code) {
             super(null, null, false, false);
             this.code = code;
         }
     }
 
     public static void main(String[] ignored) throws IOException {
-        PrintStream answers = System.out;
+        PrintStream results = System.out;
         BufferedReader runs = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.US_ASCII));
         Exit.setExitProcedure((code, message) -> exit(code));
         Exit.setHaltProcedure((code, message) -> exit(code));
         Exit.setShutdownHookAdder((name, hook) -> {});
         for (String line = runs.readLine(); line != null; line = runs.readLine()) {
-            answers.println(run(line.split(" ", -1)));
-            answers.flush();
+            results.println(run(line.split(" ", -1)));
+            results.flush();
         }
     }
 
-    /** What the first exit said. Some tools catch what ends them here, and go on: nobody hears them any more. */
-    private static Exited exited;
+    /** The first exit. Some tools catch the error that ends them here and continue; their later output is dropped. */
+    private static ExitError exited;
 
     private static void exit(int code) {
-        Exited now = new Exited(code);
+        ExitError now = new ExitError(code);
         exited = exited == null ? now : exited;
         System.setOut(new PrintStream(OutputStream.nullOutputStream()));
         System.setErr(new PrintStream(OutputStream.nullOutputStream()));

@@ -1,10 +1,10 @@
-//! Who is let in, and what they can take.
+//! Access to the admin port: hosts, headers and limits.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::admin::http::{ADMIN, address, ask, connect, send};
+use crate::admin::http::{ADMIN, address, connect, request, send};
 use common::Broker;
 
 fn with_admin_port() -> Broker {
@@ -12,34 +12,34 @@ fn with_admin_port() -> Broker {
 }
 
 #[test]
-fn there_is_no_admin_port_unasked() {
+fn admin_port_without_setting_is_not_opened() {
     let broker = Broker::start();
     assert_eq!(broker.ready().admin_url, None);
     assert!(!broker.log().contains("admin port"));
 }
 
 #[test]
-fn a_setting_asks_for_it_as_well_and_the_log_says_where_it_is() {
+fn admin_listener_setting_opens_the_admin_port_and_logs_its_address() {
     let broker = Broker::with().env("KAFKA_OTTLA_ADMIN_LISTENER", "127.0.0.1:0").start();
     let at = address(&broker);
     assert!(at.starts_with("127.0.0.1:"), "{at}");
     broker.wait_for_log(&format!("admin port http://{at}"));
-    assert_eq!(ask(&broker, "GET", "/health", &[]).status, 200);
+    assert_eq!(request(&broker, "GET", "/health", &[]).status, 200);
 }
 
 #[test]
-fn health_and_readiness_are_json() {
+fn health_and_ready_return_json() {
     let broker = with_admin_port();
-    let health = ask(&broker, "GET", "/health", &[]);
+    let health = request(&broker, "GET", "/health", &[]);
     assert_eq!((health.status, health.body["status"].as_str()), (200, Some("alive")));
     assert!(health.head.contains("content-type: application/json"), "{}", health.head);
-    let ready = ask(&broker, "GET", "/ready", &[]);
+    let ready = request(&broker, "GET", "/ready", &[]);
     assert_eq!((ready.status, ready.body["status"].as_str()), (200, Some("ready")));
     assert_eq!(ready.body["bootstrap_servers"].as_str(), Some(broker.bootstrap_servers()));
 }
 
 #[test]
-fn what_is_not_there_is_said_so() {
+fn unknown_admin_path_or_method_returns_404_or_405() {
     let broker = with_admin_port();
     for (method, path, expect) in [
         ("GET", "/", 404),
@@ -49,18 +49,18 @@ fn what_is_not_there_is_said_so() {
         ("POST", "/RESET", 404),
         ("OPTIONS", "/reset", 405),
     ] {
-        let answer = ask(&broker, method, path, &[ADMIN]);
+        let answer = request(&broker, method, path, &[ADMIN]);
         assert_eq!((answer.status, answer.error().is_empty()), (expect, false), "{method} {path}: {answer:?}");
-        // A page that asks whether it may is not told that it may.
+        // No CORS header allows a web page to send requests.
         assert!(!answer.head.contains("access-control"), "{}", answer.head);
     }
 }
 
 #[test]
-fn changes_are_for_those_who_mean_it() {
+fn reset_without_admin_header_or_from_a_web_page_returns_403() {
     let broker = with_admin_port();
     let refused = |headers: &[&str], why: &str| {
-        let answer = ask(&broker, "POST", "/reset", headers);
+        let answer = request(&broker, "POST", "/reset", headers);
         assert_eq!(answer.status, 403, "{headers:?}");
         assert!(answer.error().contains(why), "{headers:?}: {}", answer.error());
     };
@@ -69,11 +69,11 @@ fn changes_are_for_those_who_mean_it() {
     let foreign = send(&broker, &format!("POST /reset HTTP/1.1\r\nHost: evil.test\r\n{ADMIN}\r\n\r\n"));
     assert_eq!(foreign.status, 403);
     assert!(foreign.error().contains("ottla.admin.allowed.hosts"), "{}", foreign.error());
-    assert_eq!(ask(&broker, "POST", "/reset", &[ADMIN]).status, 200);
+    assert_eq!(request(&broker, "POST", "/reset", &[ADMIN]).status, 200);
 }
 
 #[test]
-fn a_host_can_be_made_known() {
+fn reset_with_an_allowed_host_is_accepted() {
     let broker =
         Broker::with().set("ottla.admin.listener", "0").set("ottla.admin.allowed.hosts", "kafka,broker.test").start();
     for (host, expect) in [("kafka:9644", 200), ("Broker.Test", 200), ("other.test", 403)] {
@@ -83,7 +83,7 @@ fn a_host_can_be_made_known() {
 }
 
 #[test]
-fn a_request_that_is_too_large_is_broken_off() {
+fn oversized_admin_request_is_refused() {
     let broker = with_admin_port();
     let host = address(&broker);
     let body = format!("POST /reset HTTP/1.1\r\nHost: {host}\r\n{ADMIN}\r\nContent-Length: 20000\r\n\r\n");
@@ -92,26 +92,26 @@ fn a_request_that_is_too_large_is_broken_off() {
     let mut stream = connect(&broker);
     let line = format!("X-Filler: {}\r\n", "x".repeat(1000));
     stream.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
-    let broken_off = (0..10_000).any(|_| stream.write_all(line.as_bytes()).is_err());
-    assert!(broken_off, "ten megabytes of headers were taken");
-    assert_eq!(ask(&broker, "GET", "/health", &[]).status, 200);
+    let is_closed = (0..10_000).any(|_| stream.write_all(line.as_bytes()).is_err());
+    assert!(is_closed, "ten megabytes of headers were accepted");
+    assert_eq!(request(&broker, "GET", "/health", &[]).status, 200);
 }
 
 #[test]
-fn each_connection_is_for_one_request() {
+fn admin_connection_serves_one_request() {
     let broker = with_admin_port();
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", address(&broker));
     let mut stream = connect(&broker);
     stream.write_all(request.repeat(2).as_bytes()).unwrap();
     let mut text = Vec::new();
-    // The end may be a reset, the second request being unread.
+    // The connection may end with a reset, because the second request is unread.
     let _ = stream.read_to_end(&mut text);
     assert_eq!(String::from_utf8_lossy(&text).matches("HTTP/1.1 200").count(), 1);
 }
 
-/// Connections that send nothing, or half a request, however many.
+/// The slow connections send nothing or half a request.
 #[test]
-fn health_is_answered_at_once_beside_slow_connections() {
+fn health_is_answered_while_slow_connections_are_open() {
     let broker = with_admin_port();
     let slow: Vec<_> = (0..200)
         .map(|number| {
@@ -123,10 +123,10 @@ fn health_is_answered_at_once_beside_slow_connections() {
         })
         .collect();
     for path in ["/health", "/ready", "/health"] {
-        let asked = Instant::now();
-        assert_eq!(ask(&broker, "GET", path, &[]).status, 200);
-        // Far less than the ten seconds that a request may take to arrive.
-        assert!(asked.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", asked.elapsed());
+        let started = Instant::now();
+        assert_eq!(request(&broker, "GET", path, &[]).status, 200);
+        // Far less than the ten seconds that a request may take to be received.
+        assert!(started.elapsed() < Duration::from_secs(5), "{path} was answered after {:?}", started.elapsed());
     }
     let is_closed = |mut stream: &TcpStream| {
         stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
@@ -142,9 +142,9 @@ fn health_is_answered_at_once_beside_slow_connections() {
     assert_eq!(lines, 10, "{log}");
 }
 
-/// A page whose own host name leads to this machine (DNS rebinding) learns nothing but that a process is alive.
+/// A web page whose host name resolves to this machine (DNS rebinding) learns only that a process is alive.
 #[test]
-fn questions_under_a_foreign_host_are_refused_but_for_health() {
+fn get_with_an_unknown_host_is_refused_except_health() {
     let broker =
         Broker::with().set("ottla.admin.listener", "0").set("ottla.admin.allowed.hosts", "kafka,broker.test").start();
     let get = |path: &str, host: &str| send(&broker, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -160,8 +160,8 @@ fn questions_under_a_foreign_host_are_refused_but_for_health() {
         for path in ["/ready", "/", "/reset", "/health/", "//health"] {
             let refused = get(path, host);
             assert_eq!(refused.status, 403, "{path} {host}");
-            let told = refused.body.to_string();
-            assert!(!told.contains(&broker.port().to_string()), "{told}");
+            let body = refused.body.to_string();
+            assert!(!body.contains(&broker.port().to_string()), "{body}");
         }
         let health = get("/health", host);
         assert_eq!((health.status, health.body), (200, serde_json::json!({"status": "alive"})), "{host}");
@@ -170,11 +170,11 @@ fn questions_under_a_foreign_host_are_refused_but_for_health() {
 }
 
 #[test]
-fn an_admin_port_in_use_is_one_line_and_exit_code_2() {
+fn admin_port_in_use_exits_with_code_2_and_one_line() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output = common::run(&["--ephemeral", "--port", "0", "--admin-port", &port]);
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.lines().count() == 1 && said.contains(&format!("the admin port {port} is in use")), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.lines().count() == 1 && stderr.contains(&format!("the admin port {port} is in use")), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! The admin port, asked of the real program: who is let in, and what a reset leaves.
+//! The admin port of the real program: access rules, limits and resets.
 
 mod access;
 mod http;

@@ -1,4 +1,4 @@
-//! What a reset takes away, what clients that are connected see of it, and what it must not set back.
+//! Resets: what they remove, what connected clients observe, and what must not be set back.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::admin::http::reset;
 use common::Broker;
 
 const END: i64 = -1;
-/// Far longer than a reset takes: who waits so long was not woken.
+/// Far longer than a reset takes; a request that waits this long was not completed by the reset.
 const LONG: Duration = Duration::from_secs(20);
 
 fn start() -> Broker {
@@ -75,10 +75,10 @@ async fn set_retention(client: &Client, resource_type: i8, name: &str, setting: 
     assert_eq!(client.call(request).await.unwrap().responses[0].error_code, 0);
 }
 
-/// The dynamic settings that a new cluster has.
+/// The dynamic settings of a new cluster.
 const OF_NEW_CLUSTER: [&str; 1] = ["min.insync.replicas"];
 
-/// Names of the settings that were changed while running, of a topic and of a broker.
+/// Names of the dynamic settings of a topic or a broker.
 async fn dynamic_settings(client: &Client, resource_type: i8, name: &str) -> Vec<String> {
     const DYNAMIC_SOURCES: [i8; 3] = [1, 2, 3];
     let resource = DescribeConfigsResource { resource_type, resource_name: name.into(), ..Default::default() };
@@ -96,7 +96,7 @@ async fn producer_id(client: &Client) -> i64 {
 }
 
 #[tokio::test]
-async fn everything_that_tests_make_goes() {
+async fn reset_removes_topics_groups_and_dynamic_settings() {
     let broker = start();
     let client = connect(&broker).await;
     for round in 0..3 {
@@ -123,7 +123,7 @@ async fn everything_that_tests_make_goes() {
 }
 
 #[tokio::test]
-async fn topics_of_the_settings_come_again_empty() {
+async fn reset_recreates_configured_topics_empty() {
     let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:3").start();
     let client = connect(&broker).await;
     for _ in 0..3 {
@@ -137,22 +137,23 @@ async fn topics_of_the_settings_come_again_empty() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_waits_is_told_at_once() {
+async fn waiting_fetch_is_answered_at_once_by_a_reset() {
     let broker = start();
     let client = connect(&broker).await;
     client.create_topic("orders", 1, &[]).await.unwrap();
     client.produce("orders", 0, batch("x")).await.unwrap();
     let waiting = client.submit_fetch("orders", 0, 1, 1 << 20, LONG * 2).await.unwrap();
-    // Answered after the fetch, on the same connection's other end: the fetch is parked by now.
+    // The broker reads the fetch before it answers this later request, so the fetch is waiting by now.
     connect(&broker).await.list_offset("orders", 0, END).await.unwrap();
     reset(&broker);
-    let answer = tokio::time::timeout(LONG, waiting.answer()).await.expect("the fetch was not woken").unwrap();
+    let answer =
+        tokio::time::timeout(LONG, waiting.answer()).await.expect("the reset did not complete the fetch").unwrap();
     let refused = code(fetched(answer).unwrap_err());
     assert!([ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicId].contains(&refused), "{refused:?}");
 }
 
 #[tokio::test]
-async fn a_fetch_session_is_let_go() {
+async fn fetch_session_is_removed_by_a_reset() {
     let broker = start();
     let client = connect(&broker).await;
     let topic_id = client.create_topic("orders", 1, &[]).await.unwrap();
@@ -161,15 +162,15 @@ async fn a_fetch_session_is_let_go() {
     let open = FetchRequest { topics, session_epoch: 0, ..Default::default() };
     let session = client.call_at(open, 13).await.unwrap().session_id;
     assert_ne!(session, 0);
-    let go_on = |epoch| FetchRequest { session_id: session, session_epoch: epoch, ..Default::default() };
-    assert_eq!(client.call_at(go_on(1), 13).await.unwrap().error_code, 0);
+    let next = |epoch| FetchRequest { session_id: session, session_epoch: epoch, ..Default::default() };
+    assert_eq!(client.call_at(next(1), 13).await.unwrap().error_code, 0);
     reset(&broker);
-    let answer = client.call_at(go_on(2), 13).await.unwrap();
+    let answer = client.call_at(next(2), 13).await.unwrap();
     assert_eq!(answer.error_code, ErrorCode::FetchSessionIdNotFound.code());
 }
 
 #[tokio::test]
-async fn a_member_learns_that_it_is_none() {
+async fn member_of_a_reset_group_gets_unknown_member_id() {
     let broker = start();
     let client = connect(&broker).await;
     let member = stable_group(&client, "billing").await.member;
@@ -183,24 +184,24 @@ async fn a_member_learns_that_it_is_none() {
 }
 
 #[tokio::test]
-async fn a_join_that_waits_is_told_at_once() {
+async fn waiting_join_is_answered_at_once_by_a_reset() {
     let broker = start();
     let (client, other) = (connect(&broker).await, connect(&broker).await);
     let member = stable_group(&client, "billing").await.member;
-    // The second waits for the first to join again, which it does not.
+    // The second join waits until the first member joins again, which it does not do.
     let waiting = tokio::spawn(async move { other.join_group(&subscription("billing"), "").await });
     let rebalancing = || async { client.heartbeat(&member).await.is_err() };
     while !rebalancing().await {
         tokio::task::yield_now().await;
     }
     reset(&broker);
-    let joined = tokio::time::timeout(LONG, waiting).await.expect("the join was not woken").unwrap();
+    let joined = tokio::time::timeout(LONG, waiting).await.expect("the reset did not complete the join").unwrap();
     let refused = code(joined.unwrap_err());
     assert!([ErrorCode::CoordinatorNotAvailable, ErrorCode::UnknownMemberId].contains(&refused), "{refused:?}");
 }
 
 #[tokio::test]
-async fn leader_epochs_and_producer_ids_go_on() {
+async fn leader_epochs_and_producer_ids_grow_across_resets() {
     let mut broker = start();
     let (mut epoch, mut last_id) = (-1, -1);
     for round in 0..6 {
@@ -224,7 +225,7 @@ async fn leader_epochs_and_producer_ids_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn producers_and_consumers_at_work_do_not_hold_it_up() {
+async fn reset_under_load_removes_all_topics() {
     let broker = start();
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let busy: Vec<_> = (0..4)
@@ -234,7 +235,7 @@ async fn producers_and_consumers_at_work_do_not_hold_it_up() {
                 let client = Client::connect(&address).await.unwrap();
                 let topic = format!("busy-{}", worker % 2);
                 while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    // Each of these may find the topic gone, or already made.
+                    // Each of these may fail, because the topic is missing or exists already.
                     let _ = client.create_topic(&topic, 2, &[]).await;
                     let _ = client.produce(&topic, 0, batch("x")).await;
                     let _ = client.fetch(&topic, 0, 0, 1 << 20, Duration::from_millis(5)).await;
@@ -256,13 +257,13 @@ async fn producers_and_consumers_at_work_do_not_hold_it_up() {
     assert_eq!(topics(&client).await, Vec::<String>::new());
     client.create_topic("busy-0", 1, &[]).await.unwrap();
     assert_eq!(client.produce("busy-0", 0, batch("x")).await.unwrap().base_offset, 0);
-    let worrying = |line: &&str| ["ERROR", " WARN "].iter().any(|level| line.contains(level));
-    assert_eq!(broker.log().lines().filter(worrying).collect::<Vec<_>>(), Vec::<&str>::new());
+    let is_problem = |line: &&str| ["ERROR", " WARN "].iter().any(|level| line.contains(level));
+    assert_eq!(broker.log().lines().filter(is_problem).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
-/// Killed in the middle of a reset, the broker has all topics that were, or none.
+/// After a kill in the middle of a reset the broker has either all topics or none.
 #[tokio::test]
-async fn a_crash_in_the_middle_leaves_one_state_or_the_other() {
+async fn reset_interrupted_by_a_crash_removes_all_topics_or_none() {
     const TOPICS: usize = 40;
     let mut broker = start();
     for after in [0, 300, 1000, 2000, 4000, 8000] {
@@ -271,10 +272,10 @@ async fn a_crash_in_the_middle_leaves_one_state_or_the_other() {
             client.create_topic(&format!("topic-{topic}"), 1, &[]).await.unwrap();
             client.produce(&format!("topic-{topic}"), 0, batch("x")).await.unwrap();
         }
-        let mut asking = crate::admin::http::connect(&broker);
+        let mut stream = crate::admin::http::connect(&broker);
         let host = crate::admin::http::address(&broker);
         let request = format!("POST /reset HTTP/1.1\r\nHost: {host}\r\n{}\r\n\r\n", crate::admin::http::ADMIN);
-        std::io::Write::write_all(&mut asking, request.as_bytes()).unwrap();
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
         tokio::time::sleep(Duration::from_micros(after)).await;
         broker.kill();
         broker.restart();

@@ -1,10 +1,11 @@
-//! The client against brokers that answer well, late, wrongly or not at all.
+//! The client against a broker that answers correctly, wrongly or not at all.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::client::{Client, ClientError, ClientOptions, produced};
+use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use ottla_config::{BindAddress, BindHost};
@@ -16,7 +17,7 @@ use ottla_wire::protocol::messages::produce::{PartitionProduceResponse, ProduceR
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response, frame};
 use ottla_wire::types::ErrorCode;
 
-/// Serves ApiVersions up to 3, Metadata up to 9, Produce, and three ways not to answer a heartbeat.
+/// Serves ApiVersions up to 3, Metadata up to 9 and Produce. The group id of a heartbeat selects a way to fail.
 struct Broker;
 
 impl Dispatch for Broker {
@@ -58,7 +59,7 @@ fn versions() -> ApiVersionsResponse {
     ApiVersionsResponse { api_keys, ..Default::default() }
 }
 
-/// The base offset tells the request's number.
+/// The base offset is the correlation id of the request.
 fn produce_answer(header: &RequestHeader, topic: &Str) -> ProduceResponse {
     let partition = match topic.starts_with("bad") {
         true => PartitionProduceResponse { error_code: 87, error_message: Some("no".into()), ..Default::default() },
@@ -71,7 +72,7 @@ fn produce_answer(header: &RequestHeader, topic: &Str) -> ProduceResponse {
 fn not_answered(header: &RequestHeader, how: &str) -> Outcome {
     match how {
         "never" => Outcome::Parked(Box::pin(std::future::pending())),
-        "closed" => Outcome::Close("heartbeats are not welcome".into()),
+        "closed" => Outcome::Close("heartbeats are refused".into()),
         "wrong" => {
             let id = header.correlation_id + 1;
             let frame = [&8i32.to_be_bytes()[..], &id.to_be_bytes(), &[0; 4]].concat();
@@ -91,7 +92,9 @@ async fn connect() -> (Server, Client) {
     let at = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
     let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
     let address = listener.address().to_string();
-    let server = serve(vec![listener], Arc::new(Broker), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
+    let server =
+        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), LogRateLimiter::new(|| Duration::ZERO))
+            .unwrap();
     let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
     (server, Client::connect_with(&address, options).await.unwrap())
 }
@@ -101,7 +104,7 @@ fn heartbeat(how: &'static str) -> HeartbeatRequest {
 }
 
 #[tokio::test]
-async fn versions_are_agreed_on() {
+async fn client_uses_versions_that_both_sides_support() {
     let (_server, client) = connect().await;
     assert_eq!(client.served(ApiKey::Metadata), Some((0, 9)));
     assert_eq!(client.version_up_to(ApiKey::Metadata, 4).unwrap(), 4);
@@ -115,7 +118,7 @@ async fn versions_are_agreed_on() {
 }
 
 #[tokio::test]
-async fn pipelined_answers_find_who_asked() {
+async fn pipelined_responses_are_matched_to_their_requests() {
     let (_server, client) = connect().await;
     let mut pending = Vec::new();
     for _ in 0..200 {
@@ -130,7 +133,7 @@ async fn pipelined_answers_find_who_asked() {
 }
 
 #[tokio::test]
-async fn errors_say_what_happened() {
+async fn failed_call_error_names_the_cause() {
     let (_server, client) = connect().await;
     let error = client.produce("bad", 0, Bytes::new()).await.unwrap_err();
     assert_eq!(
@@ -151,17 +154,17 @@ async fn errors_say_what_happened() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_not_taken_for_the_next_one() {
+async fn response_to_a_dropped_call_is_not_used_for_the_next() {
     let (_server, client) = connect().await;
-    let forgotten = client.submit_produce("t", 0, Bytes::new()).await.unwrap();
-    drop(forgotten);
+    let dropped = client.submit_produce("t", 0, Bytes::new()).await.unwrap();
+    drop(dropped);
     let first = client.produce("t", 0, Bytes::new()).await.unwrap();
     assert_eq!(client.produce("t", 0, Bytes::new()).await.unwrap().base_offset, first.base_offset + 1);
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = Client::connect(&nobody.to_string()).await.err().unwrap();
+async fn connect_to_a_closed_port_returns_a_connect_error() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let error = Client::connect(&closed.to_string()).await.err().unwrap();
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! The client's consumer: what it gets over by itself, and what it tells.
+//! The client's consumer: failures from which it recovers, and errors that it returns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use ottla::client::consumer::{Consumer, ConsumerConfig, ConsumerError, Event, To
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::{ErrorCode, TopicPartition};
 
-/// Far longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Far longer than any wait here takes.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn consumer(broker: &Broker, settings: &[(&str, &str)]) -> Consumer {
     let mut all = BTreeMap::from([("auto.offset.reset", "earliest"), ("metadata.max.age.ms", "200")]);
@@ -31,12 +31,12 @@ async fn topic(broker: &Broker, name: &str, partitions: i32) {
     client.create_topic(name, partitions, &[]).await.unwrap();
 }
 
-/// Polls until `done` with what happened, in time; gives all that happened.
+/// Polls until `done`, and returns all events.
 async fn until(consumer: &mut Consumer, done: impl Fn(&[Event]) -> bool) -> Vec<Event> {
     let started = Instant::now();
     let mut events = Vec::new();
     while !done(&events) {
-        assert!(started.elapsed() < PATIENCE, "{events:?}");
+        assert!(started.elapsed() < TIMEOUT, "{events:?}");
         events.extend(consumer.poll(Duration::from_millis(100)).await.unwrap());
     }
     events
@@ -70,7 +70,7 @@ fn assigned(events: &[Event]) -> Vec<TopicPartition> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_was_killed_is_read_on_when_it_is_back() {
+async fn consumer_continues_after_the_broker_is_killed_and_restarted() {
     let mut broker = Broker::start();
     topic(&broker, "t", 1).await;
     produce(&broker, "t", 0, &["a", "b"]).await;
@@ -95,7 +95,7 @@ async fn a_broker_that_was_killed_is_read_on_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_topics_and_partitions_are_found() {
+async fn subscribed_consumer_finds_new_topics_and_partitions() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     for (prefix, group) in [("a", None), ("b", Some(("group.id", "g")))] {
         let (old, new) = (format!("{prefix}1"), format!("{prefix}2"));
@@ -111,19 +111,19 @@ async fn new_topics_and_partitions_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_poll_loses_its_partitions_and_gets_them_again() {
+async fn member_beyond_max_poll_interval_loses_its_partitions_until_it_polls() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 2).await;
     let settings = [("group.id", "g"), ("heartbeat.interval.ms", "50"), ("max.poll.interval.ms", "300")];
     let mut idle = consumer(&broker, &settings).await;
     idle.subscribe(Topics::named("t"));
     until(&mut idle, |events| assigned(events).len() == 2).await;
-    // One long poll is no idleness.
+    // One long poll does not count as idle.
     assert!(idle.poll(Duration::from_secs(1)).await.unwrap().is_none());
     let mut other = consumer(&broker, &[("group.id", "g"), ("heartbeat.interval.ms", "50")]).await;
     other.subscribe(Topics::named("t"));
     until(&mut other, |events| assigned(events).len() == 2).await;
-    // Both poll again, and share.
+    // Both poll again and share the partitions.
     let (mut of_idle, mut of_other) = (Vec::new(), Vec::new());
     let started = Instant::now();
     let shared = |of_idle: &[Event], of_other: &[Event]| {
@@ -133,14 +133,14 @@ async fn who_does_not_poll_loses_its_partitions_and_gets_them_again() {
             && assigned(of_other).len() == 1
     };
     while !shared(&of_idle, &of_other) {
-        assert!(started.elapsed() < PATIENCE, "{of_idle:?} {of_other:?}");
+        assert!(started.elapsed() < TIMEOUT, "{of_idle:?} {of_other:?}");
         of_idle.extend(idle.poll(Duration::from_millis(20)).await.unwrap());
         of_other.extend(other.poll(Duration::from_millis(20)).await.unwrap());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_static_member_is_fenced_by_its_successor() {
+async fn static_member_is_fenced_by_a_second_one_of_its_instance_id() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 1).await;
     let settings = [("group.id", "g"), ("group.instance.id", "i"), ("heartbeat.interval.ms", "50")];
@@ -152,7 +152,7 @@ async fn a_static_member_is_fenced_by_its_successor() {
     until(&mut second, |events| assigned(events).len() == 1).await;
     let started = Instant::now();
     let error = loop {
-        assert!(started.elapsed() < PATIENCE);
+        assert!(started.elapsed() < TIMEOUT);
         if let Err(error) = first.poll(Duration::from_millis(50)).await {
             break error;
         }
@@ -161,16 +161,16 @@ async fn a_static_member_is_fenced_by_its_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nothing_is_left_to_read_is_said_or_reset() {
+async fn offset_beyond_the_log_follows_auto_offset_reset() {
     let broker = Broker::with().set("ottla.ephemeral", "true").start();
     topic(&broker, "t", 1).await;
     produce(&broker, "t", 0, &["a"]).await;
     let partition = TopicPartition::new("t", 0);
     let mut strict = consumer(&broker, &[("auto.offset.reset", "none")]).await;
     strict.assign(std::slice::from_ref(&partition));
-    assert!(matches!(strict.poll(PATIENCE).await, Err(ConsumerError::NoOffset(_))));
+    assert!(matches!(strict.poll(TIMEOUT).await, Err(ConsumerError::NoOffset(_))));
     strict.seek(&partition, ottla::client::consumer::Start::At(50));
-    let error = strict.poll(PATIENCE).await.unwrap_err();
+    let error = strict.poll(TIMEOUT).await.unwrap_err();
     assert!(matches!(error, ConsumerError::OutOfRange { offset: 50, .. }), "{error}");
     let mut easy = consumer(&broker, &[]).await;
     easy.assign(std::slice::from_ref(&partition));

@@ -1,4 +1,4 @@
-//! The async client that tools and tests use: calls, the consumer, the producer.
+//! The client library: calls, the consumer, the producer.
 
 mod calls;
 mod consumer;

@@ -1,4 +1,4 @@
-//! Our producer and a broker that goes away while it sends: every record is there once, in order.
+//! The client's producer while the broker restarts: every record is stored once and in order.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ use ottla_wire::record::batches;
 const TOPIC: &str = "numbers";
 const RECORDS: u32 = 20_000;
 
-/// Counts what was delivered; nothing may fail.
+/// Counts delivered records; panics when a record fails.
 struct Count(Arc<AtomicUsize>);
 
 impl Observer<()> for Count {
@@ -21,21 +21,21 @@ impl Observer<()> for Count {
     }
 
     fn failed(&mut self, _topic: &str, error: &SendError, _tokens: Vec<()>) {
-        panic!("nothing is given up: {error}");
+        panic!("a record failed: {error}");
     }
 
     fn warn(&mut self, _message: &str) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_killed_gets_every_record_once() {
+async fn producer_delivers_every_record_once_across_broker_restarts() {
     let mut broker = Broker::start();
     let stored = Arc::new(AtomicUsize::new(0));
     let options = ProducerOptions { batch_size: 1024, ..ProducerOptions::default() };
     let producer = Producer::new(vec![broker.bootstrap_servers().to_owned()], options, Count(stored.clone()));
     for number in 0..RECORDS {
         if number == RECORDS / 3 || number == RECORDS / 3 * 2 {
-            // While batches are on their way.
+            // While batches are in flight.
             broker.restart();
         }
         let value = number.to_string();

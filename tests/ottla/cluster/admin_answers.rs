@@ -1,13 +1,13 @@
-//! What Apache Kafka answers to administrators' requests, above all to wrong ones, beside what we do.
+//! Answers to administrators' requests, mostly invalid ones, compared with Apache Kafka's.
 //!
-//! Requests and Kafka's answers stand in `tests/data/admin-answers.tsv` and `given-settings-answers.tsv`, in the order in
-//! which a new broker is asked, in the text form of [`crate::wire`]. Where we answer otherwise on purpose,
-//! `admin-departures.tsv` and `given-settings-departures.tsv` say how and why.
+//! Requests and Kafka's answers are in `tests/data/admin-answers.tsv` and `given-settings-answers.tsv`, in the order in
+//! which they are sent to a new broker and in the text form of [`crate::wire`]. Intended differences, with reasons, are
+//! in `admin-departures.tsv` and `given-settings-departures.tsv`.
 //!
-//! To write Kafka's answers anew, give the address of a new broker of Apache Kafka 4.3 in `ADMIN_ANSWERS_OF_4_3` and its
-//! `log.dirs` in `ADMIN_ANSWERS_OF_4_3_DIR` (or `GIVEN_SETTINGS_OF_4_3`, of one with [`GIVEN`]'s settings). Its cluster
-//! is [`CLUSTER`], its internal topics have one replica (`offsets.topic.replication.factor=1` and the like), and
-//! `group.initial.rebalance.delay.ms` is 0. A new line needs no answer before that.
+//! To record Kafka's answers again, set `ADMIN_ANSWERS_OF_4_3` to the address of a new broker of Apache Kafka 4.3 and
+//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of [`GIVEN`]).
+//! Its cluster id must be [`CLUSTER`], its internal topics must have one replica (`offsets.topic.replication.factor=1`
+//! and the like), and `group.initial.rebalance.delay.ms` must be 0. A new line of a table needs no answer before that.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,16 +15,16 @@ use std::time::Duration;
 
 use ottla_wire::protocol::ApiKey;
 
-use crate::wire::Asking;
+use crate::wire::WireClient;
 use common::Broker;
 
-/// A table of requests with Kafka's answers, a table of where we answer otherwise, and the variable of the environment
-/// that has the address of Kafka when the answers are to be written anew; `log.dirs` is in the one with `_DIR` behind.
+/// A table of requests with Kafka's answers, a table of intended differences, and the environment variable with the
+/// address of a Kafka broker whose answers are to be recorded; the variable with `_DIR` appended has its `log.dirs`.
 pub struct Table {
     pub answers: &'static str,
     pub departures: &'static str,
     pub kafka: &'static str,
-    /// What the broker is started with.
+    /// Settings of the broker.
     pub settings: &'static [(&'static str, &'static str)],
 }
 
@@ -35,7 +35,7 @@ const ADMIN: Table = Table {
     settings: &[],
 };
 
-/// Settings that are given in a file, then changed while the broker runs: what is described, and where it is from.
+/// Descriptions of settings that are configured at the start and changed while the broker runs, with their sources.
 const GIVEN: Table = Table {
     answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/given-settings-answers.tsv"),
     departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/given-settings-departures.tsv"),
@@ -55,14 +55,14 @@ const GIVEN: Table = Table {
         ("unclean.leader.election.enable", "TRUE"),
     ],
 };
-/// How long Kafka's broker takes to hear of what its controller did.
+/// How long Kafka's broker takes to learn of its controller's changes.
 const PROPAGATION: Duration = Duration::from_millis(60);
-/// How often Kafka is asked again while it makes the topic that a coordinator needs.
+/// Attempts while Kafka creates the topic that a coordinator needs.
 const TRIES: usize = 100;
-/// The cluster that Kafka's is told to be by the script that starts it.
+/// The cluster id of both brokers.
 pub const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";
 
-/// A line of a table: a request, in which versions it is asked, and the answer.
+/// A line of a table: a request, the versions in which it is sent, and the answer.
 #[derive(Clone, Debug)]
 struct Line<'a> {
     api: ApiKey,
@@ -86,20 +86,20 @@ impl<'a> Line<'a> {
 }
 
 #[test]
-fn answers_are_kafkas() {
+fn admin_answers_match_kafka() {
     ADMIN.compare();
 }
 
 #[test]
-fn settings_that_were_given_are_described_as_kafkas() {
+fn configured_settings_are_described_as_by_kafka() {
     GIVEN.compare();
 }
 
 impl Table {
-    /// Asks a new broker, and panics if an answer is neither Kafka's nor a departure.
+    /// Sends the requests to a new broker; panics if an answer is neither Kafka's nor an intended difference.
     pub fn compare(&self) {
-        if let Some(mut asking) = self.kafka() {
-            let recorded = record(&mut asking, &std::fs::read_to_string(self.answers).unwrap());
+        if let Some(mut client) = self.kafka() {
+            let recorded = record(&mut client, &std::fs::read_to_string(self.answers).unwrap());
             std::fs::write(self.answers, recorded).unwrap();
         }
         let (table, departures) =
@@ -107,21 +107,21 @@ impl Table {
         compare(&table, &departures, self.settings);
     }
 
-    /// The broker of Apache Kafka to ask, if there is one.
-    pub fn kafka(&self) -> Option<Asking> {
+    /// A client of the Apache Kafka broker to record, if the environment names one.
+    pub fn kafka(&self) -> Option<WireClient> {
         let address = std::env::var(self.kafka).ok()?;
         let dir = std::env::var(format!("{}_DIR", self.kafka)).expect("the broker's log.dirs");
-        Some(Asking::new(&address, &[(&dir, "DIR")]))
+        Some(WireClient::new(&address, &[(&dir, "DIR")]))
     }
 }
 
-/// A new broker, and who asks it.
-pub fn ours(settings: &[(&str, &str)]) -> (Broker, Asking) {
+/// A new broker with a client.
+pub fn ours(settings: &[(&str, &str)]) -> (Broker, WireClient) {
     let options = Broker::with().set("ottla.cluster.id", CLUSTER);
     let broker = settings.iter().fold(options, |options, (name, value)| options.set(name, value)).start();
     let data = broker.data_dir().display().to_string();
-    let asking = Asking::new(broker.bootstrap_servers(), &[(&data, "DIR")]);
-    (broker, asking)
+    let client = WireClient::new(broker.bootstrap_servers(), &[(&data, "DIR")]);
+    (broker, client)
 }
 
 fn compare(table: &str, departures: &str, settings: &[(&str, &str)]) {
@@ -132,11 +132,11 @@ fn compare(table: &str, departures: &str, settings: &[(&str, &str)]) {
             assert_eq!(before, None, "{} {version} {} departs twice", line.api, line.request);
         }
     }
-    let (_broker, mut asking) = ours(settings);
+    let (_broker, mut client) = ours(settings);
     let mut differ = String::new();
     for line in table.lines().filter_map(Line::parse) {
         for version in line.versions {
-            let ours = asking.ask(line.api, version, line.request);
+            let ours = client.call(line.api, version, line.request);
             let departure = departing.remove(&(line.api, version, line.request));
             let expected = departure.unwrap_or(line.answer);
             if ours != expected {
@@ -147,18 +147,18 @@ fn compare(table: &str, departures: &str, settings: &[(&str, &str)]) {
                 );
             }
             if departure == Some(line.answer) {
-                let _ = writeln!(differ, "{}\t{version}\t{}\n  is no departure", line.api, line.request);
+                let _ = writeln!(differ, "{}\t{version}\t{}\n  is not a departure", line.api, line.request);
             }
         }
     }
     for (api, version, request) in departing.keys() {
-        let _ = writeln!(differ, "{api}\t{version}\t{request}\n  is not asked");
+        let _ = writeln!(differ, "{api}\t{version}\t{request}\n  is not in the table");
     }
     assert!(differ.is_empty(), "\n{differ}");
 }
 
-/// The table with the answers of a broker. Versions that are answered alike share a line.
-fn record(asking: &mut Asking, table: &str) -> String {
+/// Records the answers of a broker in a table. Versions with the same answer share a line.
+fn record(client: &mut WireClient, table: &str) -> String {
     let mut recorded = String::new();
     for text in table.lines() {
         let Some(line) = Line::parse(text) else {
@@ -167,13 +167,13 @@ fn record(asking: &mut Asking, table: &str) -> String {
         };
         let mut answers: Vec<(String, Vec<String>)> = Vec::new();
         for version in line.versions {
-            let mut ask = || {
+            let mut call = || {
                 std::thread::sleep(PROPAGATION);
-                asking.ask(line.api, version, line.request)
+                client.call(line.api, version, line.request)
             };
             let is_final = |answer: &String| !answer.contains("COORDINATOR_NOT_AVAILABLE");
-            let mut answers_in_turn = std::iter::repeat_with(&mut ask).take(TRIES);
-            let answer = answers_in_turn.find(is_final).unwrap_or_else(ask);
+            let mut answers_in_turn = std::iter::repeat_with(&mut call).take(TRIES);
+            let answer = answers_in_turn.find(is_final).unwrap_or_else(call);
             match answers.iter_mut().find(|(known, _)| *known == answer) {
                 Some((_, versions)) => versions.push(version.to_string()),
                 None => answers.push((answer, vec![version.to_string()])),

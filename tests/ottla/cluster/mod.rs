@@ -1,4 +1,4 @@
-//! What the broker answers about itself: features, the quorum, administration, and a cluster that is new.
+//! Features, the quorum, administration, and the state of a new cluster.
 
 pub mod admin_answers;
 mod features;

@@ -1,8 +1,8 @@
-//! What a new broker of Apache Kafka 4.3 has, says of itself and describes, beside what one of ours does.
+//! The answers, settings and files of a new broker, compared with those of a new broker of Apache Kafka 4.3.
 //!
-//! Kafka's side was asked of one that was given nothing but what it must be given. With the address of such a one in
-//! `NEW_CLUSTER_OF_4_3`, and its `log.dirs` in `NEW_CLUSTER_OF_4_3_DIR`, the tests ask it and write its answers and
-//! settings anew, and look whether its files are those of the table.
+//! Kafka's were recorded from a broker with only the required settings. If `NEW_CLUSTER_OF_4_3` has the address of such a
+//! broker and `NEW_CLUSTER_OF_4_3_DIR` its `log.dirs`, the tests record its answers and settings again, and compare its
+//! files with the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use ottla_config::{Scope, table};
 use ottla_wire::protocol::ApiKey;
 
 use crate::cluster::admin_answers::{Table, ours};
-use crate::wire::Asking;
+use crate::wire::WireClient;
 use common::{Broker, run};
 
 const ANSWERS: Table = Table {
@@ -22,26 +22,26 @@ const ANSWERS: Table = Table {
     kafka: "NEW_CLUSTER_OF_4_3",
     settings: &[],
 };
-/// Every setting that DescribeConfigs tells, of each kind of resource.
+/// Every setting that DescribeConfigs returns, by type of resource.
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-settings.tsv");
-/// Where we tell something else of a setting, and why; what is nothing but another default says so in the table of
-/// settings ([`ottla_config::setting::Departure`]).
+/// Intended differences in the description of settings, with reasons. Different defaults are in the table of settings
+/// ([`ottla_config::setting::Departure`]).
 const SETTING_DEPARTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/new-cluster-setting-departures.tsv");
-/// What is written to the data directory: by both, by Kafka, or here.
+/// Files and records of the data directory: of both brokers, of Kafka alone, or of Ottla alone (`here`).
 const FILES: &str = include_str!("../../data/new-cluster-files.tsv");
 
 const RESOURCES: [(&str, i8, &str); 5] =
     [("broker", 4, "1"), ("brokers", 4, ""), ("topic", 2, "new"), ("group", 32, "new"), ("client-metrics", 16, "new")];
-/// What stands for a setting that is not described.
+/// The text for a setting that is not described.
 const ABSENT: &str = "not described";
 
 #[test]
-fn a_new_broker_answers_as_kafkas() {
+fn new_broker_answers_match_kafka() {
     ANSWERS.compare();
 }
 
 #[test]
-fn a_new_broker_describes_settings_as_kafkas() {
+fn new_broker_settings_match_kafka() {
     if let Some(mut kafka) = ANSWERS.kafka() {
         let mut table = "resource\tsetting\tdescribed\n".to_owned();
         for ((resource, name), described) in settings(&mut kafka) {
@@ -51,8 +51,8 @@ fn a_new_broker_describes_settings_as_kafkas() {
     }
     let (kafkas, departures) = (fs::read_to_string(SETTINGS).unwrap(), fs::read_to_string(SETTING_DEPARTURES).unwrap());
     let (kafkas, mut departures) = (by_setting(&kafkas), by_setting(&departures));
-    let (_broker, mut asking) = ours(ANSWERS.settings);
-    let ours = settings(&mut asking);
+    let (_broker, mut client) = ours(ANSWERS.settings);
+    let ours = settings(&mut client);
     let keys = |settings: &BTreeMap<(String, String), String>| settings.keys().cloned().collect::<BTreeSet<_>>();
     let mut differ = String::new();
     for key in keys(&kafkas).union(&keys(&ours)) {
@@ -66,11 +66,11 @@ fn a_new_broker_describes_settings_as_kafkas() {
             let _ = writeln!(differ, "{resource}\t{name}\n  Kafka {theirs}\n  here  {ours}");
         }
     }
-    differ.extend(departures.keys().map(|(resource, name)| format!("{resource}\t{name}\n  is no departure\n")));
+    differ.extend(departures.keys().map(|(resource, name)| format!("{resource}\t{name}\n  is not a departure\n")));
     assert!(differ.is_empty(), "\n{differ}");
 }
 
-/// Whether the table of settings says that this default is not Kafka's, and why, and nothing else differs.
+/// Whether only the default differs and the table of settings says why.
 fn is_other_default(name: &str, theirs: &str, ours: &str) -> bool {
     let Some(setting) = table::find(Scope::Broker, name) else { return false };
     let default = setting.default.unwrap_or_default();
@@ -90,30 +90,30 @@ fn by_setting(table: &str) -> BTreeMap<(String, String), String> {
     read.collect()
 }
 
-fn settings(asking: &mut Asking) -> BTreeMap<(String, String), String> {
+fn settings(client: &mut WireClient) -> BTreeMap<(String, String), String> {
     let request = "topics=[{name=new num_partitions=1 replication_factor=1}]";
-    asking.ask(ApiKey::CreateTopics, 7, request);
-    // Kafka's broker hears of it a little later.
+    client.call(ApiKey::CreateTopics, 7, request);
+    // Kafka's broker learns of the topic a little later.
     std::thread::sleep(std::time::Duration::from_millis(if ANSWERS.kafka().is_some() { 500 } else { 0 }));
     let described = RESOURCES.into_iter().flat_map(|(resource, kind, name)| {
         let request = format!(
             "resources=[{{resource_type={kind} resource_name=\"{name}\"}}] include_synonyms=true \
              include_documentation=true"
         );
-        let all = asking.ask_for_each(ApiKey::DescribeConfigs, 4, &request, "configs");
+        let all = client.call_for_each(ApiKey::DescribeConfigs, 4, &request, "configs");
         all.into_iter().map(move |(name, described)| ((resource.to_owned(), name), described)).collect::<Vec<_>>()
     });
     described.collect()
 }
 
-/// A broker's `min.insync.replicas` is written when it starts for the first time, as Kafka writes it.
+/// The first start stores the broker's `min.insync.replicas` in the metadata log, as Kafka does.
 #[test]
-fn min_insync_replicas_is_what_the_first_start_was_given() {
+fn min_insync_replicas_keeps_the_value_of_the_first_start() {
     const REQUEST: &str =
         "resources=[{resource_type=4 resource_name=1 configuration_keys=[min.insync.replicas]}] include_synonyms=true";
     let synonyms = |broker: &Broker| {
-        let mut asking = Asking::new(broker.bootstrap_servers(), &[]);
-        let all = asking.ask_for_each(ApiKey::DescribeConfigs, 4, REQUEST, "synonyms");
+        let mut client = WireClient::new(broker.bootstrap_servers(), &[]);
+        let all = client.call_for_each(ApiKey::DescribeConfigs, 4, REQUEST, "synonyms");
         all.get("min.insync.replicas").cloned().unwrap_or_default()
     };
     let dir = tempfile::tempdir().unwrap();
@@ -123,11 +123,11 @@ fn min_insync_replicas_is_what_the_first_start_was_given() {
 }
 
 #[test]
-fn a_new_broker_writes_what_kafka_writes() {
-    let side = |who: &[&str]| -> BTreeSet<String> {
+fn new_broker_data_directory_matches_kafka() {
+    let expected = |sides: &[&str]| -> BTreeSet<String> {
         let lines = FILES.lines().skip(1).filter(|line| !line.starts_with('#'));
         let facts = lines.map(|line| line.split_once('\t').unwrap_or_else(|| panic!("{line}")));
-        facts.filter(|(whose, _)| who.contains(whose)).map(|(_, fact)| fact.to_owned()).collect()
+        facts.filter(|(side, _)| sides.contains(side)).map(|(_, fact)| fact.to_owned()).collect()
     };
     let compare = |dir: &Path, port: &str, expected: BTreeSet<String>| {
         let found = facts(dir, port);
@@ -137,14 +137,14 @@ fn a_new_broker_writes_what_kafka_writes() {
     };
     if let (Ok(address), Ok(dir)) = (std::env::var(ANSWERS.kafka), std::env::var(format!("{}_DIR", ANSWERS.kafka))) {
         let (_, port) = address.rsplit_once(':').unwrap();
-        compare(Path::new(&dir), port, side(&["both", "Kafka"]));
+        compare(Path::new(&dir), port, expected(&["both", "Kafka"]));
     }
     let (broker, _) = ours(ANSWERS.settings);
-    compare(broker.data_dir(), &broker.port().to_string(), side(&["both", "here"]));
+    compare(broker.data_dir(), &broker.port().to_string(), expected(&["both", "here"]));
 }
 
-/// The files of a data directory, the lines of `meta.properties` and the records that a new broker's metadata log
-/// begins with; without what is random, or a time.
+/// The files of a data directory, the lines of `meta.properties` and the first records of a new broker's metadata log,
+/// without random values and timestamps.
 fn facts(dir: &Path, port: &str) -> BTreeSet<String> {
     let mut facts = BTreeSet::new();
     for folder in [dir.to_owned(), dir.join("__cluster_metadata-0")] {
@@ -165,15 +165,15 @@ fn facts(dir: &Path, port: &str) -> BTreeSet<String> {
         let dumped = run(&["kafka-dump-log", "--cluster-metadata-decoder", "--files", &path]);
         let text = String::from_utf8(dumped.stdout).unwrap();
         let records = text.lines().filter_map(|line| line.split_once(" payload: "));
-        let told =
+        let lasting =
             records.filter(|(_, record)| !record.contains("\"NO_OP_RECORD\"") && !record.contains("TOPIC_RECORD"));
-        let told = told.filter(|(_, record)| !record.contains("PARTITION_RECORD"));
-        facts.extend(told.map(|(_, record)| format!("{file} {}", plain(record, port))));
+        let lasting = lasting.filter(|(_, record)| !record.contains("PARTITION_RECORD"));
+        facts.extend(lasting.map(|(_, record)| format!("{file} {}", plain(record, port))));
     }
     facts
 }
 
-/// A record without what is random, the order of features, and its place in the log.
+/// A record with sorted features and without random values and its offset.
 fn plain(record: &str, port: &str) -> String {
     let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
     let data = record["data"].as_object_mut().unwrap();

@@ -6,25 +6,25 @@ use ottla_wire::protocol::messages::describe_quorum::{
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use ottla_wire::types::Uuid;
 
-use crate::world::{World, code, text};
+use crate::fixture::{Fixture, code, text};
 
-async fn quorum(world: &World, version: i16, topics: &[(&str, &[i32])]) -> DescribeQuorumResponse {
+async fn quorum(fixture: &Fixture, version: i16, topics: &[(&str, &[i32])]) -> DescribeQuorumResponse {
     let topic = |(name, indexes): &(&str, &[i32])| RequestTopicData {
         topic_name: text(name),
         partitions: indexes.iter().map(|&partition_index| RequestPartitionData { partition_index }).collect(),
     };
     let request = DescribeQuorumRequest { topics: topics.iter().map(topic).collect() };
-    world.client.call_at(request, version).await.unwrap()
+    fixture.client.call_at(request, version).await.unwrap()
 }
 
 #[tokio::test]
-async fn this_broker_is_the_one_voter_and_keeps_up_with_itself() {
-    let world = World::start().await;
-    world.topic("t", &[]).await;
+async fn describe_quorum_lists_this_broker_as_the_only_voter() {
+    let fixture = Fixture::start().await;
+    fixture.topic("t", &[]).await;
     for version in 0..=2 {
-        let told = quorum(&world, version, &[("__cluster_metadata", &[0])]).await;
-        assert_eq!(code(told.error_code), "NONE");
-        let metadata = &told.topics[0].partitions[0];
+        let response = quorum(&fixture, version, &[("__cluster_metadata", &[0])]).await;
+        assert_eq!(code(response.error_code), "NONE");
+        let metadata = &response.topics[0].partitions[0];
         let voter = &metadata.current_voters[0];
         assert_eq!((metadata.leader_id, voter.replica_id, metadata.leader_epoch), (1, 1, 1));
         assert!(metadata.high_watermark > 5, "the topic's records are in it");
@@ -33,36 +33,36 @@ async fn this_broker_is_the_one_voter_and_keeps_up_with_itself() {
         assert_eq!(voter.last_fetch_timestamp > 0, version >= 1);
         assert_eq!(voter.last_fetch_timestamp, voter.last_caught_up_timestamp);
         assert_eq!(voter.replica_directory_id != Uuid::ZERO, version >= 2);
-        let listeners = told.nodes.iter().flat_map(|node| &node.listeners);
+        let listeners = response.nodes.iter().flat_map(|node| &node.listeners);
         let listeners: Vec<_> = listeners.map(|it| format!("{}://{}:{}", it.name, it.host, it.port)).collect();
-        let own = format!("PLAINTEXT://{}", world.broker.bootstrap_servers());
+        let own = format!("PLAINTEXT://{}", fixture.broker.bootstrap_servers());
         assert_eq!(listeners, if version >= 2 { vec![own] } else { vec![] });
     }
 }
 
 #[tokio::test]
-async fn the_epoch_grows_with_every_start() {
-    let mut world = World::start().await;
-    world.broker.stop();
-    world.broker.restart();
-    world.client = crate::world::connect(&world.broker).await;
-    let told = quorum(&world, 2, &[("__cluster_metadata", &[0])]).await;
-    assert_eq!(told.topics[0].partitions[0].leader_epoch, 2);
+async fn quorum_leader_epoch_grows_with_every_start() {
+    let mut fixture = Fixture::start().await;
+    fixture.broker.stop();
+    fixture.broker.restart();
+    fixture.client = crate::fixture::connect(&fixture.broker).await;
+    let response = quorum(&fixture, 2, &[("__cluster_metadata", &[0])]).await;
+    assert_eq!(response.topics[0].partitions[0].leader_epoch, 2);
 }
 
 #[tokio::test]
-async fn nothing_else_has_a_quorum() {
-    let world = World::start().await;
-    world.topic("t", &[]).await;
+async fn describe_quorum_of_other_partitions_returns_unknown_topic_or_partition() {
+    let fixture = Fixture::start().await;
+    fixture.topic("t", &[]).await;
     for topics in [
         &[("__cluster_metadata", &[1][..])][..],
         &[("__cluster_metadata", &[0, 1])],
         &[("t", &[0])],
         &[("__cluster_metadata", &[0]), ("t", &[0])],
     ] {
-        let told = quorum(&world, 2, topics).await;
-        assert_eq!((code(told.error_code), told.nodes.len()), ("NONE", 0));
-        let partitions: Vec<_> = told.topics.iter().flat_map(|topic| &topic.partitions).collect();
+        let response = quorum(&fixture, 2, topics).await;
+        assert_eq!((code(response.error_code), response.nodes.len()), ("NONE", 0));
+        let partitions: Vec<_> = response.topics.iter().flat_map(|topic| &topic.partitions).collect();
         assert_eq!(partitions.len(), topics.iter().map(|(_, indexes)| indexes.len()).sum::<usize>());
         for partition in partitions {
             assert_eq!(code(partition.error_code), "UNKNOWN_TOPIC_OR_PARTITION", "{topics:?}");
@@ -73,13 +73,13 @@ async fn nothing_else_has_a_quorum() {
 }
 
 #[tokio::test]
-async fn the_broker_that_runs_stays_registered() {
-    let world = World::start().await;
+async fn unregister_of_the_running_broker_is_refused() {
+    let fixture = Fixture::start().await;
     for (broker_id, expect) in [
         (99, "BROKER_ID_NOT_REGISTERED Broker ID 99 is not currently registered"),
         (1, "INVALID_REQUEST Broker 1 is the one that answers, and cannot be unregistered."),
     ] {
-        let told = world.client.call(UnregisterBrokerRequest { broker_id }).await.unwrap();
-        assert_eq!(format!("{} {}", code(told.error_code), told.error_message.unwrap()), expect);
+        let response = fixture.client.call(UnregisterBrokerRequest { broker_id }).await.unwrap();
+        assert_eq!(format!("{} {}", code(response.error_code), response.error_message.unwrap()), expect);
     }
 }

@@ -1,4 +1,4 @@
-//! `ottla check-log` on what a broker wrote: whole, damaged, mended, and while the broker runs.
+//! `ottla check-log` on the directory of a broker: intact, corrupt, repaired, and while the broker runs.
 
 use std::fs;
 use std::path::Path;
@@ -11,8 +11,8 @@ const RECORDS: usize = 12;
 
 fn check_log(data: &Path, flags: &[&str]) -> (Option<i32>, Value, String) {
     let folder = data.display().to_string();
-    let words = [&["check-log", &folder, "--json"], flags].concat();
-    let Output { status, stdout, stderr } = common::run(&words);
+    let args = [&["check-log", &folder, "--json"], flags].concat();
+    let Output { status, stdout, stderr } = common::run(&args);
     let report = serde_json::from_slice(&stdout).unwrap_or(Value::Null);
     (status.code(), report, String::from_utf8_lossy(&stderr).into_owned())
 }
@@ -30,7 +30,7 @@ fn consumed(broker: &Broker) -> Vec<String> {
 }
 
 #[test]
-fn a_damaged_batch_is_found_and_mended() {
+fn check_log_finds_and_repairs_a_corrupt_batch() {
     let mut broker = Broker::with().set("num.partitions", "1").start();
     for index in 0..RECORDS {
         let value = format!("record {index}");
@@ -50,7 +50,7 @@ fn a_damaged_batch_is_found_and_mended() {
     fs::write(data.join("t-0/00000000000000000003.log.deleted"), b"old").expect("written");
     let (code, report, _) = check_log(&data, &[]);
     let found = partition(&report, "t-0");
-    assert_eq!(code, Some(0), "what waits for its removal is no finding: {report}");
+    assert_eq!(code, Some(0), "a file that waits for its removal is not a finding: {report}");
     assert_eq!(found["notes"][0]["file"], "00000000000000000003.log.deleted", "{report}");
 
     let segment = data.join("t-0/00000000000000000000.log");
@@ -67,7 +67,7 @@ fn a_damaged_batch_is_found_and_mended() {
 
     let (code, report, why) = check_log(&data.join("t-0"), &["--repair"]);
     assert_eq!(code, Some(0), "{report}\n{why}");
-    assert_eq!(partition(&report, "t-0")["repaired"]["set_aside"].as_array().map(Vec::len), Some(1), "{report}");
+    assert_eq!(partition(&report, "t-0")["repaired"]["moved_aside"].as_array().map(Vec::len), Some(1), "{report}");
     let (code, report, _) = check_log(&data, &[]);
     assert_eq!(code, Some(0), "{report}");
 
@@ -78,21 +78,21 @@ fn a_damaged_batch_is_found_and_mended() {
 }
 
 #[test]
-fn what_is_no_data_directory_is_refused() {
+fn check_log_of_a_folder_without_data_is_refused() {
     let empty = tempfile::TempDir::with_prefix("ottla-test-").expect("a folder");
     assert_eq!(check_log(empty.path(), &[]).0, Some(2));
     assert_eq!(check_log(&empty.path().join("absent"), &[]).0, Some(2));
 }
 
-/// A folder with a huge number is reported and left alone, and no partition is made for each number below it.
+/// A folder with a huge partition index is reported and kept, and the indexes below it get no partitions.
 #[test]
-fn stray_folder_far_above_the_others_is_left_alone_by_a_repair() {
+fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     let mut broker = Broker::with().set("num.partitions", "1").start();
     assert!(common::run(&["produce", "t", "hello", "-b", broker.bootstrap_servers()]).status.success());
     broker.stop();
     let data = broker.data_dir().to_path_buf();
     let stray = data.join("t-2000000000");
-    fs::create_dir(&stray).expect("made");
+    fs::create_dir(&stray).expect("created");
     for entry in fs::read_dir(data.join("t-0")).expect("a folder") {
         let entry = entry.expect("an entry");
         fs::copy(entry.path(), stray.join(entry.file_name())).expect("copied");
@@ -100,7 +100,7 @@ fn stray_folder_far_above_the_others_is_left_alone_by_a_repair() {
     fs::remove_dir_all(data.join("__cluster_metadata-0")).expect("removed");
     let (code, report, why) = check_log(&data, &["--repair"]);
     assert_eq!(code, Some(1), "{report}\n{why}");
-    let left = report["repaired"]["left"][0].as_str().expect("what is left");
+    let left = report["repaired"]["not_repaired"][0].as_str().expect("what is left");
     assert!(left.contains("1 partition (t-2000000000)"), "{left}");
     assert!(stray.exists());
     broker.restart();

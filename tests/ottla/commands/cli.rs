@@ -1,4 +1,4 @@
-//! The program from outside: how it starts, what it says, how it stops.
+//! The program from outside: how it starts, what it prints, how it stops.
 
 use std::fs;
 use std::net::TcpListener;
@@ -11,7 +11,7 @@ use ottla::client::Client;
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use rustix::process::Signal;
 
-/// Runs with `args`, which must fail at start: exit code 2, within a second, one plain line on stderr.
+/// Checks that the start with `args` fails within a second, with exit code 2 and this line on stderr.
 fn check_refused(args: &[&str], expect: &str) {
     let started = Instant::now();
     let output = run(args);
@@ -23,20 +23,23 @@ fn check_refused(args: &[&str], expect: &str) {
 }
 
 #[test]
-fn an_unknown_setting_is_refused() {
+fn unknown_setting_refuses_the_start() {
     let expect = "unknown setting num.partition (command line); did you mean num.partitions?";
     check_refused(&["--ephemeral", "--port", "0", "--set", "num.partition=1"], expect);
+    let expect = "unknown setting retention.ms (command line); retention.ms is a topic setting, the broker setting is \
+                  log.retention.ms";
+    check_refused(&["--ephemeral", "--port", "0", "--set", "retention.ms=1"], expect);
 }
 
 #[test]
-fn a_bad_value_is_refused() {
+fn invalid_value_refuses_the_start() {
     let expect = "Invalid value many for configuration num.partitions: Not a number of type INT (command line); \
                   allowed: 1 or more";
     check_refused(&["--ephemeral", "--port", "0", "--set", "num.partitions=many"], expect);
 }
 
 #[test]
-fn a_mistake_in_a_flag_is_refused() {
+fn invalid_flag_refuses_the_start() {
     check_refused(&["--prot", "0"], "unknown flag --prot; did you mean --port?");
     check_refused(&["--port", "many"], "--port cannot be \"many\": invalid digit found in string");
     check_refused(&["serv"], "unknown command serv; did you mean serve?");
@@ -48,7 +51,7 @@ fn a_mistake_in_a_flag_is_refused() {
 }
 
 #[test]
-fn a_bad_value_in_the_environment_names_its_variable() {
+fn invalid_value_in_the_environment_names_its_variable() {
     let environment = [("KAFKA_CFG_NUM_PARTITIONS".to_owned(), "many".to_owned())];
     let output = common::run_command(common::command(&environment).args(["--ephemeral", "--port", "0"]));
     let expect = "ottla: Invalid value many for configuration num.partitions: Not a number of type INT \
@@ -57,13 +60,13 @@ fn a_bad_value_in_the_environment_names_its_variable() {
 }
 
 #[test]
-fn a_missing_file_is_refused() {
+fn missing_config_file_refuses_the_start() {
     let expect = "cannot read /nowhere/at-all.properties: No such file or directory (os error 2)";
     check_refused(&["--config", "/nowhere/at-all.properties"], expect);
 }
 
 #[test]
-fn a_port_in_use_is_refused() {
+fn port_in_use_refuses_the_start() {
     let taken = TcpListener::bind("[::]:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let expect =
@@ -72,7 +75,7 @@ fn a_port_in_use_is_refused() {
 }
 
 #[test]
-fn a_data_directory_that_is_a_file_is_refused() {
+fn data_directory_that_is_a_file_refuses_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
@@ -84,7 +87,7 @@ fn a_data_directory_that_is_a_file_is_refused() {
 }
 
 #[test]
-fn help_says_how() {
+fn help_lists_flags_and_defaults() {
     let output = run(&["--help"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
@@ -96,7 +99,7 @@ fn help_says_how() {
 }
 
 #[test]
-fn the_ready_file_says_where() {
+fn ready_file_contains_address_and_data_directory() {
     let broker = Broker::start();
     let ready = broker.ready();
     assert_eq!(ready.bootstrap_servers, format!("localhost:{}", broker.port()));
@@ -106,20 +109,20 @@ fn the_ready_file_says_where() {
 }
 
 #[test]
-fn a_ready_file_that_cannot_be_written_stops_the_broker_cleanly() {
+fn unwritable_ready_file_stops_the_broker_cleanly() {
     let dir = tempfile::TempDir::with_prefix("ottla-test-").unwrap();
     let (data, ready) = (dir.path().join("data"), dir.path().join("missing/ready.json"));
-    let words = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()];
-    let output = common::run(&words);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    let args = ["--data-dir", data.to_str().unwrap(), "--port", "0", "--ready-file", ready.to_str().unwrap()];
+    let output = common::run(&args);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
     let expected = format!("ottla: cannot write the ready file {}: No such file or directory", ready.display());
-    assert!(said.starts_with(&expected), "{said}");
+    assert!(stderr.starts_with(&expected), "{stderr}");
     assert!(data.join(".kafka_cleanshutdown").exists());
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_changes_no_exit_code() {
+fn closed_stderr_does_not_change_the_exit_code() {
     let broken = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -135,16 +138,16 @@ fn a_stderr_that_nobody_reads_changes_no_exit_code() {
         &["kafka-topics", "--list"],
         &["kafka-run-class"],
     ];
-    for words in lines {
-        let expected = common::run(words).status.code();
+    for args in lines {
+        let expected = common::run(args).status.code();
         let mut command = common::command(&[]);
-        let status = command.args(words).stdout(std::process::Stdio::null()).stderr(broken()).status().unwrap();
-        assert!(status.code() == expected && expected != Some(0), "{words:?}: {status:?}, not {expected:?}");
+        let status = command.args(args).stdout(std::process::Stdio::null()).stderr(broken()).status().unwrap();
+        assert!(status.code() == expected && expected != Some(0), "{args:?}: {status:?}, not {expected:?}");
     }
 }
 
 #[test]
-fn one_line_says_that_it_is_ready() {
+fn start_logs_one_line_when_ready() {
     let broker = Broker::start();
     let ready = broker.ready();
     let (address, dir, ms) = (&ready.bootstrap_servers, ready.data_dir.display(), ready.ready_ms);
@@ -155,7 +158,7 @@ fn one_line_says_that_it_is_ready() {
     assert_eq!(broker.log().lines().count(), 1, "{}", broker.log());
 }
 
-/// Starts a broker by a shell that does nothing else, and waits until it is ready.
+/// Starts a broker with a shell script and waits until it is ready.
 fn start_by_a_shell(dir: &Path, script: &str, stdin: Stdio) -> (std::process::Child, common::Ready) {
     let ready_file = dir.join("ready.json");
     let mut shell = std::process::Command::new("sh");
@@ -168,7 +171,7 @@ fn start_by_a_shell(dir: &Path, script: &str, stdin: Stdio) -> (std::process::Ch
 const START: &str = "\"$0\" --ephemeral --port 0 --exit-with-parent --ready-file \"$1\"";
 
 #[test]
-fn broker_that_exits_with_its_parent_stops_cleanly_when_stdin_ends() {
+fn exit_with_parent_stops_cleanly_when_stdin_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (mut broker, ready) = start_by_a_shell(dir.path(), &format!("exec {START}"), Stdio::piped());
     assert!(ready.data_dir.exists());
@@ -179,17 +182,17 @@ fn broker_that_exits_with_its_parent_stops_cleanly_when_stdin_ends() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn broker_that_exits_with_its_parent_stops_when_that_is_killed_whatever_stdin_is() {
+fn exit_with_parent_stops_when_the_parent_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let (mut shell, ready) = start_by_a_shell(dir.path(), &format!("{START} </dev/null & wait"), Stdio::null());
     shell.kill().unwrap();
     shell.wait().unwrap();
-    common::wait_until("the broker's directory to go", || !ready.data_dir.exists());
-    common::wait_until("the ready file to go", || !dir.path().join("ready.json").exists());
+    common::wait_until("the removal of the broker's directory", || !ready.data_dir.exists());
+    common::wait_until("the removal of the ready file", || !dir.path().join("ready.json").exists());
 }
 
 #[test]
-fn signals_stop_it_cleanly() {
+fn sigint_and_sigterm_stop_the_broker_cleanly() {
     for signal in [Signal::INT, Signal::TERM] {
         let mut broker = Broker::start();
         broker.signal(signal);
@@ -197,12 +200,12 @@ fn signals_stop_it_cleanly() {
     }
 }
 
-/// A client whose fetch the broker has, and keeps for 20 s.
+/// A client with a fetch that waits in the broker for 20 s.
 async fn waiting_client(bootstrap_servers: String) -> (Client, impl Sized) {
     let client = Client::connect(&bootstrap_servers).await.unwrap();
     client.create_topic("quiet", 1, &[]).await.unwrap();
     let fetch = client.submit_fetch("quiet", 0, 0, 1, Duration::from_secs(20)).await.unwrap();
-    // What comes after it on its connection is done, though not answered yet.
+    // The broker executes the next request of the connection before it answers the fetch.
     let topic = CreatableTopic { name: "after".into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let create = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
     let create = client.submit(create).await.unwrap();
@@ -211,27 +214,27 @@ async fn waiting_client(bootstrap_servers: String) -> (Client, impl Sized) {
     (client, (fetch, create))
 }
 
-/// A fetch that waits is owed an answer, which a stop gives some time; a second signal gives it none.
+/// A stop gives a waiting fetch some time; a second signal ends that time.
 #[tokio::test]
-async fn a_waiting_client_delays_a_stop_only_a_little() {
+async fn waiting_fetch_delays_a_stop_only_briefly() {
     let mut broker = Broker::start();
     let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     let started = Instant::now();
     broker.signal(Signal::TERM);
-    // As coreutils' timeout does: to the process, and to its group.
+    // The timeout command of coreutils signals the process and then its process group.
     broker.signal(Signal::TERM);
     assert_eq!(broker.wait().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(5), "took {:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_second_signal_stops_it_at_once() {
+async fn second_signal_stops_the_broker_at_once() {
     let mut broker = Broker::start();
     let _waiting = waiting_client(broker.bootstrap_servers().to_owned()).await;
     broker.signal(Signal::INT);
     broker.wait_for_log("SIGINT: stopping");
-    // One that comes right after the first is taken for its echo.
-    common::wait_until("a second signal to be heard", || {
+    // A signal right after the first one is ignored as a repetition of it.
+    common::wait_until("the second signal to take effect", || {
         broker.signal(Signal::INT);
         broker.log().contains("stopped at once")
     });
@@ -240,7 +243,7 @@ async fn a_second_signal_stops_it_at_once() {
 }
 
 #[test]
-fn it_starts_again_where_it_was() {
+fn restarted_broker_keeps_its_port() {
     let mut broker = Broker::start();
     let port = broker.port();
     broker.stop();
@@ -251,7 +254,7 @@ fn it_starts_again_where_it_was() {
 }
 
 #[test]
-fn an_ephemeral_directory_goes_with_the_broker() {
+fn ephemeral_directory_is_removed_at_the_stop() {
     let dir = tempfile::tempdir().unwrap();
     let ready_file = dir.path().join("ready.json");
     let mut command = common::command(&[]);
@@ -262,11 +265,11 @@ fn an_ephemeral_directory_goes_with_the_broker() {
     assert!(ready.data_dir.starts_with(dir.path()) && ready.data_dir.is_dir());
     rustix::process::kill_process(rustix::process::Pid::from_child(&process), Signal::TERM).unwrap();
     assert!(process.wait().unwrap().success());
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was left behind");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "files are left");
 }
 
 #[test]
-fn settings_come_from_the_environment_too() {
+fn setting_in_the_environment_takes_effect() {
     let broker = Broker::with().env("KAFKA_LISTENERS", "PLAINTEXT://127.0.0.1:1").start();
     assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
 }

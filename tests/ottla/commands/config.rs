@@ -1,10 +1,10 @@
-//! `ottla config`: the settings in force, and where each came from.
+//! `ottla config`: the effective settings with their sources.
 
 use std::fs;
 
 use common::{command, run_command};
 
-/// Runs `ottla config` with these arguments and variables, which must succeed; what it printed.
+/// Runs `ottla config` with these arguments and variables, and returns its stdout; panics if it fails.
 fn config(args: &[&str], environment: &[(&str, &str)]) -> String {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let output = run_command(command(&environment).arg("config").args(args));
@@ -21,12 +21,12 @@ fn columns(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_configured() {
+fn config_without_settings_prints_a_hint() {
     assert_eq!(config(&[], &[]), "Every setting has its default; ottla config --all shows them.\n");
 }
 
 #[test]
-fn each_value_has_its_source() {
+fn config_prints_each_value_with_its_source() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
     fs::write(&file, "# ours\nnum.partitions=3\nlog.retention.hours=168\nnum.io.threads=4\nzookeeper.connect=z\n")
@@ -42,34 +42,34 @@ fn each_value_has_its_source() {
         "log.dirs|/d|command line".to_owned(),
         "message.max.bytes|9|environment variable KAFKA_CFG_MESSAGE_MAX_BYTES".to_owned(),
         "node.id|5|follows from broker.id".to_owned(),
-        format!("num.io.threads|4|{file}:4|[without effect here]"),
+        format!("num.io.threads|4|{file}:4|[without effect]"),
         format!("num.partitions|3|{file}:2"),
-        "without effect here: zookeeper.connect".to_owned(),
+        "settings without effect: zookeeper.connect".to_owned(),
     ];
     assert_eq!(columns(&shown), expect);
 }
 
 #[test]
-fn all_are_shown_when_asked_for() {
+fn config_all_prints_every_setting_and_hides_passwords() {
     let shown = config(&["--all"], &[("KAFKA_SSL_KEY_PASSWORD", "s3cr3t")]);
     let lines = columns(&shown);
     assert!(lines.len() > 300, "{} lines", lines.len());
     assert!(lines.contains(&"num.partitions|1|default".to_owned()), "{shown}");
-    let password = "ssl.key.password|(hidden)|environment variable KAFKA_SSL_KEY_PASSWORD|[without effect here]";
+    let password = "ssl.key.password|(hidden)|environment variable KAFKA_SSL_KEY_PASSWORD|[without effect]";
     assert!(lines.contains(&password.to_owned()) && !shown.contains("s3cr3t"), "{shown}");
     assert!(lines.contains(&"broker.rack|(none)|default".to_owned()), "{shown}");
     assert!(lines.contains(&"max.connections.per.ip.overrides|(empty)|default".to_owned()), "{shown}");
 }
 
 #[test]
-fn one_setting_with_all_there_is_to_know() {
+fn config_of_one_setting_prints_its_details() {
     let shown = config(&["group.initial.rebalance.delay.ms"], &[]);
     for line in
         ["group.initial.rebalance.delay.ms = 0", "from     default", "default  0 (Kafka's: 3000)", "type     int"]
     {
         assert!(shown.contains(line), "{line} is missing from:\n{shown}");
     }
-    assert!(config(&["num.io.threads"], &[]).contains("effect   none here"));
+    assert!(config(&["num.io.threads"], &[]).contains("effect   none"));
     assert!(config(&["compression.type"], &[]).contains("allowed  uncompressed, zstd, lz4, snappy, gzip, producer"));
     let of_topics = config(&["retention.bytes"], &[("KAFKA_LOG_RETENTION_BYTES", "77")]);
     assert!(of_topics.contains("retention.bytes = 77\n"), "{of_topics}");
@@ -80,7 +80,7 @@ fn one_setting_with_all_there_is_to_know() {
 }
 
 #[test]
-fn json_for_scripts() {
+fn config_json_prints_names_values_and_types() {
     let all: serde_json::Value = serde_json::from_str(&config(&["--json", "--set", "num.partitions=3"], &[])).unwrap();
     assert_eq!(all.as_array().map(Vec::len), Some(1));
     assert_eq!((&all[0]["name"], &all[0]["value"]), (&"num.partitions".into(), &"3".into()));
@@ -89,19 +89,31 @@ fn json_for_scripts() {
 }
 
 #[test]
-fn mistakes_are_told_as_at_start() {
+fn config_reports_mistakes_like_the_start() {
     let check = |args: &[&str], expect: &str| {
         let output = run_command(command(&[]).arg("config").args(args));
         assert_eq!(output.status.code(), Some(2));
         assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("ottla: {expect}\n"));
     };
-    check(&["num.partition"], "there is no setting num.partition; did you mean num.partitions?");
+    check(&["num.partition"], "unknown setting num.partition; did you mean num.partitions?");
     check(&["--set", "x.y=1"], "unknown setting x.y (command line)");
-    check(&["zookeeper.connect"], "zookeeper.connect is accepted in a file, and has no effect");
+    check(&["zookeeper.connect"], "zookeeper.connect is accepted, but has no effect");
+    check(
+        &["--log-level", "inof"],
+        "ottla.log.level: \"inof\" is neither a log level nor a logger; did you mean info? (command line)",
+    );
 }
 
 #[test]
-fn no_directory_is_touched() {
+fn unknown_logger_is_reported() {
+    let output = run_command(command(&[]).args(["config", "--log-level", "info,ottla.serve=debug"]));
+    assert!(output.status.success());
+    let expect = "ottla: ottla.log.level: unknown logger \"ottla.serve\"; did you mean ottla.server? (command line)\n";
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expect);
+}
+
+#[test]
+fn config_does_not_create_the_data_directory() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
     config(&["--data-dir", data_dir.to_str().unwrap()], &[]);

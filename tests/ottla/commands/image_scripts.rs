@@ -1,4 +1,4 @@
-//! The scripts of the container image, run without a container: their copies name a folder in place of the root.
+//! The scripts of the container image, run without a container: in their copies a folder replaces the root directory.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 use common::{ottla, run_command, wait_until};
 use tempfile::TempDir;
 
-/// Paths of the image that scripts name.
+/// Paths of the image that the scripts use.
 const PATHS: &[&str] = &[
     "/usr/share/ottla/",
     "/usr/bin/ottla",
@@ -22,7 +22,7 @@ const PATHS: &[&str] = &[
     "/var/lib/",
 ];
 
-/// The image's root, as far as these scripts need it.
+/// A folder that stands for the root directory of the image.
 struct Image {
     root: TempDir,
 }
@@ -34,7 +34,7 @@ impl Image {
         for script in ["usr/share/ottla/image.sh", "usr/share/ottla/entrypoint", "usr/local/bin/ottla"] {
             let text = fs::read_to_string(rootfs.join(script)).unwrap();
             let moved = PATHS.iter().fold(text, |text, path| {
-                // At the beginning of a word alone, and not what was replaced already.
+                // Only at the beginning of a word, so that no path is replaced twice.
                 let at = |before: &str| (format!("{before}{path}"), format!("{before}{}{path}", root.path().display()));
                 [" ", "\n", "=", "\""].into_iter().map(at).fold(text, |text, (from, to)| text.replace(&from, &to))
             });
@@ -54,7 +54,7 @@ impl Image {
         self.root.path().join(path)
     }
 
-    /// A container's main process with these arguments.
+    /// The main process of a container with these arguments.
     fn container(&self, line: &str) -> Command {
         let mut command = Command::new(self.path("usr/share/ottla/entrypoint"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KAFKA_")) {
@@ -71,14 +71,14 @@ impl Image {
         run_command(&mut self.container(line))
     }
 
-    /// What it prints; it has to succeed.
-    fn says(&self, line: &str) -> String {
+    /// Runs a command line and returns its stdout; panics if it fails.
+    fn stdout(&self, line: &str) -> String {
         let output = self.run(line);
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Starts a broker with these flags, and stops it once it was ready; where its data was.
+    /// Starts a broker with these flags, stops it once it is ready, and returns its data directory.
     fn serve(&self, flags: &str) -> PathBuf {
         let ready_file = self.path("tmp/ottla.ready");
         let log = fs::File::create(self.path("tmp/log")).unwrap();
@@ -94,17 +94,17 @@ impl Image {
 }
 
 #[test]
-fn flags_and_commands_of_ottla_go_to_ottla_and_anything_else_is_run() {
+fn entrypoint_passes_flags_and_commands_to_ottla_and_runs_others() {
     let image = Image::new();
-    assert!(image.says("--help").starts_with("A Kafka broker for one machine"));
-    assert!(image.says("--version").starts_with("ottla "));
-    assert!(image.says("topics --help").contains("ottla topics create orders"));
-    assert_eq!(image.says("echo one two"), "one two\n");
+    assert!(image.stdout("--help").starts_with("A Kafka broker for one machine"));
+    assert!(image.stdout("--version").starts_with("ottla "));
+    assert!(image.stdout("topics --help").contains("ottla topics create orders"));
+    assert_eq!(image.stdout("echo one two"), "one two\n");
     assert!(!image.serve("--ephemeral --port 0").starts_with(image.root.path()));
-    // Commands are those that there are.
+    // The script knows all commands.
     let script = fs::read_to_string(image.path("usr/share/ottla/entrypoint")).unwrap();
     let named = script.lines().find(|line| line.starts_with("serve |")).unwrap().trim_end_matches(')');
-    let help = image.says("--help");
+    let help = image.stdout("--help");
     let commands = help.split("Commands:").nth(1).unwrap().split("\n\n").next().unwrap();
     let commands: Vec<_> = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).collect();
     let commands: Vec<_> = commands.iter().filter_map(|line| line.split_whitespace().next()).collect();
@@ -113,26 +113,26 @@ fn flags_and_commands_of_ottla_go_to_ottla_and_anything_else_is_run() {
 }
 
 #[test]
-fn every_command_finds_the_data_of_the_broker() {
+fn commands_in_the_image_use_the_data_directory_of_the_broker() {
     let image = Image::new();
     let data = image.serve("--port 0");
     assert_eq!(data, image.path("var/lib/kafka/data"));
-    assert!(image.says("check-log").contains("all is well"));
-    assert!(image.says("config log.dir").starts_with(&format!("log.dir = {}\n", data.display())));
+    assert!(image.stdout("check-log").contains("all is well"));
+    assert!(image.stdout("config log.dir").starts_with(&format!("log.dir = {}\n", data.display())));
 
-    // As a mounted file says.
+    // A mounted settings file names another directory.
     let mounted = image.path("mnt/shared/config/server.properties");
     let elsewhere = image.path("elsewhere");
     fs::write(&mounted, format!("log.dirs={}\n", elsewhere.display())).unwrap();
     assert_eq!(image.serve("--port 0"), elsewhere);
-    assert!(image.says("config log.dirs").contains(&format!("from     {}:1", mounted.display())));
+    assert!(image.stdout("config log.dirs").contains(&format!("from     {}:1", mounted.display())));
     fs::remove_file(elsewhere.join("meta.properties")).unwrap();
-    assert_eq!(image.run("check-log").status.code(), Some(1), "it is this one that is checked");
-    assert!(image.says(&format!("check-log {}", data.display())).contains("all is well"));
+    assert_eq!(image.run("check-log").status.code(), Some(1), "the configured directory is checked");
+    assert!(image.stdout(&format!("check-log {}", data.display())).contains("all is well"));
 }
 
 #[test]
-fn check_log_finds_what_the_settings_name() {
+fn check_log_uses_the_configured_log_dirs() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
     common::Broker::with().data_dir(&data).start().stop();
@@ -140,13 +140,13 @@ fn check_log_finds_what_the_settings_name() {
     fs::write(&settings, format!("log.dirs={}\n", data.display())).unwrap();
     let check = |command: &mut Command| {
         let output = run_command(command.current_dir(dir.path()));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("all is well"), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("no faults found"), "{output:?}");
     };
     let log_dirs = ("KAFKA_LOG_DIRS".to_owned(), data.display().to_string());
     check(common::command(&[log_dirs]).arg("check-log"));
     check(common::command(&[]).args(["check-log", "--config"]).arg(&settings));
     let output = run_command(common::command(&[]).arg("check-log").current_dir(dir.path()));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(said, "ottla: there is no data directory ./ottla-data: name one, or give --config\n");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, "ottla: there is no data directory ./ottla-data: name one, or give --config\n");
     assert_eq!(output.status.code(), Some(2));
 }

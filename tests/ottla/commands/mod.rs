@@ -1,7 +1,7 @@
-//! Ottla's own commands and the command line: Kafka's tools have their tests beside Apache Kafka's own.
+//! Ottla's own commands and the command line. Kafka's tools are tested beside Apache Kafka's in `tests/external`.
 
 mod check_log;
 mod cli;
 mod config;
 mod image_scripts;
-mod own;
+mod topics_and_configs;

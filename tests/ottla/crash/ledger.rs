@@ -1,4 +1,4 @@
-//! What was sent, what was acknowledged, and what was read: the three must agree.
+//! The ledger compares the records that were sent, acknowledged and read.
 
 use std::mem;
 
@@ -9,9 +9,9 @@ use ottla_wire::types::{Offset, PartitionIndex};
 use super::PARTITIONS;
 use super::random::Random;
 
-/// Which record it is: the key says so, and the value follows from it.
+/// The identity of a record. It is the record's key, and the value is derived from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name {
+pub struct RecordId {
     pub producer: usize,
     pub partition: PartitionIndex,
     pub sequence: i32,
@@ -20,41 +20,41 @@ pub struct Name {
 /// A batch that the broker acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub struct Acknowledged {
-    pub first: Name,
+    pub first: RecordId,
     pub count: i32,
     pub base_offset: Offset,
 }
 
 pub struct Ledger {
     partitions: Vec<Contents>,
-    /// Not compared with what is stored yet.
+    /// Batches not yet compared with the log.
     acknowledged: Vec<Acknowledged>,
     acknowledged_records: usize,
 }
 
-/// What a partition was seen to hold, by offset.
+/// The records of a partition that were read, by offset.
 struct Contents {
-    names: Vec<Name>,
-    /// By producer, the sequence number of its next record.
+    ids: Vec<RecordId>,
+    /// The sequence number of the next record, by producer.
     next: Vec<i32>,
 }
 
-impl Name {
+impl RecordId {
     pub fn key(&self) -> String {
         format!("{} {} {}", self.producer, self.partition, self.sequence)
     }
 
-    fn from_key(key: &str) -> Option<Name> {
-        let mut words = key.split(' ');
-        let name = Name {
-            producer: words.next()?.parse().ok()?,
-            partition: words.next()?.parse().ok()?,
-            sequence: words.next()?.parse().ok()?,
+    fn from_key(key: &str) -> Option<RecordId> {
+        let mut parts = key.split(' ');
+        let id = RecordId {
+            producer: parts.next()?.parse().ok()?,
+            partition: parts.next()?.parse().ok()?,
+            sequence: parts.next()?.parse().ok()?,
         };
-        words.next().is_none().then_some(name)
+        parts.next().is_none().then_some(id)
     }
 
-    /// Mostly some hundred bytes, now and then as many thousand; half of it compresses well.
+    /// Usually some hundred bytes, sometimes tens of thousands; half of it compresses well.
     pub fn value(&self) -> Vec<u8> {
         let mut random =
             Random::new(((self.producer as u64) << 40) ^ ((self.partition as u64) << 32) ^ self.sequence as u64);
@@ -70,71 +70,72 @@ impl Name {
 
 impl Ledger {
     pub fn new(producers: usize) -> Ledger {
-        let empty = || Contents { names: Vec::new(), next: vec![0; producers] };
+        let empty = || Contents { ids: Vec::new(), next: vec![0; producers] };
         let partitions = (0..PARTITIONS).map(|_| empty()).collect();
         Ledger { partitions, acknowledged: Vec::new(), acknowledged_records: 0 }
     }
 
-    /// Takes down a promise of the broker's.
+    /// Notes an acknowledged batch.
     pub fn acknowledge(&mut self, batch: Acknowledged) {
         self.acknowledged_records += batch.count as usize;
         self.acknowledged.push(batch);
     }
 
-    /// How many records have been acknowledged.
+    /// The number of acknowledged records.
     pub fn acknowledged_records(&self) -> usize {
         self.acknowledged_records
     }
 
-    /// Up to which offset a partition has been seen.
+    /// The offset up to which a partition has been read.
     pub fn seen(&self, partition: PartitionIndex) -> Offset {
-        self.contents(partition).names.len() as Offset
+        self.contents(partition).ids.len() as Offset
     }
 
-    /// Looks at records that were read from `from` on. They must be whole, follow one on the other,
-    /// and be what was there before or, for each producer, what it sent next. Where they end.
+    /// Checks records that were read from offset `from`, and returns the offset behind them. They must be complete and
+    /// contiguous, and each must be the one read before at its offset or the next one of its producer.
     pub fn read(&mut self, partition: PartitionIndex, from: Offset, records: &Bytes) -> Offset {
         let mut next = None;
         for batch in batches(records) {
             for record in batch.unwrap().records() {
                 let record = record.unwrap();
                 let key = record.key.as_deref().map(String::from_utf8_lossy);
-                let name = key.as_deref().and_then(Name::from_key).unwrap_or_else(|| panic!("nobody sent {record:?}"));
+                let id =
+                    key.as_deref().and_then(RecordId::from_key).unwrap_or_else(|| panic!("{record:?} was not sent"));
                 let at = format!("partition {partition}, offset {}", record.offset);
-                assert_eq!(record.value.as_deref(), Some(&*name.value()), "{at}: the value of {name:?}");
-                assert_eq!(name.partition, partition, "{at}: {name:?} was sent elsewhere");
+                assert_eq!(record.value.as_deref(), Some(&*id.value()), "{at}: the value of {id:?}");
+                assert_eq!(id.partition, partition, "{at}: {id:?} was sent to another partition");
                 match next {
                     Some(next) => assert_eq!(record.offset, next, "{at}: offsets are contiguous"),
                     None => assert!(record.offset <= from, "{at}: asked for {from}"),
                 }
-                self.contents_mut(partition).see(record.offset, name, &at);
+                self.contents_mut(partition).see(record.offset, id, &at);
                 next = Some(record.offset + 1);
             }
         }
         next.unwrap_or(from)
     }
 
-    /// Takes what was acknowledged since the last call; whoever takes it reads to the end afterwards,
-    /// and then calls [`Ledger::check_stored`].
+    /// Takes the batches acknowledged since the last call. The caller then reads to the end and calls
+    /// [`Ledger::check_stored`].
     pub fn take_acknowledged(&mut self) -> Vec<Acknowledged> {
         mem::take(&mut self.acknowledged)
     }
 
-    /// What was acknowledged is where the broker said.
+    /// Checks that acknowledged batches are stored at their offsets.
     pub fn check_stored(&self, acknowledged: &[Acknowledged]) {
         for batch in acknowledged {
             let Acknowledged { first, count, base_offset } = *batch;
-            let stored = &self.contents(first.partition).names;
+            let stored = &self.contents(first.partition).ids;
             let stored = stored.get(base_offset as usize..(base_offset + Offset::from(count)) as usize);
             let stored = stored.unwrap_or_else(|| panic!("{batch:?} is lost"));
             for (step, found) in (0..).zip(stored) {
-                let sent = Name { sequence: first.sequence + step, ..first };
+                let sent = RecordId { sequence: first.sequence + step, ..first };
                 assert_eq!(*found, sent, "{batch:?} is not where it was acknowledged");
             }
         }
     }
 
-    /// Each partition holds all that each producer sent to it: `sent`, by producer and partition.
+    /// Checks that each partition contains all records of each producer: `sent`, by producer and partition.
     pub fn check_complete(&self, sent: &[Vec<i32>]) {
         for (partition, contents) in self.partitions.iter().enumerate() {
             let sent: Vec<_> = sent.iter().map(|by_partition| by_partition[partition]).collect();
@@ -152,15 +153,15 @@ impl Ledger {
 }
 
 impl Contents {
-    fn see(&mut self, offset: Offset, name: Name, at: &str) {
-        match self.names.get(offset as usize) {
-            Some(seen) => assert_eq!(*seen, name, "{at}: this offset held another record before"),
+    fn see(&mut self, offset: Offset, id: RecordId, at: &str) {
+        match self.ids.get(offset as usize) {
+            Some(seen) => assert_eq!(*seen, id, "{at}: this offset held another record before"),
             None => {
-                assert_eq!(offset, self.names.len() as Offset, "{at}: records before it were not seen");
-                let next = &mut self.next[name.producer];
-                assert_eq!(name.sequence, *next, "{at}: sequence numbers of producer {} are contiguous", name.producer);
+                assert_eq!(offset, self.ids.len() as Offset, "{at}: records before it were not seen");
+                let next = &mut self.next[id.producer];
+                assert_eq!(id.sequence, *next, "{at}: sequence numbers of producer {} are contiguous", id.producer);
                 *next += 1;
-                self.names.push(name);
+                self.ids.push(id);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A member of a consumer group that commits as it reads, and resumes after each crash.
+//! A group member that commits while it reads, and resumes after each crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,34 +8,34 @@ use ottla::client::{Client, ClientError, Member, Subscription};
 use ottla_wire::types::{Offset, PartitionIndex};
 
 use super::random::Random;
-use super::{PARTITIONS, TOPIC, World, end_offset, expect_crash};
+use super::{PARTITIONS, Shared, TOPIC, end_offset, expect_crash};
 
 pub const GROUP: &str = "billing";
 const FETCH_BYTES: i32 = 256 << 10;
 const FETCH_WAIT: Duration = Duration::from_millis(20);
 
 pub struct GroupMember {
-    world: Arc<World>,
+    shared: Arc<Shared>,
     random: Random,
-    /// As of the last assignment it got.
+    /// The member as of its last assignment.
     member: Member,
-    /// Whether it has not asked to join again since then: a crash changes nothing about its standing.
-    settled: bool,
+    /// Whether it has not sent a JoinGroup since then; if so, it is still a member after a crash.
+    is_assigned: bool,
     partitions: Vec<Progress>,
     rebalances: usize,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Progress {
-    /// Next to read.
+    /// The next offset to read.
     position: Offset,
-    /// The last commit that was sent; it may or may not be stored.
+    /// The last offset that was sent in a commit; it may or may not be stored.
     attempted: Offset,
-    /// The last commit that was acknowledged, or seen.
+    /// The last committed offset that was acknowledged or fetched.
     committed: Offset,
 }
 
-/// What a member did, all in all.
+/// The result of a member's run.
 pub struct Summary {
     pub rebalances: usize,
     /// The last committed offset, by partition.
@@ -43,17 +43,17 @@ pub struct Summary {
 }
 
 impl GroupMember {
-    /// Joins as a new member; nobody kills the broker meanwhile.
-    pub async fn new(world: Arc<World>, random: Random) -> GroupMember {
-        let member = join(&world.connect().await, "").await.unwrap();
+    /// Joins as a new member; the broker must not be killed meanwhile.
+    pub async fn new(shared: Arc<Shared>, random: Random) -> GroupMember {
+        let member = join(&shared.connect().await, "").await.unwrap();
         let partitions = vec![Progress::default(); PARTITIONS as usize];
-        GroupMember { world, random, member, settled: true, partitions, rebalances: 0 }
+        GroupMember { shared, random, member, is_assigned: true, partitions, rebalances: 0 }
     }
 
-    /// Reads and commits through all crashes until the world stops, then to the end.
+    /// Reads and commits across all crashes until the test stops, then reads to the end.
     pub async fn run(mut self) -> Summary {
         loop {
-            let client = self.world.connect().await;
+            let client = self.shared.connect().await;
             match self.consume(&client).await {
                 Ok(()) => {
                     let committed = self.partitions.iter().map(|progress| progress.committed).collect();
@@ -64,12 +64,12 @@ impl GroupMember {
         }
     }
 
-    /// Reads and commits until the connection is lost, or all is read.
+    /// Reads and commits until the connection is lost or everything is read.
     async fn consume(&mut self, client: &Client) -> Result<(), ClientError> {
         self.resume(client).await?;
         self.check_committed(client).await?;
         loop {
-            let stopping = self.world.stopping();
+            let stopping = self.shared.stopping();
             for partition in 0..PARTITIONS {
                 self.read(client, partition).await?;
             }
@@ -84,10 +84,10 @@ impl GroupMember {
         }
     }
 
-    /// A member of a stable group goes on where it was. One that wasn't settled, and now and then one
-    /// that was, joins again and reads from what is committed, or all again.
+    /// Continues as a member of a stable group. A member without an assignment, and sometimes one with, joins again and
+    /// reads from the committed offsets or from offset 0.
     async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
-        if self.settled && !self.random.one_in(4) {
+        if self.is_assigned && !self.random.one_in(4) {
             return client.heartbeat(&self.member).await;
         }
         self.rejoin(client).await?;
@@ -100,16 +100,16 @@ impl GroupMember {
     }
 
     async fn rejoin(&mut self, client: &Client) -> Result<(), ClientError> {
-        self.settled = false;
+        self.is_assigned = false;
         let member = join(client, &self.member.id).await?;
         assert_eq!(member.id, self.member.id, "the member is known");
         assert!(member.generation > self.member.generation, "{member:?} follows {:?}", self.member);
-        (self.member, self.settled) = (member, true);
+        (self.member, self.is_assigned) = (member, true);
         self.rebalances += 1;
         Ok(())
     }
 
-    /// What is committed was sent, and is not before what was acknowledged.
+    /// Checks that the committed offset was sent and is not below the last acknowledged one.
     async fn check_committed(&mut self, client: &Client) -> Result<(), ClientError> {
         let stored = self.fetch_committed(client).await?;
         for (partition, (progress, stored)) in self.partitions.iter_mut().zip(stored).enumerate() {
@@ -126,18 +126,18 @@ impl GroupMember {
     async fn fetch_committed(&self, client: &Client) -> Result<Vec<Offset>, ClientError> {
         let partitions: Vec<PartitionIndex> = (0..PARTITIONS).collect();
         let stored = client.committed_offsets(GROUP, TOPIC, &partitions).await?;
-        // Nothing committed is told as -1; reading begins at 0 then.
+        // Without a committed offset (-1) reading starts at 0.
         Ok(stored.iter().map(|committed| committed.offset.max(0)).collect())
     }
 
     async fn read(&mut self, client: &Client, partition: PartitionIndex) -> Result<(), ClientError> {
         let progress = &mut self.partitions[partition as usize];
         let fetched = client.fetch(TOPIC, partition, progress.position, FETCH_BYTES, FETCH_WAIT).await?;
-        progress.position = self.world.ledger.lock().read(partition, progress.position, &fetched.records);
+        progress.position = self.shared.ledger.lock().read(partition, progress.position, &fetched.records);
         Ok(())
     }
 
-    /// A consumer that reads again from an older commit doesn't commit backwards here.
+    /// Commits the positions that are above the committed offsets, so that no commit decreases an offset.
     async fn commit(&mut self, client: &Client) -> Result<(), ClientError> {
         let ahead = |(_, progress): &(PartitionIndex, &Progress)| progress.position > progress.committed;
         let offsets: Vec<_> =
@@ -163,7 +163,7 @@ impl GroupMember {
     }
 }
 
-/// Joins and gets all of the topic.
+/// Joins the group and assigns the whole topic to this member.
 async fn join(client: &Client, member_id: &str) -> Result<Member, ClientError> {
     let joined = client.join_group(&subscription(), member_id).await?;
     let assignment = Bytes::from(format!("all of {TOPIC}, generation {}", joined.member.generation));
@@ -176,15 +176,15 @@ fn subscription() -> Subscription {
     Subscription {
         group: GROUP.to_owned(),
         protocol_type: "consumer".to_owned(),
-        protocols: vec![("range".to_owned(), interest_in(TOPIC))],
+        protocols: vec![("range".to_owned(), subscription_to(TOPIC))],
         session_timeout: Duration::from_secs(45),
         rebalance_timeout: Duration::from_secs(60),
         instance_id: None,
     }
 }
 
-/// A consumer's subscription to one topic: version 0, the topics, no user data.
-fn interest_in(topic: &str) -> Bytes {
+/// The ConsumerProtocolSubscription of one topic: version 0, without user data.
+fn subscription_to(topic: &str) -> Bytes {
     let mut bytes = BytesMut::new();
     bytes.put_i16(0);
     bytes.put_i32(1);

@@ -1,4 +1,4 @@
-//! What takes part in the crash test: producers, a group member, and the ledger they are held to.
+//! The crash test: producers, a group member, and the ledger of what they sent and read.
 
 mod kill_nine;
 pub mod ledger;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla::client::{Client, ClientError};
-use ottla_wire::types::{Offset, PartitionIndex};
+use ottla_wire::types::{ErrorCode, Offset, PartitionIndex};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -19,18 +19,18 @@ use ledger::Ledger;
 pub const TOPIC: &str = "orders";
 pub const PARTITIONS: PartitionIndex = 4;
 
-/// What everybody shares.
-pub struct World {
+/// State that the test, its producers and its group member share.
+pub struct Shared {
     pub ledger: Mutex<Ledger>,
-    /// From when on producers only finish what they began, and the member reads to the end.
+    /// Whether producers only finish what they began, and the member reads to the end.
     stopping: AtomicBool,
-    /// Where the broker answers; nowhere while it is down.
+    /// The address of the broker; `None` while it is down.
     address: watch::Sender<Option<String>>,
 }
 
-impl World {
-    pub fn new(producers: usize) -> Arc<World> {
-        Arc::new(World {
+impl Shared {
+    pub fn new(producers: usize) -> Arc<Shared> {
+        Arc::new(Shared {
             ledger: Mutex::new(Ledger::new(producers)),
             stopping: AtomicBool::new(false),
             address: watch::Sender::new(None),
@@ -41,7 +41,7 @@ impl World {
         self.address.send_replace(Some(address.to_owned()));
     }
 
-    /// Nobody connects until it is up again.
+    /// Holds back new connections until [`Self::broker_is_up`].
     pub fn broker_is_down(&self) {
         self.address.send_replace(None);
     }
@@ -54,7 +54,7 @@ impl World {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// A connection, as soon as there is a broker.
+    /// Connects as soon as the broker is up.
     pub async fn connect(&self) -> Client {
         loop {
             let address = self.address.subscribe().wait_for(Option::is_some).await.unwrap().clone().unwrap();
@@ -62,19 +62,20 @@ impl World {
                 Ok(client) => return client,
                 Err(error) => expect_crash(error),
             }
-            // It may have been killed at this moment, and the word not be here yet.
+            // The broker may have been killed before `broker_is_down` was called.
             tokio::task::yield_now().await;
         }
     }
 }
 
-/// A lost connection is what this is about; any other error is a finding.
+/// Panics unless the error comes from a kill: a lost or refused connection, or a coordinator that is loading after it.
 pub fn expect_crash(error: ClientError) {
     let crash = matches!(error, ClientError::Connect { .. } | ClientError::Disconnected(_));
-    assert!(crash, "a broker that comes and goes answered: {error}");
+    let loading = error.code() == Some(ErrorCode::CoordinatorLoadInProgress);
+    assert!(crash || loading, "not an error that a kill causes: {error}");
 }
 
-/// Where the partition ends.
+/// The log end offset of a partition.
 pub async fn end_offset(client: &Client, partition: PartitionIndex) -> Result<Offset, ClientError> {
     const LATEST: i64 = -1;
     Ok(client.list_offset(TOPIC, partition, LATEST).await?.offset)

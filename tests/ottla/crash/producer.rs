@@ -1,5 +1,5 @@
-//! An idempotent producer as clients have them: five batches in flight, and after a crash the same
-//! bytes again, in the same order.
+//! An idempotent producer like those of Kafka's clients: five batches in flight, and after a crash the same bytes again in
+//! the same order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,45 +11,45 @@ use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ProducerIdEpoch;
 
-use super::ledger::{Acknowledged, Name};
+use super::ledger::{Acknowledged, RecordId};
 use super::random::Random;
-use super::{PARTITIONS, TOPIC, World, expect_crash};
+use super::{PARTITIONS, Shared, TOPIC, expect_crash};
 
-/// As many as a broker remembers of each producer and partition.
+/// The number of batches that a broker remembers for each producer and partition.
 const MAX_IN_FLIGHT: usize = 5;
-/// Long ago: a producer is not to be forgotten because its records are old.
+/// A timestamp in the past: the broker must not expire a producer because its records are old.
 const TIMESTAMP: i64 = 1_600_000_000_000;
 
 pub struct Producer {
-    world: Arc<World>,
+    shared: Arc<Shared>,
     index: usize,
     codec: Codec,
     random: Random,
     id: ProducerIdEpoch,
-    /// By partition, the sequence number of its next record.
+    /// The sequence number of the next record, by partition.
     next: Vec<i32>,
-    /// Sent or to be sent, in order; kept until the answer is here.
+    /// Batches without a response, in order.
     unacknowledged: VecDeque<Sent>,
 }
 
 struct Sent {
-    first: Name,
+    first: RecordId,
     count: i32,
     batch: Bytes,
 }
 
 impl Producer {
-    pub async fn new(world: Arc<World>, index: usize, codec: Codec, random: Random) -> Producer {
-        let id = new_producer_id(&world.connect().await).await.unwrap();
+    pub async fn new(shared: Arc<Shared>, index: usize, codec: Codec, random: Random) -> Producer {
+        let id = new_producer_id(&shared.connect().await).await.unwrap();
         let next = vec![0; PARTITIONS as usize];
-        Producer { world, index, codec, random, id, next, unacknowledged: VecDeque::new() }
+        Producer { shared, index, codec, random, id, next, unacknowledged: VecDeque::new() }
     }
 
-    /// Produces through all crashes until the world stops, then until all is acknowledged. How many
-    /// records it sent to each partition.
+    /// Produces across all crashes until the test stops and everything is acknowledged. Returns the number of records
+    /// sent, by partition.
     pub async fn run(mut self) -> Vec<i32> {
         loop {
-            let client = self.world.connect().await;
+            let client = self.shared.connect().await;
             match self.produce(&client).await {
                 Ok(()) => return self.next,
                 Err(error) => expect_crash(error),
@@ -57,13 +57,13 @@ impl Producer {
         }
     }
 
-    /// Produces until the connection is lost, or all is done.
+    /// Produces until the connection is lost or everything is acknowledged.
     async fn produce(&mut self, client: &Client) -> Result<(), ClientError> {
         let mut in_flight = VecDeque::new();
         loop {
             while in_flight.len() < MAX_IN_FLIGHT {
                 if in_flight.len() == self.unacknowledged.len() {
-                    if self.world.stopping() {
+                    if self.shared.stopping() {
                         break;
                     }
                     let batch = self.next_batch();
@@ -73,10 +73,10 @@ impl Producer {
                 in_flight.push_back(client.submit_produce(TOPIC, first.partition, batch.clone()).await?);
             }
             let Some(answer) = in_flight.pop_front() else { return Ok(()) };
-            // A retry of what is stored already is answered like the first attempt.
+            // A retry of a stored batch gets the response of the first attempt.
             let base_offset = produced(answer.answer().await?)?.base_offset;
             let Some(Sent { first, count, .. }) = self.unacknowledged.pop_front() else { unreachable!() };
-            self.world.ledger.lock().acknowledge(Acknowledged { first, count, base_offset });
+            self.shared.ledger.lock().acknowledge(Acknowledged { first, count, base_offset });
             self.pause().await;
         }
     }
@@ -86,15 +86,15 @@ impl Producer {
         let count = if self.random.one_in(4) { 1 } else { self.random.within(1..12) as i32 };
         let sequence = self.next[partition as usize];
         self.next[partition as usize] += count;
-        let name = |step| Name { producer: self.index, partition, sequence: sequence + step };
+        let record_id = |step| RecordId { producer: self.index, partition, sequence: sequence + step };
         let mut batch = BatchBuilder::new(self.codec).producer(self.id, sequence);
-        for name in (0..count).map(name) {
-            batch.append(TIMESTAMP, Some(name.key().as_bytes()), Some(&name.value()), &[]);
+        for id in (0..count).map(record_id) {
+            batch.append(TIMESTAMP, Some(id.key().as_bytes()), Some(&id.value()), &[]);
         }
-        Sent { first: name(0), count, batch: batch.build().unwrap().bytes().clone() }
+        Sent { first: record_id(0), count, batch: batch.build().unwrap().bytes().clone() }
     }
 
-    /// Crashes shall find it waiting as well as busy, and many of them in little time.
+    /// Pauses briefly half of the time, so that a crash can meet an idle producer as well as a busy one.
     async fn pause(&mut self) {
         if self.random.one_in(2) {
             tokio::time::sleep(Duration::from_millis(self.random.within(1..40))).await;

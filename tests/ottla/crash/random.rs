@@ -1,4 +1,4 @@
-//! Numbers that a seed repeats (SplitMix64).
+//! Pseudorandom numbers from a seed (SplitMix64).
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ impl Random {
         Random(seed)
     }
 
-    /// Another sequence, which doesn't depend on how far this one is used later.
+    /// Derives another generator, which does not depend on later use of this one.
     pub fn fork(&mut self) -> Random {
         Random(self.next())
     }
@@ -25,7 +25,7 @@ impl Random {
         range.start + self.next() % (range.end - range.start)
     }
 
-    /// True once in `n` times.
+    /// True with probability 1/`n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.next().is_multiple_of(n)
     }

@@ -1,18 +1,18 @@
-//! Log starts that outlive a crash, and do not outlive their topic.
+//! DeleteRecords across crashes and topic deletion.
 
 use ottla::client::Client;
 use ottla_wire::protocol::messages::delete_records::{
     DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
 };
 
-use crate::world::{World, batch, connect};
+use crate::fixture::{Fixture, batch, connect};
 use common::Broker;
 
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
 const KAFKA_STORAGE_ERROR: i16 = 56;
 
-/// Deletes records; the error code and the low watermark of the answer.
+/// Deletes records before `offset`; returns the error code and the low watermark.
 async fn try_delete_before(client: &Client, topic: &str, offset: i64) -> (i16, i64) {
     let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset }];
     let topics = vec![DeleteRecordsTopic { name: topic.into(), partitions }];
@@ -25,7 +25,7 @@ async fn delete_before(client: &Client, topic: &str, offset: i64) {
     assert_eq!(try_delete_before(client, topic, offset).await, (0, offset));
 }
 
-/// Has the broker's writes of the checkpoint fail while `during` runs: there is a directory of that name.
+/// Makes writes of the log start checkpoint fail while `during` runs, by a directory of the same name.
 async fn with_unwritable_log_starts(broker: &Broker, during: impl Future<Output = ()>) {
     let checkpoint = broker.data_dir().join("log-start-offset-checkpoint");
     let _ = std::fs::remove_file(&checkpoint);
@@ -47,13 +47,13 @@ async fn produce(client: &Client, topic: &str, count: usize) {
 
 #[tokio::test]
 async fn deleted_records_stay_deleted_after_kill_nine() {
-    let World { mut broker, client } = World::with(Broker::with()).await;
+    let Fixture { mut broker, client } = Fixture::with(Broker::with()).await;
     for topic in ["some", "all", "none"] {
         client.create_topic(topic, 1, &[]).await.unwrap();
         produce(&client, topic, 10).await;
     }
     delete_before(&client, "some", 4).await;
-    // Many at once, which share what is written.
+    // Concurrent requests share writes of the checkpoint.
     let waiting: Vec<_> = (1..=10)
         .map(|offset| {
             let client = client.clone();
@@ -61,7 +61,7 @@ async fn deleted_records_stay_deleted_after_kill_nine() {
         })
         .collect();
     for one in waiting {
-        // One that comes after a later one is answered with the later start.
+        // A request that is executed after a later one returns the later log start, so its check may fail.
         let _ = one.await;
     }
     broker.kill();
@@ -73,8 +73,8 @@ async fn deleted_records_stay_deleted_after_kill_nine() {
 }
 
 #[tokio::test]
-async fn a_topic_made_again_begins_at_offset_zero_before_and_after_a_crash() {
-    let World { mut broker, client } = World::with(Broker::with()).await;
+async fn recreated_topic_starts_at_offset_zero_before_and_after_a_crash() {
+    let Fixture { mut broker, client } = Fixture::with(Broker::with()).await;
     client.create_topic("again", 1, &[]).await.unwrap();
     produce(&client, "again", 10).await;
     delete_before(&client, "again", 7).await;
@@ -92,8 +92,8 @@ async fn a_topic_made_again_begins_at_offset_zero_before_and_after_a_crash() {
 }
 
 #[tokio::test]
-async fn delete_records_repeated_after_a_failure_to_note_it_is_noted_before_the_answer() {
-    let World { mut broker, client } = World::with(Broker::with()).await;
+async fn delete_records_retried_after_a_checkpoint_failure_survives_a_crash() {
+    let Fixture { mut broker, client } = Fixture::with(Broker::with()).await;
     client.create_topic("t", 1, &[]).await.unwrap();
     produce(&client, "t", 10).await;
     with_unwritable_log_starts(&broker, async {
@@ -107,8 +107,8 @@ async fn delete_records_repeated_after_a_failure_to_note_it_is_noted_before_the_
 }
 
 #[tokio::test]
-async fn topic_made_again_keeps_its_records_where_the_old_log_start_could_not_be_removed() {
-    let World { mut broker, client } = World::with(Broker::with()).await;
+async fn recreated_topic_keeps_its_records_when_the_old_log_start_was_not_removed() {
+    let Fixture { mut broker, client } = Fixture::with(Broker::with()).await;
     client.create_topic("again", 1, &[]).await.unwrap();
     produce(&client, "again", 10).await;
     delete_before(&client, "again", 7).await;

@@ -23,7 +23,7 @@ use ottla_wire::protocol::messages::offset_fetch::{
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
 use ottla_wire::types::{TopicId, Uuid};
 
-use crate::world::{World, code, text};
+use crate::fixture::{Fixture, code, text};
 
 fn name_of(result: Result<(), ClientError>) -> &'static str {
     match result {
@@ -65,9 +65,9 @@ async fn stable_group(client: &Client, group: &str) -> Joined {
 }
 
 #[tokio::test]
-async fn this_broker_coordinates_every_group() {
-    let world = World::start().await;
-    let node = world.client.metadata(None).await.unwrap().brokers[0].node_id;
+async fn find_coordinator_returns_this_broker_for_every_group() {
+    let fixture = Fixture::start().await;
+    let node = fixture.client.metadata(None).await.unwrap().brokers[0].node_id;
     for version in 0..=6 {
         let no_transactions =
             if version == 2 { "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" } else { "UNSUPPORTED_VERSION" };
@@ -79,34 +79,38 @@ async fn this_broker_coordinates_every_group() {
             }
             let keys = ["group", "", "group"].map(text);
             let request = FindCoordinatorRequest { key: text("group"), key_type, coordinator_keys: keys.to_vec() };
-            let answer = world.client.call_at(request, version).await.unwrap();
+            let answer = fixture.client.call_at(request, version).await.unwrap();
             if key_type == 1 {
                 let message = answer.coordinators.first().map_or(&answer.error_message, |one| &one.error_message);
                 assert_eq!(message.as_deref(), Some("transactions are not supported yet"), "version {version}");
             }
-            let told = match version < 4 {
+            let results = match version < 4 {
                 true => vec![(code(answer.error_code), answer.node_id)],
                 false => answer.coordinators.iter().map(|one| (code(one.error_code), one.node_id)).collect(),
             };
-            assert_eq!(told, vec![(expect, found); if version < 4 { 1 } else { 3 }], "{key_type} in {version}");
+            assert_eq!(results, vec![(expect, found); if version < 4 { 1 } else { 3 }], "{key_type} in {version}");
         }
     }
 }
 
 #[tokio::test]
-async fn who_cannot_join_is_told_why() {
-    let world = World::start().await;
-    let joined = stable_group(&world.client, "group").await;
+async fn invalid_join_returns_its_error_code() {
+    let fixture = Fixture::start().await;
+    let joined = stable_group(&fixture.client, "group").await;
     for (what, request, expect) in [
         ("no group", joining("", ""), "INVALID_GROUP_ID"),
-        ("no patience", JoinGroupRequest { session_timeout_ms: 1, ..joining("new", "") }, "INVALID_SESSION_TIMEOUT"),
         (
-            "too much",
+            "too short a session",
+            JoinGroupRequest { session_timeout_ms: 1, ..joining("new", "") },
+            "INVALID_SESSION_TIMEOUT",
+        ),
+        (
+            "too long a session",
             JoinGroupRequest { session_timeout_ms: i32::MAX, ..joining("new", "") },
             "INVALID_SESSION_TIMEOUT",
         ),
-        ("a stranger", joining("new", "stranger"), "UNKNOWN_MEMBER_ID"),
-        ("a stranger there", joining("group", "stranger"), "UNKNOWN_MEMBER_ID"),
+        ("an unknown member", joining("new", "unknown"), "UNKNOWN_MEMBER_ID"),
+        ("an unknown member of an existing group", joining("group", "unknown"), "UNKNOWN_MEMBER_ID"),
         (
             "no protocols",
             JoinGroupRequest { protocols: Vec::new(), ..joining("new", "") },
@@ -119,25 +123,25 @@ async fn who_cannot_join_is_told_why() {
         ),
     ] {
         for version in [0, 3, 5, 9] {
-            assert_eq!(join(&world.client, request.clone(), version).await.0, expect, "{what}, version {version}");
+            assert_eq!(join(&fixture.client, request.clone(), version).await.0, expect, "{what}, version {version}");
         }
     }
     drop(joined);
 }
 
 #[tokio::test]
-async fn newer_members_learn_their_id_before_they_join() {
-    let world = World::start().await;
+async fn join_from_version_4_returns_member_id_required_first() {
+    let fixture = Fixture::start().await;
     for version in 0..=9 {
         let group = format!("group-{version}");
-        let (error, first) = join(&world.client, joining(&group, ""), version).await;
+        let (error, first) = join(&fixture.client, joining(&group, ""), version).await;
         assert!(first.member_id.starts_with("ottla-"), "{}", first.member_id);
         if version < 4 {
             assert_eq!((error, first.generation_id), ("NONE", 1), "version {version}");
             continue;
         }
         assert_eq!((error, first.generation_id), ("MEMBER_ID_REQUIRED", -1), "version {version}");
-        let (error, second) = join(&world.client, joining(&group, &first.member_id), version).await;
+        let (error, second) = join(&fixture.client, joining(&group, &first.member_id), version).await;
         assert_eq!((error, second.generation_id, second.members.len()), ("NONE", 1, 1), "version {version}");
         assert_eq!(second.leader, first.member_id);
         assert_eq!(second.protocol_type.as_deref(), (version >= 7).then_some("consumer"));
@@ -145,15 +149,15 @@ async fn newer_members_learn_their_id_before_they_join() {
 }
 
 #[tokio::test]
-async fn members_show_their_generation() {
-    let world = World::start().await;
-    let joined = stable_group(&world.client, "group").await;
+async fn heartbeat_and_sync_check_member_and_generation() {
+    let fixture = Fixture::start().await;
+    let joined = stable_group(&fixture.client, "group").await;
     let member = &*joined.member.id;
     for (group, generation, member, expect) in [
         ("group", 1, member, "NONE"),
         ("group", 7, member, "ILLEGAL_GENERATION"),
-        ("group", 1, "stranger", "UNKNOWN_MEMBER_ID"),
-        ("nobody", 1, member, "UNKNOWN_MEMBER_ID"),
+        ("group", 1, "unknown", "UNKNOWN_MEMBER_ID"),
+        ("missing", 1, member, "UNKNOWN_MEMBER_ID"),
         ("", 1, member, "INVALID_GROUP_ID"),
     ] {
         let heartbeat = HeartbeatRequest {
@@ -169,9 +173,9 @@ async fn members_show_their_generation() {
             ..Default::default()
         };
         for version in 0..=4 {
-            let answer = world.client.call_at(heartbeat.clone(), version).await.unwrap();
+            let answer = fixture.client.call_at(heartbeat.clone(), version).await.unwrap();
             assert_eq!(code(answer.error_code), expect, "heartbeat {version}: {group} {generation} {member}");
-            let answer = world.client.call_at(sync.clone(), version).await.unwrap();
+            let answer = fixture.client.call_at(sync.clone(), version).await.unwrap();
             assert_eq!(code(answer.error_code), expect, "sync {version}: {group} {generation} {member}");
         }
     }
@@ -190,15 +194,15 @@ async fn members_show_their_generation() {
             protocol_name: protocol_name.map(text),
             ..Default::default()
         };
-        let answer = world.client.call_at(request, 5).await.unwrap();
+        let answer = fixture.client.call_at(request, 5).await.unwrap();
         assert_eq!(code(answer.error_code), expect, "{protocol_type:?} {protocol_name:?}");
     }
 }
 
 #[tokio::test]
-async fn members_leave_alone_or_together() {
-    let world = World::start().await;
-    let joined = stable_group(&world.client, "group").await;
+async fn leave_group_answers_each_member() {
+    let fixture = Fixture::start().await;
+    let joined = stable_group(&fixture.client, "group").await;
     let identity = |member: &str, instance: Option<&str>| MemberIdentity {
         member_id: text(member),
         group_instance_id: instance.map(text),
@@ -206,14 +210,14 @@ async fn members_leave_alone_or_together() {
     };
     let request = LeaveGroupRequest {
         group_id: text("group"),
-        members: vec![identity("stranger", None), identity("", Some("nobody")), identity(&joined.member.id, None)],
+        members: vec![identity("unknown", None), identity("", Some("missing")), identity(&joined.member.id, None)],
         ..Default::default()
     };
-    let answer = world.client.call_at(request, 5).await.unwrap();
-    let told: Vec<_> = answer.members.iter().map(|member| code(member.error_code)).collect();
-    assert_eq!((code(answer.error_code), told), ("NONE", vec!["UNKNOWN_MEMBER_ID", "UNKNOWN_MEMBER_ID", "NONE"]));
+    let answer = fixture.client.call_at(request, 5).await.unwrap();
+    let results: Vec<_> = answer.members.iter().map(|member| code(member.error_code)).collect();
+    assert_eq!((code(answer.error_code), results), ("NONE", vec!["UNKNOWN_MEMBER_ID", "UNKNOWN_MEMBER_ID", "NONE"]));
     let again = LeaveGroupRequest { group_id: text("group"), member_id: text(&joined.member.id), ..Default::default() };
-    assert_eq!(code(world.client.call_at(again, 2).await.unwrap().error_code), "UNKNOWN_MEMBER_ID");
+    assert_eq!(code(fixture.client.call_at(again, 2).await.unwrap().error_code), "UNKNOWN_MEMBER_ID");
 }
 
 fn commit(
@@ -238,66 +242,66 @@ fn commit(
 }
 
 #[tokio::test]
-async fn offsets_are_committed_partition_by_partition() {
-    let world = World::start().await;
-    let id = world.client.create_topic("t", 2, &[]).await.unwrap();
+async fn offset_commit_answers_each_partition() {
+    let fixture = Fixture::start().await;
+    let id = fixture.client.create_topic("t", 2, &[]).await.unwrap();
     let long = "x".repeat(5000);
     for version in 0..=10 {
         let unknown = if version < 10 { "UNKNOWN_TOPIC_OR_PARTITION" } else { "UNKNOWN_TOPIC_ID" };
         for (request, expect) in [
             (commit("g", "t", id, &[(0, 5), (9, 1)], None), &["NONE", "UNKNOWN_TOPIC_OR_PARTITION"][..]),
-            (commit("g", "nobody", Uuid([7; 16]), &[(0, 5)], None), &[unknown]),
+            (commit("g", "missing", Uuid([7; 16]), &[(0, 5)], None), &[unknown]),
             (commit("g", "t", id, &[(0, 5)], Some(&long)), &["OFFSET_METADATA_TOO_LARGE"]),
             (commit("g", "t", id, &[(0, 6)], Some("m")), &["NONE"]),
         ] {
-            let answer = world.client.call_at(request, version).await.unwrap();
-            let told: Vec<_> = answer.topics[0].partitions.iter().map(|one| code(one.error_code)).collect();
-            assert_eq!(told, expect, "version {version}");
+            let answer = fixture.client.call_at(request, version).await.unwrap();
+            let results: Vec<_> = answer.topics[0].partitions.iter().map(|one| code(one.error_code)).collect();
+            assert_eq!(results, expect, "version {version}");
         }
-        let committed = world.client.committed_offsets("g", "t", &[0, 1]).await.unwrap();
-        let told: Vec<_> = committed.iter().map(|one| (one.offset, one.metadata.as_deref())).collect();
-        assert_eq!(told, [(6, Some("m")), (-1, Some(""))], "version {version}");
+        let committed = fixture.client.committed_offsets("g", "t", &[0, 1]).await.unwrap();
+        let results: Vec<_> = committed.iter().map(|one| (one.offset, one.metadata.as_deref())).collect();
+        assert_eq!(results, [(6, Some("m")), (-1, Some(""))], "version {version}");
     }
 }
 
 #[tokio::test]
-async fn a_group_with_members_takes_offsets_from_them_alone() {
-    let world = World::start().await;
-    let id = world.topic("t", &[]).await;
-    let joined = stable_group(&world.client, "g").await;
+async fn offset_commit_to_an_active_group_by_a_non_member_is_refused() {
+    let fixture = Fixture::start().await;
+    let id = fixture.topic("t", &[]).await;
+    let joined = stable_group(&fixture.client, "g").await;
     let member = &*joined.member.id;
     for (group, generation, member, expect) in [
         ("g", 1, member, "NONE"),
         ("g", -1, "", "UNKNOWN_MEMBER_ID"),
         ("g", 7, member, "ILLEGAL_GENERATION"),
-        ("g", 1, "stranger", "UNKNOWN_MEMBER_ID"),
+        ("g", 1, "unknown", "UNKNOWN_MEMBER_ID"),
         ("other", -1, "", "NONE"),
-        ("new", 3, "stranger", "ILLEGAL_GENERATION"),
+        ("new", 3, "unknown", "ILLEGAL_GENERATION"),
     ] {
         let request = OffsetCommitRequest {
             generation_id_or_member_epoch: generation,
             member_id: text(member),
             ..commit(group, "t", id, &[(0, 5)], None)
         };
-        let answer = world.client.call_at(request, 8).await.unwrap();
-        let told = code(answer.topics[0].partitions[0].error_code);
-        assert_eq!(told, expect, "{group} {generation} {member}");
+        let answer = fixture.client.call_at(request, 8).await.unwrap();
+        let error = code(answer.topics[0].partitions[0].error_code);
+        assert_eq!(error, expect, "{group} {generation} {member}");
     }
-    assert_eq!(name_of(world.client.commit_offsets("g", Some(&joined.member), "t", &[(0, 6)]).await), "NONE");
+    assert_eq!(name_of(fixture.client.commit_offsets("g", Some(&joined.member), "t", &[(0, 6)]).await), "NONE");
 }
 
 /// OffsetFetch of several groups as text: `group!error` or `group:partition=offset,...`.
-async fn fetched(world: &World, version: i16, groups: Vec<OffsetFetchRequestGroup>) -> Vec<String> {
+async fn fetched(fixture: &Fixture, version: i16, groups: Vec<OffsetFetchRequestGroup>) -> Vec<String> {
     let request = OffsetFetchRequest { groups, ..Default::default() };
-    let answer = world.client.call_at(request, version).await.unwrap();
+    let answer = fixture.client.call_at(request, version).await.unwrap();
     let group = |group: &ottla_wire::protocol::messages::offset_fetch::OffsetFetchResponseGroup| {
         let partitions = group.topics.iter().flat_map(|topic| &topic.partitions);
-        let told = partitions.map(|one| match one.error_code {
+        let results = partitions.map(|one| match one.error_code {
             0 => format!("{}={}", one.partition_index, one.committed_offset),
             error => format!("{}!{}", one.partition_index, code(error)),
         });
         match group.error_code {
-            0 => format!("{}:{}", group.group_id, told.collect::<Vec<_>>().join(",")),
+            0 => format!("{}:{}", group.group_id, results.collect::<Vec<_>>().join(",")),
             error => format!("{}!{}", group.group_id, code(error)),
         }
     };
@@ -305,10 +309,10 @@ async fn fetched(world: &World, version: i16, groups: Vec<OffsetFetchRequestGrou
 }
 
 #[tokio::test]
-async fn offsets_of_several_groups_are_fetched_at_once() {
-    let world = World::start().await;
-    let id = world.client.create_topic("t", 2, &[]).await.unwrap();
-    world.client.commit_offsets("g", None, "t", &[(0, 5)]).await.unwrap();
+async fn offset_fetch_of_several_groups_answers_each_group() {
+    let fixture = Fixture::start().await;
+    let id = fixture.client.create_topic("t", 2, &[]).await.unwrap();
+    fixture.client.commit_offsets("g", None, "t", &[(0, 5)]).await.unwrap();
     let of = |group: &str, topic_id: TopicId, partition_indexes: Vec<i32>| OffsetFetchRequestGroup {
         group_id: text(group),
         topics: Some(vec![OffsetFetchRequestTopics { name: text("t"), topic_id, partition_indexes }]),
@@ -316,36 +320,36 @@ async fn offsets_of_several_groups_are_fetched_at_once() {
     };
     let all = |group: &str| OffsetFetchRequestGroup { group_id: text(group), ..Default::default() };
     for version in 8..=10 {
-        let told = fetched(&world, version, vec![of("g", id, vec![0, 1]), of("nobody", id, vec![0])]).await;
-        assert_eq!(told, ["g:0=5,1=-1", "nobody:0=-1"], "version {version}");
-        let told = fetched(&world, version, vec![all("g"), all("nobody")]).await;
-        assert_eq!(told, ["g:0=5", "nobody:"], "version {version}");
+        let results = fetched(&fixture, version, vec![of("g", id, vec![0, 1]), of("missing", id, vec![0])]).await;
+        assert_eq!(results, ["g:0=5,1=-1", "missing:0=-1"], "version {version}");
+        let results = fetched(&fixture, version, vec![all("g"), all("missing")]).await;
+        assert_eq!(results, ["g:0=5", "missing:"], "version {version}");
     }
-    let told = fetched(&world, 10, vec![of("g", Uuid([7; 16]), vec![0])]).await;
-    assert_eq!(told, ["g:0!UNKNOWN_TOPIC_ID"]);
+    let results = fetched(&fixture, 10, vec![of("g", Uuid([7; 16]), vec![0])]).await;
+    assert_eq!(results, ["g:0!UNKNOWN_TOPIC_ID"]);
 }
 
 #[tokio::test]
 async fn groups_are_described_and_listed_by_state() {
-    let world = World::start().await;
-    world.topic("t", &[]).await;
-    stable_group(&world.client, "stable").await;
-    world.client.commit_offsets("offsets", None, "t", &[(0, 5)]).await.unwrap();
+    let fixture = Fixture::start().await;
+    fixture.topic("t", &[]).await;
+    stable_group(&fixture.client, "stable").await;
+    fixture.client.commit_offsets("offsets", None, "t", &[(0, 5)]).await.unwrap();
     for version in 0..=6 {
-        let groups = ["stable", "offsets", "nobody"].map(text).to_vec();
+        let groups = ["stable", "offsets", "missing"].map(text).to_vec();
         let request = DescribeGroupsRequest { groups, include_authorized_operations: true };
-        let answer = world.client.call_at(request, version).await.unwrap();
-        let told: Vec<_> = answer
+        let answer = fixture.client.call_at(request, version).await.unwrap();
+        let results: Vec<_> = answer
             .groups
             .iter()
             .map(|group| (code(group.error_code), &*group.group_state, group.members.len()))
             .collect();
         let missing = if version < 6 { "NONE" } else { "GROUP_ID_NOT_FOUND" };
-        assert_eq!(told, [("NONE", "Stable", 1), ("NONE", "Empty", 0), (missing, "Dead", 0)], "version {version}");
+        assert_eq!(results, [("NONE", "Stable", 1), ("NONE", "Empty", 0), (missing, "Dead", 0)], "version {version}");
         let operations: Vec<_> = answer.groups.iter().map(|group| group.authorized_operations).collect();
-        let (asked, of_missing) =
+        let (of_existing, of_missing) =
             if version < 3 { (i32::MIN, i32::MIN) } else { (3400, if version < 6 { 3400 } else { i32::MIN }) };
-        assert_eq!(operations, [asked, asked, of_missing], "version {version}");
+        assert_eq!(operations, [of_existing, of_existing, of_missing], "version {version}");
     }
     for (states, types, expect) in [
         (&[][..], &[][..], &["offsets", "stable"][..]),
@@ -359,48 +363,48 @@ async fn groups_are_described_and_listed_by_state() {
             states_filter: states.iter().copied().map(text).collect(),
             types_filter: types.iter().copied().map(text).collect(),
         };
-        let answer = world.client.call_at(request, 5).await.unwrap();
-        let mut told: Vec<_> = answer.groups.iter().map(|group| &*group.group_id).collect();
-        told.sort_unstable();
-        assert_eq!((code(answer.error_code), told), ("NONE", expect.to_vec()), "{states:?} {types:?}");
+        let answer = fixture.client.call_at(request, 5).await.unwrap();
+        let mut results: Vec<_> = answer.groups.iter().map(|group| &*group.group_id).collect();
+        results.sort_unstable();
+        assert_eq!((code(answer.error_code), results), ("NONE", expect.to_vec()), "{states:?} {types:?}");
     }
 }
 
 #[tokio::test]
-async fn groups_are_deleted_when_nobody_is_in_them() {
-    let world = World::start().await;
-    world.topic("t", &[]).await;
-    let joined = stable_group(&world.client, "used").await;
-    world.client.commit_offsets("left", None, "t", &[(0, 5)]).await.unwrap();
+async fn delete_groups_of_a_group_with_members_returns_non_empty_group() {
+    let fixture = Fixture::start().await;
+    fixture.topic("t", &[]).await;
+    let joined = stable_group(&fixture.client, "used").await;
+    fixture.client.commit_offsets("left", None, "t", &[(0, 5)]).await.unwrap();
     let delete = async |groups: &[&str]| {
         let request = DeleteGroupsRequest { groups_names: groups.iter().copied().map(text).collect() };
-        let answer = world.client.call(request).await.unwrap();
+        let answer = fixture.client.call(request).await.unwrap();
         answer.results.iter().map(|result| code(result.error_code)).collect::<Vec<_>>()
     };
     let expect = ["NON_EMPTY_GROUP", "NONE", "GROUP_ID_NOT_FOUND"];
-    assert_eq!(delete(&["used", "left", "nobody", "nobody"]).await, expect);
-    assert_eq!(world.client.committed_offsets("left", "t", &[0]).await.unwrap()[0].offset, -1);
-    world.client.leave_group(&joined.member).await.unwrap();
+    assert_eq!(delete(&["used", "left", "missing", "missing"]).await, expect);
+    assert_eq!(fixture.client.committed_offsets("left", "t", &[0]).await.unwrap()[0].offset, -1);
+    fixture.client.leave_group(&joined.member).await.unwrap();
     assert_eq!(delete(&["used"]).await, ["NONE"]);
 }
 
 #[tokio::test]
-async fn committed_offsets_are_deleted_one_by_one() {
-    let world = World::start().await;
-    world.client.create_topic("t", 2, &[]).await.unwrap();
-    world.client.commit_offsets("g", None, "t", &[(0, 5), (1, 6)]).await.unwrap();
+async fn offset_delete_answers_each_partition() {
+    let fixture = Fixture::start().await;
+    fixture.client.create_topic("t", 2, &[]).await.unwrap();
+    fixture.client.commit_offsets("g", None, "t", &[(0, 5), (1, 6)]).await.unwrap();
     let delete = async |group: &str, topic: &str, partitions: &[i32]| {
         let partition = |&partition_index: &i32| OffsetDeleteRequestPartition { partition_index };
         let topic =
             OffsetDeleteRequestTopic { name: text(topic), partitions: partitions.iter().map(partition).collect() };
         let request = OffsetDeleteRequest { group_id: text(group), topics: vec![topic] };
-        let answer = world.client.call(request).await.unwrap();
-        let told = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|one| code(one.error_code));
-        (code(answer.error_code), told.collect::<Vec<_>>())
+        let answer = fixture.client.call(request).await.unwrap();
+        let results = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|one| code(one.error_code));
+        (code(answer.error_code), results.collect::<Vec<_>>())
     };
-    assert_eq!(delete("nobody", "t", &[0]).await, ("GROUP_ID_NOT_FOUND", vec![]));
+    assert_eq!(delete("missing", "t", &[0]).await, ("GROUP_ID_NOT_FOUND", vec![]));
     assert_eq!(delete("g", "t", &[0, 9]).await, ("NONE", vec!["NONE", "UNKNOWN_TOPIC_OR_PARTITION"]));
-    assert_eq!(delete("g", "nobody", &[0]).await, ("NONE", vec!["UNKNOWN_TOPIC_OR_PARTITION"]));
-    let left: Vec<_> = world.client.committed_offsets("g", "t", &[0, 1]).await.unwrap();
+    assert_eq!(delete("g", "missing", &[0]).await, ("NONE", vec!["UNKNOWN_TOPIC_OR_PARTITION"]));
+    let left: Vec<_> = fixture.client.committed_offsets("g", "t", &[0, 1]).await.unwrap();
     assert_eq!(left.iter().map(|one| one.offset).collect::<Vec<_>>(), [-1, 6]);
 }

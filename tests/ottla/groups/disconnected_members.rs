@@ -1,4 +1,4 @@
-//! Consumers that are killed: with `ottla.group.disconnected.member.timeout.ms` others get their partitions soon.
+//! Members whose connection is lost, with `ottla.group.disconnected.member.timeout.ms`.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn subscription() -> Subscription {
     }
 }
 
-/// A member of its own connection, which has its assignment if it is alone.
+/// Joins the group on a new connection; the member has its assignment if it is the only one.
 async fn join(broker: &Broker) -> (Client, Joined) {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     let joined = client.join_group(&subscription(), "").await.unwrap();
@@ -29,11 +29,11 @@ async fn join(broker: &Broker) -> (Client, Joined) {
 }
 
 #[tokio::test]
-async fn the_next_consumer_does_not_wait_for_a_killed_one() {
+async fn killed_member_is_removed_before_its_session_timeout() {
     let broker = Broker::with().set("ottla.group.disconnected.member.timeout.ms", "100").start();
     for _ in 0..3 {
         let (client, _) = join(&broker).await;
-        // As if it was killed: no LeaveGroup, the socket just closes.
+        // Like a killed client: the socket is closed without a LeaveGroup.
         drop(client);
         let begun = Instant::now();
         let (_client, joined) = join(&broker).await;
@@ -43,7 +43,7 @@ async fn the_next_consumer_does_not_wait_for_a_killed_one() {
 }
 
 #[tokio::test]
-async fn who_reconnects_in_time_stays() {
+async fn member_that_reconnects_in_time_stays_in_the_group() {
     let broker = Broker::with().set("ottla.group.disconnected.member.timeout.ms", "20000").start();
     let (client, joined) = join(&broker).await;
     drop(client);

@@ -1,4 +1,4 @@
-//! Groups: the protocol of members, offsets, and members whose connection is lost.
+//! Groups: the classic group protocol, committed offsets, and disconnected members.
 
 mod answers;
 mod disconnected_members;

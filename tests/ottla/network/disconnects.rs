@@ -1,4 +1,4 @@
-//! Clients that leave without waiting for their answers: what was decided for them holds all the same.
+//! Clients that disconnect before the response: their requests take effect all the same.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ async fn topics(broker: &Broker) -> Vec<String> {
     names
 }
 
-/// Asks for a topic and hangs up: at once, or while the broker is busy with it.
-async fn create_and_leave(broker: &Broker, name: &str, wait: Duration) {
+/// Sends CreateTopics and disconnects after `wait`, without reading the response.
+async fn create_and_disconnect(broker: &Broker, name: &str, wait: Duration) {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     let topic = CreatableTopic { name: name.into(), num_partitions: 1, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
@@ -25,12 +25,12 @@ async fn create_and_leave(broker: &Broker, name: &str, wait: Duration) {
 }
 
 #[tokio::test]
-async fn a_topic_made_for_a_client_that_left_is_seen_by_the_others() {
+async fn topic_created_for_a_disconnected_client_is_visible_to_others() {
     let mut broker = Broker::start();
     for microseconds in [0, 50, 100, 200, 400, 800] {
-        create_and_leave(&broker, &format!("topic-{microseconds}"), Duration::from_micros(microseconds)).await;
+        create_and_disconnect(&broker, &format!("topic-{microseconds}"), Duration::from_micros(microseconds)).await;
         tokio::time::sleep(Duration::from_millis(400)).await;
-        // What was written is visible now, and not only after a restart.
+        // The topic is visible before the restart if it is visible after it.
         let seen = topics(&broker).await;
         broker.kill();
         broker.restart();

@@ -1,5 +1,5 @@
-//! What a broker does with bytes that no client of Kafka sends: it says who sent what, closes that
-//! connection alone, and keeps its memory.
+//! Bytes that no Kafka client sends: the broker logs the client and the reason, closes only that connection, and does not
+//! allocate for them.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -11,16 +11,16 @@ use ottla::client::Client;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ErrorCode;
 
-/// Sends bytes, expects to be hung up on, and expects a line in the log that names the sender.
+/// Sends bytes and checks that the broker closes the connection and logs the client and the reason.
 fn refused(broker: &Broker, bytes: &[u8], reason: &str) {
     let mut stream = broker.connect();
     let peer = stream.local_addr().unwrap();
     stream.write_all(bytes).unwrap();
     let mut answer = Vec::new();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // A reset is as good an end as a close.
+    // The connection may also end with a reset.
     let _ = stream.read_to_end(&mut answer);
-    // Who speaks HTTP is told so in HTTP.
+    // An HTTP client gets an HTTP response.
     assert!(answer.is_empty() || reason == "HTTP" && answer.starts_with(b"HTTP/1.1 400 "), "{reason}: {answer:?}");
     broker.wait_for_log(&peer.to_string());
     let log = broker.log();
@@ -28,7 +28,7 @@ fn refused(broker: &Broker, bytes: &[u8], reason: &str) {
     assert!(line.contains(reason), "expected {reason:?} in: {line}");
 }
 
-/// A frame: size, then a request header of version 1 and a body.
+/// A frame: its size, a request header of version 1, and a body.
 fn frame(api_key: i16, version: i16, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(api_key.to_be_bytes());
@@ -43,7 +43,7 @@ fn frame(api_key: i16, version: i16, body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_a_request_is_named_and_closed() {
+fn invalid_request_is_logged_and_its_connection_closed() {
     let broker = Broker::start();
     refused(&broker, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP");
     refused(&broker, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "TLS");
@@ -51,14 +51,14 @@ fn what_cannot_be_a_request_is_named_and_closed() {
     refused(&broker, &(-1i32).to_be_bytes(), "-1");
     refused(&broker, &i32::MAX.to_be_bytes(), "2147483647");
     refused(&broker, &frame(999, 0, b""), "999");
-    // Metadata v1 that claims two thousand million topics.
+    // Metadata version 1 with an array of 2147483647 topics.
     refused(&broker, &frame(3, 1, &i32::MAX.to_be_bytes()), "Metadata");
-    // A version of Fetch from the future.
+    // An unknown version of Fetch.
     refused(&broker, &frame(1, 99, b""), "99");
 }
 
 #[tokio::test]
-async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
+async fn corrupt_batch_returns_an_error_and_keeps_the_connection() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
     *flipped.last_mut().unwrap() ^= 1;
     for (bytes, expect) in [
         (Bytes::from(flipped), ErrorCode::CorruptMessage),
-        // As Kafka has it: bytes that end inside of a batch are no batch, and there must be one.
+        // As in Kafka, a truncated batch is ignored, and without any batch the request is invalid.
         (good.slice(..good.len() - 1), ErrorCode::InvalidRecord),
         (Bytes::from_static(b"nonsense"), ErrorCode::InvalidRecord),
         (Bytes::new(), ErrorCode::InvalidRecord),
@@ -82,7 +82,7 @@ async fn a_bad_batch_gets_its_error_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn nobody_writes_to_internal_topics() {
+async fn produce_to_an_internal_topic_returns_invalid_topic_exception() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.find_coordinator("g").await.unwrap();
@@ -93,7 +93,7 @@ async fn nobody_writes_to_internal_topics() {
 }
 
 #[tokio::test]
-async fn announced_bytes_cost_nothing_and_others_get_through() {
+async fn half_sent_requests_use_little_memory_and_other_clients_are_served() {
     const CONNECTIONS: usize = 500;
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
@@ -115,7 +115,7 @@ async fn announced_bytes_cost_nothing_and_others_get_through() {
     drop(half_sent);
 }
 
-/// The broker's own memory, files aside.
+/// The anonymous memory of the broker in KiB.
 fn anonymous_kib(broker: &Broker) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();

@@ -1,4 +1,4 @@
-//! Produce: answers, and what is refused.
+//! Produce: answers and validation rules.
 
 mod answers;
 mod rules;

@@ -1,10 +1,9 @@
-//! Our rows against Kafka's schema files, field by field.
+//! The codec's reflection rows, compared with Kafka's schema files field by field.
 //!
-//! `tests/data/protocol/` holds the facts of Kafka's schemas, in Kafka's notation and order: of 3.9
-//! for the versions that 4.x dropped, of 4.4 for the others. `apis.tsv` has a line for each API with
-//! its newest stable version and its first flexible one; `fields.tsv` a line for each field, with the
-//! versions in which it can occur (its own, as far as its parents have them). `records.tsv` and
-//! `record_fields.tsv` say the same of the records that are kept in the broker's own topics.
+//! `tests/data/protocol/` has the facts of Kafka's schemas in Kafka's notation and order: of 3.9 for the versions that 4.x
+//! removed, of 4.4 for the others. `apis.tsv` has a line for each API with its newest stable version and its first
+//! flexible one; `fields.tsv` has a line for each field with the versions in which it can occur, which are also versions
+//! of its parents. `records.tsv` and `record_fields.tsv` have the same for the records of internal topics.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ const FIELDS: &str = include_str!("../../data/protocol/fields.tsv");
 const RECORDS: &str = include_str!("../../data/protocol/records.tsv");
 const RECORD_FIELDS: &str = include_str!("../../data/protocol/record_fields.tsv");
 
-/// What a schema says of one field.
+/// The facts of one field in a schema.
 #[derive(Debug, PartialEq)]
 struct Fact {
     /// The names from the message down to the field, in snake case.
@@ -42,7 +41,7 @@ fn expected(table: &'static str) -> BTreeMap<&'static str, Vec<Fact>> {
         let [message, field, kind, versions, nullable, tag, default] = line[..] else { panic!("{line:?}") };
         facts.entry(message).or_default().push(Fact {
             path: field.split('.').map(snake_case).collect::<Vec<_>>().join("."),
-            // The wire doesn't tell records from other bytes.
+            // On the wire records are bytes.
             kind: kind.replace("records", "bytes"),
             versions: versions.to_owned(),
             nullable: nullable.to_owned(),
@@ -145,7 +144,7 @@ fn check_fields(message: &str, shape: &Shape, expected: Vec<Fact>) {
 }
 
 #[test]
-fn every_field_is_as_kafka_has_it() {
+fn message_fields_match_kafka_schemas() {
     let mut expected = expected(FIELDS);
     let messages = ApiKey::ALL.iter().flat_map(|api| {
         let (request, response) = api.shapes();
@@ -170,7 +169,7 @@ fn record<M: Message>() -> Record {
     ([M::NAME.to_owned(), M::VERSIONS.end().to_string(), flexible], M::SHAPE)
 }
 
-/// In the order of `records.tsv`: by number, then those of groups.
+/// All records in the order of `records.tsv`: metadata records by API key, then group records.
 fn records() -> Vec<Record> {
     vec![
         record::<metadata::RegisterBrokerRecord>(),
@@ -208,12 +207,12 @@ fn records() -> Vec<Record> {
 }
 
 #[test]
-fn records_are_as_kafka_has_them() {
+fn metadata_and_group_records_match_kafka_schemas() {
     let mut expected = expected(RECORD_FIELDS);
     for ([name, ..], shape) in records() {
         let mut fields = expected.remove(name.as_str()).unwrap_or_default();
         if name == metadata::NoOpRecord::NAME {
-            // Kafka's has no fields; ours carries one under a tag that Kafka's readers skip.
+            // Kafka's record has no fields; Ottla's has one tagged field, which Kafka's readers skip.
             fields = actual(shape).into_iter().filter(|fact| fact.tag == "10000").collect();
         }
         check_fields(&name, shape, fields);
@@ -224,7 +223,7 @@ fn records_are_as_kafka_has_them() {
 }
 
 #[test]
-fn every_api_has_kafkas_key_and_versions() {
+fn api_keys_and_versions_match_kafka() {
     let ours = ApiKey::ALL.iter().map(|&api| {
         let versions = api.versions();
         assert_eq!(*versions.start(), 0, "{api} begins with version 0");
@@ -235,9 +234,9 @@ fn every_api_has_kafkas_key_and_versions() {
     assert_eq!(ours.collect::<Vec<_>>(), lines(APIS).collect::<Vec<_>>());
 }
 
-/// What the codec's arrays count on: an element without bytes would make any count believable.
+/// The codec limits an array's count by the bytes that remain, which requires elements of at least one byte.
 #[test]
-fn every_array_element_takes_at_least_a_byte() {
+fn array_elements_take_at_least_one_byte() {
     fn check(shape: &Shape, version: i16, flexible: bool) {
         match shape {
             Shape::Array(element) => {
@@ -262,9 +261,9 @@ fn every_array_element_takes_at_least_a_byte() {
     }
 }
 
-/// Tagged fields are written in the order of their rows, and Kafka wants them in that of their tags.
+/// Tagged fields are written in the order of their rows; Kafka requires the order of their tags.
 #[test]
-fn tags_ascend() {
+fn tagged_fields_are_in_tag_order() {
     fn check(shape: &Shape) {
         match shape {
             Shape::Array(inner) | Shape::Nullable(inner) => check(inner),

@@ -1,12 +1,12 @@
-//! Our bytes against those of the `kafka-protocol` crate, for every API and version that it has: of
-//! its newest release, and of the last one that had the versions which Kafka 4 dropped.
+//! The codec compared with the `kafka-protocol` crate, for every API and version that the crate has: with its newest
+//! release, and with the last one that has the versions which Kafka 4 removed.
 
 use bytes::Bytes;
 use common::messages::Kind;
 use ottla_wire::codec::{Reader, Writer};
 use ottla_wire::protocol::{Request, Response};
 
-/// Lets us read a body and write it again.
+/// Decodes and encodes a body with our codec.
 fn through_ours(kind: Kind, body: &Bytes) -> Bytes {
     let (mut r, mut w) = (Reader::new(body.clone()), Writer::new());
     if kind.is_request {
@@ -18,7 +18,7 @@ fn through_ours(kind: Kind, body: &Bytes) -> Bytes {
     w.into_bytes()
 }
 
-/// The test against one release of the crate; each has its own types.
+/// The tests against one release of the crate; every release has its own types.
 macro_rules! against {
     ($release:ident, $theirs:ident, at_least $least:literal) => {
         mod $release {
@@ -31,9 +31,9 @@ macro_rules! against {
             use super::through_ours;
             use common::messages::{Kind, tape};
 
-            /// What they call the API, if they have it at that version.
+            /// The crate's key of the API, if the crate has it at that version.
             ///
-            /// Their list counts unstable versions in, which their messages then refuse: so one is tried.
+            /// The crate lists unstable versions that its messages refuse, so a message is decoded to find out.
             fn their_key(kind: Kind) -> Option<ApiKey> {
                 let key = ApiKey::try_from(kind.api as i16).ok()?;
                 let versions = key.valid_versions();
@@ -43,7 +43,7 @@ macro_rules! against {
                 (listed && has_it()).then_some(key)
             }
 
-            /// Lets them read a body and write it again; an error is told with all its causes.
+            /// Decodes and encodes a body with the crate; an error includes all its causes.
             fn read_and_write(kind: Kind, key: ApiKey, body: &mut Bytes) -> Result<Bytes, String> {
                 let (version, mut output) = (kind.version, BytesMut::new());
                 let written = if kind.is_request {
@@ -62,7 +62,7 @@ macro_rules! against {
                 written
             }
 
-            /// What both have.
+            /// The messages that both have.
             fn shared() -> &'static [(Kind, ApiKey)] {
                 static SHARED: LazyLock<Vec<(Kind, ApiKey)>> =
                     LazyLock::new(|| Kind::all().filter_map(|kind| Some((kind, their_key(kind)?))).collect());
@@ -72,9 +72,9 @@ macro_rules! against {
             proptest! {
                 #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
 
-                /// Each reads what the other writes: theirs goes through ours, and ours through theirs.
+                /// Each side decodes what the other encodes.
                 #[test]
-                fn both_sides_read_and_write_the_same_bytes(tape in tape()) {
+                fn kafka_protocol_crate_reads_and_writes_the_same_bytes(tape in tape()) {
                     for &(kind, key) in shared() {
                         let body = kind.generate(&tape);
                         let theirs = through_theirs(kind, key, &body);
@@ -87,7 +87,7 @@ macro_rules! against {
             }
 
             #[test]
-            fn there_is_much_to_compare() {
+            fn enough_messages_are_compared() {
                 assert!(shared().len() >= $least, "{} requests and responses", shared().len());
             }
         }

@@ -1,4 +1,4 @@
-//! Kafka's wire format: schemas, versions, and messages that are read and written again.
+//! Kafka's wire format: schemas, versions and round trips of messages.
 
 mod conformance;
 mod differential;

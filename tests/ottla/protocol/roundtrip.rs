@@ -1,4 +1,4 @@
-//! Every API at every version: what was written reads back, and what is cut short is refused.
+//! Every API at every version: encoded messages decode to the same message, and truncated ones are refused.
 
 use bytes::Bytes;
 use common::messages::{Kind, tape};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const CORRELATION_ID: i32 = 0x0102_0304;
 
-/// A frame of that body without its size, and the header it is made with.
+/// A frame with this body, without its size, and its header.
 fn frame(kind: Kind, body: &Bytes) -> (RequestHeader, Bytes) {
     let header = RequestHeader {
         api_key: kind.api as i16,
@@ -31,7 +31,7 @@ fn frame(kind: Kind, body: &Bytes) -> (RequestHeader, Bytes) {
     (header, frame.into())
 }
 
-/// Reads a frame, writes it, and reads that again.
+/// Decodes a frame, encodes it, and decodes the result again.
 fn check_round_trip(kind: Kind, tape: &[u8]) {
     let (expect_header, frame) = frame(kind, &kind.generate(tape));
     let sized = if kind.is_request {
@@ -71,7 +71,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_prefix_is_refused(tape in proptest::collection::vec(any::<u8>(), 100..200)) {
+    fn truncated_frame_is_refused_at_every_length(tape in proptest::collection::vec(any::<u8>(), 100..200)) {
         for kind in Kind::all() {
             let (_, frame) = frame(kind, &kind.generate(&tape));
             for cut in 0..frame.len() {
@@ -80,27 +80,27 @@ proptest! {
         }
     }
 
-    /// Any byte changed: an error or another message, never a panic and never a huge allocation.
+    /// A frame with one changed byte gives an error or another message, never a panic or a huge allocation.
     #[test]
-    fn damaged_frames_are_survived(tape in proptest::collection::vec(any::<u8>(), 100..200), damage in 1u8..) {
+    fn corrupt_frame_causes_no_panic(tape in proptest::collection::vec(any::<u8>(), 100..200), mask in 1u8..) {
         for kind in Kind::all() {
             let (_, frame) = frame(kind, &kind.generate(&tape));
-            for place in 0..frame.len() {
-                let mut damaged = frame.to_vec();
-                damaged[place] ^= damage;
-                decodes(kind, damaged.into());
+            for position in 0..frame.len() {
+                let mut corrupt = frame.to_vec();
+                corrupt[position] ^= mask;
+                decodes(kind, corrupt.into());
             }
         }
     }
 }
 
 #[test]
-fn the_smallest_messages_round_trip() {
+fn smallest_messages_round_trip() {
     Kind::all().for_each(|kind| check_round_trip(kind, &[]));
 }
 
 #[test]
-fn there_is_something_to_test() {
+fn every_api_is_tested() {
     assert_eq!(ApiKey::ALL.len(), 71);
     assert!(Kind::all().count() > 400);
 }

@@ -1,4 +1,4 @@
-//! Every version that ApiVersions promises is answered; every other is refused in words.
+//! Every version that ApiVersions lists is answered; every other is refused with a log line.
 
 use std::io::{Read as _, Write as _};
 
@@ -50,22 +50,22 @@ use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use ottla_wire::protocol::messages::update_features::UpdateFeaturesRequest;
 use ottla_wire::protocol::{ApiKey, ApiRequest, Response, frame};
 
-use crate::world::{World, code, text};
+use crate::fixture::{Fixture, code, text};
 
-/// Sends `request` in every version served and returns how many that were.
-async fn answered<R: ApiRequest + Clone>(world: &World, request: R) -> usize {
-    let (oldest, newest) = world.client.served(R::KEY).unwrap_or_else(|| panic!("{} is served", R::KEY));
+/// Sends `request` in every served version; returns 1, the number of APIs.
+async fn answered<R: ApiRequest + Clone>(fixture: &Fixture, request: R) -> usize {
+    let (oldest, newest) = fixture.client.served(R::KEY).unwrap_or_else(|| panic!("{} is served", R::KEY));
     for version in oldest..=newest {
-        let answer = world.client.call_at(request.clone(), version).await;
+        let answer = fixture.client.call_at(request.clone(), version).await;
         assert!(answer.is_ok(), "{} version {version}: {:?}", R::KEY, answer.err());
     }
     1
 }
 
 #[tokio::test]
-async fn every_version_served_is_answered_and_the_connection_goes_on() {
-    let world = World::start().await;
-    let w = &world;
+async fn every_served_version_is_answered_and_keeps_the_connection() {
+    let fixture = Fixture::start().await;
+    let w = &fixture;
     let apis = answered(w, ProduceRequest { acks: -1, ..Default::default() }).await
         + answered(w, FetchRequest::default()).await
         + answered(w, ListOffsetsRequest::default()).await
@@ -110,8 +110,8 @@ async fn every_version_served_is_answered_and_the_connection_goes_on() {
         + answered(w, ListTransactionsRequest::default()).await
         + answered(w, UpdateFeaturesRequest::default()).await
         + answered(w, UnregisterBrokerRequest::default()).await;
-    let promised = world.client.call(api_versions()).await.unwrap().api_keys.len();
-    assert_eq!(apis, promised, "an API that is served and not asked here");
+    let listed = fixture.client.call(api_versions()).await.unwrap().api_keys.len();
+    assert_eq!(apis, listed, "an API is served and not tested here");
 }
 
 fn api_versions() -> ApiVersionsRequest {
@@ -119,22 +119,22 @@ fn api_versions() -> ApiVersionsRequest {
 }
 
 #[tokio::test]
-async fn the_ranges_are_those_that_clients_guess_a_broker_version_from() {
-    let world = World::start().await;
-    let served = |key| world.client.served(key).unwrap();
+async fn served_version_ranges_identify_the_broker_version() {
+    let fixture = Fixture::start().await;
+    let served = |key| fixture.client.served(key).unwrap();
     assert_eq!(served(ApiKey::Produce), (0, 11));
     assert_eq!(served(ApiKey::Fetch), (0, 18));
     assert_eq!(served(ApiKey::Metadata), (0, 13));
     assert_eq!(served(ApiKey::OffsetFetch), (0, 10));
-    let answer = world.client.call(api_versions()).await.unwrap();
+    let answer = fixture.client.call(api_versions()).await.unwrap();
     let features: Vec<_> =
         answer.finalized_features.iter().map(|feature| (&*feature.name, feature.max_version_level)).collect();
     assert_eq!(features, [("eligible.leader.replicas.version", 1), ("metadata.version", 30)]);
 }
 
 #[tokio::test]
-async fn a_client_without_a_proper_name_is_refused() {
-    let world = World::start().await;
+async fn api_versions_with_an_invalid_software_name_returns_invalid_request() {
+    let fixture = Fixture::start().await;
     for (name, version, expect) in [
         ("a.b-c", "1.2-x", "NONE"),
         ("", "1", "INVALID_REQUEST"),
@@ -148,15 +148,15 @@ async fn a_client_without_a_proper_name_is_refused() {
             client_software_version: text(version),
             ..Default::default()
         };
-        let answer = world.client.call_at(request, 3).await.unwrap();
+        let answer = fixture.client.call_at(request, 3).await.unwrap();
         assert_eq!(code(answer.error_code), expect, "{name:?} {version:?}");
     }
 }
 
 #[tokio::test]
-async fn a_client_that_means_another_node_or_cluster_must_begin_anew() {
-    let world = World::start().await;
-    let cluster = world.client.metadata(Some(&[])).await.unwrap();
+async fn api_versions_for_another_node_or_cluster_returns_rebootstrap_required() {
+    let fixture = Fixture::start().await;
+    let cluster = fixture.client.metadata(Some(&[])).await.unwrap();
     let (ours, node) = (cluster.cluster_id.unwrap(), cluster.brokers[0].node_id);
     for (cluster_id, node_id, expect) in [
         (Some(&*ours), node, "NONE"),
@@ -165,7 +165,7 @@ async fn a_client_that_means_another_node_or_cluster_must_begin_anew() {
         (Some("another"), node, "REBOOTSTRAP_REQUIRED"),
     ] {
         let request = ApiVersionsRequest { cluster_id: cluster_id.map(text), node_id, ..api_versions() };
-        let answer = world.client.call_at(request, 5).await.unwrap();
+        let answer = fixture.client.call_at(request, 5).await.unwrap();
         assert_eq!(code(answer.error_code), expect, "{cluster_id:?} {node_id}");
     }
 }
@@ -177,9 +177,9 @@ fn bare_request(api_key: i16, version: i16) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_newer_api_versions_is_told_our_range_in_a_body_of_version_0() {
-    let world = World::start().await;
-    let mut stream = world.broker.connect();
+async fn api_versions_of_an_unknown_version_returns_a_version_0_body() {
+    let fixture = Fixture::start().await;
+    let mut stream = fixture.broker.connect();
     stream.write_all(&bare_request(ApiKey::ApiVersions as i16, 99)).unwrap();
     let mut size = [0; 4];
     stream.read_exact(&mut size).unwrap();
@@ -188,32 +188,32 @@ async fn a_newer_api_versions_is_told_our_range_in_a_body_of_version_0() {
     let (correlation_id, answer) = frame::decode_response(ApiKey::ApiVersions, 0, Bytes::from(answer)).unwrap();
     let Response::ApiVersions(ApiVersionsResponse { error_code, api_keys, .. }) = answer else { panic!() };
     assert_eq!((correlation_id, code(error_code)), (7, "UNSUPPORTED_VERSION"));
-    let told: Vec<_> = api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
-    assert_eq!(told, [(18, 0, 5)]);
+    let ranges: Vec<_> = api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect();
+    assert_eq!(ranges, [(18, 0, 5)]);
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_named_in_one_line_and_the_connection_closed() {
-    let world = World::start().await;
+async fn unserved_request_is_logged_once_and_its_connection_closed() {
+    let fixture = Fixture::start().await;
     for (api_key, version, expect) in [
         (ApiKey::Produce as i16, 12, "client 'old-timer' sent Produce version 12, which is not supported: 0 to 11 are"),
         (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, which is not supported: 0 to 18 are"),
         (ApiKey::PushTelemetry as i16, 0, "client 'old-timer' sent PushTelemetry version 0, which is not supported"),
         (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),
     ] {
-        let mut stream = world.broker.connect();
+        let mut stream = fixture.broker.connect();
         stream.write_all(&bare_request(api_key, version)).unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest);
         assert!(rest.is_empty(), "{expect}");
-        world.broker.wait_for_log(expect);
-        assert_eq!(world.broker.log().matches(expect).count(), 1);
+        fixture.broker.wait_for_log(expect);
+        assert_eq!(fixture.broker.log().matches(expect).count(), 1);
     }
 }
 
 #[tokio::test]
-async fn what_a_client_knows_and_the_broker_does_not_serve_is_an_error_before_anything_is_sent() {
-    let world = World::start().await;
-    let error = world.client.version_up_to(ApiKey::PushTelemetry, i16::MAX).unwrap_err();
+async fn client_call_of_an_unserved_api_fails_before_sending() {
+    let fixture = Fixture::start().await;
+    let error = fixture.client.version_up_to(ApiKey::PushTelemetry, i16::MAX).unwrap_err();
     assert!(matches!(error, ClientError::Unsupported { served: None, .. }), "{error}");
 }

@@ -1,17 +1,17 @@
-//! What holds between and within crates and Cargo can't say, as a test: docs/ARCHITECTURE.md says why each stands.
+//! Rules between and within crates that Cargo cannot check; docs/ARCHITECTURE.md has their reasons.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Code of a folder's files without comments and without what follows the first `#[cfg(test)]`.
+/// A source file without comments and without the part after the first `#[cfg(test)]`.
 struct Source {
     path: PathBuf,
-    /// Line number and text.
+    /// Line numbers and text.
     lines: Vec<(usize, String)>,
 }
 
-/// Crates that decide and do nothing else.
+/// Crates that do no I/O and read no clock.
 const PURE: &[&str] = &["wire", "core"];
 
 #[test]
@@ -19,7 +19,7 @@ fn pure_crates_read_no_files_network_environment_or_clock() {
     check(PURE, &["std::net", "std::fs", "std::env", "std::thread", "Instant::now", "SystemTime::now"], &[]);
 }
 
-/// Cargo has a crate use what its manifest names; this says what no one may add there.
+/// Cargo limits a crate to the dependencies in its manifest; this test refuses some of them.
 #[test]
 fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -40,18 +40,18 @@ fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
 }
 
 #[test]
-fn storage_knows_no_network_and_no_clock() {
+fn log_crate_uses_no_network_and_no_clock() {
     check(&["log"], &["std::net", "Instant::now", "SystemTime::now"], &[]);
 }
 
 #[test]
-fn wire_structs_stop_at_the_handlers() {
+fn protocol_messages_are_not_used_below_the_handlers() {
     check(&["broker/state", "broker/http", "broker/server", "core", "log", "config"], &["ottla_wire::protocol"], &[]);
     check(&["wire/record", "wire/codec", "wire/types"], &["crate::protocol"], &[]);
 }
 
 #[test]
-fn modules_of_one_crate_use_those_below() {
+fn modules_use_only_modules_below_them() {
     check(&["cli"], &["crate::embedded"], &[]);
     check(&["embedded.rs"], &["crate::cli", "crate::logging", "ottla_client"], &[]);
     check(&["broker/state"], &["crate::service", "crate::handlers", "crate::server", "crate::http"], &[]);
@@ -67,29 +67,29 @@ fn modules_of_one_crate_use_those_below() {
 #[test]
 fn clocks_are_read_in_one_file() {
     let reads = ["Instant::now", "SystemTime::now", "UNIX_EPOCH"];
-    // A command that asks a broker is a client, with a clock of its own.
-    let serving = ["broker/state", "broker/handlers", "broker/http", "broker/service", "config", "embedded.rs"];
+    // Commands are clients of a broker and may read the clock themselves.
+    let serving = ["broker", "config", "embedded.rs"];
     check(&serving, &reads, &["broker/clock.rs"]);
 }
 
 #[test]
-fn unsafe_stands_in_one_place() {
+fn unsafe_code_is_in_one_module() {
     check(&["."], &["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"], &["log/file/"]);
-    // The lint that refuses it is lifted nowhere else.
+    // Only this module disables the lint against unsafe code.
     check(&["."], &["(unsafe_code)"], &["log/file/mod.rs"]);
 }
 
 #[test]
-fn nothing_a_peer_or_a_disk_does_can_panic() {
+fn sources_contain_no_panicking_calls() {
     check(&["."], &[".unwrap()", ".expect(", "panic!(", "todo!(", "unimplemented!(", "dbg!("], &[]);
 }
 
 #[test]
-fn printing_cannot_panic() {
+fn sources_contain_no_println() {
     check(&["."], &["println!(", "print!("], &[]);
 }
 
-/// Fails with every line of `folders` under src that has one of `patterns`, files under `except` aside.
+/// Panics with every line of `folders` under src that contains one of `patterns`, except in files under `except`.
 fn check(folders: &[&str], patterns: &[&str], except: &[&str]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = String::new();
@@ -125,7 +125,7 @@ fn sources(path: &Path) -> Vec<Source> {
     vec![Source { path: path.to_owned(), lines }]
 }
 
-/// Whether the module that declares this file, or one of its folders, does so for tests alone.
+/// Whether this file or one of its folders is declared as a module with `#[cfg(test)]`.
 fn is_test_module(path: &Path) -> bool {
     path.ancestors().take_while(|place| !place.ends_with("src")).any(|place| {
         let (Some(name), Some(folder)) = (place.file_stem().and_then(|stem| stem.to_str()), place.parent()) else {

@@ -1,4 +1,4 @@
-//! What holds for the sources and the pages of this project.
+//! Rules for the sources and the pages of this project.
 
 mod layers;
 mod orders;

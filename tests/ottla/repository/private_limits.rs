@@ -1,6 +1,5 @@
-//! Limits that stand in the code and not among the settings: each is in `tests/data/private-limits.tsv`, with its value,
-//! and either the setting of Kafka that decides beside it, or why it stays. A client or an operator that runs into one
-//! has nowhere to turn it, so that a new one needs a reason.
+//! Limits in the code that are not settings. Each is listed in `tests/data/private-limits.tsv` with its value and either
+//! the setting of Kafka that also applies, or the reason why it is not a setting: operators cannot change such a limit.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +9,7 @@ use ottla_config::{Scope, table};
 
 const LIMITS: &str = include_str!("../../data/private-limits.tsv");
 
-/// Where limits are looked for, and how names of constants that are limits begin, or what is in them.
+/// The folders that are searched, and the beginnings and parts of the names of constants that are limits.
 const FOLDERS: [&str; 6] = ["wire", "core", "log", "broker", "client", "logging"];
 const BEGINNINGS: [&str; 14] = [
     "MAX",
@@ -30,16 +29,16 @@ const BEGINNINGS: [&str; 14] = [
 ];
 const PARTS: [&str; 5] = ["LIMIT", "TIMEOUT", "_PATIENCE", "EVICTION", "GRACE"];
 
-/// Sounds like one, and is none: ListOffsets' number for the greatest timestamp.
-const NO_LIMITS: [&str; 1] = ["MAX_TIMESTAMP"];
+/// Constants with such a name that are not limits: ListOffsets' special timestamp.
+const NOT_LIMITS: [&str; 1] = ["MAX_TIMESTAMP"];
 
-/// Name and file of each limit, with its value.
-fn in_the_code() -> BTreeMap<(String, String), String> {
+/// The value of each limit, by name and file.
+fn limits_in_the_code() -> BTreeMap<(String, String), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut limits = BTreeMap::new();
     for file in FOLDERS.iter().flat_map(|folder| files(&root.join("src").join(folder))) {
         let path = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        if ["tests", "samples", "properties", "simulated"].iter().any(|of_tests| path.contains(of_tests)) {
+        if ["tests", "samples", "properties", "simulated"].iter().any(|folder| path.contains(folder)) {
             continue;
         }
         let text = fs::read_to_string(&file).unwrap();
@@ -72,9 +71,9 @@ fn constant(line: &str) -> Option<(&str, &str)> {
 }
 
 fn is_limit(name: &str) -> bool {
-    let sounds_like_one =
+    let has_such_a_name =
         BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || PARTS.iter().any(|part| name.contains(part));
-    sounds_like_one && !NO_LIMITS.contains(&name)
+    has_such_a_name && !NOT_LIMITS.contains(&name)
 }
 
 #[test]
@@ -91,12 +90,14 @@ fn every_limit_in_the_code_is_listed_with_its_value() {
             ((name.to_owned(), file.to_owned()), value.to_owned())
         })
         .collect();
-    let found = in_the_code();
+    let found = limits_in_the_code();
     let wrong: Vec<String> = found
         .iter()
         .filter(|(limit, value)| listed.get(limit) != Some(value))
         .map(|((name, file), value)| format!("{name}\t{value}\t{file}"))
-        .chain(listed.keys().filter(|limit| !found.contains_key(limit)).map(|limit| format!("gone: {limit:?}")))
+        .chain(
+            listed.keys().filter(|limit| !found.contains_key(limit)).map(|limit| format!("not in the code: {limit:?}")),
+        )
         .collect();
     assert_eq!(wrong, Vec::<String>::new(), "to be listed in tests/data/private-limits.tsv, with a reason");
 }

@@ -1,4 +1,4 @@
-//! docs/config.md is written from the table of settings. After a change to the table:
+//! docs/config.md is generated from the table of settings. After a change of the table:
 //! `OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date`.
 
 use std::fmt::Write as _;
@@ -18,12 +18,12 @@ fn the_reference_is_up_to_date() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == reference,
-        "docs/config.md is stale; write it anew: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
+        "docs/config.md is stale; write it with: OTTLA_WRITE_DOCS=1 cargo test -p ottla the_reference_is_up_to_date"
     );
 }
 
 #[test]
-fn the_samples_are_accepted_as_they_are() {
+fn sample_files_are_accepted_without_notices() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
         let sources = Sources { file: Some(in_project(sample)), ..Sources::default() };
         let resolved = load(&sources).unwrap_or_else(|error| panic!("{error}"));
@@ -31,9 +31,9 @@ fn the_samples_are_accepted_as_they_are() {
     }
 }
 
-/// Every line that is commented out in a sample is one to uncomment: with all of them in force, all is still well.
+/// Every commented setting of a sample is valid, also together with all others.
 #[test]
-fn the_samples_are_accepted_with_everything_uncommented() {
+fn sample_files_are_accepted_with_all_settings_uncommented() {
     for sample in ["config/ottla.toml", "config/server.properties"] {
         let text = fs::read_to_string(in_project(sample)).unwrap();
         let uncommented: Vec<_> =
@@ -48,18 +48,18 @@ fn the_samples_are_accepted_with_everything_uncommented() {
     }
 }
 
-/// A typed field that no other room reads belongs to a setting without effect, and the other way round.
+/// A typed field is read outside of the config crate if and only if its setting has an effect.
 #[test]
-fn what_is_said_to_take_effect_is_used() {
-    let rooms = code_outside(&["config", "wire/protocol"]);
+fn typed_field_is_read_exactly_if_its_setting_has_an_effect() {
+    let code = code_outside(&["config", "wire/protocol"]);
     let mut wrong = Vec::new();
     for (file, scope) in [("src/config/broker/mod.rs", Scope::Broker), ("src/config/topic.rs", Scope::Topic)] {
         let text = fs::read_to_string(in_project(file)).unwrap();
         for (field, name) in text.lines().filter_map(typed_field) {
-            let said = table::find(scope, name).unwrap().effect == Effect::Implemented;
-            let used = is_read(&rooms, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
-            if said != used {
-                wrong.push(format!("{name}: said {said}, used {used}"));
+            let stated = table::find(scope, name).unwrap().effect == Effect::Implemented;
+            let used = is_read(&code, &format!(".{field}")) || is_read(&text, &format!("self.{field}"));
+            if stated != used {
+                wrong.push(format!("{name}: stated {stated}, used {used}"));
             }
         }
     }
@@ -73,21 +73,21 @@ fn typed_field(line: &str) -> Option<(&str, &str)> {
     Some((field, name))
 }
 
-/// Whether `code` has `what`, and not as the beginning of a longer name.
+/// Whether `code` contains `what`, not as the start of a longer name.
 fn is_read(code: &str, what: &str) -> bool {
-    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    code.split(what).skip(1).any(|rest| !goes_on(rest))
+    let continues = |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    code.split(what).skip(1).any(|rest| !continues(rest))
 }
 
-/// All Rust code of the rooms but for those named.
-fn code_outside(rooms: &[&str]) -> String {
+/// All Rust code outside of these directories of `src`.
+fn code_outside(excluded: &[&str]) -> String {
     let mut code = String::new();
-    let mut folders = vec![in_project("src")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            let named = rooms.iter().any(|room| entry == in_project("src").join(room));
-            if entry.is_dir() && !named {
-                folders.push(entry);
+    let mut directories = vec![in_project("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+            let is_excluded = excluded.iter().any(|name| entry == in_project("src").join(name));
+            if entry.is_dir() && !is_excluded {
+                directories.push(entry);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 code.push_str(&fs::read_to_string(&entry).unwrap());
             }
@@ -96,7 +96,7 @@ fn code_outside(rooms: &[&str]) -> String {
     code
 }
 
-/// Comments have a space after the `#`, entries have not.
+/// Whether a line without its `#` is a setting; comments have a space after the `#`.
 fn is_entry(line: &str) -> bool {
     line.starts_with(|c: char| c.is_ascii_alphabetic() || c == '"' || c == '[')
 }
@@ -108,91 +108,96 @@ fn in_project(path: &str) -> PathBuf {
 const INTRODUCTION: &str = "\
 # Settings
 
-Ottla knows every setting of Apache Kafka 4.4 by its name. None has to be given: `ottla` alone serves.
+Ottla accepts every setting of Apache Kafka 4.4 by its name. All settings are optional: `ottla` alone starts a broker.
 
-**Where settings come from.** Defaults, then a file (`--config FILE`: Kafka's `server.properties`, or TOML if the name
-ends in `.toml`; samples are in `config/`), then environment variables, then the command line (`--set name=value`, and
-`--data-dir`, `--ephemeral`, `--port`). The last one counts.
+**Sources.** Settings are read from a file (`--config FILE`: Kafka's `server.properties`, or TOML if the name ends in
+`.toml`; `config/` has samples), then from environment variables, then from the command line (`--set name=value`, and flags
+such as `--data-dir`, `--ephemeral` and `--port`). The last value counts. Settings without a value have their defaults.
 
-**Environment variables** follow the rule of Kafka's images: `KAFKA_` and the name in capitals, with `_` for `.`, `__`
-for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. `KAFKA_CFG_` in place of `KAFKA_` (Bitnami's images) says the same,
-and counts where both are there. An empty variable counts as not set. What follows from no such rule:
+**Environment variables** have names as in Kafka's images: `KAFKA_` and the setting's name in capitals, with `_` for `.`,
+`__` for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. The prefix `KAFKA_CFG_` (Bitnami's images) means the same, and
+takes precedence over `KAFKA_`. An empty variable counts as unset. Some variables do not follow this rule:
 
-| Variable | Stands for |
+| Variable | Meaning |
 |---|---|
 | `CLUSTER_ID`, `KAFKA_CLUSTER_ID`, `KAFKA_KRAFT_CLUSTER_ID` | `ottla.cluster.id` |
-| `KAFKA_CREATE_TOPICS` | `ottla.create.topics`, with commas or line ends between topics, or what `KAFKA_CREATE_TOPICS_SEPARATOR` says |
-| `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`, whose value is what is in the file of that path |
-| `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`: see below |
-| `ALLOW_PLAINTEXT_LISTENER` | Bitnami's: anything but `yes`, `true` or `1` refuses the start, since every listener is PLAINTEXT |
+| `KAFKA_CREATE_TOPICS` | `ottla.create.topics`; topics are separated by commas or line ends, or by the value of `KAFKA_CREATE_TOPICS_SEPARATOR` |
+| `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`; its value is read from the file with this path |
+| `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`; see \"Old listener settings\" |
+| `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker does not start with any value but `yes`, `true` or `1`, because all listeners are PLAINTEXT |
 
-A variable that names no setting is somebody else's and left alone: `KAFKA_HEAP_OPTS` and the images' other options for
-Java, `KAFKA_BOOTSTRAP_SERVERS`, and what Kubernetes sets for a service called kafka (`KAFKA_PORT`). One that looks like a slip is mentioned in the log, with the name that was meant.
+Variables that are not settings are ignored: `KAFKA_HEAP_OPTS` and other Java options of the images,
+`KAFKA_BOOTSTRAP_SERVERS`, and variables that Kubernetes sets for a service with the name kafka (`KAFKA_PORT`). If the name
+of a variable is similar to that of a setting, the log has a warning with that setting.
 
-**Mistakes** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line
-(with the nearest known one), a value that is not allowed (with what is), values that do not go together.
+**Errors** end the start with one line on stderr and exit code 2: an unknown name in a file or on the command line (with
+the nearest known name), an invalid value (with the valid ones), or values that conflict.
 
-**Settings files** have the form of Java's properties: comments with `#` or `!`, `=`, `:` or a blank after the name, `\\`
-at the end of a line that goes on, `\\uXXXX`, lines that end with LF, CR or both. A file that is UTF-8 is read as that (Java
-would make `ZÃ¼rich` of `Zürich`), any other as ISO-8859-1, as Java reads all; so a comment may be in any encoding.
+**Settings files** have the format of Java's properties: comments start with `#` or `!`; `=`, `:` or a blank follows the
+name; `\\` at the end continues a line; `\\uXXXX` is a character; lines end with LF, CR or both. A valid UTF-8 file is read as
+UTF-8 (Java would read `Zürich` as `ZÃ¼rich`), any other file as ISO-8859-1, as Java does. So comments can have any encoding.
 
-**Protection.** What demands protection that is not there yet refuses the start, with one line and exit code 2, before
-any port is open: an SSL or SASL listener; `security.inter.broker.protocol` and `inter.broker.listener.name` that ask for
-one; `authorizer.class.name`, unless it is one of Kafka's own and `allow.everyone.if.no.acl.found` is true, so that every
-client may do everything anyway (and the data directory has no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings that carry
-details for those (`ssl.*`, `sasl.*`, `super.users`) demand nothing by themselves: Kafka serves everybody with them too.
+**Protection.** Encryption, authentication and authorization are not supported yet. If settings demand them, the broker does
+not start: it prints one line and ends with exit code 2, before it opens a port. These settings are: an SSL or SASL
+listener; `security.inter.broker.protocol` or `inter.broker.listener.name` with such a protocol; `authorizer.class.name`,
+unless it is one of Kafka's own authorizers and `allow.everyone.if.no.acl.found` is true, so that all clients have all
+permissions (and the data directory contains no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings with details (`ssl.*`,
+`sasl.*`, `super.users`) demand nothing alone: Kafka, too, serves all clients with them.
 
-**Before listeners.** `host.name` and `port` (Kafka up to 2.8) decide where to listen if `listeners` is not given,
-`advertised.host.name` and `advertised.port` what clients are told if `advertised.listeners` is not.
+**Old listener settings.** `host.name` and `port` (Kafka before 3.0) set the listener's address if `listeners` is unset.
+`advertised.host.name` and `advertised.port` set the advertised address if `advertised.listeners` is unset.
 
-**Without effect.** Settings in *italics* are checked, remembered and shown to clients that ask, but change nothing: a
-single broker gives them no meaning, or the feature is not there yet. One line in the log names those that were given,
-with listeners of controllers, which are not opened: the controller is inside. The same goes for `listener.name.*`,
-`config.providers.*`, `confluent.*`, and the authorizer's `super.users` and `allow.everyone.if.no.acl.found`.
+**Settings without effect** are in *italics*. They are checked, stored and returned to clients, but change nothing, because
+they mean nothing for a single broker, or because the feature is not implemented yet. One log line names those that were
+given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
+`listener.name.*`, `config.providers.*`, `confluent.*`, `super.users`, and `allow.everyone.if.no.acl.found` without an
+authorizer have no effect either. `authorizer.class.name` and `security.inter.broker.protocol` are in italics too: their only
+effect is described under \"Protection\".
 
-**Changes** says how a setting may change: at *start*, or while running for this *broker*, or for this broker and as a
-default for *all* (`kafka-configs --alter`). Settings of topics, groups and client metrics always may. It is as in Kafka,
-but that `listeners` and `listener.security.protocol.map` change at start only, and `advertised.listeners` while running
-too, as before Kafka 4. A change of what is in *italics* is remembered, and the log says that it has no effect.
+**Changes.** The column says how a setting can be changed: only at *start*; while the broker runs, for this *broker*; or for
+this broker and as the default of *all* brokers (`kafka-configs --alter`, `ottla configs set`). Settings of topics, groups
+and client metrics can always be changed. This is as in Kafka, with two exceptions: `listeners` and
+`listener.security.protocol.map` can be changed only at start, and `advertised.listeners` also while the broker runs (as in
+Kafka 3). If a setting without effect is changed, the log says so.
 
-**What is in force**, and where each value came from: `ottla config` with the flags of the broker in question shows what
-differs from the defaults, `--all` everything, `ottla config NAME` all there is to know of one setting, `--json` the same
-for scripts.
+**Current values.** `ottla config`, with the broker's flags, prints the settings that differ from their defaults, and the
+source of each value. `--all` prints all settings, `ottla config NAME` prints one with its description, and `--json` prints
+JSON. `ottla configs show broker` prints the settings of a running broker.
 
-In TOML a name that is also the beginning of another one needs quotes: `\"max.connections\" = 100`.
+In TOML, a name that is also the start of another name needs quotes: `\"max.connections\" = 100`.
 
 ";
 
-/// The whole page.
+/// Returns the whole page.
 fn reference() -> String {
     let mut page = INTRODUCTION.to_owned();
-    page.push_str("## Defaults that are not Kafka's\n\n| Setting | Here | Kafka's | Why |\n|---|---|---|---|\n");
+    page.push_str("## Defaults that differ from Kafka's\n\n| Setting | Ottla | Kafka | Reason |\n|---|---|---|---|\n");
     for setting in table::all(Scope::Broker) {
         if let Some(departure) = setting.departure {
             let (name, here) = (setting.name, default(setting));
             writeln!(page, "| `{name}` | {here} | {} | {} |", code(departure.kafka_default), departure.reason).unwrap();
         }
     }
-    page.push_str("\nNot a value but a meaning: where nothing is advertised, Kafka tells clients its host's name, and Ottla tells each\nclient the address at which that client reached it.\n");
+    page.push_str("\nOne default has another meaning: if `advertised.listeners` is unset, Kafka advertises its host name, and Ottla advertises to\neach client the address at which that client reached it.\n");
     for (heading, settings) in table::broker_chapters() {
         chapter(&mut page, heading, settings.iter(), true);
     }
     chapter(&mut page, "Topics", table::all(Scope::Topic), false);
     chapter(&mut page, "Groups", table::all(Scope::Group), false);
     chapter(&mut page, "Client metrics", table::all(Scope::ClientMetrics), false);
-    page.push_str(GONE);
+    page.push_str(REMOVED);
     page
 }
 
-const GONE: &str = "
-## Gone from Kafka
+const REMOVED: &str = "
+## Settings that Kafka has removed
 
-Names of every older Kafka, back to 0.7, are accepted and do nothing; the log names those that were given, once:
-`zookeeper.*`, `zk.*`, `password.encoder.*`, `kafka.csv.metrics.*`, `inter.broker.protocol.version`,
-`log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and the like; and of topics
-`message.format.version`, `message.timestamp.difference.max.ms`, `message.downconversion.enable`. Kafka 4 answers the
-latter with INVALID_CONFIG. Here they are taken, kept and not shown, as they were up to Kafka 3.9: scripts and frameworks of
-that time create their topics with them, and there is nothing in them that a broker of today would do differently.
+Settings of all older Kafka releases, back to 0.7, are accepted and have no effect; one log line names those that were
+given: `zookeeper.*`, `zk.*`, `password.encoder.*`, `kafka.csv.metrics.*`, `inter.broker.protocol.version`,
+`log.message.format.version`, `log.cleanup.interval.mins`, `replica.lag.max.messages` and others. Topics accept
+`message.format.version`, `message.timestamp.difference.max.ms` and `message.downconversion.enable`, which Kafka 4 rejects
+with INVALID_CONFIG. Ottla stores these and does not return them, as Kafka 3.9 does, because scripts and frameworks of that
+time create topics with them, and a current broker would not behave differently with them.
 ";
 
 fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = &'a Setting>, changes: bool) {

@@ -1,10 +1,10 @@
-//! Test programs are named in Cargo.toml, because Cargo looks for none by itself.
+//! Test programs must be named in Cargo.toml, because `autotests` is off.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn every_file_beside_the_test_programs_is_one_of_them() {
+fn every_test_program_is_named_in_the_manifest() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let entries = fs::read_dir(root.join("tests")).unwrap().map(|entry| entry.unwrap().file_name());

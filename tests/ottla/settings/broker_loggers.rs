@@ -1,5 +1,5 @@
-//! Broker loggers (BROKER_LOGGER resources): their levels are told, changed while the broker runs, and forgotten when
-//! it ends. The answers are Apache Kafka 4.3.1's.
+//! Broker loggers (BROKER_LOGGER resources): their levels are described, changed while the broker runs, and reset by a
+//! restart. Expected error messages are those of Apache Kafka 4.3.1.
 
 use ottla::client::Client;
 use ottla_wire::protocol::messages::alter_configs::{
@@ -12,7 +12,7 @@ use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
 
-use crate::world::{World, code};
+use crate::fixture::{Fixture, code};
 use common::Broker;
 
 const BROKER_LOGGER: i8 = 8;
@@ -63,8 +63,8 @@ async fn set(client: &Client, logger: &str, level: &str) {
 
 #[tokio::test]
 async fn loggers_are_described_with_their_levels() {
-    let world = World::start().await;
-    let all = describe(&world.client, "1", None).await;
+    let fixture = Fixture::start().await;
+    let all = describe(&fixture.client, "1", None).await;
     assert_eq!((code(all.error_code), all.error_message.as_deref()), ("NONE", Some("")));
     let names: Vec<_> = all.configs.iter().map(|config| config.name.to_string()).collect();
     for name in ["root", "kafka", "kafka.request.logger", "org.apache.kafka.controller", "ottla.server"] {
@@ -79,21 +79,21 @@ async fn loggers_are_described_with_their_levels() {
         let expect = if ["kafka.request.logger", "ottla.request"].contains(&&*config.name) { "WARN" } else { "INFO" };
         assert_eq!(config.value.as_deref(), Some(expect), "{config:?}");
     }
-    let asked = describe(&world.client, "1", Some(&["root", "nope"])).await.configs;
-    assert_eq!(asked.iter().map(|config| &*config.name).collect::<Vec<_>>(), ["root"]);
+    let selected = describe(&fixture.client, "1", Some(&["root", "nope"])).await.configs;
+    assert_eq!(selected.iter().map(|config| &*config.name).collect::<Vec<_>>(), ["root"]);
     for (name, message) in [
         ("", "Broker id must not be empty"),
         ("x", "Broker id must be an integer, but it is: x"),
         ("7", "Unexpected broker id, expected 1 but received 7"),
     ] {
-        let told = describe(&world.client, name, None).await;
-        assert_eq!((code(told.error_code), told.error_message.as_deref()), ("INVALID_REQUEST", Some(message)));
+        let response = describe(&fixture.client, name, None).await;
+        assert_eq!((code(response.error_code), response.error_message.as_deref()), ("INVALID_REQUEST", Some(message)));
     }
 }
 
 #[tokio::test]
-async fn wrong_alterations_are_refused_as_apache_kafka_does() {
-    let world = World::start().await;
+async fn invalid_logger_changes_are_refused_as_by_kafka() {
+    let fixture = Fixture::start().await;
     let requests = "kafka.request.logger";
     let unsupported = |value: &str| {
         format!(
@@ -140,81 +140,85 @@ async fn wrong_alterations_are_refused_as_apache_kafka_does() {
         ),
     ];
     for (name, ops, error, message) in cases {
-        let altered = alter(&world.client, &[name], ops, false).await;
+        let altered = alter(&fixture.client, &[name], ops, false).await;
         assert_eq!(altered, [(*error, Some(message.clone()))], "{name:?} {ops:?}");
-        assert_eq!(level(&world.client, requests).await.as_deref(), Some("WARN"), "{name:?} {ops:?}");
+        assert_eq!(level(&fixture.client, requests).await.as_deref(), Some("WARN"), "{name:?} {ops:?}");
     }
     // Kafka 4.3.1 fails with UNKNOWN_SERVER_ERROR here.
-    let unknown = alter(&world.client, &["1"], &[("root", 9, Some("INFO"))], false).await;
+    let unknown = alter(&fixture.client, &["1"], &[("root", 9, Some("INFO"))], false).await;
     assert_eq!(unknown[0].0, "INVALID_REQUEST");
     let twice = ("INVALID_REQUEST", Some("Each resource must appear at most once.".to_owned()));
-    assert_eq!(alter(&world.client, &["1", "1"], &[("root", SET, Some("INFO"))], false).await, [twice.clone(), twice]);
+    assert_eq!(
+        alter(&fixture.client, &["1", "1"], &[("root", SET, Some("INFO"))], false).await,
+        [twice.clone(), twice]
+    );
 
     let config = OldConfig { name: "root".into(), value: Some("INFO".into()) };
     let resource = OldResource { resource_type: BROKER_LOGGER, resource_name: "1".into(), configs: vec![config] };
-    let old = world.client.call(AlterConfigsRequest { resources: vec![resource], validate_only: false }).await.unwrap();
+    let old =
+        fixture.client.call(AlterConfigsRequest { resources: vec![resource], validate_only: false }).await.unwrap();
     assert_eq!(code(old.responses[0].error_code), "INVALID_REQUEST");
 }
 
 #[tokio::test]
-async fn a_level_is_in_force_at_once_and_forgotten_by_the_next_start() {
-    let mut world = World::start().await;
+async fn logger_level_takes_effect_at_once_and_ends_with_the_process() {
+    let mut fixture = Fixture::start().await;
     let requests = "kafka.request.logger";
     let logged = |broker: &Broker| broker.log().matches(" DEBUG DescribeConfigs ").count();
-    assert_eq!(alter(&world.client, &["1"], &[(requests, SET, Some("DEBUG"))], true).await, [("NONE", None)]);
-    assert_eq!(level(&world.client, requests).await.as_deref(), Some("WARN"), "it was only to be checked");
-    set(&world.client, requests, "DEBUG").await;
-    world.broker.wait_for_log("logger=\"kafka.request.logger\" new_level=\"DEBUG\"");
-    assert_eq!(level(&world.client, "ottla.request").await.as_deref(), Some("DEBUG"));
-    world.broker.wait_for_log(" DEBUG DescribeConfigs client=127.0.0.1:");
+    assert_eq!(alter(&fixture.client, &["1"], &[(requests, SET, Some("DEBUG"))], true).await, [("NONE", None)]);
+    assert_eq!(level(&fixture.client, requests).await.as_deref(), Some("WARN"), "only validated");
+    set(&fixture.client, requests, "DEBUG").await;
+    fixture.broker.wait_for_log("logger=\"kafka.request.logger\" new_level=\"DEBUG\"");
+    assert_eq!(level(&fixture.client, "ottla.request").await.as_deref(), Some("DEBUG"));
+    fixture.broker.wait_for_log(" DEBUG DescribeConfigs client=127.0.0.1:");
 
-    assert_eq!(alter(&world.client, &["1"], &[(requests, DELETE, None)], false).await, [("NONE", None)]);
-    assert_eq!(level(&world.client, requests).await.as_deref(), Some("INFO"), "as what it is within");
-    set(&world.client, "ottla.request", "DEBUG").await;
-    set(&world.client, "root", "FATAL").await;
-    set(&world.client, "ottla.request", "FATAL").await;
-    level(&world.client, requests).await;
-    world.broker.stop();
-    // Of the three descriptions only the first came while requests were logged; and FATAL shows nothing, not even the stop.
-    assert_eq!(logged(&world.broker), 1, "{}", world.broker.log());
-    assert!(!world.broker.log().contains("SIGTERM"), "{}", world.broker.log());
+    assert_eq!(alter(&fixture.client, &["1"], &[(requests, DELETE, None)], false).await, [("NONE", None)]);
+    assert_eq!(level(&fixture.client, requests).await.as_deref(), Some("INFO"), "the level of its parent");
+    set(&fixture.client, "ottla.request", "DEBUG").await;
+    set(&fixture.client, "root", "FATAL").await;
+    set(&fixture.client, "ottla.request", "FATAL").await;
+    level(&fixture.client, requests).await;
+    fixture.broker.stop();
+    // Only the first of the three DescribeConfigs was logged at DEBUG; FATAL hides everything, also the stop.
+    assert_eq!(logged(&fixture.broker), 1, "{}", fixture.broker.log());
+    assert!(!fixture.broker.log().contains("SIGTERM"), "{}", fixture.broker.log());
 
-    world.broker.restart();
-    let client = crate::world::connect(&world.broker).await;
+    fixture.broker.restart();
+    let client = crate::fixture::connect(&fixture.broker).await;
     assert_eq!(level(&client, requests).await.as_deref(), Some("WARN"));
     assert_eq!(level(&client, "root").await.as_deref(), Some("INFO"));
 }
 
 #[tokio::test]
-async fn rust_log_is_where_levels_begin() {
-    let world = World::with(Broker::with().env("RUST_LOG", "warn,ottla::broker::partition=debug")).await;
+async fn rust_log_sets_the_initial_levels() {
+    let fixture = Fixture::with(Broker::with().env("RUST_LOG", "warn,ottla::broker::partition=debug")).await;
     for (logger, expect) in
         [("root", Some("WARN")), ("ottla.broker.partition", Some("DEBUG")), ("kafka.network", Some("WARN"))]
     {
-        assert_eq!(level(&world.client, logger).await.as_deref(), expect, "{logger}");
+        assert_eq!(level(&fixture.client, logger).await.as_deref(), expect, "{logger}");
     }
 }
 
 #[tokio::test]
 async fn kafka_configs_reads_and_changes_levels() {
-    let world = World::start().await;
+    let fixture = Fixture::start().await;
     let configs = |arguments: &str| {
-        let line = format!("kafka-configs --bootstrap-server {} {arguments}", world.broker.bootstrap_servers());
+        let line = format!("kafka-configs --bootstrap-server {} {arguments}", fixture.broker.bootstrap_servers());
         let output = common::run(&line.split(' ').collect::<Vec<_>>());
         (output.status.success(), format!("{}{}", text(output.stdout), text(output.stderr)))
     };
     let loggers = "--entity-type broker-loggers --entity-name 1";
     for logger in ["ottla.http", "kafka.request.logger"] {
-        let (is_done, said) = configs(&format!("--alter {loggers} --add-config {logger}=TRACE"));
-        assert!(is_done && said.contains("Completed updating config for broker-logger 1."), "{said}");
+        let (is_done, printed) = configs(&format!("--alter {loggers} --add-config {logger}=TRACE"));
+        assert!(is_done && printed.contains("Completed updating config for broker-logger 1."), "{printed}");
         let described = configs(&format!("--describe {loggers}")).1;
         assert!(described.contains(&format!("  {logger}=TRACE sensitive=false")), "{described}");
     }
-    world.broker.wait_for_log(" DEBUG DescribeConfigs client=");
+    fixture.broker.wait_for_log(" DEBUG DescribeConfigs client=");
     assert!(configs(&format!("--alter {loggers} --delete-config ottla.http")).0);
-    assert_eq!(level(&world.client, "ottla.http").await.as_deref(), Some("INFO"));
-    let (is_done, said) = configs(&format!("--alter {loggers} --add-config nope=INFO"));
-    assert!(!is_done && said.contains("Invalid broker logger(s): nope"), "{said}");
+    assert_eq!(level(&fixture.client, "ottla.http").await.as_deref(), Some("INFO"));
+    let (is_done, printed) = configs(&format!("--alter {loggers} --add-config nope=INFO"));
+    assert!(!is_done && printed.contains("Invalid broker logger(s): nope"), "{printed}");
 }
 
 fn text(bytes: Vec<u8>) -> String {

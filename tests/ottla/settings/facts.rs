@@ -1,6 +1,6 @@
-//! The table of settings against what Apache Kafka 4.4's own classes say of theirs (`tests/data/kafka-settings-*.tsv`:
-//! name, type, default, validator, dynamic or not), and against the names that 4.x dropped; and topics' values against
-//! what Apache Kafka 4.3 answers to them (`tests/data/topic-setting-answers.tsv`).
+//! The table of settings compared with the settings of Apache Kafka 4.4's classes (`tests/data/kafka-settings-*.tsv`: name,
+//! type, default, validator, update mode) and with the names that 4.x removed, and the validation of topic settings
+//! compared with the answers of Apache Kafka 4.3 (`tests/data/topic-setting-answers.tsv`).
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use ottla_config::{Scope, table, validate_topic};
 const KAFKA_4_4: &str = include_str!("../../data/kafka-settings-4.4.tsv");
 const TOPIC_ANSWERS: &str = include_str!("../../data/topic-setting-answers.tsv");
 const OLDER: &str = include_str!("../../data/kafka-settings-older.tsv");
-const GONE_SINCE_3_9: &str = include_str!("../../data/kafka-settings-3.9-removed.tsv");
+const REMOVED_SINCE_3_9: &str = include_str!("../../data/kafka-settings-3.9-removed.tsv");
 
-/// Where Kafka opens and closes listeners while it runs, and this broker does not.
+/// Dynamic in Kafka, which opens and closes listeners while it runs, and read-only here.
 const CHANGE_AT_START_ONLY: &[&str] = &["listeners", "listener.security.protocol.map"];
 
-/// Where it is the other way round, as it was before Kafka 4.
+/// Read-only in Kafka and dynamic here, as before Kafka 4.
 const CHANGE_HERE_WHILE_RUNNING: &[&str] = &["advertised.listeners"];
 
-/// Where Kafka checks in other code than its table, or asks for what is of no use here.
+/// Settings that Kafka validates outside its table, or whose validator does not apply here.
 const OTHER_RULES: &[&str] = &[
     "authorizer.class.name",
     "controller.quorum.bootstrap.servers",
@@ -51,7 +51,7 @@ fn scope_of(name: &str) -> Scope {
     Scope::ALL.into_iter().find(|scope| scope.name() == name).unwrap_or_else(|| panic!("a scope {name}"))
 }
 
-/// Compares one column of Kafka's table with ours, and lists all that differ.
+/// Compares one column of Kafka's table with ours; panics with all differences.
 fn compare(
     facts: impl Iterator<Item = Fact>,
     of_kafka: fn(&Fact) -> String,
@@ -70,25 +70,25 @@ fn compare(
 }
 
 #[test]
-fn names() {
+fn setting_names_match_kafka() {
     let of_kafka = |setting: &&Setting| !setting.name.starts_with("ottla.");
     let ours = Scope::ALL.into_iter().flat_map(table::all).filter(of_kafka).count();
     assert_eq!(ours, facts().count());
 }
 
 #[test]
-fn types() {
+fn setting_types_match_kafka() {
     compare(facts(), |fact| fact.kind.to_owned(), |setting| setting.kind.to_string(), &[]);
 }
 
 #[test]
-fn internal_ones() {
+fn internal_settings_match_kafka() {
     compare(facts(), |fact| fact.internal.to_owned(), |setting| setting.internal.to_string(), &[]);
 }
 
-/// Each default is Kafka's, or the row says what Kafka's is, and why ours is another.
+/// Each default is Kafka's, or the row has Kafka's default and the reason for ours.
 #[test]
-fn defaults() {
+fn setting_defaults_match_kafka_or_state_why_not() {
     let of_kafka = |fact: &Fact| {
         let plain = fact.default.strip_prefix("class ").unwrap_or(fact.default);
         match fact.kind == "LIST" {
@@ -108,8 +108,8 @@ fn defaults() {
 }
 
 #[test]
-fn dynamic_ones() {
-    // Those of topics, groups and subscriptions are always set while the broker runs.
+fn setting_update_modes_match_kafka() {
+    // Settings of topics, groups and client metrics are always dynamic.
     let of_brokers = facts().filter(|fact| fact.scope == Scope::Broker);
     let except = [CHANGE_AT_START_ONLY, CHANGE_HERE_WHILE_RUNNING].concat();
     let of_ours = |setting: &Setting| match setting.update {
@@ -124,7 +124,7 @@ fn dynamic_ones() {
 }
 
 #[test]
-fn what_is_allowed() {
+fn setting_validators_match_kafka() {
     let of_kafka = |fact: &Fact| fact.allowed.to_owned();
     let of_ours = |setting: &Setting| {
         let list = |all: &[&str]| format!("[{}]", all.join(", "));
@@ -144,9 +144,9 @@ fn what_is_allowed() {
     compare(facts(), of_kafka, of_ours, OTHER_RULES);
 }
 
-/// A value that is no number of the setting's type, or below or above its bounds, is refused for every setting.
+/// Values that are not numbers, or are out of bounds.
 #[test]
-fn wrong_numbers_are_refused() {
+fn invalid_numbers_are_refused_for_every_setting() {
     for fact in facts() {
         let setting = table::find(fact.scope, fact.name).unwrap();
         let wrong = |value: String| assert!(setting.check(&value).is_err(), "{}={value}", setting.name);
@@ -163,27 +163,27 @@ fn wrong_numbers_are_refused() {
 }
 
 #[test]
-fn names_that_kafka_dropped_are_known() {
-    for line in GONE_SINCE_3_9.lines().skip(1) {
+fn setting_names_removed_from_kafka_are_known() {
+    for line in REMOVED_SINCE_3_9.lines().skip(1) {
         let (scope, name) = line.split_once('\t').unwrap();
         assert!(table::is_removed(scope_of(scope), name), "{line}");
     }
 }
 
-/// Every name that a release from 0.7 on read, and 3.9 has not in its table.
+/// Names that a release since 0.7 read and that are not in the table of 3.9.
 #[test]
-fn names_of_every_older_kafka_are_known() {
+fn setting_names_of_older_kafka_are_known() {
     for line in OLDER.lines().skip(1) {
         let name = line.split('\t').next().unwrap();
         assert!(table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name), "{line}");
     }
 }
 
-/// What Kafka takes and makes no sense: no number, and Java's way to mark a double.
+/// Values that Kafka accepts and this broker refuses: NaN, and Java's suffix of a double.
 const REFUSED_HERE: &[(&str, &str)] = &[("min.cleanable.dirty.ratio", "NaN"), ("min.cleanable.dirty.ratio", "0.5d")];
 
 #[test]
-fn values_of_topics() {
+fn topic_setting_values_are_validated_as_by_kafka() {
     let mut differ = Vec::new();
     for line in TOPIC_ANSWERS.lines().skip(1) {
         let (theirs, settings) = line.split_once('\t').unwrap();

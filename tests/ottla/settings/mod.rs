@@ -1,4 +1,4 @@
-//! Settings of brokers and topics: how they are read, described, changed, and what effect they have.
+//! Settings of brokers and topics: how they are read, described and changed, and their effects.
 
 mod broker_loggers;
 mod configs;

@@ -1,6 +1,6 @@
-//! A start that is told to be closed is closed, or is no start: settings that demand TLS, SASL or an authorizer, of which
-//! there is none yet. `tests/data/protection.tsv` has the cases, `tests/data/protection-settings.tsv` says of every
-//! setting without effect whether it demands anything.
+//! Settings that demand TLS, SASL or an authorizer refuse the start, because none of these is supported yet.
+//! `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting without effect
+//! by whether it demands protection.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,17 +25,17 @@ const SETTINGS: &str = include_str!("../../data/protection-settings.tsv");
 struct Case {
     starts: bool,
     given: Vec<(String, String)>,
-    /// Part of the line that is said, at the start or in its place.
-    said: &'static str,
+    /// A part of the error, or of the notices of a start.
+    message: &'static str,
 }
 
 fn cases() -> impl Iterator<Item = Case> {
     CASES.lines().skip(1).map(|line| {
         let columns: Vec<&'static str> = line.split('\t').collect();
-        let [outcome, given, said, _why] = columns[..] else { panic!("four columns: {line}") };
+        let [outcome, given, message, _why] = columns[..] else { panic!("four columns: {line}") };
         let pair = |text: &str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
         assert!(["starts", "refused"].contains(&outcome), "{line}");
-        Case { starts: outcome == "starts", given: given.split(' ').map(pair).collect(), said }
+        Case { starts: outcome == "starts", given: given.split(' ').map(pair).collect(), message }
     })
 }
 
@@ -52,26 +52,29 @@ fn variable(name: &str) -> String {
     format!("KAFKA_{name}")
 }
 
-/// Compares what becomes of a case with what shall.
+/// Loads the settings of a case and checks the result.
 fn check(case: &Case, sources: &Sources, how: &str) {
     let given = &case.given;
     match load(sources) {
         Ok(resolved) => {
             assert!(case.starts, "{given:?} ({how}) starts");
-            let said = [resolved.notices, resolved.without_effect].concat().join("\n");
-            assert!(said.contains(case.said), "{given:?} ({how}): {said}");
+            let message = [resolved.notices, resolved.without_effect].concat().join("\n");
+            assert!(message.contains(case.message), "{given:?} ({how}): {message}");
         }
         Err(error) => {
-            let said = error.to_string();
-            assert!(!case.starts, "{given:?} ({how}) is refused: {said}");
-            assert!(matches!(error, LoadError::Unprotected(_) | LoadError::Conflict(_)), "{given:?} ({how}): {said}");
-            assert!(said.contains(case.said) && !said.contains('\n'), "{given:?} ({how}): {said}");
+            let message = error.to_string();
+            assert!(!case.starts, "{given:?} ({how}) is refused: {message}");
+            assert!(
+                matches!(error, LoadError::Unprotected(_) | LoadError::Conflict(_)),
+                "{given:?} ({how}): {message}"
+            );
+            assert!(message.contains(case.message) && !message.contains('\n'), "{given:?} ({how}): {message}");
         }
     }
 }
 
 #[test]
-fn every_case_is_decided_alike_from_file_environment_and_command_line() {
+fn protection_case_has_the_same_result_from_file_environment_and_command_line() {
     let dir = tempfile::tempdir().unwrap();
     for case in cases() {
         let (variables, settings): (Vec<_>, Vec<_>) =
@@ -88,10 +91,10 @@ fn every_case_is_decided_alike_from_file_environment_and_command_line() {
 }
 
 #[test]
-fn every_setting_without_effect_is_judged() {
-    let judged: BTreeMap<&str, &str> = SETTINGS.lines().skip(1).filter_map(|line| line.split_once('\t')).collect();
+fn every_setting_without_effect_is_classified() {
+    let classified: BTreeMap<&str, &str> = SETTINGS.lines().skip(1).filter_map(|line| line.split_once('\t')).collect();
     for setting in table::all(Scope::Broker) {
-        let class = judged.get(setting.name).and_then(|rest| rest.split('\t').next());
+        let class = classified.get(setting.name).and_then(|rest| rest.split('\t').next());
         let expect: &[&str] = match setting.effect {
             Effect::Implemented => continue,
             Effect::Protection => &["refuses"],
@@ -101,35 +104,35 @@ fn every_setting_without_effect_is_judged() {
     }
     let without_effect =
         |name: &&&str| table::find(Scope::Broker, name).is_none_or(|it| it.effect == Effect::Implemented);
-    assert_eq!(judged.keys().find(without_effect), None, "judged, and of effect or unknown");
+    assert_eq!(classified.keys().find(without_effect), None, "classified, but implemented or unknown");
 }
 
 #[test]
-fn refused_start_is_one_line_and_opens_no_port() {
-    let port = common_free_port();
+fn refused_start_prints_one_line_and_opens_no_port() {
+    let port = free_port();
     for given in ["authorizer.class.name=com.example.Authorizer", "security.inter.broker.protocol=SSL"] {
         let output = run_command(command(&[]).args(["--ephemeral", "--port", &port.to_string(), "--set", given]));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(said.starts_with(&format!("ottla: {given} (command line) demands ")), "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+        assert!(message.starts_with(&format!("ottla: {given} (command line) demands ")), "{message}");
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     }
     let environment = [("ALLOW_PLAINTEXT_LISTENER".to_owned(), "no".to_owned())];
     for of in [&["--ephemeral", "--port", "0"][..], &["config"], &["config", "num.partitions"]] {
         let output = run_command(command(&environment).args(of));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
-        assert!(said.starts_with("ottla: ALLOW_PLAINTEXT_LISTENER=no (environment) forbids PLAINTEXT"), "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
+        assert!(message.starts_with("ottla: ALLOW_PLAINTEXT_LISTENER=no (environment) forbids PLAINTEXT"), "{message}");
     }
 }
 
-/// A port that is free now.
-fn common_free_port() -> u16 {
+/// A port that is free at the moment.
+fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
-fn format_of_a_refused_file_is_refused() {
+fn storage_format_with_an_authorizer_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
     let data_dir = dir.path().join("data");
@@ -137,14 +140,14 @@ fn format_of_a_refused_file_is_refused() {
     for what in [&["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone"][..], &["info"]] {
         let output =
             run_command(command(&[]).arg("kafka-storage").args(what).args(["--config", file.to_str().unwrap()]));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("demands an authorizer, and none is supported yet"), "{said}");
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("demands an authorizer, and none is supported yet"), "{message}");
     }
     assert!(!data_dir.exists());
 }
 
-/// With ACLs an authorizer closes something, whatever is to become of the rest.
+/// An authorizer would enforce existing ACLs, even where requests without an ACL are allowed.
 #[test]
 fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
     let dir = tempfile::tempdir().unwrap();
@@ -162,15 +165,18 @@ fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
     let output = run_command(
         command(&[]).args(["--port", "0", "--set", authorizer, "--set", everyone]).arg("--data-dir").arg(dir.path()),
     );
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("authorizer.class.name demands that 1 ACLs in the metadata log are enforced"), "{said}");
-    // Without an authorizer nobody asks for ACLs, in Kafka neither.
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("authorizer.class.name demands that 1 ACLs in the metadata log are enforced"),
+        "{message}"
+    );
+    // Without an authorizer ACLs have no effect, as in Kafka.
     Broker::with().data_dir(dir.path()).start().stop();
 }
 
 #[test]
-fn embedded_broker_is_refused_too() {
+fn embedded_broker_with_an_authorizer_is_refused() {
     let refused = ottla::Broker::with().set("authorizer.class.name", "com.example.Authorizer").start().unwrap_err();
     assert!(refused.to_string().contains("demands an authorizer, and none is supported yet"), "{refused}");
 }
@@ -194,12 +200,12 @@ async fn dynamic_change_of_a_protecting_setting_is_refused() {
     }
 }
 
-/// What Kafka up to 2.8 had in place of listeners: with `host.name=127.0.0.1` nobody else reaches the broker.
+/// Settings of Kafka up to 2.8 in place of `listeners`: `host.name=127.0.0.1` allows only local connections.
 #[test]
-fn old_host_name_and_port_decide_where_to_listen() {
+fn old_host_name_and_port_set_the_listener() {
     let check = |given: &[(&str, &str)], expect: &str| {
         let command_line = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let said = match load(&Sources { command_line, ..Sources::default() }) {
+        let message = match load(&Sources { command_line, ..Sources::default() }) {
             Err(error) => error.to_string(),
             Ok(resolved) => {
                 let listener = |listener: &ottla_config::Listener| {
@@ -217,7 +223,7 @@ fn old_host_name_and_port_decide_where_to_listen() {
                 [listeners, resolved.without_effect].concat().join("; ")
             }
         };
-        assert_eq!(said, expect, "{given:?}");
+        assert_eq!(message, expect, "{given:?}");
     };
     let host = ("host.name", "127.0.0.1");
     check(&[host], "PLAINTEXT 127.0.0.1:9092 -> 127.0.0.1:?");
@@ -231,7 +237,7 @@ fn old_host_name_and_port_decide_where_to_listen() {
     check(&[host, ("advertised.port", "32000")], "PLAINTEXT 127.0.0.1:9092 -> 127.0.0.1:32000");
     check(&[("port", "7"), ("advertised.host.name", "kafka")], "PLAINTEXT *:7 -> kafka:7");
     check(&[("advertised.port", "32000")], "PLAINTEXT *:9092 -> ?:32000");
-    // As in Kafka 2.8: the port is 9092 where none is given, whatever is advertised.
+    // As in Kafka 2.8 the default port is 9092, whatever is advertised.
     let advertised = ("advertised.listeners", "PLAINTEXT://public:19092");
     check(&[host, advertised], "PLAINTEXT 127.0.0.1:9092 -> public:19092");
     check(
@@ -242,14 +248,14 @@ fn old_host_name_and_port_decide_where_to_listen() {
     let map = ("listener.security.protocol.map", "A:PLAINTEXT,B:PLAINTEXT");
     check(&[host, two, map], "A 127.0.0.1:1 -> public:1; B 127.0.0.1:2 -> public:2");
     check(&[("port", "7"), two, map], "A *:7 -> public:1; B *:2 -> public:2");
-    // Where listeners are given, those count, in Kafka 2.8 too.
+    // As in Kafka 2.8 `listeners` overrides them.
     check(&[("listeners", "PLAINTEXT://:1"), host, ("port", "7")], "PLAINTEXT *:1 -> ?:?; host.name; port");
     check(&[("port", "99999")], "port: the port 99999 is more than 65535");
     check(&[("advertised.port", "x")], "advertised.port: \"x\" is not a port, a number from 0 to 65535");
 }
 
 #[test]
-fn old_host_name_closes_the_broker_to_others() {
+fn old_host_name_binds_only_that_address() {
     let broker = Broker::with().set("host.name", "127.0.0.1").start();
     assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
     assert!(TcpStream::connect(("127.0.0.2", broker.port())).is_err());

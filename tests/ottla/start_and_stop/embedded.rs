@@ -1,4 +1,4 @@
-//! A broker inside of a test's own process, from tests with and without a runtime.
+//! An embedded broker in the process of a test, with and without a runtime.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ async fn connect(broker: &Broker) -> Client {
     Client::connect(broker.bootstrap_servers()).await.unwrap()
 }
 
-/// The values in partition 0.
+/// The values of partition 0.
 async fn values(client: &Client, topic: &str) -> Vec<String> {
     let fetched = client.fetch(topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap();
     let batches = batches(&fetched.records).map(|batch| batch.unwrap());
@@ -42,7 +42,7 @@ async fn produce_and_consume(broker: &Broker, value: &str) {
 }
 
 #[test]
-fn from_a_test_without_a_runtime() {
+fn embedded_broker_runs_without_a_runtime() {
     let broker = Broker::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(produce_and_consume(&broker, "sync"));
@@ -54,7 +54,7 @@ fn from_a_test_without_a_runtime() {
 }
 
 #[tokio::test]
-async fn from_a_test_with_one_thread() {
+async fn embedded_broker_runs_in_a_single_thread_runtime() {
     let broker = Broker::start().unwrap();
     produce_and_consume(&broker, "one thread").await;
     broker.reset().unwrap();
@@ -62,7 +62,7 @@ async fn from_a_test_with_one_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_a_test_with_many_threads() {
+async fn embedded_broker_runs_in_a_multi_thread_runtime() {
     let broker = Broker::start().unwrap();
     produce_and_consume(&broker, "many threads").await;
     broker.reset().unwrap();
@@ -70,7 +70,7 @@ async fn from_a_test_with_many_threads() {
 }
 
 #[tokio::test]
-async fn topics_and_settings() {
+async fn embedded_broker_reset_recreates_configured_topics() {
     let broker = Broker::with()
         .set("num.partitions", "4")
         .set("ottla.create.topics", "from-a-setting")
@@ -80,8 +80,8 @@ async fn topics_and_settings() {
         .unwrap();
     let client = connect(&broker).await;
     for _ in 0..2 {
-        let view = client.metadata(None).await.unwrap().topics;
-        let mut seen: Vec<_> = view.iter().map(|t| (t.name.clone().unwrap(), t.partitions.len())).collect();
+        let listed = client.metadata(None).await.unwrap().topics;
+        let mut seen: Vec<_> = listed.iter().map(|t| (t.name.clone().unwrap(), t.partitions.len())).collect();
         seen.sort();
         let expect = [("audit", 1), ("from-a-setting", 4), ("orders", 3)];
         assert_eq!(seen, expect.map(|(name, partitions)| (name.to_owned(), partitions)));
@@ -92,10 +92,10 @@ async fn topics_and_settings() {
 }
 
 #[test]
-fn what_is_wrong_is_said_in_one_line() {
+fn invalid_embedded_options_return_a_one_line_error() {
     let check = |started: Result<Broker, BrokerError>, expect: &str| {
-        let said = started.unwrap_err().to_string();
-        assert!(said.contains(expect) && said.lines().count() == 1, "{said}");
+        let message = started.unwrap_err().to_string();
+        assert!(message.contains(expect) && message.lines().count() == 1, "{message}");
     };
     check(Broker::with().set("num.partition", "3").start(), "num.partitions");
     check(Broker::with().set("num.partitions", "many").start(), "Not a number");
@@ -105,7 +105,7 @@ fn what_is_wrong_is_said_in_one_line() {
 }
 
 #[tokio::test]
-async fn many_at_once_keep_to_themselves() {
+async fn embedded_brokers_in_one_process_are_independent() {
     let brokers: Vec<Broker> = (0..20).map(|n| Broker::with().topic(format!("of-{n}"), 1).start().unwrap()).collect();
     for (n, broker) in brokers.iter().enumerate() {
         let client = connect(broker).await;
@@ -115,7 +115,7 @@ async fn many_at_once_keep_to_themselves() {
 }
 
 #[tokio::test]
-async fn a_dropped_broker_is_gone_whoever_still_waits() {
+async fn dropped_embedded_broker_closes_connections_and_removes_its_directory() {
     let directories = || {
         let entries = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
         let of_ours = entries.filter(|entry| {
@@ -137,11 +137,12 @@ async fn a_dropped_broker_is_gone_whoever_still_waits() {
     assert!(waiting.answer().await.is_err());
 }
 
-/// Nothing of the process is the broker's to change: not what a signal does, not what is written.
+/// An embedded broker does not change the signal handlers of the process. Read of this thread: the test harness blocks
+/// signals in its own thread now and then.
 #[test]
-fn signals_stay_as_they_were() {
+fn embedded_broker_leaves_signal_handlers_unchanged() {
     let caught = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         let line = |name| status.lines().find(|line: &&str| line.starts_with(name)).unwrap().to_owned();
         (line("SigCgt"), line("SigIgn"), line("SigBlk"))
     };
@@ -152,8 +153,8 @@ fn signals_stay_as_they_were() {
     assert_eq!(caught(), before);
 }
 
-/// Cuts every log file with records under the temporary folders that this process has made for brokers.
-fn cut_log_of(topic: &str) {
+/// Truncates the log file of the topic's first partition.
+fn truncate_log_of(topic: &str) {
     let of_brokers = std::fs::read_dir(std::env::temp_dir()).unwrap().filter_map(Result::ok);
     for folder in of_brokers.map(|entry| entry.path().join(format!("{topic}-0"))).filter(|folder| folder.is_dir()) {
         let path = folder.join("00000000000000000000.log");
@@ -162,19 +163,19 @@ fn cut_log_of(topic: &str) {
 }
 
 #[test]
-fn a_log_file_that_is_cut_costs_its_partition_whether_files_are_mapped_or_not() {
+fn truncated_log_file_fails_only_its_partition_mapped_or_not() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for map in [false, true] {
         let broker = Broker::with().map_files(map).start().unwrap();
         runtime.block_on(async {
             let client = connect(&broker).await;
-            let topic = format!("cut-{map}-{}", std::process::id());
+            let topic = format!("truncated-{map}-{}", std::process::id());
             for name in [&*topic, "whole"] {
                 client.create_topic(name, 1, &[]).await.unwrap();
                 client.produce(name, 0, batch(&"v".repeat(100_000))).await.unwrap();
                 assert_eq!(values(&client, name).await.len(), 1);
             }
-            cut_log_of(&topic);
+            truncate_log_of(&topic);
             let refused = client.fetch(&topic, 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
             assert_eq!(refused.code(), Some(ottla_wire::types::ErrorCode::KafkaStorageError), "{refused}");
             assert_eq!(values(&client, "whole").await.len(), 1);

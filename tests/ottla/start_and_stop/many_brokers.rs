@@ -1,4 +1,4 @@
-//! Many brokers on one machine at once: each on a port of its own, with a directory of its own.
+//! Many brokers on one machine at the same time, each with a port and a directory of its own.
 
 use std::collections::HashSet;
 use std::thread;
@@ -13,7 +13,7 @@ async fn topics(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn twenty_at_once() {
+async fn twenty_brokers_use_distinct_ports_and_directories() {
     let start = |_| thread::spawn(|| Broker::with().arg("--admin-port").arg("0").start());
     let starting: Vec<_> = (0..BROKERS).map(start).collect();
     let brokers: Vec<Broker> = starting.into_iter().map(|started| started.join().unwrap()).collect();

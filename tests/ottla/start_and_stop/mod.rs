@@ -1,4 +1,4 @@
-//! Starts, stops, restarts, and brokers inside of a process.
+//! Starts, stops, restarts, and embedded brokers.
 
 mod embedded;
 mod many_brokers;

@@ -1,4 +1,4 @@
-//! What was acknowledged is there after a clean stop and after kill -9.
+//! Acknowledged data survives a clean stop and kill -9.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::Broker;
 use ottla::client::Client;
 use ottla_core::metadata::records::{MetadataRecord, PartitionChangeRecord};
-use ottla_log::{AppendAs, Identity, Log, LogDir, Origin};
+use ottla_log::{AppendParams, Identity, Log, LogDir, Origin, TxnVerification};
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_wire::protocol::messages::metadata::MetadataRequest;
 use ottla_wire::record::{BatchBuilder, Codec, batches};
@@ -16,17 +16,17 @@ use ottla_wire::types::{Offset, TopicId, TopicPartition};
 
 const TOPIC: &str = "orders";
 const GROUP: &str = "billing";
-/// Special timestamps of ListOffsets.
+/// ListOffsets' special timestamp for the log end.
 const END: i64 = -1;
 
-/// Ends one life of the broker.
-type EndLife = fn(&mut Broker);
+/// Ends the broker process.
+type EndRun = fn(&mut Broker);
 
-const ENDS: [(&str, EndLife); 2] = [("a clean stop", Broker::stop), ("kill -9", Broker::kill)];
+const ENDS: [(&str, EndRun); 2] = [("a clean stop", Broker::stop), ("kill -9", Broker::kill)];
 
 #[tokio::test]
-async fn records_topics_and_offsets_survive() {
-    for (how, end_life) in ENDS {
+async fn records_topics_and_offsets_survive_stop_and_kill() {
+    for (how, end_run) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         let id = client.create_topic(TOPIC, 2, &[("retention.ms", "-1")]).await.unwrap();
@@ -36,11 +36,11 @@ async fn records_topics_and_offsets_survive() {
         }
         client.commit_offsets(GROUP, None, TOPIC, &[(0, 2)]).await.unwrap();
 
-        for life in 1..=3 {
-            end_life(&mut broker);
+        for run in 1..=3 {
+            end_run(&mut broker);
             broker.restart();
             let client = connect(&broker).await;
-            let after = format!("after {how}, life {life}");
+            let after = format!("after {how}, run {run}");
             assert_eq!(topic_id(&client, TOPIC).await, Some(id), "{after}");
             assert_eq!(values(&client, TOPIC).await, ["order 0", "order 1", "order 2"], "{after}");
             assert_eq!(end_offset(&client, TOPIC, 0).await, 3, "{after}");
@@ -56,13 +56,13 @@ async fn records_topics_and_offsets_survive() {
 
 /// As Apache Kafka leaves its partitions when it is stopped: the next start elects a leader, in a later epoch.
 #[tokio::test]
-async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
+async fn partition_without_a_leader_gets_one_in_a_later_epoch() {
     let mut broker = Broker::start();
     let client = connect(&broker).await;
     let id = client.create_topic(TOPIC, 1, &[]).await.unwrap();
     client.produce(TOPIC, 0, batch(Codec::None, "order 0")).await.unwrap();
     broker.stop();
-    take_leader_away(broker.data_dir(), id);
+    remove_leader(broker.data_dir(), id);
     broker.restart();
 
     let client = connect(&broker).await;
@@ -70,7 +70,7 @@ async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
     let topic = answer.topics.iter().find(|topic| topic.topic_id == id).unwrap();
     let epoch = topic.partitions[0].leader_epoch;
     assert!(epoch >= 2, "{epoch}");
-    // A client says which epoch metadata told it.
+    // A client sends the epoch from Metadata.
     let partition = FetchPartition { current_leader_epoch: epoch, partition_max_bytes: 1 << 20, ..Default::default() };
     let topic = FetchTopic { topic: TOPIC.into(), partitions: vec![partition], ..Default::default() };
     let answer = client.call_at(FetchRequest { topics: vec![topic], ..Default::default() }, 12).await.unwrap();
@@ -80,8 +80,8 @@ async fn partitions_without_a_leader_get_one_in_a_later_epoch() {
 }
 
 #[tokio::test]
-async fn a_recreated_topic_begins_anew() {
-    for (how, end_life) in ENDS {
+async fn recreated_topic_is_empty_and_has_a_later_epoch() {
+    for (how, end_run) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         let first = client.create_topic(TOPIC, 1, &[]).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_recreated_topic_begins_anew() {
         assert_ne!(first, second);
         client.produce(TOPIC, 0, batch(Codec::None, "of the second")).await.unwrap();
 
-        end_life(&mut broker);
+        end_run(&mut broker);
         broker.restart();
         let client = connect(&broker).await;
         assert_eq!(topic_id(&client, TOPIC).await, Some(second), "after {how}");
@@ -103,39 +103,39 @@ async fn a_recreated_topic_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_deleted_topic_stays_deleted() {
-    for (how, end_life) in ENDS {
+async fn deleted_topic_stays_deleted_after_stop_and_kill() {
+    for (how, end_run) in ENDS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         client.create_topic(TOPIC, 3, &[]).await.unwrap();
-        client.produce(TOPIC, 0, batch(Codec::None, "gone soon")).await.unwrap();
+        client.produce(TOPIC, 0, batch(Codec::None, "deleted")).await.unwrap();
         client.delete_topic(TOPIC).await.unwrap();
-        end_life(&mut broker);
+        end_run(&mut broker);
         broker.restart();
         let client = connect(&broker).await;
         assert_eq!(topic_id(&client, TOPIC).await, None, "after {how}");
     }
 }
 
-/// Topics are not forgotten because of one byte: the start is refused, again and again, and nothing is changed.
+/// Topics must not be lost because of one corrupt byte: every start is refused and no file is changed.
 #[tokio::test]
-async fn a_damaged_metadata_log_refuses_the_start() {
-    type Damage = fn(&mut Vec<u8>);
-    let flip_middle: Damage = |bytes| {
+async fn corrupt_metadata_log_refuses_the_start() {
+    type Corruption = fn(&mut Vec<u8>);
+    let flip_middle: Corruption = |bytes| {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
     };
-    let damages: [(&str, Damage); 4] = [
+    let corruptions: [(&str, Corruption); 4] = [
         ("a flip in the middle", flip_middle),
         ("a flip in the last byte", |bytes| {
             if let Some(last) = bytes.last_mut() {
                 *last ^= 1;
             }
         }),
-        ("noise alone", |bytes| *bytes = vec![0xa7; 300]),
-        ("nothing", Vec::clear),
+        ("only noise", |bytes| *bytes = vec![0xa7; 300]),
+        ("an empty file", Vec::clear),
     ];
-    for (what, damage) in damages {
+    for (what, corrupt) in corruptions {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         client.create_topic(TOPIC, 1, &[]).await.unwrap();
@@ -144,22 +144,22 @@ async fn a_damaged_metadata_log_refuses_the_start() {
         let path = broker.data_dir().join("__cluster_metadata-0/00000000000000000000.log");
         let before = std::fs::read(&path).unwrap();
         let mut bytes = before.clone();
-        damage(&mut bytes);
+        corrupt(&mut bytes);
         std::fs::write(&path, &bytes).unwrap();
         for _ in 0..2 {
             let start = common::run(&["--data-dir", broker.data_dir().to_str().unwrap(), "--port", "0"]);
-            let said = String::from_utf8_lossy(&start.stderr).into_owned();
-            assert!(!start.status.success() && said.contains("the metadata log in"), "{what}: {said}");
+            let stderr = String::from_utf8_lossy(&start.stderr).into_owned();
+            assert!(!start.status.success() && stderr.contains("the metadata log in"), "{what}: {stderr}");
             assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
         }
         std::fs::write(&path, &before).unwrap();
         broker.restart();
-        assert_eq!(values(&connect(&broker).await, TOPIC).await, ["kept"], "{what}, mended");
+        assert_eq!(values(&connect(&broker).await, TOPIC).await, ["kept"], "{what}, restored");
     }
 }
 
 /// Writes into the metadata log of a stopped broker that the topic's first partition has no leader.
-fn take_leader_away(data_dir: &Path, topic_id: TopicId) {
+fn remove_leader(data_dir: &Path, topic_id: TopicId) {
     let unused = Identity { node_id: 1, cluster_id: None, new_cluster_id: String::new(), new_directory_id: topic_id };
     let log_dir = LogDir::open(data_dir, &unused).unwrap();
     let id = TopicPartition::new("__cluster_metadata", 0);
@@ -168,7 +168,12 @@ fn take_leader_away(data_dir: &Path, topic_id: TopicId) {
     let change = PartitionChangeRecord { partition_id: 0, topic_id, leader: -1, ..Default::default() };
     let mut batch = BatchBuilder::new(Codec::None);
     batch.append(0, None, Some(&MetadataRecord::new(0, change).encode().unwrap()), &[]);
-    let how = AppendAs { leader_epoch: log.latest_epoch().unwrap(), origin: Origin::Coordinator, now: 0 };
+    let how = AppendParams {
+        leader_epoch: log.latest_epoch().unwrap(),
+        origin: Origin::Coordinator,
+        verification: TxnVerification::NotVerified,
+        now: 0,
+    };
     log.append(&batch.build().unwrap(), how).unwrap();
 }
 
@@ -184,8 +189,8 @@ fn batch(codec: Codec, value: &str) -> Bytes {
 }
 
 async fn topic_id(client: &Client, topic: &str) -> Option<TopicId> {
-    let view = client.metadata(Some(&[topic])).await.unwrap();
-    view.topics.first().filter(|topic| topic.error_code == 0).map(|topic| topic.topic_id)
+    let metadata = client.metadata(Some(&[topic])).await.unwrap();
+    metadata.topics.first().filter(|topic| topic.error_code == 0).map(|topic| topic.topic_id)
 }
 
 async fn end_offset(client: &Client, topic: &str, partition: i32) -> Offset {
@@ -207,7 +212,7 @@ async fn values(client: &Client, topic: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn committed_offsets_may_be_compressed() {
+async fn compressed_committed_offsets_survive_a_kill() {
     for (number, codec) in [("0", Codec::None), ("2", Codec::Snappy), ("4", Codec::Zstd)] {
         let options = Broker::with().set("offsets.topic.num.partitions", "1");
         let mut broker = options.set("offsets.topic.compression.codec", number).start();

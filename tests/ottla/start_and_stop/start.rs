@@ -1,4 +1,4 @@
-//! What a broker is told about its beginning: the cluster it is, and the topics that are there from the first moment.
+//! Settings of the first start: the cluster id and the topics to create.
 
 use common::{Broker, command, run_command};
 use ottla::client::{Client, TopicView};
@@ -6,7 +6,7 @@ use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use ottla_wire::record::{BatchBuilder, Codec};
 
-/// DescribeConfigs' number for topics.
+/// Resource type of topics in DescribeConfigs.
 const TOPIC: i8 = 2;
 
 async fn connect(broker: &Broker) -> Client {
@@ -15,9 +15,9 @@ async fn connect(broker: &Broker) -> Client {
 
 /// Each topic with its number of partitions, sorted.
 async fn topics(broker: &Broker) -> Vec<(String, usize)> {
-    let view = connect(broker).await.metadata(None).await.unwrap();
+    let metadata = connect(broker).await.metadata(None).await.unwrap();
     let named = |topic: TopicView| (topic.name.unwrap_or_default(), topic.partitions.len());
-    let mut topics: Vec<_> = view.topics.into_iter().map(named).collect();
+    let mut topics: Vec<_> = metadata.topics.into_iter().map(named).collect();
     topics.sort();
     topics
 }
@@ -31,7 +31,7 @@ async fn cluster_id(broker: &Broker) -> String {
 }
 
 #[tokio::test]
-async fn topics_are_there_when_it_is_ready() {
+async fn configured_topics_exist_when_the_broker_is_ready() {
     for (broker, how) in [
         (Broker::with().env("KAFKA_CREATE_TOPICS", "orders:3:1,users:1:1:compact").start(), "environment"),
         (Broker::with().arg("--create-topic=orders:3").arg("--create-topic=users:1:1:compact").start(), "flags"),
@@ -51,7 +51,7 @@ async fn cleanup_policy(broker: &Broker, topic: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn topics_that_exist_are_left_alone() {
+async fn configured_topic_that_exists_is_unchanged() {
     let mut broker = Broker::with().set("ottla.create.topics", "orders:3,users").start();
     let mut batch = BatchBuilder::new(Codec::None);
     batch.append(0, None, Some(b"kept"), &[]);
@@ -63,30 +63,30 @@ async fn topics_that_exist_are_left_alone() {
 }
 
 #[test]
-fn a_topic_that_cannot_be_is_no_start() {
+fn invalid_configured_topic_refuses_the_start() {
     let run = |setting: &str| {
         let output = run_command(command(&[]).args(["--ephemeral", "--port", "0", "--set", setting]));
         (output.status.code(), String::from_utf8(output.stderr).unwrap().lines().last().unwrap_or_default().to_owned())
     };
-    let (code, said) = run("ottla.create.topics=or/ders");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.starts_with("ottla: cannot create topic or/ders: "), "{said}");
-    let (code, said) = run("ottla.create.topics=orders:many");
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]"), "{said}");
+    let (code, stderr) = run("ottla.create.topics=or/ders");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.starts_with("ottla: cannot create topic or/ders: "), "{stderr}");
+    let (code, stderr) = run("ottla.create.topics=orders:many");
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]]"), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_new_directory_becomes_the_cluster_that_is_named() {
+async fn cluster_id_applies_only_to_a_new_directory() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("data");
     let with_id = |id: &str| Broker::with().data_dir(&data_dir).env("CLUSTER_ID", id).start();
     let mut broker = with_id("MkU3OEVBNTcwNTJENDM2Qk");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
     broker.stop();
-    // Another id later on is no reason not to serve what is there.
+    // A different id later on is ignored.
     let mut broker = with_id("5L6g3nShT-eMCtK--X86sw");
     assert_eq!(cluster_id(&broker).await, "MkU3OEVBNTcwNTJENDM2Qk");
-    broker.wait_for_log("is cluster MkU3OEVBNTcwNTJENDM2Qk's, and goes on to be");
+    broker.wait_for_log("belongs to cluster MkU3OEVBNTcwNTJENDM2Qk;");
     broker.stop();
 }

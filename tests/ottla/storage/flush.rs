@@ -1,5 +1,5 @@
-//! What is asked to be on disk gets there, and the checkpoints say so: `flush.messages`, `flush.ms`, and how often the
-//! checkpoints are written.
+//! `flush.messages` and `flush.ms` sync the log, which the recovery point shows, and checkpoints are written at their
+//! intervals.
 
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +19,7 @@ const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const NEVER: &str = "3600000";
 
-/// Writes recovery points and log starts every so many milliseconds.
+/// A broker that writes the checkpoints of recovery points and log starts at these intervals in ms.
 fn broker(recovery_points: &str, log_starts: &str) -> Options {
     Broker::with()
         .set("log.initial.task.delay.ms", "0")
@@ -55,21 +55,21 @@ async fn alter(client: &Client, resource_type: i8, resource: &str, name: &str, v
     assert_eq!(answer.responses[0].error_code, 0, "{:?}", answer.responses[0]);
 }
 
-/// What a checkpoint says of the topic's partition.
-fn noted(broker: &Broker, checkpoint: &str) -> Option<String> {
+/// The offset of the topic's partition in a checkpoint.
+fn checkpointed(broker: &Broker, checkpoint: &str) -> Option<String> {
     let text = fs::read_to_string(broker.data_dir().join(checkpoint)).ok()?;
     text.lines().find_map(|line| line.strip_prefix("t 0 ").map(str::to_owned))
 }
 
-/// The recovery point lies before the last of what is on disk.
+/// Waits for a recovery point, which is below the last synced record.
 fn wait_for_recovery_point(broker: &Broker, offset: &str) {
     wait_until(&format!("a recovery point at {offset}"), || {
-        noted(broker, "recovery-point-offset-checkpoint").as_deref() == Some(offset)
+        checkpointed(broker, "recovery-point-offset-checkpoint").as_deref() == Some(offset)
     });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flush_ms_is_changed_while_running() {
+async fn flush_ms_change_advances_the_recovery_point() {
     let broker = broker("50", NEVER).start();
     let client = topic_of_three(&broker, &[]).await;
     wait_for_recovery_point(&broker, "0");
@@ -80,18 +80,18 @@ async fn flush_ms_is_changed_while_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_brokers_interval_is_that_of_topics_without_one() {
+async fn log_flush_interval_applies_to_topics_without_flush_ms() {
     let broker = broker("50", "50").start();
     let client = topic_of_three(&broker, &[]).await;
     wait_for_recovery_point(&broker, "0");
     alter(&client, BROKER, "", "log.flush.interval.ms", "20").await;
     wait_for_recovery_point(&broker, "2");
     let log = broker.log();
-    assert!(!log.contains("not written") && !log.contains("not noted"), "the checkpoints are in each other's way");
+    assert!(!log.contains("not written") && !log.contains("not noted"), "writes of both checkpoints conflict");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flush_messages_is_on_disk_before_the_answer() {
+async fn flush_messages_syncs_before_the_response() {
     let broker = broker("50", NEVER).start();
     let client = topic_of_three(&broker, &[("flush.messages", "3")]).await;
     wait_for_recovery_point(&broker, "2");
@@ -102,7 +102,7 @@ async fn flush_messages_is_on_disk_before_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn log_starts_are_noted_at_an_interval_of_their_own() {
+async fn log_start_checkpoint_is_written_at_its_own_interval() {
     let broker = broker(NEVER, "50").start();
     let client = topic_of_three(&broker, &[]).await;
     let partition = DeleteRecordsPartition { partition_index: 0, offset: 2 };
@@ -110,5 +110,5 @@ async fn log_starts_are_noted_at_an_interval_of_their_own() {
     let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 10_000 };
     let answer = client.call(request).await.unwrap();
     assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{:?}", answer.topics[0]);
-    wait_until("a log start", || noted(&broker, "log-start-offset-checkpoint").as_deref() == Some("2"));
+    wait_until("a log start", || checkpointed(&broker, "log-start-offset-checkpoint").as_deref() == Some("2"));
 }

@@ -1,5 +1,5 @@
-//! A disk that is full for a while, in miniature: the running broker may not make files larger than a limit, which is
-//! then lifted. What can't be written stops the partition that it is for, and only for so long.
+//! A disk that is full for some time, simulated by a limit on the size of the broker's files that is then removed. A failed
+//! write takes its partition offline until writes succeed again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,16 +13,16 @@ use ottla_wire::record::{BatchBuilder, Codec, batches};
 use ottla_wire::types::ErrorCode;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-/// The limit, unless a test has one of its own.
+/// The usual limit in bytes.
 const SMALL: u64 = 256 << 10;
-/// Longer than the broker waits before it tries a log again, on a machine with much else to do.
+/// Attempts that take longer than the broker waits before it opens a failed log again.
 const ATTEMPTS: usize = 600;
 
-/// No file of the broker may be larger; `None`: as large as it likes.
+/// Limits the size of the broker's files; `None` removes the limit.
 fn limit_files(broker: &Broker, bytes: Option<u64>) {
     let pid = Pid::from_raw(broker.pid().try_into().unwrap()).unwrap();
     let unlimited = prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
-    assert_eq!(unlimited.maximum, None, "the test may not lift the limit again");
+    assert_eq!(unlimited.maximum, None, "the limit cannot be removed later");
 }
 
 fn batch(value: &[u8]) -> Bytes {
@@ -36,11 +36,11 @@ async fn produce(client: &Client, topic: &str, value: &str) -> Result<i64, Clien
     Ok(client.produce(topic, 0, batch(value.as_bytes())).await?.base_offset)
 }
 
-/// Asks again until it works.
-async fn at_last<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, ClientError>) -> T {
+/// Repeats a request until it succeeds.
+async fn retry<T>(what: &str, mut request: impl AsyncFnMut() -> Result<T, ClientError>) -> T {
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        match ask().await {
+        match request().await {
             Ok(answer) => return answer,
             Err(error) => last = Some(error),
         }
@@ -64,7 +64,7 @@ async fn values(client: &Client, topic: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_acknowledged_is_there_and_the_others_go_on() {
+async fn full_disk_fails_only_its_partition_and_loses_no_acknowledged_record() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     for topic in ["full", "other"] {
@@ -85,15 +85,19 @@ async fn what_was_acknowledged_is_there_and_the_others_go_on() {
     for number in 0..10 {
         let again = produce(&client, "full", "again").await.unwrap_err();
         assert_eq!(again.code(), Some(ErrorCode::KafkaStorageError), "{again}");
-        assert_eq!(produce(&client, "other", "goes on").await.unwrap(), number);
+        assert_eq!(produce(&client, "other", "more").await.unwrap(), number);
     }
-    assert_eq!(values(&client, "full").await.len(), taken, "what is there can be read");
+    assert_eq!(values(&client, "full").await.len(), taken, "stored records can be read");
     broker.wait_for_log("partition offline until");
     limit_files(&broker, None);
-    let offset = at_last("the partition comes back", async || produce(&client, "full", "after").await).await;
+    let offset = retry("the partition is online again", async || produce(&client, "full", "after").await).await;
     assert_eq!(offset as usize, taken);
-    let told = |line: &str| broker.log().matches(line).count();
-    assert_eq!((told("partition offline until"), told("partition online again")), (1, 1), "each is told once");
+    let lines_with = |line: &str| broker.log().matches(line).count();
+    assert_eq!(
+        (lines_with("partition offline until"), lines_with("partition online again")),
+        (1, 1),
+        "each is logged once"
+    );
     broker.kill();
     broker.restart();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
@@ -102,7 +106,7 @@ async fn what_was_acknowledged_is_there_and_the_others_go_on() {
     assert!(found.iter().eq(expect.collect::<Vec<_>>().iter()), "{} values", found.len());
 }
 
-/// Counts what was delivered; nothing may fail.
+/// Counts delivered records; panics when a record fails.
 struct Count(Arc<AtomicUsize>);
 
 impl Observer<()> for Count {
@@ -111,14 +115,14 @@ impl Observer<()> for Count {
     }
 
     fn failed(&mut self, _topic: &str, error: &SendError, _tokens: Vec<()>) {
-        panic!("nothing is given up: {error}");
+        panic!("a record failed: {error}");
     }
 
     fn warn(&mut self, _message: &str) {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_producer_goes_on_without_losing_or_doubling_a_record() {
+async fn producer_delivers_every_record_once_across_a_full_disk() {
     let broker = Broker::with().set("num.partitions", "1").start();
     limit_files(&broker, Some(SMALL));
     let delivered = Arc::new(AtomicUsize::new(0));
@@ -148,11 +152,11 @@ async fn a_producer_goes_on_without_losing_or_doubling_a_record() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_coordinator_is_away_while_its_log_is() {
+async fn group_coordinator_is_not_available_while_its_log_is_offline() {
     let broker = Broker::with().set("offsets.topic.num.partitions", "1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
-    at_last("a first commit", async || client.commit_offsets("group", None, "t", &[(0, 0)]).await).await;
+    retry("a first commit", async || client.commit_offsets("group", None, "t", &[(0, 0)]).await).await;
     limit_files(&broker, Some(8 << 10));
     let mut committed = 0;
     let refused = loop {
@@ -168,14 +172,14 @@ async fn a_group_coordinator_is_away_while_its_log_is() {
     let unknown = client.committed_offsets("group", "t", &[0]).await.unwrap_err();
     assert_eq!(unknown.code(), Some(ErrorCode::CoordinatorNotAvailable), "{unknown}");
     limit_files(&broker, None);
-    at_last("the coordinator comes back", async || client.find_coordinator("group").await).await;
+    retry("the coordinator is available again", async || client.find_coordinator("group").await).await;
     let kept = client.committed_offsets("group", "t", &[0]).await.unwrap();
-    assert_eq!(kept[0].offset, committed, "what was acknowledged, and not what was refused");
+    assert_eq!(kept[0].offset, committed, "the last acknowledged commit");
     client.commit_offsets("group", None, "t", &[(0, 5000)]).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_can_be_changed_again() {
+async fn metadata_can_be_changed_after_a_full_disk() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("before", 1, &[]).await.unwrap();
@@ -185,9 +189,9 @@ async fn metadata_can_be_changed_again() {
         let refused = client.create_topic("refused", 1, &[]).await.unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::KafkaStorageError), "{refused}");
     }
-    assert_eq!(produce(&client, "before", "goes on").await.unwrap(), 0);
+    assert_eq!(produce(&client, "before", "more").await.unwrap(), 0);
     limit_files(&broker, None);
-    at_last("the metadata log comes back", async || client.create_topic("after", 1, &[]).await).await;
+    retry("the metadata log is online again", async || client.create_topic("after", 1, &[]).await).await;
     let names = async |client: &Client| {
         let topics = client.metadata(None).await.unwrap().topics;
         let mut names: Vec<String> = topics.into_iter().filter_map(|topic| topic.name).collect();
@@ -202,10 +206,10 @@ async fn metadata_can_be_changed_again() {
 }
 
 #[test]
-fn a_second_broker_on_the_directory_is_refused_with_a_plain_message() {
+fn second_broker_on_the_same_directory_is_refused() {
     let broker = Broker::start();
     let directory = broker.data_dir().display().to_string();
     let second = common::run(&["--data-dir", &directory, "--port", "0"]);
-    let said = String::from_utf8_lossy(&second.stderr);
-    assert!(!second.status.success() && said.contains("is in use by another broker"), "{said}");
+    let stderr = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success() && stderr.contains("is in use by another broker"), "{stderr}");
 }

@@ -1,11 +1,11 @@
-//! What is on disk: logs, directories, damage, compaction, retention.
+//! Storage: logs, log directories, corruption and repair, compaction, retention.
 
+mod changed_files;
 mod compaction;
-mod cut_files;
-mod few_descriptors;
+mod descriptor_limit;
 mod flush;
 mod full_disk;
 mod log_dirs;
 mod refusals;
 mod retention;
-mod strays;
+mod stray_folders;

@@ -1,4 +1,4 @@
-//! Retention as clients see it: when it looks, what it drops, and when the files go.
+//! Retention as clients see it, and the removal of files.
 
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use ottla_wire::types::Offset;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// A record of so many hours ago.
+/// A record with a timestamp of this many hours ago.
 fn aged(hours: i64) -> Bytes {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
     let mut batch = BatchBuilder::new(Codec::None);
@@ -39,7 +39,7 @@ async fn wait_for_start(client: &Client, topic: &str, offset: Offset) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn old_records_go_in_time_and_their_files_later() {
+async fn expired_segments_are_removed_and_their_files_after_the_delay() {
     let broker =
         Broker::with().set("log.initial.task.delay.ms", "0").set("log.retention.check.interval.ms", "50").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
@@ -52,14 +52,14 @@ async fn old_records_go_in_time_and_their_files_later() {
             client.produce(topic, 0, aged(hours)).await.unwrap();
         }
     }
-    // Records last an hour and a half. The active segment goes as well when all of it is too old.
+    // Retention is an hour and a half. The active segment is dropped too if all its records are older.
     for (topic, start) in [("at-once", 1), ("later", 1), ("old", 3)] {
         wait_for_start(&client, topic, start).await;
-        assert_eq!(client.produce(topic, 0, aged(0)).await.unwrap().base_offset, 3, "{topic} ends where it did");
+        assert_eq!(client.produce(topic, 0, aged(0)).await.unwrap().base_offset, 3, "{topic} keeps its end offset");
         assert_eq!(start_of(&client, topic).await, start);
     }
     for topic in ["at-once", "old"] {
-        wait_until("files to go at once", || files(&broker, topic, ".deleted") == 0);
+        wait_until("the removal of files", || files(&broker, topic, ".deleted") == 0);
     }
-    assert!(files(&broker, "later", ".deleted") > 0, "those of the other are there for who still reads them");
+    assert!(files(&broker, "later", ".deleted") > 0, "files stay for current readers during the delay");
 }

@@ -8,10 +8,10 @@ use ottla_wire::protocol::messages::describe_topic_partitions::{
 use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use ottla_wire::types::{TopicId, Uuid};
 
-use crate::world::{World, code, connect, text};
+use crate::fixture::{Fixture, code, connect, text};
 use common::Broker;
 
-const STRANGER: TopicId = Uuid([7; 16]);
+const UNKNOWN: TopicId = Uuid([7; 16]);
 
 fn named(name: &str) -> MetadataRequestTopic {
     MetadataRequestTopic { name: Some(text(name)), ..Default::default() }
@@ -21,9 +21,9 @@ fn by_id(topic_id: TopicId) -> MetadataRequestTopic {
     MetadataRequestTopic { name: None, topic_id }
 }
 
-async fn ask(world: &World, version: i16, topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
+async fn metadata(fixture: &Fixture, version: i16, topics: Vec<MetadataRequestTopic>) -> MetadataResponse {
     let request = MetadataRequest { topics: Some(topics), allow_auto_topic_creation: false, ..Default::default() };
-    world.client.call_at(request, version).await.unwrap()
+    fixture.client.call_at(request, version).await.unwrap()
 }
 
 fn errors(answer: &MetadataResponse) -> Vec<(&str, &'static str)> {
@@ -31,11 +31,11 @@ fn errors(answer: &MetadataResponse) -> Vec<(&str, &'static str)> {
 }
 
 #[tokio::test]
-async fn names_that_cannot_be_topics_are_invalid_and_others_unknown() {
-    let world = World::start().await;
+async fn metadata_of_an_invalid_name_returns_invalid_topic_exception() {
+    let fixture = Fixture::start().await;
     let long = "x".repeat(250);
     for (name, expect) in [
-        ("nobody", "UNKNOWN_TOPIC_OR_PARTITION"),
+        ("missing", "UNKNOWN_TOPIC_OR_PARTITION"),
         ("", "INVALID_TOPIC_EXCEPTION"),
         (".", "INVALID_TOPIC_EXCEPTION"),
         ("..", "INVALID_TOPIC_EXCEPTION"),
@@ -45,86 +45,90 @@ async fn names_that_cannot_be_topics_are_invalid_and_others_unknown() {
         (&long, "INVALID_TOPIC_EXCEPTION"),
     ] {
         for version in [4, 13] {
-            assert_eq!(errors(&ask(&world, version, vec![named(name)]).await), [(name, expect)], "version {version}");
+            assert_eq!(
+                errors(&metadata(&fixture, version, vec![named(name)]).await),
+                [(name, expect)],
+                "version {version}"
+            );
         }
-        // With creation allowed, too.
-        let answer = world.client.metadata_with(Some(&[name]), name != "nobody").await.unwrap();
+        // Also with auto-creation allowed.
+        let answer = fixture.client.metadata_with(Some(&[name]), name != "missing").await.unwrap();
         assert_eq!(code(answer.topics[0].error_code), expect, "{name}");
     }
 }
 
 #[tokio::test]
-async fn what_is_asked_for_twice_is_answered_once() {
-    let world = World::start().await;
-    world.topic("a", &[]).await;
+async fn duplicate_topic_in_a_metadata_request_is_answered_once() {
+    let fixture = Fixture::start().await;
+    fixture.topic("a", &[]).await;
     for version in 4..=13 {
-        let answer = ask(&world, version, vec![named("a"), named("b"), named("a"), named("b")]).await;
+        let answer = metadata(&fixture, version, vec![named("a"), named("b"), named("a"), named("b")]).await;
         assert_eq!(errors(&answer), [("a", "NONE"), ("b", "UNKNOWN_TOPIC_OR_PARTITION")], "version {version}");
     }
 }
 
 #[tokio::test]
-async fn topics_are_found_by_id_from_version_12() {
-    let world = World::start().await;
-    let id = world.topic("a", &[]).await;
+async fn metadata_by_topic_id_requires_version_12() {
+    let fixture = Fixture::start().await;
+    let id = fixture.topic("a", &[]).await;
     for version in 12..=13 {
-        assert_eq!(errors(&ask(&world, version, vec![by_id(id)]).await), [("a", "NONE")]);
-        let answer = ask(&world, version, vec![by_id(STRANGER), by_id(id)]).await;
+        assert_eq!(errors(&metadata(&fixture, version, vec![by_id(id)]).await), [("a", "NONE")]);
+        let answer = metadata(&fixture, version, vec![by_id(UNKNOWN), by_id(id)]).await;
         assert_eq!(errors(&answer), [("-", "UNKNOWN_TOPIC_ID"), ("a", "NONE")]);
-        assert_eq!(errors(&ask(&world, version, vec![by_id(Uuid::ZERO)]).await), [("", "INVALID_REQUEST")]);
+        assert_eq!(errors(&metadata(&fixture, version, vec![by_id(Uuid::ZERO)]).await), [("", "INVALID_REQUEST")]);
     }
     for version in 10..=11 {
         let both = MetadataRequestTopic { name: Some(text("a")), topic_id: id };
-        let answer = ask(&world, version, vec![both]).await;
+        let answer = metadata(&fixture, version, vec![both]).await;
         assert_eq!(errors(&answer), [("a", "INVALID_REQUEST")], "version {version}");
         assert!(answer.brokers.is_empty());
     }
 }
 
 #[tokio::test]
-async fn operations_are_told_to_who_asks() {
-    let world = World::start().await;
-    world.topic("a", &[]).await;
+async fn authorized_operations_are_returned_on_request() {
+    let fixture = Fixture::start().await;
+    fixture.topic("a", &[]).await;
     let mut request = MetadataRequest { topics: Some(vec![named("a")]), ..Default::default() };
-    let silent = world.client.call_at(request.clone(), 8).await.unwrap();
+    let without = fixture.client.call_at(request.clone(), 8).await.unwrap();
     assert_eq!(
-        (silent.cluster_authorized_operations, silent.topics[0].topic_authorized_operations),
+        (without.cluster_authorized_operations, without.topics[0].topic_authorized_operations),
         (i32::MIN, i32::MIN)
     );
     request.include_cluster_authorized_operations = true;
     request.include_topic_authorized_operations = true;
-    let told = world.client.call_at(request, 8).await.unwrap();
-    assert_eq!((told.cluster_authorized_operations, told.topics[0].topic_authorized_operations), (8096, 3576));
+    let with = fixture.client.call_at(request, 8).await.unwrap();
+    assert_eq!((with.cluster_authorized_operations, with.topics[0].topic_authorized_operations), (8096, 3576));
 }
 
 #[tokio::test]
-async fn many_connections_that_create_one_topic_by_use_all_get_it() {
+async fn concurrent_auto_creation_creates_one_topic() {
     let broker = Broker::with().set("num.partitions", "3").start();
-    let mut asking = tokio::task::JoinSet::new();
+    let mut requests = tokio::task::JoinSet::new();
     for _ in 0..24 {
         let client = connect(&broker).await;
-        asking.spawn(async move { client.metadata_with(Some(&["together"]), true).await.unwrap().topics.remove(0) });
+        requests.spawn(async move { client.metadata_with(Some(&["together"]), true).await.unwrap().topics.remove(0) });
     }
-    let answers = asking.join_all().await;
+    let answers = requests.join_all().await;
     assert!(answers.iter().all(|topic| code(topic.error_code) == "NONE" && topic.partitions == [0, 1, 2]));
     assert_eq!(answers.iter().map(|topic| topic.topic_id).collect::<HashSet<_>>().len(), 1);
 }
 
 #[tokio::test]
-async fn nothing_is_created_by_use_where_that_is_switched_off() {
-    let world = World::with(Broker::with().set("auto.create.topics.enable", "false")).await;
-    let answer = world.client.metadata_with(Some(&["a"]), true).await.unwrap();
+async fn auto_creation_while_disabled_creates_nothing() {
+    let fixture = Fixture::with(Broker::with().set("auto.create.topics.enable", "false")).await;
+    let answer = fixture.client.metadata_with(Some(&["a"]), true).await.unwrap();
     assert_eq!(code(answer.topics[0].error_code), "UNKNOWN_TOPIC_OR_PARTITION");
 }
 
-/// DescribeTopicPartitions as text: `topic:partitions` or `topic!error`, and the cursor after ` > `.
-async fn page(world: &World, topics: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> String {
+/// Calls DescribeTopicPartitions; returns `topic:partitions` or `topic!error` for each topic, and the cursor after ` > `.
+async fn page(fixture: &Fixture, topics: &[&str], limit: i32, cursor: Option<(&str, i32)>) -> String {
     let request = DescribeTopicPartitionsRequest {
         topics: topics.iter().map(|name| TopicRequest { name: text(name) }).collect(),
         response_partition_limit: limit,
         cursor: cursor.map(|(topic, partition_index)| Cursor { topic_name: text(topic), partition_index }),
     };
-    shown(&world.client.call(request).await.unwrap())
+    shown(&fixture.client.call(request).await.unwrap())
 }
 
 fn shown(answer: &DescribeTopicPartitionsResponse) -> String {
@@ -144,10 +148,10 @@ fn shown(answer: &DescribeTopicPartitionsResponse) -> String {
 }
 
 #[tokio::test]
-async fn partitions_are_described_page_by_page() {
-    let world = World::start().await;
-    world.client.create_topic("a", 3, &[]).await.unwrap();
-    world.client.create_topic("b", 2, &[]).await.unwrap();
+async fn describe_topic_partitions_returns_pages() {
+    let fixture = Fixture::start().await;
+    fixture.client.create_topic("a", 3, &[]).await.unwrap();
+    fixture.client.create_topic("b", 2, &[]).await.unwrap();
     let unknown = "c!UNKNOWN_TOPIC_OR_PARTITION";
     for (topics, limit, cursor, expect) in [
         (&["b", "a", "b"][..], 2000, None, "a:0,1,2 b:0,1".to_owned()),
@@ -160,10 +164,10 @@ async fn partitions_are_described_page_by_page() {
         (&["a", "b"], 2, Some(("a", 1)), "a:1,2 > b:0".to_owned()),
         (&["a", "b"], 9, Some(("b", 1)), "b:1".to_owned()),
         (&[], 9, Some(("aa", 1)), "b:0,1".to_owned()),
-        // A cursor must stand at one of the topics asked for.
+        // A cursor must name a requested topic.
         (&["a", "b"], 9, Some(("aa", 1)), "a!INVALID_REQUEST b!INVALID_REQUEST".to_owned()),
         (&["a"], 9, Some(("a", -1)), "a!INVALID_REQUEST".to_owned()),
     ] {
-        assert_eq!(page(&world, topics, limit, cursor).await, expect, "{topics:?} {limit} {cursor:?}");
+        assert_eq!(page(&fixture, topics, limit, cursor).await, expect, "{topics:?} {limit} {cursor:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! Requests and answers as text, for tables of what Apache Kafka answers and what we do.
+//! Requests and answers as text, for tables that compare the answers of Apache Kafka with those of Ottla.
 //!
-//! A request is written as `name=value` for each field that is not left at its default, the fields named as in
+//! A request is written as `name=value` for each field that does not have its default value. Fields are named as in
 //! `src/wire/protocol/messages`: `topics=[{name=a num_partitions=1}] validate_only=true`. A value is a word, text in double
 //! quotes, `null`, a list in brackets or a struct in braces; `$name` stands for the id of the topic of that name. An
-//! answer is written in the same way, error codes by their names, lists in the order of their text, and without what
-//! differs from run to run. No code is needed for an API: the codec's own rows tell how its messages look.
+//! answer is written in the same way, with the names of error codes, sorted lists, and without values that differ from
+//! run to run. The codec's reflection rows describe every message, so no API needs code of its own.
 
 pub mod notation;
 mod reading;
@@ -20,50 +20,50 @@ use ottla_wire::types::Uuid;
 
 use reading::Read;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// What stands for an answer where the broker closed the connection.
+/// The limit for one answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The text for a connection that the broker closed without an answer.
 const NO_ANSWER: &str = "no answer";
 
-/// A connection to a broker, and what was learned from its answers.
-pub struct Asking {
+/// A connection to a broker, with the topic ids of earlier answers.
+pub struct WireClient {
     address: String,
     connection: Option<TcpStream>,
-    /// Ids of topics by name, as they were met in answers.
+    /// Topic ids by name, from earlier answers.
     ids: BTreeMap<String, Uuid>,
-    /// What is left out of answers, and what stands for it.
+    /// Texts that are replaced in answers, with their replacements.
     hidden: Vec<(String, &'static str)>,
     correlation_id: i32,
 }
 
-impl Asking {
-    /// Asks the broker at `address`, which is `host:port`. Each of `hidden` is not shown but replaced.
-    pub fn new(address: &str, hidden: &[(&str, &'static str)]) -> Asking {
+impl WireClient {
+    /// A client of the broker at `address` (`host:port`) that replaces each text of `hidden`, and the port, in answers.
+    pub fn new(address: &str, hidden: &[(&str, &'static str)]) -> WireClient {
         let (_, port) = address.rsplit_once(':').expect("an address with a port");
         let mut hidden: Vec<_> = hidden.iter().map(|(what, by)| ((*what).to_owned(), *by)).collect();
         hidden.push((port.to_owned(), "PORT"));
-        Asking { address: address.to_owned(), connection: None, ids: BTreeMap::new(), hidden, correlation_id: 0 }
+        WireClient { address: address.to_owned(), connection: None, ids: BTreeMap::new(), hidden, correlation_id: 0 }
     }
 
-    /// The answer, as text. The request must be well-formed: a test that is wrong panics.
-    pub fn ask(&mut self, api: ApiKey, version: i16, request: &str) -> String {
+    /// Sends a request and returns the answer as text; panics if the request is not well-formed.
+    pub fn call(&mut self, api: ApiKey, version: i16, request: &str) -> String {
         match self.read(api, version, request) {
             Some(answer) => self.hide(&reading::show(&answer, &self.ids)),
             None => NO_ANSWER.to_owned(),
         }
     }
 
-    /// Of the answer, each element of the first list of that name: its name, and the text of the rest; where a name
-    /// comes more than once, all of them.
-    pub fn ask_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
+    /// Sends a request and returns the elements of the first list of that name: by the name of each element, the text of
+    /// its other fields, joined where a name occurs more than once.
+    pub fn call_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
         let answer = self.read(api, version, request).expect(NO_ANSWER);
-        let all = reading::each(&answer, list, &self.ids).expect("such a list");
-        let mut told: BTreeMap<String, String> = BTreeMap::new();
+        let all = reading::each(&answer, list, &self.ids).expect("a list of that name");
+        let mut elements: BTreeMap<String, String> = BTreeMap::new();
         for (name, text) in all {
             let text = self.hide(&text);
-            told.entry(name).and_modify(|before| *before += &format!(", {text}")).or_insert(text);
+            elements.entry(name).and_modify(|before| *before += &format!(", {text}")).or_insert(text);
         }
-        told
+        elements
     }
 
     fn read(&mut self, api: ApiKey, version: i16, request: &str) -> Option<Read> {
@@ -103,11 +103,11 @@ impl Asking {
     fn exchange(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
         if self.connection.is_none() {
             let connection = TcpStream::connect(&self.address)?;
-            connection.set_read_timeout(Some(PATIENCE))?;
+            connection.set_read_timeout(Some(TIMEOUT))?;
             connection.set_nodelay(true)?;
             self.connection = Some(connection);
         }
-        let connection = self.connection.as_mut().expect("it was made");
+        let connection = self.connection.as_mut().expect("connected above");
         connection.write_all(frame)?;
         let mut size = [0; 4];
         connection.read_exact(&mut size)?;

@@ -1,6 +1,6 @@
 //! The text form of a message: `name=value` fields, lists in brackets, structs in braces.
 
-/// A value as it is written.
+/// A parsed value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Null,
@@ -11,7 +11,7 @@ pub enum Value {
 
 pub type Fields = Vec<(String, Value)>;
 
-/// Reads the fields of a message. What follows two slashes is a remark.
+/// Parses the fields of a message. Two slashes begin a comment.
 pub fn fields(text: &str) -> Fields {
     let text = text.split(" //").next().unwrap_or_default();
     let mut parser = Parser { rest: text };
@@ -75,7 +75,7 @@ impl Parser<'_> {
 }
 
 #[test]
-fn messages_are_read() {
+fn message_notation_is_parsed() {
     let text = |text: &str| Value::Text(text.to_owned());
     let read = fields(r#"topics=[{name=a count=-1} {}] names=[a "b c" null] empty="" none=null // why"#);
     let names = Value::List(vec![text("a"), text("b c"), Value::Null]);

@@ -1,4 +1,4 @@
-//! An answer's text, made of its bytes by the codec's rows.
+//! Decodes an answer by the codec's reflection rows and writes it as text.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use ottla_wire::codec::{FieldRow, Shape};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::types::{ErrorCode, Uuid};
 
-/// Fields whose value differs from run to run.
+/// Fields whose values differ from run to run.
 const CHANGING: &[&str] = &[
     "broker_epoch",
     "directory_id",
@@ -23,10 +23,10 @@ const CHANGING: &[&str] = &[
     "usable_bytes",
 ];
 
-/// Fields that say nothing here: what is served is compared by tests of its own.
-const LEFT_OUT: &[&str] = &["api_keys", "throttle_time_ms"];
+/// Fields that are not shown; the served APIs have tests of their own.
+const OMITTED: &[&str] = &["api_keys", "throttle_time_ms"];
 
-/// A value as it was read.
+/// A decoded value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
     Null,
@@ -46,7 +46,7 @@ pub fn response(api: ApiKey, version: i16, body: &[u8]) -> Read {
     read
 }
 
-/// Remembers the ids of topics by their names.
+/// Collects topic ids by name.
 pub fn learn_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
     match read {
         Read::List(list) => list.iter().for_each(|one| learn_ids(one, ids)),
@@ -65,13 +65,13 @@ pub fn learn_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
     }
 }
 
-/// A message's fields but for those at their defaults.
+/// The fields of a message without those that have their default values.
 pub fn show(read: &Read, ids: &BTreeMap<String, Uuid>) -> String {
     let Read::Struct(fields) = read else { panic!("a message is a struct") };
     show_fields(fields, ids)
 }
 
-/// Each element of the first list of that name, found at any depth: its name, and its text.
+/// The elements of the first list of that name at any depth, as names and texts.
 pub fn each(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec<(String, String)>> {
     match read {
         Read::List(all) => all.iter().find_map(|one| each(one, list, ids)),
@@ -83,26 +83,26 @@ pub fn each(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec
     }
 }
 
-/// A struct's name, and the text of the rest of it.
+/// The name of a struct, and its other fields as text.
 fn named(read: &Read, ids: &BTreeMap<String, Uuid>) -> (String, String) {
-    let Read::Struct(fields) = read else { panic!("{read:?} is no struct") };
+    let Read::Struct(fields) = read else { panic!("{read:?} is not a struct") };
     let (name, rest): (Vec<_>, Vec<_>) = fields.iter().cloned().partition(|(row, _)| row.name == "name");
     let Some((_, Read::Text(name))) = name.first() else { panic!("{read:?} has no name") };
     (name.clone(), show_fields(&rest, ids))
 }
 
 fn show_fields(fields: &[(&'static FieldRow, Read)], ids: &BTreeMap<String, Uuid>) -> String {
-    let told = fields.iter().filter(|(row, value)| !LEFT_OUT.contains(&row.name) && !is_default(row, value));
-    let told = told.map(|(row, value)| {
+    let shown = fields.iter().filter(|(row, value)| !OMITTED.contains(&row.name) && !is_default(row, value));
+    let shown = shown.map(|(row, value)| {
         let value = match value {
             Read::Number(_) | Read::Uuid(_) if CHANGING.contains(&row.name) => "N".to_owned(),
             Read::Number(code) if row.name == "error_code" => show_code(*code),
             Read::Text(_) if row.name == "documentation" => "yes".to_owned(),
-            // Most of a new topic's settings are the broker's.
+            // Settings with default values are omitted from long lists.
             Read::List(all) if row.name == "configs" && all.len() > MANY => {
-                show_value(&Read::List(all.iter().filter(|one| !follows_broker(one)).cloned().collect()), ids)
+                show_value(&Read::List(all.iter().filter(|one| !is_default_config(one)).cloned().collect()), ids)
             }
-            // The strongest comes first.
+            // The order of synonyms is significant.
             Read::List(all) if row.name == "synonyms" => {
                 format!("[{}]", all.iter().map(|one| show_value(one, ids)).collect::<Vec<_>>().join(" "))
             }
@@ -110,16 +110,16 @@ fn show_fields(fields: &[(&'static FieldRow, Read)], ids: &BTreeMap<String, Uuid
         };
         format!("{}={value}", row.name)
     });
-    told.collect::<Vec<_>>().join(" ")
+    shown.collect::<Vec<_>>().join(" ")
 }
 
-/// How the ids of members begin, which end with a random part.
+/// The prefix of member ids, which have a random suffix.
 const MEMBER: &str = "tester-";
 
-/// More settings than this are not asked for one by one.
+/// Lists with more settings than this are those of all settings.
 const MANY: usize = 20;
 
-fn follows_broker(config: &Read) -> bool {
+fn is_default_config(config: &Read) -> bool {
     let Read::Struct(fields) = config else { return false };
     let source = fields.iter().find(|(row, _)| row.name == "config_source");
     source.is_none_or(|(_, source)| *source == Read::Number(5))
@@ -153,7 +153,7 @@ fn show_value(value: &Read, ids: &BTreeMap<String, Uuid>) -> String {
     }
 }
 
-/// Whether a field says nothing. Null where there could be text does, and so does no text where there must be some.
+/// Whether a field has its default value. For a nullable string that is null, for another one the empty string.
 fn is_default(row: &FieldRow, value: &Read) -> bool {
     match value {
         Read::Null => true,

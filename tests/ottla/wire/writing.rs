@@ -1,4 +1,4 @@
-//! A request's bytes, made of its text by the codec's rows.
+//! Encodes a request from its text by the codec's reflection rows.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use ottla_wire::types::Uuid;
 
 use super::notation::{Fields, Value};
 
-/// Stands for a batch of one record, of now.
+/// The placeholder for a batch of one record with the current time.
 const BATCH: &str = "$batch";
 
 pub fn request(api: ApiKey, version: i16, fields: &Fields, ids: &BTreeMap<String, Uuid>) -> Vec<u8> {
@@ -106,7 +106,7 @@ impl Writer<'_> {
 
     fn uuid(&self, text: &str) -> Uuid {
         match text.strip_prefix('$') {
-            Some(name) => *self.ids.get(name).expect("a topic that was met"),
+            Some(name) => *self.ids.get(name).expect("the topic of an earlier answer"),
             None if text.is_empty() => Uuid::ZERO,
             None => Uuid::parse(text).expect("an id"),
         }

@@ -32,6 +32,11 @@ const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
     (ApiKey::DescribeConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::AlterConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::InitProducerId, 0, KafkaStorageError, CoordinatorNotAvailable),
+    // Before KIP-588 a fenced producer was told so by its epoch.
+    (ApiKey::InitProducerId, 3, ProducerFenced, InvalidProducerEpoch),
+    (ApiKey::AddPartitionsToTxn, 1, ProducerFenced, InvalidProducerEpoch),
+    (ApiKey::AddOffsetsToTxn, 1, ProducerFenced, InvalidProducerEpoch),
+    (ApiKey::EndTxn, 1, ProducerFenced, InvalidProducerEpoch),
     (ApiKey::CreateTopics, 0, PolicyViolation, InvalidRequest),
     // As Kafka's controller (KIP-322).
     (ApiKey::DeleteTopics, 2, TopicDeletionDisabled, InvalidRequest),

@@ -1,4 +1,4 @@
-//! One compaction, from its beginning to its end.
+//! Runs one compaction.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::state::{Broker, random};
 use ottla_config::BrokerConfig;
 use ottla_log::{CompactError, CompactionBuffers, CompactionStats, LogError, Replaced};
 
-/// How long a wait is slept through without looking whether it is still wanted.
-const NAP: Duration = Duration::from_millis(5);
-/// The niceness of the thread: appends and reads come first.
+/// The longest sleep of the throttle before it checks again whether the compaction is abandoned.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// The niceness of the thread: appends and reads have priority.
 const NICE: i32 = 10;
 /// Kafka's limit for a worker's share of `log.cleaner.dedupe.buffer.size`.
-const LARGEST_MAP: i64 = i32::MAX as i64;
+const MAX_MAP_BYTES: i64 = i32::MAX as i64;
 
 /// A compaction that is about to run.
 pub struct Run {
     partition: Arc<Partition>,
-    /// A log opened again since is another one.
-    opened: u64,
+    /// [`Partition::times_opened`] at the beginning. If it has changed, the log was opened again.
+    times_opened: u64,
     cleaner: Arc<Cleaner>,
     clock: Clock,
     settings: watch::Receiver<Arc<BrokerConfig>>,
@@ -40,7 +40,7 @@ impl Run {
         let delay = cluster.topic_by_id(partition.topic_id()).map_or(0, |topic| topic.config.file_delete_delay_ms);
         Run {
             partition: Arc::clone(partition),
-            opened: partition.times_opened(),
+            times_opened: partition.times_opened(),
             cleaner: Arc::clone(&broker.cleaner),
             clock: broker.clock,
             settings: broker.settings(),
@@ -49,17 +49,17 @@ impl Run {
         }
     }
 
-    /// Compacts the log, on a thread that does nothing else.
+    /// Lowers the priority of the current thread and compacts the log.
     pub fn with_low_priority(self) -> Result<CompactionStats, CompactError> {
-        // Without the right to it the thread is as important as any.
+        // Without the permission to lower it, the thread runs with normal priority.
         let _ = rustix::process::setpriority_process(None, NICE);
-        let begun = self.clock.monotonic();
+        let started = self.clock.monotonic();
         let done = self.compact().inspect_err(|error| {
             if let CompactError::Storage(error) = error {
                 self.partition.note_loss(error);
             }
         })?;
-        self.tell(&done, self.clock.monotonic().saturating_sub(begun));
+        self.log_outcome(&done, self.clock.monotonic().saturating_sub(started));
         Ok(done)
     }
 
@@ -85,12 +85,12 @@ impl Run {
         Ok(*compaction.stats())
     }
 
-    /// Memory according to the settings in force, taken as it is needed and given back when the compaction ends.
+    /// The buffers that the settings allow. Memory is allocated as needed, and freed when the compaction ends.
     fn buffers(&self) -> CompactionBuffers {
         let settings = self.settings.borrow();
         let cleaner = &settings.cleaner;
         let threads = cleaner.threads.max(1);
-        let map_bytes = (cleaner.dedupe_buffer_size.max(0) / threads as i64).min(LARGEST_MAP);
+        let map_bytes = (cleaner.dedupe_buffer_size.max(0) / threads as i64).min(MAX_MAP_BYTES);
         CompactionBuffers::new(
             usize::try_from(map_bytes).unwrap_or(0),
             cleaner.io_buffer_load_factor,
@@ -99,29 +99,31 @@ impl Run {
         )
     }
 
-    /// The partition's log, if it is still the one that the compaction was begun on.
+    /// Locks the log, if it was not opened again since the compaction began.
     fn log(&self) -> Result<LogGuard<'_>, CompactError> {
         let log = self.partition.log().map_err(unavailable)?;
-        if self.partition.times_opened() != self.opened || !log.config().cleanup_compact {
+        if self.partition.times_opened() != self.times_opened || !log.config().cleanup_compact {
             return Err(CompactError::Abandoned);
         }
         Ok(log)
     }
 
-    fn is_unwanted(&self) -> bool {
+    /// Whether the compaction is to be abandoned.
+    fn is_abandoned(&self) -> bool {
         self.cleaner.is_stopping()
             || self.partition.is_deleted()
             || self.partition.is_failed()
-            || self.partition.times_opened() != self.opened
+            || self.partition.times_opened() != self.times_opened
     }
 
-    /// Waits as long as `log.cleaner.io.max.bytes.per.second` asks for, if the compaction is still wanted.
+    /// Waits after reading or writing `bytes`, as `log.cleaner.io.max.bytes.per.second` requires. Breaks if the
+    /// compaction is to be abandoned.
     fn pace(&self, bytes: u64) -> ControlFlow<()> {
         let rate = self.rate();
         let now = self.clock.monotonic();
         let until = now + self.cleaner.throttle.lock().wait(now, bytes, rate);
         loop {
-            if self.is_unwanted() {
+            if self.is_abandoned() {
                 return ControlFlow::Break(());
             }
             let left = until.saturating_sub(self.clock.monotonic());
@@ -129,10 +131,10 @@ impl Run {
                 return ControlFlow::Continue(());
             }
             if self.rate() != rate {
-                self.cleaner.throttle.lock().forgive();
+                self.cleaner.throttle.lock().reset();
                 return ControlFlow::Continue(());
             }
-            std::thread::sleep(left.min(NAP));
+            std::thread::sleep(left.min(CHECK_INTERVAL));
         }
     }
 
@@ -140,8 +142,8 @@ impl Run {
         self.settings.borrow().cleaner.io_max_bytes_per_second
     }
 
-    /// One line; of the broker's own topics only who wants to know all has it.
-    fn tell(&self, done: &CompactionStats, took: Duration) {
+    /// Logs what was done, for internal topics at DEBUG.
+    fn log_outcome(&self, done: &CompactionStats, took: Duration) {
         let partition = self.partition.id();
         let CompactionStats { from, to, records_read, records_written, bytes_read, bytes_written, .. } = *done;
         let mb = |bytes: u64| bytes as f64 / f64::from(1 << 20);
@@ -157,13 +159,13 @@ impl Run {
             false => tracing::info!(%partition, "{line}"),
         }
         if done.records_without_key > 0 {
-            let dropped = done.records_without_key;
-            tracing::warn!(%partition, "compaction dropped {dropped} records that have no key");
+            let removed = done.records_without_key;
+            tracing::warn!(%partition, "compaction removed {removed} records without a key");
         }
     }
 }
 
-/// A deleted or failed partition is not compacted.
+/// The error of a compaction whose partition cannot be used. A deleted or failed partition is not compacted.
 fn unavailable(error: PartitionError) -> CompactError {
     match error {
         PartitionError::Storage(error @ LogError::Io { .. }) => CompactError::Storage(error),

@@ -1,32 +1,32 @@
-//! `log.cleaner.io.max.bytes.per.second`, for all compactions together.
+//! Limits the I/O of all compactions together (`log.cleaner.io.max.bytes.per.second`).
 
 use std::time::Duration;
 
-/// Longer than anybody waits: the rate may be changed meanwhile.
-const FOR_EVER: Duration = Duration::from_secs(1 << 32);
+/// An upper bound, so that times do not overflow. A wait ends earlier if the rate is changed.
+const UNBOUNDED: Duration = Duration::from_secs(1 << 32);
 
-/// Times are on the monotonic clock.
+/// A rate limiter for bytes. Times are on the monotonic clock.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    /// When all that was allowed so far is paid for.
-    paid_at: Duration,
+    /// The time at which all bytes so far are within the rate.
+    free_at: Duration,
 }
 
 impl Throttle {
-    /// How long to wait after `bytes` were read or written at `now`, so that it isn't more than `rate` a second. A rate
-    /// that isn't positive is none.
+    /// Returns how long to wait after `bytes` were read or written at `now`, so that the rate is at most `rate` bytes
+    /// per second. A rate that is not positive is no limit.
     pub fn wait(&mut self, now: Duration, bytes: u64, rate: f64) -> Duration {
         if rate <= 0.0 {
             return Duration::ZERO;
         }
-        let takes = Duration::try_from_secs_f64(bytes as f64 / rate).unwrap_or(FOR_EVER);
-        self.paid_at = self.paid_at.max(now).saturating_add(takes.min(FOR_EVER));
-        self.paid_at - now
+        let duration = Duration::try_from_secs_f64(bytes as f64 / rate).unwrap_or(UNBOUNDED);
+        self.free_at = self.free_at.max(now).saturating_add(duration.min(UNBOUNDED));
+        self.free_at - now
     }
 
-    /// Forgives what isn't paid for yet: the rate has changed.
-    pub fn forgive(&mut self) {
-        self.paid_at = Duration::ZERO;
+    /// Forgets the bytes so far, because the rate has changed.
+    pub fn reset(&mut self) {
+        self.free_at = Duration::ZERO;
     }
 }
 
@@ -43,19 +43,19 @@ mod tests {
         let mut throttle = Throttle::default();
         assert_eq!(throttle.wait(ms(0), 500, 1000.0), ms(500));
         assert_eq!(throttle.wait(ms(0), 500, 1000.0), ms(1000), "another worker");
-        assert_eq!(throttle.wait(ms(1200), 100, 1000.0), ms(100), "idle time is not saved up");
-        throttle.forgive();
+        assert_eq!(throttle.wait(ms(1200), 100, 1000.0), ms(100), "idle time gives no credit");
+        throttle.reset();
         assert_eq!(throttle.wait(ms(1200), 100, 1000.0), ms(100));
     }
 
     #[test]
-    fn no_rate_is_no_wait() {
+    fn extreme_rates_do_not_overflow() {
         for rate in [f64::MAX, f64::INFINITY, 0.0, -1.0] {
             assert_eq!(Throttle::default().wait(ms(7), u64::MAX, rate), ms(0), "{rate}");
         }
         for rate in [f64::MIN_POSITIVE, f64::NAN] {
             let mut throttle = Throttle::default();
-            assert!(throttle.wait(ms(7), u64::MAX, rate) <= FOR_EVER, "{rate}");
+            assert!(throttle.wait(ms(7), u64::MAX, rate) <= UNBOUNDED, "{rate}");
             throttle.wait(ms(7), u64::MAX, rate);
         }
     }

@@ -1,6 +1,6 @@
 //! Failures of a partition's log, and opening it again.
 //!
-//! A failed log is opened again outside of the partition's lock. Requests get a storage error meanwhile.
+//! A failed log is opened again without the partition's lock. Requests get a storage error meanwhile.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use super::{Closed, Partition, Reopening, Slot};
 use ottla_log::{Log, LogError};
 use ottla_wire::types::TimestampMs;
 
-/// An open log, and the partition's lock. When it is dropped, a failure of the log is reported.
+/// An open log, with the partition's lock. When the guard is dropped, a failure of the log is reported.
 pub struct LogGuard<'a> {
     pub(super) partition: &'a Partition,
     pub(super) log: MappedMutexGuard<'a, Log>,
@@ -44,16 +44,15 @@ impl Partition {
         self.health.is_failed()
     }
 
-    /// How often the log was opened again: work that began on the one before must not go on. Changes only under the
-    /// partition's lock.
+    /// How often the log was opened again. Work that began before the last time must not continue. Changes only under
+    /// the partition's lock.
     pub fn times_opened(&self) -> u64 {
         self.times_opened.load(Ordering::Relaxed)
     }
 
-    /// Opens a failed log again and returns whether the partition is online. Blocks on the disk, while requests get a
-    /// storage error.
+    /// Opens a failed log again. Returns whether the partition is online. Blocks while the log is opened.
     pub fn recover(&self, now: TimestampMs) -> bool {
-        let _one_at_a_time = self.reopening.lock();
+        let _reopening = self.reopening.lock();
         let Some(failed) = self.take_failed() else { return !self.is_failed() };
         let reopened = failed.reopen(now);
         let mut slot = self.log.lock();
@@ -61,12 +60,12 @@ impl Partition {
             Slot::Reopening(reopening) => reopening.config.take(),
             _ => None,
         };
-        let (mut log, refused) = match reopened {
+        let (mut log, failure) = match reopened {
             Ok(mut log) => {
                 self.log_open_report(&mut log);
                 self.commit.synced(log.durable_offset());
                 self.times_opened.fetch_add(1, Ordering::Relaxed);
-                self.unreadable.forget();
+                self.unreadable.clear();
                 (Box::new(log), None)
             }
             Err(error) => (failed, Some(error)),
@@ -75,16 +74,16 @@ impl Partition {
             log.set_config(config);
         }
         *slot = Slot::Open(log);
-        match &refused {
+        match &failure {
             Some(error) => self.report_failure(error),
             None => self.report_recovery(),
         }
         drop(slot);
         self.waiters.wake_all();
-        refused.is_none()
+        failure.is_none()
     }
 
-    /// Takes a failed log out of the lock. Tries at once to open one that could not be opened.
+    /// Takes a failed log out of its slot. A log that could not be opened is opened here, under the lock.
     fn take_failed(&self) -> Option<Box<Log>> {
         let mut slot = self.log.lock();
         let failure = match &mut *slot {
@@ -101,7 +100,7 @@ impl Partition {
         }
     }
 
-    /// Opens a closed log, and logs what recovery repaired, or why it failed.
+    /// Opens a closed log. Logs what recovery repaired, or why it failed.
     pub(super) fn open_slot(&self, slot: &mut Slot) {
         let Slot::Closed(closed) = slot else { return };
         match (closed.open)() {
@@ -121,7 +120,7 @@ impl Partition {
         }
     }
 
-    /// To be called with the log before the lock is released.
+    /// Reports a failure of the log. To be called before the lock is released.
     pub(super) fn notice_failure(&self, log: &Log) {
         if let Some(error) = log.failure()
             && !self.is_failed()
@@ -130,7 +129,8 @@ impl Partition {
         }
     }
 
-    /// Logs a failure, unless it was logged last, and wakes waiting fetches and the task that opens the log again.
+    /// Logs a failure, unless the last one was the same. A first failure wakes waiting fetches and the task that opens
+    /// the log again.
     fn report_failure(&self, error: &LogError) {
         let change = self.health.failed(&error.to_string());
         if change != Change::None {
@@ -142,12 +142,14 @@ impl Partition {
         }
     }
 
+    /// Logs that the partition works again, if it had failed.
     fn report_recovery(&self) {
         if self.health.recovered() {
             tracing::info!(partition = %self.id, "partition online again");
         }
     }
 
+    /// Logs what recovery found when the log was opened.
     fn log_open_report(&self, log: &mut Log) {
         if let Some(report) = log.take_open_report().filter(|report| report.has_problems()) {
             for lost in &report.lost {
@@ -156,7 +158,7 @@ impl Partition {
                     "lost records: their file was truncated or removed, or they were not synced before a power loss"
                 );
             }
-            tracing::warn!(partition = %self.id, ?report, "recovered the log");
+            tracing::warn!(partition = %self.id, "recovered the log: {report}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Group commit: one sync makes all appends durable that arrived before it.
+//! Group commit: one sync makes all earlier appends durable.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,15 +8,15 @@ use super::{Partition, PartitionError};
 use ottla_log::SyncTicket;
 use ottla_wire::types::Offset;
 
-/// How far a partition's log is durable, and the right to sync it.
+/// How far a partition's log is durable, and the lock for syncs.
 #[derive(Debug)]
 pub(super) struct GroupCommit {
     /// `flush.messages`: an append that leaves this many records unsynced waits for a sync.
     flush_messages: AtomicI64,
-    /// Every record below is durable.
+    /// All records below this offset are durable.
     synced_to: AtomicI64,
-    /// Held during a sync, so that appends that arrive meanwhile share the next one. There is one sync at a time also
-    /// because the kernel may report an error to only one of two concurrent ones.
+    /// Held during a sync, so that appends that arrive meanwhile share the next one. Another reason for one sync at a
+    /// time: the kernel may report an error to only one of two concurrent syncs.
     syncing: tokio::sync::Mutex<()>,
 }
 
@@ -33,12 +33,12 @@ impl GroupCommit {
         self.flush_messages.store(flush_messages, Ordering::Relaxed);
     }
 
-    /// Sets how far a log is durable that was opened for the first time.
+    /// Sets how far the log is durable when it is opened for the first time.
     pub fn opened(&self, durable: Offset) {
         self.synced_to.store(durable, Ordering::Release);
     }
 
-    /// Raises how far the log is durable.
+    /// Notes that the log is durable up to an offset. A lower offset has no effect.
     pub fn synced(&self, durable: Offset) {
         self.synced_to.fetch_max(durable, Ordering::AcqRel);
     }
@@ -55,8 +55,8 @@ impl Partition {
         limit != i64::MAX && end - self.commit.synced_to() >= limit
     }
 
-    /// Makes everything below `end` durable. Appends that arrive during one sync share the next: the first of them syncs
-    /// for all.
+    /// Makes all records below `end` durable. Appends that arrive during one sync share the next: the first of them
+    /// syncs for all.
     pub async fn sync_to(self: &Arc<Self>, end: Offset) -> Result<(), PartitionError> {
         if self.commit.synced_to() >= end {
             return Ok(());
@@ -65,7 +65,7 @@ impl Partition {
         if self.commit.synced_to() >= end {
             return Ok(());
         }
-        // A task of its own: the outcome of the sync must not be lost when the caller's client disconnects.
+        // In a task of its own, so that the outcome is noted even if the client disconnects.
         let partition = Arc::clone(self);
         match tokio::task::spawn_blocking(move || partition.sync_all()).await {
             Ok(outcome) => outcome,
@@ -73,20 +73,20 @@ impl Partition {
         }
     }
 
-    /// Syncs everything that is appended. Blocks this thread.
+    /// Syncs all appended records. Blocks the thread.
     pub fn sync_now(&self) -> Result<(), PartitionError> {
         let _syncing = self.commit.syncing.blocking_lock();
         self.sync_all()
     }
 
-    /// Syncs the sealed segments, as Kafka does after a roll. Blocks this thread.
+    /// Syncs the sealed segments, as Kafka does after a roll. Blocks the thread.
     pub fn sync_sealed(&self) -> Result<(), PartitionError> {
         let _syncing = self.commit.syncing.blocking_lock();
         let ticket = self.log()?.flush_sealed()?;
         self.finish_sync(ticket)
     }
 
-    /// To be called with `syncing` held.
+    /// Syncs all appended records. The caller holds `syncing`.
     fn sync_all(&self) -> Result<(), PartitionError> {
         let ticket = self.log()?.flush_target()?;
         self.finish_sync(ticket)
@@ -96,11 +96,11 @@ impl Partition {
         let end = ticket.end_offset();
         let outcome = ticket.sync();
         let failure = outcome.as_ref().err().cloned();
-        // If the partition was deleted meanwhile, there is nothing to mark.
+        // If the partition was deleted meanwhile, there is no log to mark.
         if let Ok(mut log) = self.log() {
             log.mark_synced(outcome);
             let synced = failure.clone().map_or(Ok(()), |error| Err(error.into()));
-            // Returned to the caller below.
+            // The error is returned below.
             let _ = self.noted(&mut log, Attempt::Sync, synced);
         }
         match failure {

@@ -1,26 +1,27 @@
-//! Whether a partition's log works.
+//! The health of a partition's log.
 
 use parking_lot::Mutex;
 
-/// The failure of a log, as it was last reported to the operator. A lock of its own, so that requests can be refused
-/// without waiting for the log's.
+/// The failure of a log that was logged last. It has a lock of its own, so that it can be read without waiting for the
+/// log's lock.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     failure: Mutex<Option<String>>,
 }
 
-/// What a failure changed.
+/// How a failure differs from the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// The log worked before.
     Failed,
-    /// It fails for another reason now.
+    /// The log failed before, for another reason.
     OtherFailure,
-    /// It failed in the same way before.
+    /// The log failed before, for the same reason.
     None,
 }
 
 impl Health {
+    /// Whether the log has failed.
     pub fn is_failed(&self) -> bool {
         self.failure.lock().is_some()
     }
@@ -40,7 +41,7 @@ impl Health {
         }
     }
 
-    /// Notes that the log works; returns whether it had failed.
+    /// Notes that the log works. Returns whether it had failed.
     pub fn recovered(&self) -> bool {
         self.failure.lock().take().is_some()
     }
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_failure_is_a_change_once_until_the_log_recovers() {
+    fn repeated_failure_is_no_change_until_the_log_recovers() {
         let health = Health::default();
         assert!(!health.is_failed() && !health.recovered());
         let changes = ["full", "full", "no such file", "no such file"].map(|error| health.failed(error));

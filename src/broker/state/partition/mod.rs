@@ -1,11 +1,13 @@
-//! A partition: its log behind a lock, the fetches that wait for records, and group commit.
+//! A partition: its log with a lock, the fetches that wait for records, and group commit.
 //!
-//! Invariants: the lock is not held across an fsync of appended records or an await. A log is opened at its first use,
-//! under the lock, so that a start costs nothing per partition. If opening, a write or a sync fails, the partition
-//! answers with a storage error and the rest of the broker goes on; the failure is logged once, and `reopening` opens
-//! the log again when the disk allows it.
+//! Invariants: the lock is never held during an fsync of appended records or an await. A log is opened at its first
+//! use, under the lock, so that a start needs no time for each partition. If opening, a write or a sync fails, only
+//! this partition returns storage errors. The failure is logged once, and `reopening` opens the log again when the disk
+//! works.
 
-use ottla_wire::types::{LeaderEpoch, Offset, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key};
+use ottla_wire::types::{
+    LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key,
+};
 
 mod failing;
 mod group_commit;
@@ -28,12 +30,12 @@ use unreadable::{Attempt, Unreadable};
 
 use super::waiters::{Registration, Waiters};
 use ottla_log::{
-    AbortedTxn, AppendAs, AppendError, Appended, DeletedFiles, Log, LogConfig, LogError, Origin, ProducerDescription,
-    ReadError, Slice, SyncTicket,
+    AbortedTxn, AppendError, AppendParams, Appended, DeletedFiles, Log, LogConfig, LogError, Origin,
+    ProducerDescription, ReadError, Slice, SyncTicket, TxnVerification, Verification,
 };
 use ottla_wire::record::{Verified, VerifiedSet};
 
-/// Opens a partition's log; called at its first use, and by [`Partition::recover`] where that failed.
+/// Opens a partition's log. Called at its first use, and again by [`Partition::recover`] if that failed.
 pub type OpenLog = Box<dyn Fn() -> Result<Log, LogError> + Send>;
 
 /// Why an operation on a partition failed.
@@ -42,12 +44,12 @@ pub enum PartitionError {
     /// The disk failed. The partition stays offline until its log is opened again.
     #[error("{0}")]
     Storage(LogError),
-    /// The topic was deleted, perhaps while the request waited.
+    /// The topic was deleted, possibly while the request waited.
     #[error("the topic was deleted")]
     Deleted,
     #[error("{0}")]
     Append(AppendError),
-    #[error("offset {asked} is outside of {start}..={end}")]
+    #[error("offset {asked} is out of range {start}..={end}")]
     OutOfRange { asked: Offset, start: Offset, end: Offset },
 }
 
@@ -79,18 +81,18 @@ impl From<LogError> for PartitionError {
 pub struct Partition {
     id: TopicPartition,
     topic_id: TopicId,
-    /// Raised when an election makes this broker the leader.
+    /// Increased when an election makes this broker the leader.
     leader_epoch: AtomicI32,
     log: Mutex<Slot>,
     waiters: Arc<Waiters>,
     commit: GroupCommit,
     deleted: AtomicBool,
-    /// How often the log was opened again.
+    /// How often the failed log was opened again.
     times_opened: AtomicU64,
-    /// Held while the log is opened again outside of `log`'s lock. Deleting and closing wait for that.
+    /// Held while the log is opened again without the lock of `log`. Deletion and closing wait for it.
     reopening: Mutex<()>,
     health: Health,
-    /// Failing reads of an open log.
+    /// Failed reads of an open log.
     unreadable: Unreadable,
     /// Notified when the partition fails.
     partition_failed: watch::Sender<()>,
@@ -103,17 +105,17 @@ enum Slot {
     Deleted,
 }
 
-/// A failed log that is being opened again, outside of the lock.
+/// A failed log that is being opened again, without the lock.
 struct Reopening {
     failure: LogError,
-    /// Settings that were changed since.
+    /// Settings that were changed meanwhile.
     config: Option<Arc<LogConfig>>,
 }
 
 /// A log that is not open.
 struct Closed {
     open: OpenLog,
-    /// Settings that were changed since.
+    /// Settings that were changed since `open` was made.
     config: Option<Arc<LogConfig>>,
     /// The error of the last attempt to open it.
     failure: Option<LogError>,
@@ -126,12 +128,12 @@ pub struct Read {
     pub high_watermark: Offset,
     pub last_stable_offset: Offset,
     pub log_start_offset: Offset,
-    /// The reader wants committed records only; `aborted` lists the aborted transactions among them.
+    /// Whether only committed records were requested. Then `aborted` has the aborted transactions among them.
     pub committed_only: bool,
     pub aborted: Vec<AbortedTxn>,
 }
 
-/// Whether a consumer sees records of open and aborted transactions.
+/// Kafka's `isolation.level`: whether a consumer sees the records of open and aborted transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isolation {
     ReadUncommitted,
@@ -147,6 +149,7 @@ pub struct Offsets {
 }
 
 impl Partition {
+    /// Creates a partition whose log is opened at its first use.
     pub fn new(
         id: TopicPartition,
         topic_id: TopicId,
@@ -156,10 +159,10 @@ impl Partition {
         partition_failed: watch::Sender<()>,
     ) -> Partition {
         let closed = Slot::Closed(Closed { open, config: None, failure: None });
-        Partition::in_slot(id, topic_id, leader_epoch, flush_messages, closed, partition_failed)
+        Partition::with_slot(id, topic_id, leader_epoch, flush_messages, closed, partition_failed)
     }
 
-    /// A partition with an open log.
+    /// Creates a partition with an open log.
     pub fn opened(
         id: TopicPartition,
         topic_id: TopicId,
@@ -167,10 +170,10 @@ impl Partition {
         log: Log,
         partition_failed: watch::Sender<()>,
     ) -> Partition {
-        Partition::in_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), partition_failed)
+        Partition::with_slot(id, topic_id, leader_epoch, i64::MAX, Slot::Open(Box::new(log)), partition_failed)
     }
 
-    fn in_slot(
+    fn with_slot(
         id: TopicPartition,
         topic_id: TopicId,
         leader_epoch: LeaderEpoch,
@@ -206,7 +209,7 @@ impl Partition {
         self.leader_epoch.load(Ordering::Acquire)
     }
 
-    /// Sets the epoch of later appends, if it is higher than the current one.
+    /// Sets the leader epoch of later appends, if it is higher than the current one.
     pub fn raise_leader_epoch(&self, epoch: LeaderEpoch) {
         self.leader_epoch.fetch_max(epoch, Ordering::AcqRel);
     }
@@ -216,9 +219,21 @@ impl Partition {
         self.deleted.load(Ordering::Relaxed)
     }
 
-    /// Appends one batch and wakes waiting fetches.
+    /// Appends one batch and wakes waiting fetches: also those that wait at the last stable offset, which a marker moves.
+    /// The batch can't begin a transaction.
     pub fn append(&self, batch: &Verified, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        self.append_verified(batch, origin, TxnVerification::NotVerified, now)
+    }
+
+    /// As [`Partition::append`]; the batch may begin a transaction if `verification` allows it.
+    pub fn append_verified(
+        &self,
+        batch: &Verified,
+        origin: Origin,
+        verification: TxnVerification,
+        now: TimestampMs,
+    ) -> Result<Appended, PartitionError> {
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let appended = log.append(batch, how).map_err(PartitionError::from);
         let appended = self.noted(&mut log, Attempt::Append, appended)?;
@@ -229,13 +244,24 @@ impl Partition {
         Ok(appended)
     }
 
-    /// Appends the batches of one partition of a request, with no other append in between, and wakes waiting fetches. If a
-    /// later one fails, those before it stay.
+    /// Appends several batches without another append in between, and wakes waiting fetches. If a batch fails, those
+    /// before it stay in the log.
     pub fn append_set(&self, set: &VerifiedSet, origin: Origin, now: TimestampMs) -> Result<Appended, PartitionError> {
+        self.append_set_verified(set, origin, TxnVerification::NotVerified, now)
+    }
+
+    /// As [`Partition::append_set`]; the first batch may begin a transaction if `verification` allows it.
+    pub fn append_set_verified(
+        &self,
+        set: &VerifiedSet,
+        origin: Origin,
+        verification: TxnVerification,
+        now: TimestampMs,
+    ) -> Result<Appended, PartitionError> {
         if set.rest.is_empty() {
-            return self.append(&set.first, origin, now);
+            return self.append_verified(&set.first, origin, verification, now);
         }
-        let how = AppendAs { leader_epoch: self.leader_epoch(), origin, now };
+        let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
         let mut log = self.log()?;
         let mut all = log.append(&set.first, how)?;
         let rest = set.rest.iter().try_for_each(|batch| {
@@ -249,13 +275,24 @@ impl Partition {
         rest.map(|()| all)
     }
 
+    /// Begins the verification of a transactional batch, before the coordinator is asked ([`Log::begin_verification`]).
+    pub fn begin_verification(
+        &self,
+        producer: ProducerIdEpoch,
+        first_sequence: i32,
+        supports_epoch_bump: bool,
+        now: TimestampMs,
+    ) -> Result<Verification, PartitionError> {
+        Ok(self.log()?.begin_verification(producer, first_sequence, supports_epoch_bump, now)?)
+    }
+
     pub fn offsets(&self) -> Result<Offsets, PartitionError> {
         let log = self.log()?;
         Ok(Offsets { start: log.start_offset(), last_stable: log.last_stable_offset(), end: log.end_offset() })
     }
 
-    /// The end offset of an epoch, and the epoch: the one before if this one has no records. The current epoch ends at the
-    /// log's end, even before its first record.
+    /// The end offset of a leader epoch, and that epoch. If it has no records, the epoch before it is used. The current
+    /// epoch ends at the end of the log, even before its first record.
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
         let (log, current) = (self.log()?, self.leader_epoch());
         if epoch == current {
@@ -267,7 +304,7 @@ impl Partition {
         Ok(found.or_else(later_than_all))
     }
 
-    /// Moves the log start (DeleteRecords) and returns it.
+    /// Moves the log start offset (DeleteRecords) and returns it.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, PartitionError> {
         let start = self.log()?.delete_records(before)?;
         self.waiters.wake_all();
@@ -281,14 +318,14 @@ impl Partition {
         self.noted(&mut log, Attempt::Retention, kept)
     }
 
-    /// The producer state, sorted by id.
+    /// The state of the producers, sorted by id.
     pub fn producers(&self) -> Result<Vec<ProducerDescription>, PartitionError> {
         let mut producers = self.log()?.producers();
         sort_by_key(&mut producers, |producer| producer.producer_id);
         Ok(producers)
     }
 
-    /// Bytes of all batches.
+    /// The size of all batches, in bytes.
     pub fn size(&self) -> Result<u64, PartitionError> {
         Ok(self.log()?.size())
     }
@@ -298,7 +335,7 @@ impl Partition {
         self.waiters.register(notify)
     }
 
-    /// Applies new settings from the next append on.
+    /// Applies changed settings, from the next append on.
     pub fn set_config(&self, config: Arc<LogConfig>, flush_messages: i64) {
         self.commit.set_flush_messages(flush_messages);
         match &mut *self.log.lock() {
@@ -309,15 +346,15 @@ impl Partition {
         }
     }
 
-    /// Closes the partition for good and renames its folder; `None` if its log is not open: the caller renames the folder,
-    /// if there is one. Wakes waiting fetches.
+    /// Marks the partition as deleted, closes its log and renames its folder. Returns `None` if the log is not open:
+    /// then the caller renames the folder, if there is one. Wakes waiting fetches.
     pub fn delete(&self, unique: Uuid) -> Option<Result<DeletedFiles, LogError>> {
-        let _not_while_reopening = self.reopening.lock();
+        let _reopening = self.reopening.lock();
         let mut slot = self.log.lock();
         let slot = std::mem::replace(&mut *slot, Slot::Deleted);
         self.deleted.store(true, Ordering::Relaxed);
         self.health.recovered();
-        self.unreadable.forget();
+        self.unreadable.clear();
         self.waiters.wake_all();
         match slot {
             Slot::Open(mut log) => Some(log.delete(unique)),
@@ -337,9 +374,10 @@ impl Partition {
         }
     }
 
-    /// Closes the log if it is open, or if it has to be recovered first (after a `crash`). Returns what is left to sync.
+    /// Closes the log if it is open. After a crash it is opened before, so that it is recovered. Returns a ticket for
+    /// the remaining sync.
     pub fn close(&self, crashed: bool) -> Option<Result<SyncTicket, LogError>> {
-        let _not_while_reopening = self.reopening.lock();
+        let _reopening = self.reopening.lock();
         if (crashed || self.is_failed())
             && let Err(PartitionError::Storage(error)) = self.log().map(drop)
         {
@@ -348,7 +386,7 @@ impl Partition {
         self.if_open(Log::close)
     }
 
-    /// The log, opened first if needed.
+    /// Locks the log, and opens it if needed.
     pub fn log(&self) -> Result<LogGuard<'_>, PartitionError> {
         let mut slot = self.log.lock();
         if let Slot::Closed(Closed { failure: None, .. }) = &*slot {

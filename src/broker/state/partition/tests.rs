@@ -1,20 +1,22 @@
-//! A partition on a simulated disk, which may fail.
+//! Partitions on a simulated disk with faults.
 
 use std::path::Path;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
 use super::*;
-use ottla_log::{Disk, DiskOp, Fault, OpenAt, Simulation, TimestampQuery};
+use ottla_log::{Disk, DiskOp, Fault, OpenParams, Simulation, TimestampQuery, TxnStateError};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const NOW: TimestampMs = 1_700_000_000_000;
 
-/// A partition on `disk`, and what it wakes when it fails.
+/// A partition on `disk`, and the receiver that is notified when it fails.
 fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
     let (disk, partition_failed) = (Disk::simulated(disk), watch::Sender::new(()));
     let notified = partition_failed.subscribe();
-    let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenAt::fresh(NOW)));
+    let open: OpenLog =
+        Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenParams::fresh(NOW)));
     let id = TopicPartition::new("t", 0);
     (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), notified)
 }
@@ -29,20 +31,20 @@ fn append_at(partition: &Partition, value: &str, now: TimestampMs) -> Result<App
     partition.append(&batch.build().unwrap(), Origin::Client, now)
 }
 
-/// Whether a failure was notified since the last call.
+/// Whether a failure was reported since the last call.
 fn was_notified(partition_failed: &mut watch::Receiver<()>) -> bool {
     let notified = partition_failed.has_changed().unwrap();
     partition_failed.mark_unchanged();
     notified
 }
 
-/// Whether `notify` was woken since this was last asked.
+/// Whether `notify` was woken since the last call.
 fn was_woken(notify: &Notify) -> bool {
     pin!(notify.notified()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
 #[test]
-fn a_full_disk_latches_until_it_has_room() {
+fn partition_with_full_disk_is_offline_until_the_disk_has_space() {
     let disk = Simulation::default();
     let (partition, mut partition_failed) = partition(&disk);
     append(&partition, "a").unwrap();
@@ -52,10 +54,10 @@ fn a_full_disk_latches_until_it_has_room() {
     assert!(matches!(append(&partition, "b"), Err(PartitionError::Storage(_))));
     assert!(partition.is_failed() && was_notified(&mut partition_failed) && was_woken(&fetch));
     assert!(matches!(append(&partition, "c"), Err(PartitionError::Storage(LogError::Latched(_)))));
-    assert!(!was_notified(&mut partition_failed), "notified once");
-    assert!(!partition.recover(NOW), "the disk fails still");
+    assert!(!was_notified(&mut partition_failed), "it was notified before");
+    assert!(!partition.recover(NOW), "the disk still fails");
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted).unwrap();
-    assert_eq!(read.high_watermark, 1, "what was written can be read");
+    assert_eq!(read.high_watermark, 1, "the records before the failure are readable");
     disk.fail_after_changes(None);
     assert!(partition.recover(NOW) && !partition.is_failed());
     assert!(was_woken(&fetch));
@@ -63,7 +65,7 @@ fn a_full_disk_latches_until_it_has_room() {
 }
 
 #[test]
-fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
+fn partition_that_could_not_be_opened_is_not_opened_by_requests() {
     let disk = Simulation::default();
     let (partition, mut partition_failed) = partition(&disk);
     disk.fail_after_changes(Some(0));
@@ -76,7 +78,7 @@ fn a_partition_that_could_not_be_opened_is_not_tried_by_everyone() {
 }
 
 #[test]
-fn settings_change_and_topics_go_while_a_log_has_failed() {
+fn failed_partition_accepts_changed_settings_and_deletion() {
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     append(&partition, "a").unwrap();
@@ -96,7 +98,7 @@ fn settings_change_and_topics_go_while_a_log_has_failed() {
 }
 
 #[tokio::test]
-async fn appends_in_flight_share_a_sync() {
+async fn concurrent_appends_share_one_sync() {
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     append(&partition, "first").unwrap();
@@ -113,12 +115,12 @@ async fn appends_in_flight_share_a_sync() {
     for acknowledged in waiting {
         acknowledged.await.unwrap().unwrap();
     }
-    assert_eq!(disk.syncs() - before, 1, "one file, synced once for all of them");
+    assert_eq!(disk.syncs() - before, 1, "one sync of one file");
     assert_eq!(partition.if_open(|log| log.durable_offset()), Some(65));
 }
 
 #[tokio::test]
-async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later() {
+async fn failed_sync_is_an_error_for_all_waiting_appends_and_reopening_syncs_them() {
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     append(&partition, "a").unwrap();
@@ -126,19 +128,19 @@ async fn a_failed_sync_refuses_all_that_wait_and_what_they_wrote_is_synced_later
     assert!(partition.sync_to(1).await.is_err());
     assert!(partition.sync_to(1).await.is_err());
     let read = partition.read(0, 1000, true, Isolation::ReadUncommitted);
-    assert!(matches!(read, Err(PartitionError::Storage(_))), "nobody knows what would be read");
+    assert!(matches!(read, Err(PartitionError::Storage(_))), "the content of the page cache is unknown");
     disk.clear_faults();
     assert!(partition.recover(NOW));
     let before = disk.syncs();
     partition.sync_to(1).await.unwrap();
-    assert_eq!(disk.syncs(), before, "it is on disk already");
+    assert_eq!(disk.syncs(), before, "it was synced when it was opened");
     let survivor = disk.power_loss(&mut || 0);
     let (partition, _) = self::partition(&survivor);
     assert_eq!(partition.offsets().unwrap().end, 1);
 }
 
 #[test]
-fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
+fn changed_flush_messages_decides_whether_an_append_waits_for_a_sync() {
     let disk = Simulation::default();
     let (partition, _) = partition(&disk);
     let end = append(&partition, "a").unwrap().last_offset + 1;
@@ -151,8 +153,39 @@ fn who_wants_a_sync_before_the_answer_is_told_so_while_running() {
     assert!(!partition.must_sync_before_ack(end));
 }
 
+/// Builds a batch that begins a producer's transaction.
+fn in_transaction(producer: ProducerIdEpoch) -> VerifiedSet {
+    let mut batch = BatchBuilder::new(Codec::None).producer(producer, 0).transactional();
+    batch.append(NOW, None, Some(b"x"), &[]);
+    VerifiedSet { first: batch.build().unwrap(), rest: Vec::new() }
+}
+
 #[test]
-fn the_current_epoch_begins_where_the_log_ends() {
+fn transaction_begins_only_with_a_verification_newer_than_the_last_marker() {
+    let (partition, _) = partition(&Simulation::default());
+    let producer = ProducerIdEpoch { producer_id: 7, epoch: 0 };
+    let set = in_transaction(producer);
+    let not_verified = |appended: Result<Appended, PartitionError>| {
+        let why = TxnStateError::NotVerified;
+        matches!(appended, Err(PartitionError::Append(AppendError::InvalidTxnState { why: found, .. })) if found == why)
+    };
+    assert!(not_verified(partition.append_set(&set, Origin::Client, NOW)));
+    assert!(not_verified(partition.append(&set.first, Origin::Coordinator, NOW)));
+    let late = partition.begin_verification(producer, 0, false, NOW).unwrap().confirmed();
+    let marker = EndTxnMarker { coordinator_epoch: 0 };
+    let marker = BatchBuilder::end_transaction(producer, ControlType::Abort, marker, NOW).unwrap();
+    partition.append(&marker, Origin::Coordinator, NOW).unwrap();
+    assert!(not_verified(partition.append_set_verified(&set, Origin::Client, late, NOW)));
+    let verified = partition.begin_verification(producer, 0, false, NOW).unwrap().confirmed();
+    partition.append_set_verified(&set, Origin::Client, verified, NOW).unwrap();
+    assert_eq!(partition.offsets().unwrap(), Offsets { start: 0, last_stable: 1, end: 2 });
+    let older = ProducerIdEpoch { epoch: -1, ..producer };
+    let refused = partition.begin_verification(older, 0, false, NOW);
+    assert!(matches!(refused, Err(PartitionError::Append(AppendError::InvalidProducerEpoch { .. }))), "{refused:?}");
+}
+
+#[test]
+fn current_leader_epoch_begins_at_the_end_of_the_log() {
     let (partition, _) = partition(&Simulation::default());
     let ends = |epochs: [LeaderEpoch; 5]| epochs.map(|epoch| partition.end_offset_for_epoch(epoch).unwrap());
     let epoch_at = |query| partition.offset_for_timestamp(query).unwrap().unwrap().leader_epoch;
@@ -163,7 +196,7 @@ fn the_current_epoch_begins_where_the_log_ends() {
     assert_eq!(epochs_at_ends(), (2, 2));
     append(&partition, "a").unwrap();
     partition.raise_leader_epoch(5);
-    // The newest records are of epoch 2; those to come of 5.
+    // The newest record has epoch 2, the next one will have 5.
     assert_eq!(ends([1, 2, 4, 5, 6]), [Some((1, 0)), Some((2, 1)), Some((2, 1)), Some((5, 1)), None]);
     assert_eq!(epochs_at_ends(), (2, 5));
     append(&partition, "b").unwrap();
@@ -178,7 +211,7 @@ fn the_current_epoch_begins_where_the_log_ends() {
 }
 
 #[test]
-fn a_read_that_fails_costs_nothing_but_itself() {
+fn failed_read_does_not_take_the_partition_offline() {
     let disk = Simulation::default();
     let (partition, mut partition_failed) = partition(&disk);
     for value in ["a", "b", "c"] {
@@ -189,35 +222,35 @@ fn a_read_that_fails_costs_nothing_but_itself() {
     assert!(matches!(read(0), Err(PartitionError::Storage(LogError::Io { .. }))));
     assert!(matches!(partition.offset_for_timestamp(TimestampQuery::At(NOW)), Err(PartitionError::Storage(_))));
     assert!(!partition.is_failed() && !was_notified(&mut partition_failed));
-    assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends go on");
+    assert_eq!(append(&partition, "d").unwrap().base_offset, 3, "appends still work");
     disk.clear_faults();
     assert_eq!(read(0).unwrap().slice.next_offset, 4);
     assert!(partition.offset_for_timestamp(TimestampQuery::At(NOW)).unwrap().is_some());
 }
 
-/// What meets a file that was cut; whether it was refused.
-type Meeting = (&'static str, fn(&Partition) -> bool);
+/// An access to a truncated file. Returns whether it failed.
+type Access = (&'static str, fn(&Partition) -> bool);
 
 #[test]
 fn truncated_file_takes_the_partition_offline_at_every_access() {
     let path = Path::new("/data/t-0/00000000000000000000.log");
-    let meetings: [Meeting; 6] = [
+    let accesses: [Access; 6] = [
         ("fetch", |it| it.read(0, 1000, true, Isolation::ReadUncommitted).is_err()),
         ("replay", |it| it.read_copied(0, 1000, true, Isolation::ReadUncommitted).is_err()),
         ("list offsets", |it| it.offset_for_timestamp(TimestampQuery::Max).is_err()),
-        // Within the same millisecond an append does not look.
+        // An append within the same millisecond does not check the file.
         ("append", |it| append_at(it, "more", NOW + 1).is_err()),
-        ("the look at its end every few seconds", |it| it.if_open(Log::check_active).is_none_or(|seen| seen.is_err())),
+        ("periodic check", |it| it.if_open(Log::check_active).is_none_or(|seen| seen.is_err())),
         ("close", |it| it.close(false).is_none_or(|closed| closed.is_err())),
     ];
-    for (what, meets) in meetings {
+    for (what, fails) in accesses {
         let disk = Simulation::default();
         let (partition, mut partition_failed) = partition(&disk);
         for value in ["a", "b", "c"] {
             append(&partition, value).unwrap();
         }
         disk.corrupt(path, |bytes| bytes.truncate(bytes.len() / 2));
-        assert!(meets(&partition), "{what}");
+        assert!(fails(&partition), "{what}");
         assert!(partition.is_failed() && was_notified(&mut partition_failed), "{what}");
         let failure = partition.health.failure().unwrap();
         assert!(
@@ -226,7 +259,7 @@ fn truncated_file_takes_the_partition_offline_at_every_access() {
         );
         assert!(append(&partition, "d").is_err(), "{what}");
         assert!(partition.read(0, 1, true, Isolation::ReadUncommitted).is_err(), "{what}");
-        assert!(!partition.recover(NOW), "{what}: what is gone stays gone");
+        assert!(!partition.recover(NOW), "{what}: the records are still lost");
         assert_eq!(partition.health.failure(), Some(failure), "{what}: the same failure");
     }
 }

@@ -1,8 +1,8 @@
-//! Reads of a partition that fail although its log is open: a bad sector, a damaged batch, no descriptor left.
+//! Failed reads of a partition whose log is open: a bad sector, a corrupt batch, no free descriptor.
 //!
-//! Such a read is answered with a storage error and has no other effect: other records are served, and appends go on. Each
-//! cause is logged once, and once more when the read works again. Only a file that was truncated or removed closes the log
-//! ([`ottla_log::LogError::is_data_loss`]): acknowledged records are lost then.
+//! Such a read returns a storage error and has no other effect: other records are served, and appends continue. Each
+//! cause is logged once, and once more when the read works again. Only a file that was truncated or removed closes the
+//! log ([`ottla_log::LogError::is_data_loss`]), because then acknowledged records are lost.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use ottla_log::{LogError, TimestampQuery};
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// Causes that are remembered per partition. Further ones are not logged until one of these is over.
+/// Causes that are remembered per partition. Others are not logged until one of these has ended.
 const MAX_CAUSES: usize = 8;
 
-/// The access that failed.
+/// An access to the log's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// Reading records from this offset.
@@ -27,10 +27,10 @@ pub(super) enum Attempt {
     Sync,
 }
 
-/// Failing reads that were logged.
+/// Failed reads that were logged.
 #[derive(Debug, Default)]
 pub(super) struct Unreadable {
-    /// The number of causes; while it is 0, readers need no lock.
+    /// The number of causes. While it is 0, successful reads need no lock.
     count: AtomicUsize,
     failing: Mutex<Vec<Failing>>,
 }
@@ -44,7 +44,7 @@ struct Failing {
 impl Unreadable {
     /// Notes and logs a failure, unless its cause was logged before.
     pub(super) fn failed(&self, partition: &TopicPartition, attempt: Attempt, error: &LogError) {
-        if self.is_new(attempt, error.to_string()) {
+        if self.add(attempt, error.to_string()) {
             tracing::error!(
                 %partition, %error,
                 "failed to read a part of the partition, clients that fetch it get a storage error"
@@ -52,7 +52,8 @@ impl Unreadable {
         }
     }
 
-    fn is_new(&self, attempt: Attempt, error: String) -> bool {
+    /// Adds a cause. Returns whether it is to be logged.
+    fn add(&self, attempt: Attempt, error: String) -> bool {
         let mut failing = self.failing.lock();
         if failing.len() >= MAX_CAUSES || failing.iter().any(|known| known.error == error) {
             return false;
@@ -62,14 +63,15 @@ impl Unreadable {
         true
     }
 
-    /// Notes a success; of a read of records, `next_offset` is where it ended.
+    /// Notes a success. `next_offset` is the offset after the records that were read, if any were.
     pub(super) fn succeeded(&self, partition: &TopicPartition, attempt: Attempt, next_offset: Offset) {
-        if self.count.load(Ordering::Relaxed) > 0 && self.is_over(attempt, next_offset) {
-            tracing::info!(%partition, "the part of the partition that could not be read can be read again");
+        if self.count.load(Ordering::Relaxed) > 0 && self.remove_covered(attempt, next_offset) {
+            tracing::info!(%partition, "a part of the partition that could not be read is readable again");
         }
     }
 
-    fn is_over(&self, attempt: Attempt, next_offset: Offset) -> bool {
+    /// Removes the causes that a successful access covers. Returns whether there were any.
+    fn remove_covered(&self, attempt: Attempt, next_offset: Offset) -> bool {
         let is_covered = |known: Attempt| match (known, attempt) {
             (Attempt::Records(failed), Attempt::Records(from)) => (from..next_offset).contains(&failed),
             _ => known == attempt,
@@ -81,8 +83,8 @@ impl Unreadable {
         failing.len() < before
     }
 
-    /// Forgets all causes: the log was opened again or deleted.
-    pub(super) fn forget(&self) {
+    /// Removes all causes, because the log was opened again or deleted.
+    pub(super) fn clear(&self) {
         let mut failing = self.failing.lock();
         failing.clear();
         self.count.store(0, Ordering::Relaxed);
@@ -93,33 +95,33 @@ impl Unreadable {
 mod tests {
     use super::*;
 
-    fn is_new(unreadable: &Unreadable, from: Offset, error: &str) -> bool {
-        unreadable.is_new(Attempt::Records(from), error.to_owned())
+    fn add(unreadable: &Unreadable, from: Offset, error: &str) -> bool {
+        unreadable.add(Attempt::Records(from), error.to_owned())
     }
 
     #[test]
-    fn a_cause_is_new_once_for_all_reads() {
+    fn cause_is_logged_once_for_all_reads() {
         let unreadable = Unreadable::default();
-        assert!(is_new(&unreadable, 10, "bad sector"));
-        assert!(!is_new(&unreadable, 10, "bad sector") && !is_new(&unreadable, 11, "bad sector"));
-        assert!(is_new(&unreadable, 10, "another one"));
+        assert!(add(&unreadable, 10, "bad sector"));
+        assert!(!add(&unreadable, 10, "bad sector") && !add(&unreadable, 11, "bad sector"));
+        assert!(add(&unreadable, 10, "other error"));
     }
 
     #[test]
-    fn a_read_that_covers_the_failed_offset_ends_the_cause() {
+    fn successful_read_of_the_failed_offset_removes_the_cause() {
         let unreadable = Unreadable::default();
-        assert!(is_new(&unreadable, 10, "bad sector"));
-        assert!(!unreadable.is_over(Attempt::Records(11), 20), "it lies behind");
-        assert!(!unreadable.is_over(Attempt::Records(0), 10), "it lies before");
-        assert!(!unreadable.is_over(Attempt::Retention, 0));
-        assert!(unreadable.is_over(Attempt::Records(5), 11));
-        assert!(is_new(&unreadable, 10, "bad sector"), "failing anew");
+        assert!(add(&unreadable, 10, "bad sector"));
+        assert!(!unreadable.remove_covered(Attempt::Records(11), 20), "the read begins after the failed offset");
+        assert!(!unreadable.remove_covered(Attempt::Records(0), 10), "the read ends before the failed offset");
+        assert!(!unreadable.remove_covered(Attempt::Retention, 0));
+        assert!(unreadable.remove_covered(Attempt::Records(5), 11));
+        assert!(add(&unreadable, 10, "bad sector"), "it is logged again");
     }
 
     #[test]
-    fn the_memory_is_bounded() {
+    fn number_of_causes_is_bounded() {
         let unreadable = Unreadable::default();
-        let failing = (0..100).filter(|at| is_new(&unreadable, *at, &format!("no batch at {at}"))).count();
+        let failing = (0..100).filter(|at| add(&unreadable, *at, &format!("no batch at {at}"))).count();
         assert_eq!(failing, MAX_CAUSES);
     }
 }

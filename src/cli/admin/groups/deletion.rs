@@ -1,4 +1,4 @@
-//! Deleting groups, and what they have committed.
+//! Deletes groups and committed offsets.
 
 use std::rc::Rc;
 
@@ -6,24 +6,24 @@ use super::{Groups, GroupsError, TopicSelection};
 use ottla_client::ClientError;
 use ottla_wire::types::{TopicPartition, sort_by};
 
-/// What became of the deletion of a group's offsets.
+/// The result of deleting a group's offsets.
 #[derive(Debug)]
 pub struct OffsetsDeleted {
-    /// In order. An error that stands for the whole is that of each.
+    /// Sorted. An error of the whole request is the error of each partition.
     pub partitions: Vec<(TopicPartition, Result<(), Rc<ClientError>>)>,
-    /// Topics whose partitions could not be found out.
+    /// Topics whose partitions could not be listed.
     pub unknown_topics: Vec<(String, ClientError)>,
-    /// That of the first partition that has one.
+    /// The first error of a partition.
     pub error: Option<Rc<ClientError>>,
 }
 
 impl Groups {
-    /// Deletes a group that has no members.
+    /// Deletes a group without members.
     pub async fn delete(&self, group: &str) -> Result<(), ClientError> {
-        self.settled(Some(group), async || self.client.delete_group(group).await).await
+        self.retry_coordinator(Some(group), async || self.client.delete_group(group).await).await
     }
 
-    /// Deletes what a group has committed for these partitions.
+    /// Deletes a group's committed offsets of these partitions.
     pub async fn delete_offsets(
         &self,
         group: &str,
@@ -40,8 +40,8 @@ impl Groups {
         }
         sort_by(&mut partitions, Ord::cmp);
         partitions.dedup();
-        let ask = async || self.client.delete_committed_offsets(group, &partitions).await;
-        let partitions: Vec<_> = match self.settled(Some(group), ask).await {
+        let request = async || self.client.delete_committed_offsets(group, &partitions).await;
+        let partitions: Vec<_> = match self.retry_coordinator(Some(group), request).await {
             Ok(results) => {
                 results.into_iter().map(|(partition, result)| (partition, result.map_err(Rc::new))).collect()
             }

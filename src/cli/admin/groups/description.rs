@@ -1,4 +1,4 @@
-//! Offsets of a group: how far it has come in each partition, and who reads it.
+//! Describes a group's offsets: committed offset, end offset and owner of each partition.
 
 use std::collections::BTreeSet;
 
@@ -6,38 +6,39 @@ use super::{Groups, GroupsError};
 use ottla_client::{ClientError, CommittedOffset, GroupDescription, ListedOffset};
 use ottla_wire::types::{ErrorCode, InOrder as _, Offset, TimestampMs, TopicPartition, sort_by_key};
 
-/// What ListOffsets calls the end of a partition.
+/// The timestamp in ListOffsets for the end of a partition.
 pub(super) const LATEST: TimestampMs = -1;
-/// What it calls the start.
+/// The timestamp in ListOffsets for the start of a partition.
 pub(super) const EARLIEST: TimestampMs = -2;
 
 /// A group and its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupOffsets {
     pub group: GroupDescription,
-    /// Those that are assigned, by member, the one with most first; then those that only have an offset.
+    /// The assigned partitions, by member, the member with most partitions first; then partitions with only an offset.
     pub rows: Vec<PartitionRow>,
 }
 
+/// A partition of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionRow {
     pub partition: TopicPartition,
-    /// `None` where nothing has been committed.
+    /// `None` without a committed offset.
     pub committed: Option<CommittedOffset>,
-    /// `None` where no leader could be asked.
+    /// `None` if the partition has no leader.
     pub end: Option<Offset>,
-    /// `None` where nobody is assigned.
+    /// `None` if it is assigned to no member.
     pub owner: Option<Owner>,
 }
 
 impl PartitionRow {
-    /// Records that are still to be read.
+    /// The number of offsets that are not consumed yet.
     pub fn lag(&self) -> Option<i64> {
         Some(self.end? - self.committed.as_ref()?.offset)
     }
 }
 
-/// The member that reads a partition.
+/// The member that a partition is assigned to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     pub member_id: String,
@@ -46,7 +47,7 @@ pub struct Owner {
 }
 
 impl Groups {
-    /// How far a group has come.
+    /// Describes a group and its offsets.
     pub async fn offsets(&self, group: &str) -> Result<GroupOffsets, GroupsError> {
         let description = self.describe(group).await?;
         let committed = self.committed(group).await?;
@@ -71,7 +72,7 @@ impl Groups {
         Ok(GroupOffsets { group: description, rows })
     }
 
-    /// The ends of partitions; `None` where no leader is known now.
+    /// The end offsets of partitions; `None` without a leader.
     async fn ends(
         &self,
         partitions: impl Iterator<Item = &TopicPartition>,
@@ -94,7 +95,7 @@ fn is_leaderless(error: &ClientError) -> bool {
     matches!(error.code(), Some(ErrorCode::LeaderNotAvailable | ErrorCode::NotLeaderOrFollower))
 }
 
-/// The partitions of members as Kafka's tools write them: `orders:0,1;payments:0`; nothing for none.
+/// Formats a member's partitions as Kafka's tools do: `orders:0,1;payments:0`.
 pub fn assignment_text(partitions: &[TopicPartition]) -> String {
     let mut text = String::new();
     let mut topic: Option<&str> = None;

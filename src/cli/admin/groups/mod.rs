@@ -1,7 +1,6 @@
-//! What can be done to groups of consumers from a command line: list, describe, move and delete their offsets, delete
-//! them.
+//! Operations on consumer groups: list, describe, reset and delete offsets, delete groups.
 //!
-//! `ottla groups` and kafka-consumer-groups both stand on this and add how things are asked for and printed.
+//! Used by `ottla groups` and kafka-consumer-groups, which add flags and output.
 
 mod deletion;
 mod description;
@@ -17,28 +16,28 @@ pub use moment::date_and_time;
 pub use reset::{Note, Reset, Scope, Target, TopicSelection};
 pub use reset_plan::{ResetPlan, to_csv};
 
-use super::settled;
+use super::retry_coordinator;
 use ottla_client::{BrokerAddress, Client, ClientError, GroupDescription, ListedGroup};
 
-/// Protocols of the groups that are groups of consumers; a group that nobody has ever joined has none.
+/// The protocol types of consumer groups; that of a group without any member ever is empty.
 const CONSUMER_PROTOCOLS: [&str; 2] = ["", "consumer"];
-/// Types of such groups.
+/// The types of consumer groups.
 pub const CONSUMER_TYPES: [&str; 2] = ["Classic", "Consumer"];
-/// States of such groups, as brokers spell them (`org.apache.kafka.common.GroupState`).
+/// The states of consumer groups, as brokers spell them (`org.apache.kafka.common.GroupState`).
 pub const CONSUMER_STATES: [&str; 7] =
     ["PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling"];
 
-/// Why something was not done.
+/// Why an operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GroupsError {
-    /// What was asked for makes no sense.
+    /// The arguments are invalid.
     #[error("{0}")]
     Usage(String),
     #[error("{0}")]
     Refused(String),
     #[error("{0}")]
     Client(#[from] ClientError),
-    /// The question was only a step of the work; Kafka's tool names one exception more.
+    /// An intermediate request failed; Kafka's tool prints one more exception name.
     #[error("{0}")]
     Step(ClientError),
 }
@@ -46,47 +45,49 @@ pub enum GroupsError {
 /// The groups of a broker.
 pub struct Groups {
     client: Client,
-    patience: Duration,
+    coordinator_timeout: Duration,
 }
 
 impl Groups {
-    /// `patience` is how long to wait for a coordinator to be ready, for each question.
-    pub fn new(client: Client, patience: Duration) -> Groups {
-        Groups { client, patience }
+    /// `coordinator_timeout` is how long each request waits for a coordinator.
+    pub fn new(client: Client, coordinator_timeout: Duration) -> Groups {
+        Groups { client, coordinator_timeout }
     }
 
-    /// Groups of consumers in any of these states and of any of these types, in the broker's order; empty filters
-    /// let everything through.
+    /// The consumer groups in any of these states and of any of these types, in the broker's order; an empty filter matches
+    /// all.
     pub async fn list(&self, states: &[&str], types: &[&str]) -> Result<Vec<ListedGroup>, ClientError> {
-        let mut groups = self.settled(None, async || self.client.list_groups(states, types).await).await?;
+        let mut groups = self.retry_coordinator(None, async || self.client.list_groups(states, types).await).await?;
         groups.retain(|group| CONSUMER_PROTOCOLS.contains(&group.protocol_type.as_str()));
         Ok(groups)
     }
 
-    /// The names of all groups of consumers, in the broker's order.
+    /// The ids of all consumer groups, in the broker's order.
     pub async fn names(&self) -> Result<Vec<String>, GroupsError> {
         let groups = self.list(&[], &CONSUMER_TYPES).await.map_err(GroupsError::Step)?;
         Ok(groups.into_iter().map(|group| group.id).collect())
     }
 
+    /// Describes a consumer group.
     pub async fn describe(&self, group: &str) -> Result<GroupDescription, ClientError> {
-        self.settled(Some(group), async || self.client.describe_consumer_group(group).await).await
+        self.retry_coordinator(Some(group), async || self.client.describe_consumer_group(group).await).await
     }
 
+    /// The coordinator of a group.
     pub async fn coordinator(&self, group: &str) -> Result<BrokerAddress, ClientError> {
-        self.settled(Some(group), async || self.client.find_coordinator(group).await).await
+        self.retry_coordinator(Some(group), async || self.client.find_coordinator(group).await).await
     }
 
-    /// Asks until the coordinator is ready, of the group if it is about one.
-    async fn settled<T>(
+    /// Repeats `request` until the coordinator is ready. `group` is the group of the request, if it has one.
+    async fn retry_coordinator<T>(
         &self,
         group: Option<&str>,
-        ask: impl AsyncFn() -> Result<T, ClientError>,
+        request: impl AsyncFn() -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         let find = async || match group {
             Some(group) => self.client.find_coordinator(group).await.map(|_| ()),
             None => Ok(()),
         };
-        settled(self.patience, ask, find).await
+        retry_coordinator(self.coordinator_timeout, request, find).await
     }
 }

@@ -1,4 +1,4 @@
-//! Points in time as the tools take them: dates with times.
+//! Parses points in time from the command line: dates with times.
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -7,7 +7,7 @@ use regex::Regex;
 use ottla_wire::types::TimestampMs;
 
 /// Milliseconds since the Unix epoch of a date and time such as `2026-01-31T23:59:58.250`, UTC unless `Z` or an offset
-/// such as `+01:00` follows. What stands behind the point are milliseconds, however many digits it has.
+/// such as `+01:00` follows. The digits after the point are milliseconds, whatever their number.
 ///
 /// Source: `org.apache.kafka.common.utils.Utils.getDateTime`.
 pub fn date_and_time(text: &str) -> Option<TimestampMs> {
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_and_times() {
+    fn date_and_time_is_parsed() {
         let check = |text, expect| assert_eq!(date_and_time(text), expect, "{text}");
         check("1970-01-01T00:00:00.000", Some(0));
         check("1970-01-01T00:00:01", Some(1000));

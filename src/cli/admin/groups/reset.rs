@@ -1,4 +1,4 @@
-//! Moving a group's offsets: which partitions, and to where.
+//! Resets a group's offsets.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.OffsetsUtils`.
 
@@ -11,35 +11,35 @@ use ottla_client::{ClientError, CommittedOffset};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, TimestampMs, TopicPartition};
 
-/// Where offsets go.
+/// The new offsets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Earliest,
     Latest,
-    /// Where they are; to the end where nothing has been committed.
+    /// The committed offset; the end offset without one.
     Current,
     Offset(Offset),
     ShiftBy(i64),
-    /// To the first record that is not older; to the end where there is none.
+    /// The first record at or after this time; the end offset if there is none.
     Time(TimestampMs),
     Plan(ResetPlan),
 }
 
-/// Which partitions.
+/// The partitions to reset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// All that the group has committed offsets for.
+    /// All partitions with committed offsets.
     Committed,
     Topics(Vec<TopicSelection>),
-    /// Those of the plan.
+    /// The partitions of the plan.
     Planned,
 }
 
-/// A topic, whole or in part.
+/// A topic, or some of its partitions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSelection {
     pub topic: String,
-    /// `None` for all.
+    /// `None` for all partitions.
     pub partitions: Option<Vec<PartitionIndex>>,
 }
 
@@ -63,28 +63,28 @@ impl TopicSelection {
     }
 }
 
-/// Where a group's offsets are to go, or went.
+/// The new offsets of a group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reset {
     pub offsets: BTreeMap<TopicPartition, Offset>,
     pub notes: Vec<Note>,
 }
 
-/// What is not as it was asked for.
+/// A difference from what was requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The offset asked for is beyond the end.
+    /// The requested offset is above the end offset.
     TooHigh { asked: Offset, partition: TopicPartition, end: Offset },
-    /// The offset asked for is before the start.
+    /// The requested offset is below the start offset.
     TooLow { asked: Offset, partition: TopicPartition, start: Offset },
-    /// No record is as late as the time asked for: the end was taken.
+    /// There is no record at or after the requested time: the end offset is used.
     NothingSoLate(TopicPartition),
-    /// The plan says nothing about the group.
+    /// The plan has no offsets for the group.
     NoPlan(String),
 }
 
 impl Groups {
-    /// Works out where a group's offsets would go; nothing is changed.
+    /// Computes a group's new offsets, without changing anything.
     pub async fn plan_reset(&self, group: &str, scope: &Scope, target: &Target) -> Result<Reset, GroupsError> {
         let partitions = match scope {
             Scope::Committed => self.committed(group).await?.into_keys().in_order(),
@@ -93,7 +93,7 @@ impl Groups {
                 let mut partitions = BTreeSet::new();
                 for selection in selections {
                     let found = self.partitions(selection).await;
-                    partitions.extend(found.map_err(said_plainly)?);
+                    partitions.extend(found.map_err(message_only)?);
                 }
                 partitions
             }
@@ -115,25 +115,25 @@ impl Groups {
         }
     }
 
-    /// Commits offsets for a group that has no members.
+    /// Commits offsets for a group without members.
     pub async fn commit(&self, group: &str, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), GroupsError> {
         if offsets.is_empty() {
             return Ok(());
         }
         let commit = async || self.client.alter_committed_offsets(group, offsets).await;
-        self.settled(Some(group), commit).await.map_err(said_plainly)
+        self.retry_coordinator(Some(group), commit).await.map_err(message_only)
     }
 
-    /// Everything that a group has committed.
+    /// All committed offsets of a group.
     pub(super) async fn committed(
         &self,
         group: &str,
     ) -> Result<BTreeMap<TopicPartition, CommittedOffset>, GroupsError> {
-        let committed = self.settled(Some(group), async || self.client.all_committed_offsets(group).await);
+        let committed = self.retry_coordinator(Some(group), async || self.client.all_committed_offsets(group).await);
         committed.await.map_err(GroupsError::Step)
     }
 
-    /// The partitions of a selection; those that are named may not exist.
+    /// The partitions of a selection. Named partitions may not exist.
     pub(super) async fn partitions(&self, selection: &TopicSelection) -> Result<Vec<TopicPartition>, ClientError> {
         let indexes = match &selection.partitions {
             Some(indexes) => indexes.clone(),
@@ -166,7 +166,7 @@ impl Groups {
         Err(GroupsError::Refused(format!("The partitions \"{}\" do not exist", missing.join(","))))
     }
 
-    /// What ListOffsets tells for a timestamp, in the order of the partitions.
+    /// The offsets that ListOffsets returns for a timestamp, in the order of the partitions.
     async fn listed(
         &self,
         partitions: &BTreeSet<TopicPartition>,
@@ -233,7 +233,7 @@ impl Groups {
         self.within_range(partitions.into_iter().map(shift).collect::<Result<_, _>>()?).await
     }
 
-    /// Offsets as asked for, but neither before a partition's start nor beyond its end.
+    /// Limits the requested offsets to the range from start to end offset of each partition.
     async fn within_range(&self, asked: BTreeMap<TopicPartition, Offset>) -> Result<Reset, GroupsError> {
         let partitions: BTreeSet<_> = asked.keys().cloned().in_order();
         let starts = self.listed(&partitions, EARLIEST).await?;
@@ -255,8 +255,8 @@ impl Groups {
     }
 }
 
-/// An error of which Kafka's tool says the message alone.
-fn said_plainly(error: ClientError) -> GroupsError {
+/// Converts an error of which Kafka's tool prints only the message.
+fn message_only(error: ClientError) -> GroupsError {
     GroupsError::Refused(Exception::from(error).message)
 }
 
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selections_of_topics() {
+    fn topic_selection_is_parsed() {
         let check = |text, expect: Result<(&str, Option<&[PartitionIndex]>), &str>| {
             let selection = TopicSelection::parse(text).map_err(|error| error.to_string());
             let expect = expect.map(|(topic, partitions)| TopicSelection {

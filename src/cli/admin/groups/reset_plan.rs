@@ -1,23 +1,22 @@
-//! Offsets in a file of comma-separated values: what `--export` writes and `--from-file` reads.
+//! Offsets as comma-separated values: `--export` writes them and `--from-file` reads them.
 //!
-//! One line for each partition: `topic,partition,offset` where one group was asked about, `group,topic,partition,offset`
-//! otherwise. Text is quoted where it has to be, and where it has more than 24 characters, which is what the library
-//! under Kafka's tool does (`org.apache.kafka.tools.consumer.group.CsvUtils`).
+//! One line for each partition: `topic,partition,offset` for a single group, otherwise `group,topic,partition,offset`.
+//! Text is quoted if necessary, and if it has more than 24 characters, as the library of Kafka's tool does (`org.apache.kafka.tools.consumer.group.CsvUtils`).
 
 use std::collections::BTreeMap;
 
 use super::GroupsError;
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// The longest text that may go without quotes.
-const LONGEST_BARE: usize = 24;
+/// Length limit of text without quotes.
+const MAX_UNQUOTED: usize = 24;
 
-/// Offsets of groups, by their names.
+/// Offsets by group and partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResetPlan(pub BTreeMap<String, BTreeMap<TopicPartition, Offset>>);
 
 impl ResetPlan {
-    /// Reads lines. With `only`, the group that is asked about, they may leave the group out.
+    /// Parses lines. Lines without a group belong to `only`, if given.
     pub fn parse(text: &str, only: Option<&str>) -> Result<ResetPlan, GroupsError> {
         let mut plan = ResetPlan::default();
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -42,7 +41,7 @@ impl ResetPlan {
     }
 }
 
-/// Writes lines, with the group in each or without.
+/// Formats lines, with or without the group.
 pub fn to_csv(groups: &[(String, Vec<(TopicPartition, Offset)>)], with_group: bool) -> String {
     let mut lines = String::new();
     for (group, offsets) in groups {
@@ -55,15 +54,15 @@ pub fn to_csv(groups: &[(String, Vec<(TopicPartition, Offset)>)], with_group: bo
 }
 
 fn quoted(text: &str) -> String {
-    // Below the dash stand the comma, the quote, blanks and line ends.
-    if text.chars().count() > LONGEST_BARE || text.chars().any(|character| character < '-') {
+    // Comma, quote, blanks and line ends are below the dash in ASCII.
+    if text.chars().count() > MAX_UNQUOTED || text.chars().any(|character| character < '-') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text.to_owned()
     }
 }
 
-/// The values of a line; `None` if quotes don't match.
+/// Parses the values of a line; `None` if quotes don't match.
 fn values(line: &str) -> Option<Vec<String>> {
     let mut values = Vec::new();
     let mut rest = line;
@@ -84,7 +83,7 @@ fn values(line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What stands up to the closing quote, and what follows it.
+/// Splits text after its closing quote: the value, and the rest.
 fn quoted_value(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text;
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read() {
+    fn plan_is_parsed() {
         let check = |text, only, expect: Option<&[(&str, &str, i32, i64)]>| {
             assert_eq!(ResetPlan::parse(text, only).ok(), expect.map(plan), "{text}");
         };
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written() {
+    fn plan_is_formatted_with_quotes_where_kafka_has_them() {
         let check = |group, topic: &str, with_group, expect| {
             let rows = vec![(TopicPartition::new(topic, 0), 5)];
             assert_eq!(to_csv(&[(String::from(group), rows)], with_group), expect);

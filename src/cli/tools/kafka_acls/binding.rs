@@ -1,10 +1,10 @@
-//! What an ACL is made of, in Kafka's words and numbers.
+//! The parts of an ACL, with Kafka's names and codes.
 //!
 //! Source: `org.apache.kafka.common.acl` and `org.apache.kafka.common.resource`.
 
 use std::fmt;
 
-/// Declares an enum of `Variant = number on the wire`, displayed as Java's constant.
+/// Declares an enum of `Variant = code on the wire`, displayed as Java's constant.
 macro_rules! constants {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $code:literal $text:literal),* $(,)? }) => {
         $(#[$doc])*
@@ -17,12 +17,12 @@ macro_rules! constants {
         impl $name {
             const ALL: &'static [$name] = &[$($name::$variant,)*];
 
-            /// The number on the wire.
+            /// Returns the code on the wire.
             pub fn code(self) -> i8 {
                 self as i8
             }
 
-            /// What has that number; None for what is newer than this program.
+            /// Returns the variant with this code; `None` for an unknown code.
             pub fn from_code(code: i8) -> Option<$name> {
                 $name::ALL.iter().copied().find(|it| it.code() == code)
             }
@@ -39,7 +39,7 @@ macro_rules! constants {
 }
 
 constants! {
-    /// What can be protected.
+    /// The type of a resource that ACLs protect.
     ResourceType {
         Topic = 2 "TOPIC",
         Group = 3 "GROUP",
@@ -51,7 +51,7 @@ constants! {
 }
 
 constants! {
-    /// What can be allowed or denied.
+    /// An operation that can be allowed or denied.
     Operation {
         All = 2 "ALL",
         Read = 3 "READ",
@@ -71,7 +71,7 @@ constants! {
 }
 
 constants! {
-    /// How a name stands for resources.
+    /// How a pattern's name matches resources.
     PatternType {
         Any = 1 "ANY",
         Match = 2 "MATCH",
@@ -87,25 +87,25 @@ constants! {
     }
 }
 
-/// "Anything" in a filter.
+/// The code that matches anything in a filter.
 pub const ANY: i8 = 1;
 
 impl Operation {
-    /// The operation of a name such as `DescribeConfigs`, in any case.
+    /// Finds an operation by a name such as `DescribeConfigs`, ignoring case.
     pub fn named(name: &str) -> Option<Operation> {
         Operation::ALL.iter().copied().find(|it| it.to_string().replace('_', "").eq_ignore_ascii_case(name.trim()))
     }
 }
 
 impl PatternType {
-    /// The type of a name such as `literal`, in any case.
+    /// Finds a pattern type by a name such as `literal`, ignoring case.
     pub fn named(name: &str) -> Option<PatternType> {
         PatternType::ALL.iter().copied().find(|it| it.to_string().eq_ignore_ascii_case(name))
     }
 }
 
 impl ResourceType {
-    /// What can be done to it; everything, besides.
+    /// Returns the operations that the resource type supports.
     pub fn operations(self) -> &'static [Operation] {
         use Operation::*;
         match self {
@@ -121,7 +121,7 @@ impl ResourceType {
     }
 }
 
-/// Resources by type and name, for ACLs or a filter of them.
+/// A resource pattern, of ACLs or of a filter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
     pub resource: ResourceType,
@@ -136,7 +136,7 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Who may or may not do what.
+/// An access control entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
     pub principal: String,
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn operations_by_name() {
+    fn operations_are_found_by_name_ignoring_case() {
         let check = |name, expect| assert_eq!(Operation::named(name), expect, "{name}");
         check("Read", Some(Operation::Read));
         check(" describeconfigs ", Some(Operation::DescribeConfigs));

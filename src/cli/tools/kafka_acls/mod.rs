@@ -1,11 +1,11 @@
 //! kafka-acls: lists, adds and removes ACLs.
 //!
-//! A broker without an authorizer, as this project's is, answers all of it with SecurityDisabledException.
+//! A broker without an authorizer answers these requests with SecurityDisabledException.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.AclCommand`.
 
 mod binding;
-mod wanted;
+mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,7 +16,7 @@ use clap::Parser;
 
 use super::connect::block_on;
 use super::exceptions::Exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::servers::Servers;
 use super::{RunTool, Tool};
@@ -25,9 +25,9 @@ use ottla_client::Client;
 use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
 use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
-use wanted::Wanted;
+use request::Request;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-acls", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-acls", ParserStyle::JoptSimple);
 
 /// This tool helps to manage acls on kafka.
 #[derive(Debug, Default, Parser)]
@@ -47,22 +47,22 @@ pub struct Options {
     /// Remove ACLs.
     #[arg(long)]
     remove: bool,
-    /// List the ACLs of the resources given, or all.
+    /// List the ACLs of the given resources, or all ACLs.
     #[arg(long)]
     list: bool,
-    /// A topic; '*' is all.
+    /// A topic; '*' means all topics.
     #[arg(long, value_name = "String: topic")]
     topic: Vec<String>,
     /// The cluster.
     #[arg(long)]
     cluster: bool,
-    /// A consumer group; '*' is all.
+    /// A consumer group; '*' means all groups.
     #[arg(long, value_name = "String: group")]
     group: Vec<String>,
-    /// A transactional id; '*' is all.
+    /// A transactional id; '*' means all transactional ids.
     #[arg(long, value_name = "String: transactional-id")]
     transactional_id: Vec<String>,
-    /// A delegation token; '*' is all.
+    /// A delegation token; '*' means all tokens.
     #[arg(long, value_name = "String: delegation-token")]
     delegation_token: Vec<String>,
     /// A user, as a resource of the operations CreateTokens and DescribeTokens.
@@ -71,45 +71,45 @@ pub struct Options {
     /// With --producer: the producer is idempotent.
     #[arg(long)]
     idempotent: bool,
-    /// What the names of resources are: literal, or the beginnings of names (prefixed). To list and remove also 'any'
-    /// for both, and 'match' for everything that affects a resource of that name.
+    /// How the given names match resources: literally, or as prefixes of their names (prefixed). With --list and
+    /// --remove also 'any' for both, and 'match' for all patterns that match a resource with that name.
     #[arg(long, default_value = "LITERAL", value_name = "ANY|MATCH|LITERAL|PREFIXED")]
     resource_pattern_type: String,
-    /// Who may, as User:name; User:* is everybody.
+    /// The principal to allow, as User:name; User:* means everybody.
     #[arg(long, value_name = "String: allow-principal")]
     allow_principal: Vec<String>,
-    /// Who may not, as User:name. This counts for more than --allow-principal.
+    /// The principal to deny, as User:name. Takes precedence over --allow-principal.
     #[arg(long, value_name = "String: deny-principal")]
     deny_principal: Vec<String>,
-    /// With --list: whose ACLs, as User:name.
+    /// With --list: the principal whose ACLs to list, as User:name.
     #[arg(long, value_name = "String: principal")]
     principal: Vec<String>,
-    /// From where those of --allow-principal may; from everywhere, if not given.
+    /// The host from which to allow --allow-principal; all hosts, if not given.
     #[arg(long, value_name = "String: allow-host")]
     allow_host: Vec<String>,
-    /// From where those of --deny-principal may not; from everywhere, if not given.
+    /// The host from which to deny --deny-principal; all hosts, if not given.
     #[arg(long, value_name = "String: deny-host")]
     deny_host: Vec<String>,
-    /// What they may or may not do: All (the default), Read, Write, Create, Delete, Alter, Describe, ClusterAction,
+    /// The operation to allow or deny: All (the default), Read, Write, Create, Delete, Alter, Describe, ClusterAction,
     /// DescribeConfigs, AlterConfigs, IdempotentWrite, CreateTokens, DescribeTokens, TwoPhaseCommit.
     #[arg(long, value_name = "String")]
     operation: Vec<String>,
-    /// All that a producer needs: to write, describe and create topics.
+    /// The operations that a producer needs: Write, Describe and Create on topics.
     #[arg(long)]
     producer: bool,
-    /// All that a consumer needs: to read and describe topics, and to read groups.
+    /// The operations that a consumer needs: Read and Describe on topics, and Read on groups.
     #[arg(long)]
     consumer: bool,
-    /// Don't ask before removing.
+    /// Don't ask for confirmation before removing.
     #[arg(long)]
     force: bool,
 }
 
-/// Why a command was not carried out.
+/// Why a command failed.
 enum Failure {
-    /// The command line is wrong: said before the help.
+    /// The options are invalid; printed before the help.
     Usage(String),
-    /// Anything that went wrong later.
+    /// Any other error.
     Thrown(Exception),
 }
 
@@ -121,12 +121,12 @@ impl From<Exception> for Failure {
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
-        if let Some(message) = self.usage_mistake() {
-            return tool.wrong(&message);
+        if let Some(message) = self.find_usage_error() {
+            return tool.usage_error(&message);
         }
         match block_on_result(self.act()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(Failure::Usage(message)) => tool.wrong(&message),
+            Err(Failure::Usage(message)) => tool.usage_error(&message),
             Err(Failure::Thrown(error)) => {
                 let text = match error.class.starts_with("org.apache.kafka") {
                     true => error.to_string(),
@@ -139,7 +139,7 @@ impl RunTool for Options {
     }
 }
 
-/// Runs work that ends in something other than an exit code.
+/// Runs work that returns a result instead of an exit code.
 fn block_on_result(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let mut result = Ok(());
     block_on(async {
@@ -150,8 +150,8 @@ fn block_on_result(work: impl Future<Output = Result<(), Failure>>) -> Result<()
 }
 
 impl Options {
-    /// What is wrong with the command line as a whole, in the order of Kafka's checks.
-    fn usage_mistake(&self) -> Option<String> {
+    /// Returns the first error in the combination of options, in the order of Kafka's checks.
+    fn find_usage_error(&self) -> Option<String> {
         match (&self.bootstrap_server, &self.bootstrap_controller) {
             (Some(_), Some(_)) => {
                 return Some("Only one of --bootstrap-server or --bootstrap-controller must be specified".to_owned());
@@ -169,49 +169,49 @@ impl Options {
         let allows =
             [("allow-host", !self.allow_host.is_empty()), ("allow-principal", !self.allow_principal.is_empty())];
         let operations = [("operation", !self.operation.is_empty())];
-        let clash = |option: &str, set: bool, others: &[(&str, bool)]| {
+        let conflict = |option: &str, set: bool, others: &[(&str, bool)]| {
             let other = others.iter().find(|(_, given)| set && *given)?;
             Some(format!("Option \"[{option}]\" can't be used with option \"[{}]\"", other.0))
         };
-        let clashes = clash("list", self.list, &[&roles[..], &allows, &denies].concat())
-            .or_else(|| clash("producer", self.producer, &[&operations[..], &denies].concat()))
-            .or_else(|| clash("consumer", self.consumer, &[&operations[..], &denies].concat()));
-        if clashes.is_some() {
-            return clashes;
+        let conflicts = conflict("list", self.list, &[&roles[..], &allows, &denies].concat())
+            .or_else(|| conflict("producer", self.producer, &[&operations[..], &denies].concat()))
+            .or_else(|| conflict("consumer", self.consumer, &[&operations[..], &denies].concat()));
+        if conflicts.is_some() {
+            return conflicts;
         }
-        let apart = self.topic.is_empty() || self.group.is_empty();
-        let foreign = !self.producer && (self.cluster || !self.transactional_id.is_empty());
-        let mistake = match () {
+        let lacks_resources = self.topic.is_empty() || self.group.is_empty();
+        let has_other_resources = !self.producer && (self.cluster || !self.transactional_id.is_empty());
+        let message = match () {
             () if !self.principal.is_empty() && !self.list => {
                 "The --principal option is only available if --list is set"
             }
             () if self.producer && self.topic.is_empty() => "With --producer you must specify a --topic",
             () if self.idempotent && !self.producer => "The --idempotent option is only available if --producer is set",
-            () if self.consumer && (apart || foreign) => {
+            () if self.consumer && (lacks_resources || has_other_resources) => {
                 "With --consumer you must specify a --topic and a --group and no --cluster or --transactional-id option \
                  should be specified."
             }
             () => return None,
         };
-        Some(mistake.to_owned())
+        Some(message.to_owned())
     }
 
     async fn act(&self) -> Result<(), Failure> {
-        // Whatever is wrong with what is asked for is found before the broker is.
-        let wanted = Wanted::new(self)?;
+        // As in Kafka's tool, invalid options are reported before connecting.
+        let request = Request::new(self)?;
         let servers = Servers {
             bootstrap_server: self.bootstrap_server.clone(),
             bootstrap_controller: self.bootstrap_controller.clone(),
         };
         let client = servers.connect(self.command_config.as_deref()).await.map_err(Exception::illegal_argument)?;
-        match wanted {
-            Wanted::List(patterns) => self.list(&client, patterns).await?,
-            Wanted::Add(all) => {
+        match request {
+            Request::List(patterns) => self.list(&client, patterns).await?,
+            Request::Add(all) => {
                 for (pattern, entries) in all {
                     add(&client, &pattern, entries).await?;
                 }
             }
-            Wanted::Remove(all) => {
+            Request::Remove(all) => {
                 for (pattern, entries) in all {
                     self.remove(&client, &pattern, &entries).await?;
                 }
@@ -293,7 +293,7 @@ fn confirmed(question: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && answer.trim_end().eq_ignore_ascii_case("y")
 }
 
-/// The ACLs of resources that match, or all. What is newer than this program is left out.
+/// Describes the ACLs of matching resources, or all ACLs. Skips ACLs with unknown codes.
 async fn describe(client: &Client, filter: Option<&Pattern>) -> Result<Vec<(Pattern, Vec<Entry>)>, Exception> {
     let request = DescribeAclsRequest {
         resource_type_filter: filter.map_or(ANY, |pattern| pattern.resource.code()),
@@ -325,9 +325,9 @@ async fn describe(client: &Client, filter: Option<&Pattern>) -> Result<Vec<(Patt
 }
 
 async fn add(client: &Client, pattern: &Pattern, entries: Vec<Entry>) -> Result<(), Exception> {
-    let there: Vec<Entry> =
+    let existing: Vec<Entry> =
         describe(client, Some(pattern)).await?.into_iter().flat_map(|(_, entries)| entries).collect();
-    let (old, new): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| there.contains(entry));
+    let (old, new): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| existing.contains(entry));
     for entry in old {
         Output::stdout().line(format_args!("Acl (pattern={pattern}, entry={entry}) already exists."));
     }

@@ -39,7 +39,7 @@ fn changes(additions: Additions, deletions: Vec<String>) -> Vec<Change> {
     deletions.chain(additions.into_iter().map(|(name, value)| Change::Set(name, value))).collect()
 }
 
-/// Only loggers that there are can be set.
+/// Fails for loggers that the broker doesn't have.
 async fn check_loggers(
     client: &Client,
     broker: &str,
@@ -52,6 +52,6 @@ async fn check_loggers(
         deletions.iter().chain(additions.keys()).filter(|name| !is_known(name)).map(String::as_str).collect();
     match unknown.is_empty() {
         true => Ok(()),
-        false => Failure::mistaken(format!("Invalid broker logger(s): {}", unknown.join(","))),
+        false => Failure::usage(format!("Invalid broker logger(s): {}", unknown.join(","))),
     }
 }

@@ -1,4 +1,4 @@
-//! What `--add-config` and `--delete-config` say.
+//! Parses the values of `--add-config`, `--add-config-file` and `--delete-config`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,24 +12,24 @@ use ottla_wire::types::InOrder as _;
 pub(super) type Additions = BTreeMap<String, String>;
 
 impl Options {
-    /// What is set: of the file, and of the command line.
+    /// Returns the settings to add, from the file and from the command line.
     pub(super) fn additions(&self) -> Result<Additions, Failure> {
-        let one = |option, values| one_value(option, values).map_err(Failure::of_option);
+        let one = |option, values| one_value(option, values).map_err(Failure::from_option);
         let mut additions = match one("add-config-file", &self.add_config_file)? {
             Some(file) => file_additions(Path::new(file))?,
             None => Additions::new(),
         };
         if let Some(text) = one("add-config", &self.add_config)? {
-            additions.extend(additions_of(text).map_err(Failure::Mistaken)?);
+            additions.extend(parse_additions(text).map_err(Failure::Usage)?);
         }
         let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '$' | '.' | '_' | '-');
         match additions.keys().find(|name| !name.chars().all(is_allowed)) {
-            Some(name) => Failure::mistaken(format!("Invalid character found for config key: {name}")),
+            Some(name) => Failure::usage(format!("Invalid character found for config key: {name}")),
             None => Ok(additions),
         }
     }
 
-    /// What is taken away.
+    /// Returns the names of the settings to delete.
     pub(super) fn deletions(&self) -> Vec<String> {
         let names = self.delete_config.iter().flat_map(|text| text.split(','));
         names.filter(|name| !name.is_empty()).map(|name| name.trim().to_owned()).collect()
@@ -38,13 +38,13 @@ impl Options {
 
 fn file_additions(path: &Path) -> Result<Additions, Failure> {
     let file =
-        std::fs::read(path).map_err(|error| Failure::Mistaken(format!("cannot read {}: {error}", path.display())))?;
-    let entries = config::properties(&file).map_err(|why| Failure::Mistaken(format!("{}: {why}", path.display())))?;
+        std::fs::read(path).map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))?;
+    let entries = config::properties(&file).map_err(|why| Failure::Usage(format!("{}: {why}", path.display())))?;
     Ok(entries.into_iter().in_order())
 }
 
-/// `k1=v1,k2=[v1,v2]`. The error is one plain line.
-pub fn additions_of(text: &str) -> Result<BTreeMap<String, String>, String> {
+/// Parses `k1=v1,k2=[v1,v2]`. The error is one plain line.
+pub fn parse_additions(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut entries = split_outside_brackets(text, ',');
     while entries.len() > 1 && entries.last().is_some_and(|entry| entry.is_empty()) {
         entries.pop();
@@ -58,14 +58,14 @@ pub fn additions_of(text: &str) -> Result<BTreeMap<String, String>, String> {
     entries.iter().map(entry).collect()
 }
 
-/// Parts between separators that don't stand within square brackets.
+/// Splits text at separators outside square brackets.
 fn split_outside_brackets(text: &str, separator: char) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text;
     let mut searched = 0;
     while let Some(found) = rest.get(searched..).and_then(|tail| tail.find(separator)) {
         let (part, tail) = (&rest[..searched + found], &rest[searched + found + separator.len_utf8()..]);
-        let is_inside = tail.find(['[', ']']).is_some_and(|place| tail[place..].starts_with(']'));
+        let is_inside = tail.find(['[', ']']).is_some_and(|position| tail[position..].starts_with(']'));
         if is_inside {
             searched += found + separator.len_utf8();
         } else {
@@ -82,11 +82,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn additions() {
+    fn additions_with_brackets_are_parsed_and_invalid_ones_refused() {
         let check = |text, expect: Option<&[(&str, &str)]>| {
             let expect =
                 expect.map(|all| all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
-            assert_eq!(additions_of(text).ok(), expect, "{text}");
+            assert_eq!(parse_additions(text).ok(), expect, "{text}");
         };
         check("a=1", Some(&[("a", "1")]));
         check("a=1,b=2,", Some(&[("a", "1"), ("b", "2")]));

@@ -1,4 +1,4 @@
-//! `kafka-configs --describe`, of what has settings.
+//! `kafka-configs --describe` of config resources; quotas are described by [`super::quotas`].
 
 use super::entities::{Entities, Kind};
 use super::{Failure, Options};
@@ -48,7 +48,7 @@ impl Options {
         Ok(())
     }
 
-    /// The settings that are told of one resource, in the order of their names.
+    /// Returns the settings to print of one resource, sorted by name.
     async fn entries(&self, client: &Client, kind: Kind, name: &str) -> Result<Vec<ConfigEntry>, Failure> {
         if kind == Kind::Topics && !name.is_empty() {
             check_topic(name)?;
@@ -62,7 +62,7 @@ impl Options {
     }
 }
 
-/// What a kind is for the broker, and what its own settings are known by.
+/// Returns the resource type of a kind, and the source of its dynamic settings.
 pub(super) fn resource(kind: Kind, name: &str) -> (ResourceType, Option<ConfigSource>) {
     match kind {
         Kind::Brokers if name.is_empty() => (ResourceType::Broker, Some(ConfigSource::DynamicDefaultBroker)),
@@ -90,7 +90,7 @@ async fn exists(client: &Client, kind: Kind, name: &str) -> Result<bool, Failure
     })
 }
 
-/// All that there are of a kind, in Kafka's order.
+/// Lists all entities of a kind, in Kafka's order.
 async fn all_names(client: &Client, kind: Kind) -> Result<Vec<String>, Failure> {
     Ok(match kind {
         Kind::Brokers | Kind::BrokerLoggers => {
@@ -113,7 +113,7 @@ async fn all_names(client: &Client, kind: Kind) -> Result<Vec<String>, Failure> 
     })
 }
 
-/// None where the broker can't tell.
+/// Lists the groups with settings; `None` if the broker doesn't support or doesn't permit it.
 async fn groups_with_settings(client: &Client) -> Result<Option<Vec<String>>, Exception> {
     match configs::list(client, ResourceType::Group).await {
         Ok(names) => Ok(Some(names)),
@@ -127,10 +127,10 @@ async fn groups_with_settings(client: &Client) -> Result<Option<Vec<String>>, Ex
 }
 
 fn check_topic(name: &str) -> Result<(), Failure> {
-    names::check(name).map_err(Failure::Mistaken)
+    names::check(name).map_err(Failure::Usage)
 }
 
-/// `  name=value sensitive=false synonyms={SOURCE:name=value, …}`
+/// Formats a setting: `  name=value sensitive=false synonyms={SOURCE:name=value, …}`
 fn line(entry: &ConfigEntry) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
     let synonyms = entry.synonyms.iter();

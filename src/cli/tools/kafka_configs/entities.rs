@@ -1,9 +1,9 @@
-//! Whose settings are meant.
+//! The entities that the options select.
 
 use super::{Failure, Options};
 use crate::cli::tools::options::one_value;
 
-/// A kind of things that have settings.
+/// A kind of entities that have settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Topics,
@@ -17,7 +17,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// In the order in which they are listed.
+    /// All kinds, in the order in which error messages list them.
     pub(super) const ALL: [Kind; 8] = [
         Kind::Topics,
         Kind::Clients,
@@ -42,19 +42,20 @@ impl Kind {
         }
     }
 
-    /// One of them: `topic`, and `client-metric`.
+    /// Returns the name in the singular: `topic`, but `client-metric`.
     pub(super) fn singular(self) -> &'static str {
         let name = self.name();
         name.strip_suffix('s').unwrap_or(name)
     }
 
-    /// Whether there is a default for those that have no setting of their own.
+    /// Returns whether the kind has a default entity.
     pub(super) fn has_default(self) -> bool {
         matches!(self, Kind::Users | Kind::Clients | Kind::Brokers | Kind::Ips)
     }
 }
 
-/// Whose settings are meant: kinds, and a name for each, as far as names are given. An empty name is the default.
+/// The selected entities: their kinds, and a name for each, as far as names are given. An empty name means the
+/// default entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entities {
     pub(super) kinds: Vec<Kind>,
@@ -74,14 +75,14 @@ impl Entities {
         self.kinds.contains(&kind)
     }
 
-    /// The kinds, separated by commas.
+    /// Returns the kinds, separated by commas.
     pub(super) fn kind_names(&self) -> String {
         self.kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(",")
     }
 }
 
 impl Options {
-    /// Whose settings are meant; kinds that don't exist, or not together, are mistakes.
+    /// Returns the selected entities; unknown or repeated kinds are errors.
     pub(super) fn entities(&self) -> Result<Entities, Failure> {
         let flags = self.flags();
         let defaults = self.default_flags();
@@ -90,17 +91,17 @@ impl Options {
         let names = self.entity_type.iter().map(String::as_str).chain(given).chain(given_defaults);
         let kinds = distinct_kinds(&names.collect::<Vec<_>>(), self.has_server())?;
 
-        let mut names = self.named_in_general();
+        let mut names = self.general_names();
         for (kind, values) in flags {
-            let name = one_value(flag(kind), values).map_err(Failure::of_option)?;
+            let name = one_value(flag(kind), values).map_err(Failure::from_option)?;
             names.extend(name.map(str::to_owned));
         }
         names.extend(defaults.iter().filter(|(_, given)| *given).map(|_| String::new()));
         Ok(Entities { kinds, names })
     }
 
-    /// --entity-name and --entity-default, in the order in which they were given.
-    fn named_in_general(&self) -> Vec<String> {
+    /// Returns the names from --entity-name and --entity-default, in the order in which they were given.
+    fn general_names(&self) -> Vec<String> {
         let mut names = self.entity_name.iter();
         let options = self.words.iter().filter_map(|word| word.strip_prefix("--").or_else(|| word.strip_prefix('-')));
         let options = options.map(|option| option.split_once('=').map_or(option, |(option, _)| option));
@@ -112,7 +113,7 @@ impl Options {
         options.filter_map(name).collect()
     }
 
-    /// Whether one of the flags that name kind and entity at once is given.
+    /// Returns whether a flag such as --topic or --user-defaults is given, which selects both kind and entity.
     pub(super) fn has_specific_flag(&self) -> bool {
         self.flags().iter().any(|(_, values)| !values.is_empty())
             || self.default_flags().iter().any(|(_, given)| *given)
@@ -145,7 +146,7 @@ impl Options {
     }
 }
 
-/// The option that names one of a kind.
+/// Returns the option that selects one entity of a kind.
 fn flag(kind: Kind) -> &'static str {
     match kind {
         Kind::ClientMetrics => "client-metrics",
@@ -154,18 +155,18 @@ fn flag(kind: Kind) -> &'static str {
 }
 
 fn distinct_kinds(names: &[&str], has_server: bool) -> Result<Vec<Kind>, Failure> {
-    let is_repeated = |(place, name): &(usize, &&str)| names.iter().take(*place).any(|before| before == *name);
+    let is_repeated = |(index, name): &(usize, &&str)| names.iter().take(*index).any(|before| before == *name);
     let repeated: Vec<&str> = names.iter().enumerate().filter(is_repeated).map(|(_, name)| *name).collect();
     if !repeated.is_empty() {
-        return Failure::mistaken(format!("Duplicate entity type(s) specified: {}", repeated.join(",")));
+        return Failure::usage(format!("Duplicate entity type(s) specified: {}", repeated.join(",")));
     }
     if !has_server {
-        return Failure::mistaken("Either --bootstrap-server or --bootstrap-controller must be specified.");
+        return Failure::usage("Either --bootstrap-server or --bootstrap-controller must be specified.");
     }
     let kind = |name: &&str| {
         Kind::ALL.into_iter().find(|kind| kind.name() == *name).ok_or_else(|| {
             let known = Kind::ALL.map(Kind::name).join(", ");
-            Failure::Mistaken(format!(
+            Failure::Usage(format!(
                 "Invalid entity type {name}, the entity type must be one of {known} with a --bootstrap-server or \
                  --bootstrap-controller argument"
             ))

@@ -1,6 +1,6 @@
-//! kafka-configs: settings of topics, brokers, groups and client metrics, and quotas.
+//! kafka-configs: describes and alters settings of topics, brokers, groups and client metrics, and quotas.
 //!
-//! SCRAM credentials are told, and not set: there is nothing here yet that derives a salted password.
+//! SCRAM credentials can be described but not set: deriving a salted password is not implemented.
 //!
 //! Source of behaviour: `kafka.admin.ConfigCommand`.
 
@@ -19,11 +19,11 @@ use clap::Parser;
 
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
-use super::options::{Manner, one_value};
+use super::options::{ParserStyle, one_value};
 use super::{RunTool, Tool};
 use ottla_client::Client;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-configs", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-configs", ParserStyle::JoptSimple);
 
 #[derive(Debug, Parser)]
 #[command(about = "This tool helps to manipulate and describe entity config for a topic, client, user, broker, ip, \
@@ -32,7 +32,7 @@ pub struct Options {
     /// The servers to connect to.
     #[arg(long, value_name = "String: server to connect to")]
     bootstrap_server: Vec<String>,
-    /// The controllers to connect to. One broker is both.
+    /// The controllers to connect to. (Ottla is both broker and controller.)
     #[arg(long, value_name = "String: controller to connect to")]
     bootstrap_controller: Vec<String>,
     /// Properties for the client.
@@ -41,29 +41,29 @@ pub struct Options {
     /// Change settings.
     #[arg(long)]
     alter: bool,
-    /// Tell settings: those that were set while the broker ran.
+    /// Describe settings: without --all, only dynamic ones.
     #[arg(long)]
     describe: bool,
-    /// With --describe: all settings, whatever their values come from.
+    /// With --describe: all settings, whatever the source of their values.
     #[arg(long)]
     all: bool,
-    /// What has settings: topics/clients/users/brokers/broker-loggers/ips/client-metrics/groups
+    /// Type of entity: topics/clients/users/brokers/broker-loggers/ips/client-metrics/groups
     #[arg(long, value_name = "String")]
     entity_type: Vec<String>,
-    /// Its name: topic name/client id/user principal name/broker id/ip/client metrics/group id
+    /// Name of entity: topic name/client id/user principal name/broker id/ip/client metrics/group id
     #[arg(long, value_name = "String")]
     entity_name: Vec<String>,
-    /// What holds for all clients/users/brokers/ips that have no setting of their own.
+    /// The default entity of clients/users/brokers/ips, for those without a setting of their own.
     #[arg(long)]
     entity_default: bool,
-    /// Settings and their values, separated by commas. Values with commas stand in square brackets:
+    /// Settings and their values, separated by commas. Put values with commas in square brackets:
     /// 'k1=v1,k2=[v1,v2,v2],k3=v3'.
     #[arg(long, value_name = "String")]
     add_config: Vec<String>,
     /// A properties file with settings and their values.
     #[arg(long, value_name = "String")]
     add_config_file: Vec<String>,
-    /// Settings to take away: 'k1,k2'.
+    /// Settings to delete: 'k1,k2'.
     #[arg(long, value_name = "String")]
     delete_config: Vec<String>,
     /// The topic's name.
@@ -72,28 +72,28 @@ pub struct Options {
     /// The client's id.
     #[arg(long, value_name = "String")]
     client: Vec<String>,
-    /// What holds for all clients.
+    /// The default of all clients.
     #[arg(long)]
     client_defaults: bool,
     /// The user's principal name.
     #[arg(long, value_name = "String")]
     user: Vec<String>,
-    /// What holds for all users.
+    /// The default of all users.
     #[arg(long)]
     user_defaults: bool,
     /// The broker's id.
     #[arg(long, value_name = "String")]
     broker: Vec<String>,
-    /// What holds for all brokers.
+    /// The default of all brokers.
     #[arg(long)]
     broker_defaults: bool,
-    /// The id of the broker whose loggers are meant.
+    /// The id of the broker whose loggers to describe or alter.
     #[arg(long, value_name = "String")]
     broker_logger: Vec<String>,
-    /// The address.
+    /// The IP address.
     #[arg(long, value_name = "String")]
     ip: Vec<String>,
-    /// What holds for all addresses.
+    /// The default of all IP addresses.
     #[arg(long)]
     ip_defaults: bool,
     /// The group's id.
@@ -109,9 +109,9 @@ pub struct Options {
 
 /// Why the command fails.
 enum Failure {
-    /// What was asked for can't be: said as it is.
-    Mistaken(String),
-    /// What the broker said.
+    /// The request is invalid; the message is printed as it is.
+    Usage(String),
+    /// A request to the broker failed.
     Executing(Exception),
 }
 
@@ -122,28 +122,28 @@ impl From<Exception> for Failure {
 }
 
 impl Failure {
-    fn mistaken<T>(message: impl Into<String>) -> Result<T, Failure> {
-        Err(Failure::Mistaken(message.into()))
+    fn usage<T>(message: impl Into<String>) -> Result<T, Failure> {
+        Err(Failure::Usage(message.into()))
     }
 
-    fn of_option(error: Exception) -> Failure {
-        Failure::Mistaken(error.message)
+    fn from_option(error: Exception) -> Failure {
+        Failure::Usage(error.message)
     }
 }
 
 impl RunTool for Options {
-    fn told(&mut self, words: &[OsString]) {
+    fn set_arguments(&mut self, words: &[OsString]) {
         self.words = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     }
 
     fn run(self, tool: &Tool) -> ExitCode {
-        if let Some(message) = self.usage_mistake() {
-            return tool.wrong(&message);
+        if let Some(message) = self.find_usage_error() {
+            return tool.usage_error(&message);
         }
         block_on(async move {
             match self.act().await {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(Failure::Mistaken(message)) => {
+                Err(Failure::Usage(message)) => {
                     err_line!("{message}");
                     ExitCode::FAILURE
                 }
@@ -163,7 +163,7 @@ impl Options {
         self.check(&entities)?;
         let client = self.connect().await?;
         if self.alter && entities.kinds.len() != entities.names.len() {
-            return Failure::mistaken("An entity name must be specified for every entity type");
+            return Failure::usage("An entity name must be specified for every entity type");
         }
         match self.alter {
             true => self.alter(&client, &entities).await,
@@ -172,11 +172,11 @@ impl Options {
     }
 
     async fn connect(&self) -> Result<Client, Failure> {
-        let one = |option, values| one_value(option, values).map_err(Failure::of_option);
+        let one = |option, values| one_value(option, values).map_err(Failure::from_option);
         let servers = one("bootstrap-server", &self.bootstrap_server)?;
         let servers = servers.or(one("bootstrap-controller", &self.bootstrap_controller)?).unwrap_or_default();
         let file = one("command-config", &self.command_config)?.map(PathBuf::from);
-        let properties = Properties::read_optional(file.as_deref()).map_err(Failure::Mistaken)?;
+        let properties = Properties::read_optional(file.as_deref()).map_err(Failure::Usage)?;
         Ok(connect(servers, &properties).await.map_err(Exception::from)?)
     }
 }

@@ -1,4 +1,4 @@
-//! Quotas of users, clients and addresses.
+//! Quotas of users, clients and IP addresses.
 
 use super::changes::Additions;
 use super::entities::{Entities, Kind};
@@ -23,8 +23,8 @@ impl Options {
         for quotas in quotas_of(client, entities).await? {
             output.line(quota_line(&quotas));
         }
-        let tells_credentials = entities.kinds == [Kind::Users] && !entities.has_default();
-        if !tells_credentials {
+        let with_credentials = entities.kinds == [Kind::Users] && !entities.has_default();
+        if !with_credentials {
             return Ok(());
         }
         for (user, credentials) in quotas::describe_scram(client, &entities.names).await? {
@@ -64,7 +64,7 @@ impl Options {
             let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_allowed(name)).collect();
             if !unknown.is_empty() {
                 let unknown = unknown.join(", ");
-                return Failure::mistaken(format!(
+                return Failure::usage(format!(
                     "Only {allowed} can be {what} for '{kind}' using --bootstrap-server. Unexpected config names: \
                      {form}({unknown})"
                 ));
@@ -87,7 +87,7 @@ impl Options {
         let names = additions.keys().chain(deletions).map(String::as_str);
         let unknown: Vec<&str> = names.filter(|name| *name != IP_QUOTA).collect();
         if !unknown.is_empty() {
-            return Failure::mistaken(format!(
+            return Failure::usage(format!(
                 "Only connection quota configs can be added for 'ips' using --bootstrap-server. Unexpected config \
                  names: {}",
                 unknown.join(",")
@@ -105,23 +105,23 @@ fn is_scram(name: &str) -> bool {
     SCRAM_MECHANISMS.contains(&name)
 }
 
-/// Why SCRAM credentials are not set.
+/// Returns the error for an attempt to set SCRAM credentials.
 fn refuse_credentials(client: &Client, entities: &Entities, names: &[&str]) -> Result<(), Failure> {
     if entities.has_default() {
-        return Failure::mistaken(
+        return Failure::usage(
             "The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using \
              --bootstrap-server.",
         );
     }
     if names.iter().any(|name| is_quota(name)) {
-        return Failure::mistaken(
+        return Failure::usage(
             "Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.",
         );
     }
     let key = ApiKey::AlterUserScramCredentials;
     match client.served(key) {
         None => Err(Exception::from(ClientError::Unsupported { key, served: None }).into()),
-        Some(_) => Failure::mistaken("This tool does not set SCRAM credentials."),
+        Some(_) => Failure::usage("This tool does not set SCRAM credentials."),
     }
 }
 
@@ -135,11 +135,11 @@ async fn alter_quotas(
     let is_set = |name: &&String| old.iter().any(|(known, _)| known == *name);
     let unknown: Vec<_> = deletions.iter().filter(|name| !is_set(name)).map(String::as_str).collect();
     if !unknown.is_empty() {
-        return Failure::mistaken(format!("Invalid config(s): {}", unknown.join(",")));
+        return Failure::usage(format!("Invalid config(s): {}", unknown.join(",")));
     }
     let addition = |(name, value): (&String, &String)| match value.parse::<f64>() {
         Ok(number) => Ok((name.clone(), Some(number))),
-        Err(_) => Failure::mistaken(format!("Cannot parse quota configuration value for {name}: {value}")),
+        Err(_) => Failure::usage(format!("Cannot parse quota configuration value for {name}: {value}")),
     };
     let mut changes = additions.iter().map(addition).collect::<Result<Vec<_>, Failure>>()?;
     changes.extend(deletions.iter().map(|name| (name.clone(), None)));
@@ -150,13 +150,13 @@ async fn alter_quotas(
     Ok(quotas::alter(client, &entity, &changes).await?)
 }
 
-/// The quotas of these entities. A kind without a name is all of them.
+/// Describes the quotas of these entities. A kind without a name selects all its entities.
 async fn quotas_of(client: &Client, entities: &Entities) -> Result<Vec<Quotas>, Failure> {
     if entities.names.len() > entities.kinds.len() {
-        return Failure::mistaken("More entity names specified than entity types");
+        return Failure::usage("More entity names specified than entity types");
     }
-    let part = |(place, kind): (usize, &Kind)| {
-        let filter = match entities.names.get(place).map(String::as_str) {
+    let part = |(index, kind): (usize, &Kind)| {
+        let filter = match entities.names.get(index).map(String::as_str) {
             None => NameFilter::Any,
             Some("") => NameFilter::Default,
             Some(name) => NameFilter::Named(name.to_owned()),
@@ -167,7 +167,7 @@ async fn quotas_of(client: &Client, entities: &Entities) -> Result<Vec<Quotas>, 
     Ok(quotas::describe(client, &parts).await?)
 }
 
-/// What a kind is called in a quota's entity.
+/// Returns the name of a kind in a quota's entity.
 fn part_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Clients => "client-id",
@@ -176,11 +176,11 @@ fn part_name(kind: Kind) -> &'static str {
     }
 }
 
-/// `Quota configs for user-principal 'u', client-id 'c' are request_percentage=200.0`
+/// Formats quotas: `Quota configs for user-principal 'u', client-id 'c' are request_percentage=200.0`
 fn quota_line(quotas: &Quotas) -> String {
-    let part = |(kind, said): (&str, &str)| {
+    let part = |(kind, label): (&str, &str)| {
         let (_, name) = quotas.entity.iter().find(|(found, _)| found == kind)?;
-        Some(name.as_ref().map_or_else(|| format!("the default {said}"), |name| format!("{said} '{name}'")))
+        Some(name.as_ref().map_or_else(|| format!("the default {label}"), |name| format!("{label} '{name}'")))
     };
     let parts: Vec<_> =
         [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();

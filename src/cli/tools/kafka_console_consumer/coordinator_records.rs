@@ -1,14 +1,14 @@
-//! Records of Kafka's own topics, a line of JSON each.
+//! Formats records of Kafka's internal topics as one JSON object each.
 //!
 //! Source of behaviour: `OffsetsMessageFormatter`, `GroupMetadataMessageFormatter` and `TransactionLogMessageFormatter` in
 //! `org.apache.kafka.tools.consumer`.
 
-use super::super::coordinator_json::{self, Untold};
+use super::super::coordinator_json::{self, RecordJsonError};
 use super::super::exceptions::Exception;
 use ottla_core::coordinator::records::schemas::{GROUP_RECORDS, TRANSACTION_RECORDS};
 use ottla_wire::record::Record;
 
-/// What a formatter prints; the rest of the topic it passes over.
+/// The records that a formatter prints; it skips the other records of the topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Offsets,
@@ -17,7 +17,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Adds the record as JSON, one object with no end of line; nothing, if it is not of this kind.
+    /// Appends the record as a JSON object without a line end. Skips a record of another kind.
     pub fn write(self, record: &Record, out: &mut Vec<u8>) -> Result<(), Exception> {
         let Some(key) = &record.key else { return Ok(()) };
         let (topic, kinds) = match self {
@@ -25,13 +25,13 @@ impl Kind {
             Kind::Groups => (GROUP_RECORDS, 2..=2),
             Kind::Transactions => (TRANSACTION_RECORDS, 0..=0),
         };
-        let wanted = key.get(..2).is_some_and(|kind| kinds.contains(&i16::from_be_bytes([kind[0], kind[1]])));
-        if !wanted && key.len() >= 2 {
+        let is_of_this_kind = key.get(..2).is_some_and(|kind| kinds.contains(&i16::from_be_bytes([kind[0], kind[1]])));
+        if !is_of_this_kind && key.len() >= 2 {
             return Ok(());
         }
         let json = match coordinator_json::read(topic, key, record.value.as_ref()) {
             Ok(json) => json,
-            Err(Untold::UnknownType(_)) => return Ok(()),
+            Err(RecordJsonError::UnknownType(_)) => return Ok(()),
             Err(why) => {
                 let why = format!("Could not read record at offset {} due to: {why}", record.offset);
                 return Err(Exception::new("java.lang.RuntimeException", why));
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_one_kind() {
+    fn formatter_prints_records_of_its_kind_and_skips_others() {
         let key = OffsetCommitKey { group: "g".into(), topic: "t".into(), partition: 3 };
         let key = write_prefixed(1, &key, 0).unwrap();
         let tombstone = r#"{"key":{"type":1,"data":{"group":"g","topic":"t","partition":3}},"value":null}"#;

@@ -1,11 +1,11 @@
-//! Text from bytes, as Kafka's deserializers and `toString` make it.
+//! Converts bytes to text, as Kafka's deserializers and `toString` do.
 
 use super::super::exceptions::Exception;
 use ottla_wire::java;
 
 const PACKAGE: &str = "org.apache.kafka.common.serialization.";
 
-/// One of the deserializers that Kafka brings along.
+/// One of Kafka's own deserializers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deserializer {
     Boolean,
@@ -17,14 +17,14 @@ pub enum Deserializer {
     Integer,
     Long,
     Short,
-    /// Bytes that are not UTF-8 become replacement characters.
+    /// Invalid UTF-8 becomes replacement characters.
     String,
     Uuid,
     Void,
 }
 
 impl Deserializer {
-    /// The one that the class of this name is, with its package.
+    /// Finds the deserializer for a class name with its package.
     pub fn from_class(class: &str) -> Option<Deserializer> {
         let name = class.strip_prefix(PACKAGE)?.strip_suffix("Deserializer")?;
         match name {
@@ -44,7 +44,7 @@ impl Deserializer {
         }
     }
 
-    /// Adds the text of `bytes`.
+    /// Appends the text of `bytes`.
     pub fn write(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Exception> {
         let text = match self {
             Deserializer::ByteArray => {
@@ -93,7 +93,7 @@ fn serialization(message: String) -> Exception {
     Exception::new("org.apache.kafka.common.errors.SerializationException", message)
 }
 
-/// `Bytes.toString`: what isn't printable ASCII as `\xFF`.
+/// Formats bytes as `Bytes.toString` does: bytes that are not printable ASCII as `\xFF`.
 fn printable(bytes: &[u8]) -> String {
     let one = |byte: &u8| match byte {
         b' '..=b'~' if *byte != b'\\' => char::from(*byte).to_string(),
@@ -102,7 +102,7 @@ fn printable(bytes: &[u8]) -> String {
     bytes.iter().map(one).collect()
 }
 
-/// `UUID.fromString(…).toString()`: five groups of hexadecimal digits, shorter ones filled up.
+/// Formats a UUID as `UUID.fromString(…).toString()` does: five groups of hexadecimal digits, padded with zeros.
 fn uuid(bytes: &[u8]) -> Option<String> {
     const WIDTHS: [usize; 5] = [8, 4, 4, 4, 12];
     let text = std::str::from_utf8(bytes).ok()?;
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts() {
+    fn bytes_become_the_text_of_the_deserializer() {
         let check = |class: &str, bytes: &[u8], expect: &str| {
             let deserializer = Deserializer::from_class(&format!("{PACKAGE}{class}Deserializer")).unwrap();
             let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! How messages are printed.
+//! The message formatters.
 //!
 //! Source of behaviour: Kafka's classes of these names in `org.apache.kafka.tools.consumer`.
 
@@ -21,7 +21,7 @@ pub enum Formatter {
     Coordinator(Kind),
 }
 
-/// `DefaultMessageFormatter`: what is asked for of a record, in columns.
+/// `DefaultMessageFormatter`: prints the selected parts of a record in columns.
 #[derive(Debug)]
 pub struct Columns {
     timestamp: bool,
@@ -42,12 +42,12 @@ pub struct Columns {
 }
 
 impl Formatter {
-    /// The formatter of this class, the default one if none is named. The error is the class that isn't there, as Java
-    /// reports one.
+    /// Creates the formatter of a class, by default `DefaultMessageFormatter`. The error for an unknown class is its
+    /// name, as in Java.
     pub fn new(class: Option<&str>, properties: &Properties) -> Result<Formatter, String> {
         let class = class.unwrap_or(DEFAULT_CLASS);
         match class.strip_prefix(PACKAGE) {
-            // What the logging one adds to its log nobody sees: Kafka's tools log warnings and errors.
+            // LoggingMessageFormatter also logs at INFO, which Kafka's tools don't show.
             Some("DefaultMessageFormatter" | "LoggingMessageFormatter") => {
                 Ok(Formatter::Default(Box::new(Columns::new(properties))))
             }
@@ -59,7 +59,7 @@ impl Formatter {
         }
     }
 
-    /// Adds a message's text. What stands before an error was printed before it.
+    /// Appends a message's text. On an error, `out` contains the text before the part that failed.
     pub fn write(
         &self,
         partition: &TopicPartition,
@@ -102,13 +102,13 @@ impl Columns {
     fn write(&self, partition: &TopicPartition, record: &ConsumedRecord, out: &mut Vec<u8>) -> Result<(), Exception> {
         let ConsumedRecord { record, timestamp_type, .. } = record;
         if self.timestamp {
-            let whose = match timestamp_type {
+            let kind = match timestamp_type {
                 _ if record.timestamp == NO_TIMESTAMP => None,
                 TimestampType::CreateTime => Some("CreateTime"),
                 TimestampType::LogAppendTime => Some("LogAppendTime"),
             };
-            match whose {
-                Some(whose) => out.extend_from_slice(format!("{whose}:{}", record.timestamp).as_bytes()),
+            match kind {
+                Some(kind) => out.extend_from_slice(format!("{kind}:{}", record.timestamp).as_bytes()),
                 None => out.extend_from_slice(b"NO_TIMESTAMP"),
             }
             let more = self.partition || self.offset || self.delivery || self.epoch;
@@ -127,7 +127,7 @@ impl Columns {
             self.separate(self.epoch || self.headers || self.key || self.value, out);
         }
         if self.epoch {
-            // Kafka's console consumer does not hand it on.
+            // Kafka's console consumer doesn't pass the epoch to the formatter.
             out.extend_from_slice(b"Epoch:NOT_PRESENT");
             self.separate(self.headers || self.key || self.value, out);
         }
@@ -177,13 +177,13 @@ impl Columns {
         }
     }
 
-    /// After a column: before the next, or at the end of the line.
+    /// Appends the separator before the next column, or the one at the end of the line.
     fn separate(&self, more: bool, out: &mut Vec<u8>) {
         out.extend_from_slice(if more { &self.key_separator } else { &self.line_separator });
     }
 }
 
-/// The deserializer of that property. One that isn't known is said to be so, and bytes are printed as they are.
+/// Returns the deserializer that a property names. For an unknown class, logs an error, and bytes are printed unchanged.
 fn deserializer(properties: &Properties, name: &str) -> Option<Deserializer> {
     let class = properties.get(name)?;
     let known = Deserializer::from_class(class);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn columns() {
+    fn properties_select_columns_and_separators() {
         check(&[], "v\n");
         check(&[("print.key", " TRUE ")], "null\tv\n");
         check(&[("print.key", "yes")], "v\n");
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn classes() {
+    fn unknown_formatter_class_is_refused() {
         let properties = Properties::default();
         assert!(Formatter::new(Some(&format!("{PACKAGE}NoOpMessageFormatter")), &properties).is_ok());
         assert_eq!(Formatter::new(Some("a.B"), &properties).unwrap_err(), "a.B");

@@ -1,4 +1,4 @@
-//! kafka-console-consumer: prints records as they come.
+//! kafka-console-consumer: prints records as they arrive.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.consumer.ConsoleConsumer`.
 
@@ -11,29 +11,29 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::consuming::{Stop, block_on_beside, millis, open, warn};
+use super::consuming::{Stop, block_on_multi_thread, millis, open, warn};
 use super::exceptions::Exception;
 use super::log_line::log_exception;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::{RunTool, Tool};
 use formatter::Formatter;
-use options::{Options, Plan, Source, Wrong};
+use options::{Options, Plan, Source, UsageError};
 use ottla_client::consumer::{Consumer, Event, PartitionRecords, Start, Topics};
 use ottla_wire::types::TopicPartition;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-console-consumer", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-console-consumer", ParserStyle::JoptSimple);
 
-/// Under which this tool's errors are logged.
+/// The class under which this tool's errors are logged.
 const CLASS: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
-/// How long output may be held back.
+/// The size in bytes at which buffered output is flushed.
 const FLUSH_AT: usize = 64 << 10;
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         match self.plan() {
-            Ok(plan) => block_on_beside(consume(plan)),
-            Err(Wrong::Usage(message)) => tool.wrong(&message),
-            Err(Wrong::Plain(message)) => {
+            Ok(plan) => block_on_multi_thread(consume(plan)),
+            Err(UsageError::WithHelp(message)) => tool.usage_error(&message),
+            Err(UsageError::WithoutHelp(message)) => {
                 err_line!("{message}");
                 ExitCode::FAILURE
             }
@@ -41,9 +41,9 @@ impl RunTool for Options {
     }
 }
 
-/// Why it ended.
+/// Why the consumer ended.
 enum End {
-    /// As it was asked to, or because there is nothing to go on with: not a failure, to scripts.
+    /// It reached its limit, or it stopped on an error that Kafka's tool does not report in its exit code.
     Done,
     Signal(u8),
     Failed(Exception),
@@ -72,7 +72,7 @@ async fn run(reading: &options::Reading, printer: &mut Printer) -> End {
         Ok(stop) => stop,
         Err(why) => return End::Failed(why),
     };
-    // Before anything is sent, as Kafka's.
+    // Checked before anything is sent, as in Kafka's tool.
     let max = match &reading.max_messages {
         Ok(max) => *max,
         Err(why) => return End::Failed(why.clone()),
@@ -80,11 +80,11 @@ async fn run(reading: &options::Reading, printer: &mut Printer) -> End {
     if let Err(why) = super::consuming::config(&reading.properties) {
         return End::Failed(why);
     }
-    let patience = reading.timeout_ms.map(millis);
+    let timeout = reading.timeout_ms.map(millis);
     let opened = tokio::select! {
         opened = open(&reading.bootstrap_servers, &reading.properties) => opened,
         code = stop.next() => return End::Signal(code),
-        () = sleep(patience) => Err(timed_out()),
+        () = sleep(timeout) => Err(timed_out()),
     };
     let mut consumer = match opened {
         Ok(consumer) => consumer,
@@ -92,7 +92,7 @@ async fn run(reading: &options::Reading, printer: &mut Printer) -> End {
     };
     start(&mut consumer, &reading.source);
     let end = tokio::select! {
-        end = print_all(&mut consumer, printer, max, patience) => end,
+        end = print_all(&mut consumer, printer, max, timeout) => end,
         code = stop.next() => End::Signal(code),
     };
     consumer.close().await;
@@ -110,22 +110,17 @@ fn start(consumer: &mut Consumer, source: &Source) {
     }
 }
 
-async fn sleep(patience: Option<Duration>) {
-    match patience {
-        Some(patience) => tokio::time::sleep(patience).await,
+async fn sleep(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
         None => std::future::pending().await,
     }
 }
 
-async fn print_all(
-    consumer: &mut Consumer,
-    printer: &mut Printer,
-    max: Option<u64>,
-    patience: Option<Duration>,
-) -> End {
+async fn print_all(consumer: &mut Consumer, printer: &mut Printer, max: Option<u64>, timeout: Option<Duration>) -> End {
     let mut last = Instant::now();
     while max.is_none_or(|max| printer.count < max) {
-        let left = patience.map_or(Duration::MAX, |patience| patience.saturating_sub(last.elapsed()));
+        let left = timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(last.elapsed()));
         match consumer.poll(left).await {
             Ok(Some(Event::Records(records))) => {
                 if let Some(end) = print(consumer, printer, max, &records) {
@@ -135,7 +130,7 @@ async fn print_all(
             }
             Ok(Some(Event::Warning(text))) => warn(&text),
             Ok(Some(Event::Assigned(_) | Event::Revoked(_))) => {}
-            Ok(None) if patience.is_some_and(|patience| last.elapsed() >= patience) => return terminate(&timed_out()),
+            Ok(None) if timeout.is_some_and(|timeout| last.elapsed() >= timeout) => return terminate(&timed_out()),
             Ok(None) => {}
             Err(error) => return terminate(&error.into()),
         }
@@ -143,7 +138,8 @@ async fn print_all(
     End::Done
 }
 
-/// Prints as many as are wanted. What isn't printed counts as not read.
+/// Prints records up to the limit. Seeks back to the first record that isn't printed, so that its offset is not
+/// committed.
 fn print(
     consumer: &mut Consumer,
     printer: &mut Printer,
@@ -163,7 +159,7 @@ fn print(
     end.or_else(|| printer.flush().err())
 }
 
-/// What Kafka's does when it can't go on: it says why, and counts what it has done.
+/// Ends like Kafka's tool after an error of the consumer: logs it, and exits with 0.
 fn terminate(why: &Exception) -> End {
     if why.message.is_empty() {
         log_exception(CLASS, "Error processing message, terminating consumer process: ", &why.class);

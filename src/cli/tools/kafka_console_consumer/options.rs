@@ -1,4 +1,4 @@
-//! What the console consumer is asked for.
+//! The options of kafka-console-consumer.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use ottla_broker::clock::wall_clock_nanos;
 use ottla_client::consumer::Start;
 use ottla_wire::types::{InOrder as _, TimestampMs, TopicPartition};
 
-/// ListOffsets' timestamps for a log's ends.
+/// The timestamps of ListOffsets for the log end offset and the log start offset.
 const LATEST: TimestampMs = -1;
 const EARLIEST: TimestampMs = -2;
 
@@ -30,73 +30,74 @@ pub struct Options {
     /// A regular expression for the topics to read.
     #[arg(long, value_name = "String: Java regex (String)")]
     include: Vec<String>,
-    /// The partition to read, from its end on unless --offset says otherwise.
+    /// The partition to read; from its end, unless --offset is given.
     #[arg(long, value_name = "Integer: partition")]
     partition: Vec<String>,
-    /// Where to start: a number that is not negative, 'earliest' for the start, or 'latest' for the end. (default: latest)
+    /// The offset to start at: a non-negative number, 'earliest' for the start, or 'latest' for the end.
+    /// (default: latest)
     #[arg(long, value_name = "String: consume offset")]
     offset: Vec<String>,
-    /// If the group has no offset to go on from, start at the first record there is, in place of the end.
+    /// If the group has no committed offset, start at the earliest record instead of the end.
     #[arg(long)]
     from_beginning: bool,
-    /// The consumer's group.
+    /// The consumer's group id.
     #[arg(long, value_name = "String: consumer group id")]
     group: Vec<String>,
-    /// End after so many messages. If not given, there is no end.
+    /// End after this number of messages. If not given, continue until stopped.
     #[arg(long, value_name = "Integer: num_messages")]
     max_messages: Vec<String>,
-    /// End when no message has come for so long.
+    /// End when no message arrives for this many milliseconds.
     #[arg(long, value_name = "Long: timeout_ms")]
     timeout_ms: Vec<String>,
-    /// 'read_committed' leaves out records of transactions that are not committed, 'read_uncommitted' shows all.
+    /// 'read_committed' prints no records of open or aborted transactions, 'read_uncommitted' prints all records.
     /// (default: read_uncommitted)
     #[arg(long, value_name = "String")]
     isolation_level: Vec<String>,
-    /// Go on after a message that can't be printed.
+    /// Skip a message that can't be printed, instead of ending.
     #[arg(long)]
     skip_message_on_error: bool,
-    /// A property of the consumer, key=value; may be given many times.
+    /// A property of the consumer, key=value; can be given more than once.
     #[arg(long, value_name = "String: consumer_prop")]
     command_property: Vec<String>,
-    /// (DEPRECATED) As --command-property.
+    /// (DEPRECATED) Use --command-property instead.
     #[arg(long, value_name = "String: consumer_prop")]
     consumer_property: Vec<String>,
-    /// A file of properties of the consumer; those of --command-property go before them.
+    /// A file with properties of the consumer; --command-property takes precedence.
     #[arg(long, value_name = "String: config file")]
     command_config: Vec<String>,
-    /// (DEPRECATED) As --command-config.
+    /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "consumer.config", value_name = "String: config file")]
     consumer_config: Vec<String>,
-    /// The class that prints messages: org.apache.kafka.tools.consumer. and then DefaultMessageFormatter,
-    /// LoggingMessageFormatter, NoOpMessageFormatter, or for Kafka's own topics OffsetsMessageFormatter,
+    /// The class that formats messages: org.apache.kafka.tools.consumer. followed by DefaultMessageFormatter,
+    /// LoggingMessageFormatter, NoOpMessageFormatter, or for Kafka's internal topics OffsetsMessageFormatter,
     /// GroupMetadataMessageFormatter, TransactionLogMessageFormatter.
     /// (default: org.apache.kafka.tools.consumer.DefaultMessageFormatter)
     #[arg(long, value_name = "String: class")]
     formatter: Vec<String>,
-    /// A property of the formatter, key=value; may be given many times. Those of the default one:
+    /// A property of the formatter, key=value; can be given more than once. Properties of the default formatter:
     /// print.timestamp, print.key, print.offset, print.epoch, print.partition, print.headers, print.value=true|false,
     /// key.separator, line.separator, headers.separator, null.literal, and the classes key.deserializer,
     /// value.deserializer, headers.deserializer.
     #[arg(long, value_name = "String: prop")]
     formatter_property: Vec<String>,
-    /// (DEPRECATED) As --formatter-property.
+    /// (DEPRECATED) Use --formatter-property instead.
     #[arg(long, value_name = "String: prop")]
     property: Vec<String>,
-    /// A file of properties of the formatter; those of --formatter-property go before them.
+    /// A file with properties of the formatter; --formatter-property takes precedence.
     #[arg(long, value_name = "String: config file")]
     formatter_config: Vec<String>,
-    /// The class that makes text of keys.
+    /// The class that deserializes keys.
     #[arg(long, value_name = "String: deserializer for keys")]
     key_deserializer: Vec<String>,
-    /// The class that makes text of values.
+    /// The class that deserializes values.
     #[arg(long, value_name = "String: deserializer for values")]
     value_deserializer: Vec<String>,
-    /// Also say on stdout when it has shut down, for system tests.
+    /// Also print a line on stdout after shutting down, for system tests.
     #[arg(long)]
     enable_systest_events: bool,
 }
 
-/// What is to be done.
+/// What to consume and how to print it.
 pub struct Plan {
     pub reading: Reading,
     pub formatter: Formatter,
@@ -107,7 +108,7 @@ pub struct Reading {
     pub bootstrap_servers: String,
     pub properties: Properties,
     pub source: Source,
-    /// A number that isn't one is found out late, as in Kafka's.
+    /// As in Kafka's tool, an invalid number is reported only when the tool runs.
     pub max_messages: Result<Option<u64>, Exception>,
     pub timeout_ms: Option<i64>,
     pub system_test_events: bool,
@@ -119,33 +120,33 @@ pub enum Source {
     Partition(TopicPartition, Start),
 }
 
-/// What is wrong with what was asked for.
-pub enum Wrong {
-    /// Said before the help.
-    Usage(String),
-    /// Said as it is.
-    Plain(String),
+/// An error in the options.
+pub enum UsageError {
+    /// Printed before the help.
+    WithHelp(String),
+    /// Printed alone.
+    WithoutHelp(String),
 }
 
-impl From<Exception> for Wrong {
-    fn from(exception: Exception) -> Wrong {
-        Wrong::Plain(format!("Exception in thread \"main\" {exception}"))
+impl From<Exception> for UsageError {
+    fn from(exception: Exception) -> UsageError {
+        UsageError::WithoutHelp(format!("Exception in thread \"main\" {exception}"))
     }
 }
 
-fn usage<T>(message: impl Into<String>) -> Result<T, Wrong> {
-    Err(Wrong::Usage(message.into()))
+fn usage<T>(message: impl Into<String>) -> Result<T, UsageError> {
+    Err(UsageError::WithHelp(message.into()))
 }
 
 impl Options {
-    pub fn plan(&self) -> Result<Plan, Wrong> {
+    pub fn plan(&self) -> Result<Plan, UsageError> {
         let topic = one_value("topic", &self.topic)?;
         let include = one_value("include", &self.include)?;
         if topic.is_some() == include.is_some() {
             return usage("Exactly one of the following arguments is required: [topic], [include]");
         }
         let partition: Option<i32> = one_number("partition", &self.partition)?;
-        self.check_places(topic.is_some(), partition.is_some())?;
+        self.check_start_options(topic.is_some(), partition.is_some())?;
         let Some(bootstrap_servers) = one_value("bootstrap-server", &self.bootstrap_server)? else {
             return usage("Missing required argument \"[bootstrap-server]\"");
         };
@@ -155,7 +156,7 @@ impl Options {
         let formatter = self.formatter()?;
         let source = match (topic, include, partition) {
             (Some(topic), _, Some(partition)) => Source::Partition(TopicPartition::new(topic, partition), start),
-            (_, Some(pattern), _) => Source::Include(whole(pattern)?),
+            (_, Some(pattern), _) => Source::Include(whole_name_regex(pattern)?),
             (topic, _, _) => Source::Topic(topic.unwrap_or_default().to_owned()),
         };
         let reading = Reading {
@@ -169,7 +170,7 @@ impl Options {
         Ok(Plan { reading, formatter, skip_errors: self.skip_message_on_error })
     }
 
-    fn check_places(&self, has_topic: bool, has_partition: bool) -> Result<(), Wrong> {
+    fn check_start_options(&self, has_topic: bool, has_partition: bool) -> Result<(), UsageError> {
         match (has_partition, self.offset.is_empty()) {
             (true, _) if !has_topic => usage("The topic is required when partition is specified."),
             (true, false) if self.from_beginning => {
@@ -187,7 +188,7 @@ impl Options {
         }
     }
 
-    fn start(&self) -> Result<Start, Wrong> {
+    fn start(&self) -> Result<Start, UsageError> {
         let invalid = |offset| {
             let values = "Valid values are 'earliest', 'latest', or a non-negative long.";
             usage(format!("The provided offset value '{offset}' is incorrect. {values}"))
@@ -206,7 +207,7 @@ impl Options {
         }
     }
 
-    fn consumer_properties(&self, has_partition: bool) -> Result<Properties, Wrong> {
+    fn consumer_properties(&self, has_partition: bool) -> Result<Properties, UsageError> {
         let given =
             self.old_or_new("consumer-property", &self.consumer_property, "command-property", &self.command_property)?;
         let file = self.old_or_new("consumer.config", &self.consumer_config, "command-config", &self.command_config)?;
@@ -237,7 +238,7 @@ impl Options {
         }
         match groups.first() {
             Some(group) => merged.set("group.id", group),
-            // Nobody asks such a group for its offsets; and one partition needs no group.
+            // A generated group is used once, so its offsets need no commits. A single partition needs no group.
             None if !has_partition => {
                 merged.set("group.id", &format!("console-consumer-{}", wall_clock_nanos() % 100_000));
                 set_default(&mut merged, "enable.auto.commit", "false");
@@ -247,10 +248,10 @@ impl Options {
         Ok(merged)
     }
 
-    fn set_offset_reset(&self, properties: &mut Properties) -> Result<(), Wrong> {
+    fn set_offset_reset(&self, properties: &mut Properties) -> Result<(), UsageError> {
         let name = "auto.offset.reset";
         match properties.get(name) {
-            Some(reset) if self.from_beginning && reset != "earliest" => Err(Wrong::Plain(format!(
+            Some(reset) if self.from_beginning && reset != "earliest" => Err(UsageError::WithoutHelp(format!(
                 "Can't simultaneously specify --from-beginning and '{name}={reset}', please remove one option"
             ))),
             Some(_) => Ok(()),
@@ -261,7 +262,7 @@ impl Options {
         }
     }
 
-    fn formatter(&self) -> Result<Formatter, Wrong> {
+    fn formatter(&self) -> Result<Formatter, UsageError> {
         let given = self.old_or_new("property", &self.property, "formatter-property", &self.formatter_property)?;
         let mut merged = properties(one_value("formatter-config", &self.formatter_config)?, &[])?;
         let deserializers = [
@@ -278,14 +279,14 @@ impl Options {
         Formatter::new(class, &merged).or_else(usage)
     }
 
-    /// The values of an option that has an old name; they may have been given under one of the names only.
+    /// Returns the values of an option that also has a deprecated name. Using both names is an error.
     fn old_or_new<'a>(
         &self,
         old: &str,
         olds: &'a [String],
         new: &str,
         news: &'a [String],
-    ) -> Result<&'a [String], Wrong> {
+    ) -> Result<&'a [String], UsageError> {
         match (olds, news) {
             ([], news) => Ok(news),
             (olds, []) => {
@@ -303,10 +304,10 @@ fn set_default(properties: &mut Properties, name: &str, value: &str) {
     }
 }
 
-/// A pattern for whole names, as Java's consumer matches.
-fn whole(pattern: &str) -> Result<Regex, Wrong> {
+/// Compiles a pattern that must match whole topic names, as in Java's consumer.
+fn whole_name_regex(pattern: &str) -> Result<Regex, UsageError> {
     Regex::new(&format!("^(?:{pattern})$")).map_err(|_| {
         let why = Exception::new("java.util.regex.PatternSyntaxException", format!("{pattern} is an invalid regex."));
-        Wrong::from(why)
+        UsageError::from(why)
     })
 }

@@ -1,31 +1,32 @@
-//! Input, line by line, without holding up the sending.
+//! Reads input lines on a thread of its own, so that sending is not blocked.
 
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read, Stdin, Write as _};
 
 use tokio::sync::mpsc;
 
-/// Batches of items read ahead.
-const AHEAD: usize = 16;
-/// How much is read at a time.
-const BUFFER: usize = 64 << 10;
+/// The maximum number of groups that are read ahead.
+const READ_AHEAD: usize = 16;
+/// The size of the read buffer in bytes.
+const BUFFER_SIZE: usize = 64 << 10;
 
-/// What each line becomes, in groups of those that can be had at once; ends at the end of the input or with the first
-/// error. Lines are counted from 1. With `prompt` there is Kafka's, `>`, on standard output before each line.
+/// Reads lines and converts each with `read`; sends the results in groups of lines that are available at once. Ends at
+/// the end of the input or after the first error. Lines are counted from 1. With `prompt`, prints Kafka's prompt `>` on
+/// standard output before each line.
 pub fn lines<T: Send + 'static>(
     input: impl Read + Send + 'static,
     prompt: bool,
     read: impl FnMut(&str, u64) -> Result<T, String> + Send + 'static,
 ) -> mpsc::Receiver<Vec<Result<T, String>>> {
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    // Not one of the runtime's threads: those have to end before the process can.
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
+    // Not a thread of the runtime: the process would wait for it to end.
     std::thread::spawn(move || {
-        let input = BufReader::with_capacity(BUFFER, input);
+        let input = BufReader::with_capacity(BUFFER_SIZE, input);
         read_lines(input, prompt, read, |group| sender.blocking_send(group).is_ok());
     });
     receiver
 }
 
-/// Standard input, and whether a person types it, who gets a prompt.
+/// Returns standard input, and whether to print a prompt: true if input and output are a terminal.
 pub fn stdin() -> (Stdin, bool) {
     (io::stdin(), io::stdin().is_terminal() && io::stdout().is_terminal())
 }
@@ -39,7 +40,7 @@ fn read_lines<T>(
     let (mut group, mut line, mut number) = (Vec::new(), Vec::new(), 0);
     loop {
         if prompt {
-            // A terminal that is gone is noticed by reading from it.
+            // Ignores errors: reading from a closed terminal ends the input.
             let _ = io::stdout().write_all(b">").and_then(|()| io::stdout().flush());
         }
         line.clear();
@@ -61,15 +62,15 @@ fn read_lines<T>(
                 return;
             }
         }
-        let another_is_there = input.buffer().contains(&b'\n');
-        if !another_is_there && !take(std::mem::take(&mut group)) {
+        let has_another_line = input.buffer().contains(&b'\n');
+        if !has_another_line && !take(std::mem::take(&mut group)) {
             return;
         }
     }
     take(group);
 }
 
-/// What ends with LF is one line to most, but to Java so does what ends with CR.
+/// Splits a line that ends with LF at CR, because Java ends a line at CR, LF or CRLF.
 fn java_lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
@@ -104,14 +105,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_comes_at_once() {
+    fn available_lines_are_sent_in_one_group() {
         let sizes = |input, buffer| groups(input, buffer).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes("a\nb\nc\n", 100), [3, 0]);
         assert_eq!(sizes("a\nb\nc\n", 4), [2, 1, 0]);
     }
 
     #[test]
-    fn the_first_mistake_ends_it() {
+    fn reading_ends_after_the_first_error() {
         assert_eq!(groups("a\nbad\nb\n", 100), [[Ok("a".to_owned()), Err("2".to_owned())]]);
     }
 }

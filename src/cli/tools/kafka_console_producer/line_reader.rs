@@ -1,4 +1,4 @@
-//! Lines into records: headers, key and value, each up to its separator.
+//! Parses lines into records: headers, key and value, divided by separators.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.LineMessageReader`.
 
@@ -6,21 +6,21 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
-/// How lines are read; see [`LineReader::new`] for the names.
+/// A parser for lines; see [`LineReader::new`] for its properties.
 #[derive(Clone, Debug)]
 pub struct LineReader {
     parse_key: bool,
     key_separator: String,
     parse_headers: bool,
     headers_delimiter: String,
-    /// Between two headers: Kafka's is a regular expression too.
+    /// Separates two headers. It is a regular expression, as in Kafka.
     headers_separator: Regex,
     headers_key_separator: String,
     ignore_error: bool,
     null_marker: Option<String>,
 }
 
-/// What a line says.
+/// The record of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineRecord {
     pub key: Option<Vec<u8>>,
@@ -48,12 +48,12 @@ impl LineReader {
             ignore_error: is_set("ignore.error"),
             null_marker: properties.get("null.marker").cloned(),
         };
-        reader.check(&headers_separator)?;
+        reader.check_separators(&headers_separator)?;
         Ok(reader)
     }
 
-    /// What can't be told apart is a mistake.
-    fn check(&self, headers_separator: &str) -> Result<(), String> {
+    /// Fails if two separators, or the null marker and a separator, are equal.
+    fn check_separators(&self, headers_separator: &str) -> Result<(), String> {
         let delimiter = ("headers.delimiter", self.headers_delimiter.as_str());
         let separator = ("headers.separator", headers_separator);
         let key_in_header = ("headers.key.separator", self.headers_key_separator.as_str());
@@ -69,7 +69,7 @@ impl LineReader {
         }
     }
 
-    /// The record that a line says; `number` counts lines from 1. The error is Kafka's message.
+    /// Parses a line; `number` counts lines from 1. The error is Kafka's message.
     pub fn record(&self, line: &str, number: u64) -> Result<LineRecord, String> {
         let mut rest = line;
         let mut part = |wanted: bool, separator: &str, name: &str| {
@@ -96,7 +96,7 @@ impl LineReader {
 
     fn headers(&self, text: &str, number: u64) -> Result<Vec<OwnedHeader>, String> {
         let mut pairs: Vec<&str> = self.headers_separator.split(text).collect();
-        // As Java splits: nothing empty at the end, unless there is nothing else.
+        // Like Java's `split`, drops empty parts at the end.
         while pairs.len() > 1 && pairs.last().is_some_and(|pair| pair.is_empty()) {
             pairs.pop();
         }
@@ -147,7 +147,7 @@ mod tests {
     const NULL: (&str, &str) = ("null.marker", "NULL");
 
     #[test]
-    fn values_and_keys() {
+    fn key_is_split_at_the_key_separator() {
         check(&[], "a\tb", "|-|a\tb");
         check(&[], "", "|-|");
         check(&[KEY], "a\tb\tc", "|a|b\tc");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn headers() {
+    fn headers_are_split_at_their_separators() {
         check(&[HEADERS], "h:1,g:2:3\tv", "h=1 g=2:3|-|v");
         check(&[HEADERS, KEY], "h:1,\tk\tv", "h=1|k|v");
         check(&[HEADERS], "h\tv", "No header key separator found in pair 'h' on line number 7");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nulls() {
+    fn null_marker_becomes_null() {
         check(&[NULL], "NULL", "|-|-");
         check(&[NULL, KEY], "NULL\tv", "|-|v");
         check(&[NULL, KEY, HEADERS], "NULL\tk\tNULL", "|k|-");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn separators_that_cannot_be_told_apart() {
+    fn equal_separators_are_refused() {
         let check = |properties: &[(&str, &str)], expect: &str| assert_eq!(reader(properties).unwrap_err(), expect);
         check(&[("headers.delimiter", ",")], "headers.delimiter and headers.separator may not be equal");
         check(&[("headers.key.separator", ",")], "headers.separator and headers.key.separator may not be equal");

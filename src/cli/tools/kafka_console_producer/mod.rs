@@ -1,4 +1,4 @@
-//! kafka-console-producer: lines of standard input become records.
+//! kafka-console-producer: sends the lines of standard input as records.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.ConsoleProducer`.
 
@@ -14,15 +14,15 @@ use tokio::sync::oneshot;
 
 use super::connect::{Properties, run_to_exit};
 use super::log_line::log;
-use super::options::Manner;
-use super::producing::{asked_to_end, java_send_error, key_values, start};
+use super::options::ParserStyle;
+use super::producing::{java_send_error, key_values, start, wait_for_stop_signal};
 use super::{RunTool, Tool};
 use line_reader::{LineReader, LineRecord};
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-console-producer", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-console-producer", ParserStyle::JoptSimple);
 
-/// The only reader of lines there is.
+/// The only supported line reader.
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
 
 /// This tool helps to read data from standard input and publish it to Kafka.
@@ -35,52 +35,53 @@ pub struct Options {
     /// REQUIRED: The servers to connect to, as HOST1:PORT1,HOST2:PORT2.
     #[arg(long, value_name = "String: server to connect to")]
     bootstrap_server: Option<String>,
-    /// Send one record at a time: the next one when this one is stored.
+    /// Wait for the acknowledgement of each record before sending the next one.
     #[arg(long)]
     sync: bool,
-    /// How batches are compressed: 'none', 'gzip', 'snappy', 'lz4' or 'zstd'; without a value, 'gzip'.
+    /// The compression of batches: 'none', 'gzip', 'snappy', 'lz4' or 'zstd'; without a value, 'gzip'.
     #[arg(long, num_args = 0..=1, default_missing_value = "gzip", value_name = "String: compression-codec")]
     compression_codec: Option<String>,
-    /// Bytes of a batch of records for one partition (batch.size). (default: 16384)
+    /// The size in bytes of a batch of records for one partition (batch.size). (default: 16384)
     #[arg(long, value_name = "Integer: size")]
     batch_size: Option<i32>,
-    /// How often a batch is sent again (retries). (default: 3)
+    /// How often sending a batch is retried (retries). (default: 3)
     #[arg(long, value_name = "Integer")]
     message_send_max_retries: Option<i32>,
-    /// How long to wait before that (retry.backoff.ms). (default: 100)
+    /// The time before a retry (retry.backoff.ms). (default: 100)
     #[arg(long, value_name = "Long")]
     retry_backoff_ms: Option<i64>,
     /// How long a record waits for others to fill its batch (linger.ms). (default: 1000)
     #[arg(long, value_name = "Long: timeout_ms")]
     timeout: Option<i64>,
-    /// Who has to have stored a record (acks): 0 nobody, 1 the leader, -1 or all every replica in sync. (default: -1)
+    /// Which replicas must acknowledge a record (acks): 0 none, 1 the leader, -1 or all every in-sync replica.
+    /// (default: -1)
     #[arg(long, value_name = "String: request required acks")]
     request_required_acks: Option<String>,
-    /// How long to wait for an answer (request.timeout.ms). (default: 1500)
+    /// How long to wait for a response (request.timeout.ms). (default: 1500)
     #[arg(long, value_name = "Integer: request timeout ms")]
     request_timeout_ms: Option<i32>,
-    /// After how long partitions are asked for again (metadata.max.age.ms). (default: 300000)
+    /// The time after which metadata is refreshed (metadata.max.age.ms). (default: 300000)
     #[arg(long, value_name = "Long: metadata expiration interval")]
     metadata_expiry_ms: Option<i64>,
-    /// How long a record may wait to be taken (max.block.ms). (default: 60000)
+    /// How long sending can block (max.block.ms). (default: 60000)
     #[arg(long, value_name = "Long: max block on send")]
     max_block_ms: Option<i64>,
-    /// Bytes of all batches that aren't stored yet, at most (buffer.memory). (default: 33554432)
+    /// The maximum size in bytes of all batches not yet acknowledged (buffer.memory). (default: 33554432)
     #[arg(long, value_name = "Long: total memory in bytes")]
     max_memory_bytes: Option<i64>,
     /// (Deprecated) Use --batch-size instead. (default: 16384)
     #[arg(long, value_name = "Integer: memory in bytes per partition")]
     max_partition_memory_bytes: Option<i32>,
-    /// The class that reads lines; there is only the one. (default: org.apache.kafka.tools.LineMessageReader)
+    /// The class that reads lines; only the default is supported. (default: org.apache.kafka.tools.LineMessageReader)
     #[arg(long, value_name = "String: reader_class")]
     line_reader: Option<String>,
-    /// Taken, and left to the system. (default: 102400)
+    /// Accepted but ignored: the system chooses the size. (default: 102400)
     #[arg(long, value_name = "Integer: size")]
     socket_buffer_size: Option<i32>,
     /// (DEPRECATED) Use --reader-property instead.
     #[arg(long, value_name = "String: prop")]
     property: Vec<String>,
-    /// How lines are read, as key=value. Those there are:
+    /// A property of the line reader, key=value. The properties and their defaults:
     ///  parse.key=false
     ///  parse.headers=false
     ///  ignore.error=false
@@ -88,8 +89,8 @@ pub struct Options {
     ///  headers.delimiter=\t
     ///  headers.separator=,
     ///  headers.key.separator=:
-    ///  null.marker=   what stands for null, in any field
-    /// A line then is:
+    ///  null.marker=   text that means null, in any field
+    /// The format of a line:
     ///  parse.headers=true and parse.key=true:
     ///   "h1:v1,h2:v2...\tkey\tvalue"
     ///  parse.key=true:
@@ -98,7 +99,7 @@ pub struct Options {
     ///   "h1:v1,h2:v2...\tvalue"
     #[arg(long, value_name = "String: prop", verbatim_doc_comment)]
     reader_property: Vec<String>,
-    /// A file with such properties; --reader-property counts for more.
+    /// A file with properties of the line reader; --reader-property takes precedence.
     #[arg(long, value_name = "String: config file")]
     reader_config: Option<PathBuf>,
     /// (DEPRECATED) Use --command-property instead.
@@ -110,7 +111,7 @@ pub struct Options {
     /// (DEPRECATED) Use --command-config instead.
     #[arg(long = "producer.config", value_name = "String: config file")]
     producer_config: Option<PathBuf>,
-    /// A file with properties of the producer; --command-property counts for more.
+    /// A file with properties of the producer; --command-property takes precedence.
     #[arg(long, value_name = "String: config file")]
     command_config: Option<PathBuf>,
 }
@@ -118,9 +119,9 @@ pub struct Options {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if let Err(message) = self.check() {
-            return tool.wrong(&message);
+            return tool.usage_error(&message);
         }
-        self.say_what_is_deprecated();
+        self.warn_of_deprecated_options();
         run_to_exit(self.produce())
     }
 }
@@ -155,7 +156,7 @@ impl Options {
         Ok(())
     }
 
-    fn say_what_is_deprecated(&self) {
+    fn warn_of_deprecated_options(&self) {
         let future = "is deprecated and will be removed in a future version.";
         if !self.producer_property.is_empty() {
             out_line!("Warning: --producer-property {future} Use --command-property instead.");
@@ -195,12 +196,12 @@ impl Options {
         };
         let outcome = tokio::select! {
             outcome = sending => outcome,
-            code = asked_to_end() => Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => Ok(ExitCode::from(code)),
         };
-        // What was read is delivered, whatever ended the reading; unless asked to end once more.
+        // Sends what was read, also after an error or a signal; a second signal ends it at once.
         tokio::select! {
             () = producer.flush() => outcome,
-            code = asked_to_end() => Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => Ok(ExitCode::from(code)),
         }
     }
 
@@ -216,7 +217,7 @@ impl Options {
         }
         let (sender, stored) = oneshot::channel();
         producer.send(&sent, Sent { stored: Some(sender), ..sizes }).await;
-        // Nothing can join a batch that is waited for.
+        // Flushes at once: no other record can be added to the batch before this one is acknowledged.
         producer.flush().await;
         match stored.await {
             Ok(Err(error)) => {
@@ -234,7 +235,8 @@ impl Options {
         Ok(properties)
     }
 
-    /// Options count for more than properties, and those for more than the defaults of options.
+    /// Merges the producer's properties. Options take precedence over properties, and properties over the defaults of
+    /// options.
     fn producer_properties(&self) -> Result<BTreeMap<String, String>, String> {
         let file = self.command_config.as_deref().or(self.producer_config.as_deref());
         let mut properties = read_optional(file)?;
@@ -273,22 +275,23 @@ fn read_optional(path: Option<&Path>) -> Result<BTreeMap<String, String>, String
     Properties::read_optional(path).map(Properties::into_entries)
 }
 
-/// What is kept of a record on its way.
+/// The data kept for a record until it is acknowledged.
 struct Sent {
-    /// Bytes, none for null.
+    /// The size of the key in bytes; `None` for null.
     key: Option<usize>,
     value: Option<usize>,
-    /// Who waits for it.
+    /// Receives the result, with `--sync`.
     stored: Option<oneshot::Sender<Result<(), SendError>>>,
 }
 
-/// Says on stderr what could not be stored, as Kafka's `ErrorLoggingCallback` does, unless someone waits for it.
+/// Logs send errors on stderr as Kafka's `ErrorLoggingCallback` does, except for records sent with `--sync`.
 struct Log;
 
 impl Observer<Sent> for Log {
     fn delivered(&mut self, _batch: &Delivered, tokens: Vec<Sent>) {
         for stored in tokens.into_iter().filter_map(|sent| sent.stored) {
-            let _nobody_waits_any_more = stored.send(Ok(()));
+            // The receiver may have been dropped after a signal.
+            let _ = stored.send(Ok(()));
         }
     }
 

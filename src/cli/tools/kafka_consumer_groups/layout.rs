@@ -1,4 +1,4 @@
-//! How kafka-consumer-groups lays out what it tells: columns as wide as their widest cell, `-` for what is unknown.
+//! The output tables of kafka-consumer-groups: columns as wide as their widest cell, `-` for unknown values.
 //!
 //! Source: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`.
 
@@ -7,14 +7,14 @@ use crate::cli::tools::output::row;
 use ottla_client::{BrokerAddress, GroupDescription, ListedGroup, MemberDescription};
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// What stands for a value that isn't there.
+/// Printed for a missing value.
 pub const MISSING: &str = "-";
-/// Columns for most names, at least.
-const NAME: usize = 15;
+/// The minimum width of most columns with names.
+const NAME_WIDTH: usize = 15;
 
-/// `--list` with types or states.
+/// Formats `--list` with types or states.
 pub fn listing(groups: &[ListedGroup], with_type: bool, with_state: bool) -> String {
-    let name = groups.iter().map(|group| length(&group.id)).fold(NAME, usize::max) + 10;
+    let name = groups.iter().map(|group| length(&group.id)).fold(NAME_WIDTH, usize::max) + 10;
     let widths: &[usize] = &[name, 20, 20];
     let line = |group: &str, group_type: &str, state: &str| {
         let mut cells = vec![group];
@@ -30,13 +30,13 @@ pub fn listing(groups: &[ListedGroup], with_type: bool, with_state: bool) -> Str
     text
 }
 
-/// `classic` as Kafka's tools print it: `Classic`.
+/// Capitalizes a group type as Kafka's tools do: `classic` becomes `Classic`.
 pub fn capitalized(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
-/// `--describe`.
+/// Formats `--describe`.
 pub fn offsets(group: &str, offsets: &GroupOffsets, verbose: bool) -> String {
     let header = [
         "GROUP",
@@ -52,7 +52,7 @@ pub fn offsets(group: &str, offsets: &GroupOffsets, verbose: bool) -> String {
     ];
     let mut lines = vec![header.map(str::to_owned)];
     lines.extend(offsets.rows.iter().map(|row| partition_cells(group, row)));
-    let mut widths = [NAME, NAME, 10, 15, 15, 15, 15, NAME, NAME, 0];
+    let mut widths = [NAME_WIDTH, NAME_WIDTH, 10, 15, 15, 15, 15, NAME_WIDTH, NAME_WIDTH, 0];
     for column in [0, 1, 7, 8] {
         widths[column] = widest(&lines, column).max(widths[column]);
     }
@@ -82,7 +82,7 @@ fn partition_cells(group: &str, row: &PartitionRow) -> [String; 10] {
     ]
 }
 
-/// `--describe --members`; of a group without members, the header.
+/// Formats `--describe --members`; only the header for a group without members.
 pub fn members(group: &GroupDescription, verbose: bool) -> String {
     let members = &group.members;
     let with_instances = members.iter().any(|member| member.instance_id.is_some());
@@ -102,9 +102,9 @@ pub fn members(group: &GroupDescription, verbose: bool) -> String {
     ];
     let mut lines = vec![header.map(str::to_owned)];
     lines.extend(members.iter().map(|member| member_cells(group, member)));
-    let mut widths = [NAME, NAME, 17, NAME, NAME, 15, 15, 20, 15, 20, 0];
+    let mut widths = [NAME_WIDTH, NAME_WIDTH, 17, NAME_WIDTH, NAME_WIDTH, 15, 15, 20, 15, 20, 0];
     for column in [0, 1, 2, 3, 4, 7, 9] {
-        // The widths come from what the members say, not from the header.
+        // Like Kafka's, these widths ignore the header.
         widths[column] = widest(&lines[1..], column).max(widths[column]);
     }
     let shown = |line: &[String; 11]| {
@@ -141,7 +141,7 @@ fn member_cells(group: &GroupDescription, member: &MemberDescription) -> [String
     ]
 }
 
-/// `--describe --state`.
+/// Formats `--describe --state`.
 pub fn state(group: &GroupDescription, coordinator: &BrokerAddress, verbose: bool) -> String {
     let coordinator = format!("{}:{}  ({})", coordinator.host, coordinator.port, coordinator.node_id);
     let assignor = if group.assignor.is_empty() { MISSING } else { &group.assignor };
@@ -164,7 +164,7 @@ pub fn state(group: &GroupDescription, coordinator: &BrokerAddress, verbose: boo
         or_missing(epochs.map(|epochs| epochs.target_assignment)),
         group.members.len().to_string(),
     ];
-    let widths = [length(&cells[0]).max(NAME), length(&cells[1]).max(25), 20, 20, 15, 25, 0];
+    let widths = [length(&cells[0]).max(NAME_WIDTH), length(&cells[1]).max(25), 20, 20, 15, 25, 0];
     let shown = |line: &[String; 7]| {
         let columns = (0..line.len()).filter(|column| verbose || !matches!(column, 4 | 5));
         let (cells, widths): (Vec<_>, Vec<_>) = columns.map(|column| (&line[column], widths[column])).unzip();
@@ -173,11 +173,15 @@ pub fn state(group: &GroupDescription, coordinator: &BrokerAddress, verbose: boo
     format!("{}{}\n", shown(&header.map(str::to_owned)), shown(&cells))
 }
 
-/// `--reset-offsets`: where offsets go, by group.
+/// Formats `--reset-offsets`: the new offsets by group.
 pub fn reset(groups: &[(String, Vec<(TopicPartition, Offset)>)]) -> String {
     let topics = groups.iter().flat_map(|(_, offsets)| offsets).map(|(partition, _)| length(&partition.topic));
-    let widths =
-        [groups.iter().map(|(group, _)| length(group)).fold(NAME, usize::max), topics.fold(NAME, usize::max), 10, 0];
+    let widths = [
+        groups.iter().map(|(group, _)| length(group)).fold(NAME_WIDTH, usize::max),
+        topics.fold(NAME_WIDTH, usize::max),
+        10,
+        0,
+    ];
     let line = |cells: [&str; 4]| format!("\n{}", row(&cells, &widths));
     let mut text = String::new();
     if !groups.is_empty() {
@@ -191,9 +195,9 @@ pub fn reset(groups: &[(String, Vec<(TopicPartition, Offset)>)]) -> String {
     text + "\n"
 }
 
-/// `--delete-offsets`: what became of each partition; -1 stands for a topic whose partitions are unknown.
+/// Formats `--delete-offsets`: the result for each partition. Partition -1 means a topic whose partitions are unknown.
 pub fn deleted_offsets(results: &[(TopicPartition, String)]) -> String {
-    let topic = results.iter().map(|(partition, _)| length(&partition.topic)).fold(NAME, usize::max);
+    let topic = results.iter().map(|(partition, _)| length(&partition.topic)).fold(NAME_WIDTH, usize::max);
     let line = |topic_name: &str, partition: &str, status: &str| {
         format!("\n{}", row(&[topic_name, partition, status], &[topic, 10, 15]))
     };

@@ -1,7 +1,7 @@
-//! kafka-consumer-groups: lists, describes and deletes groups of consumers, moves and deletes their offsets.
+//! kafka-consumer-groups: lists, describes and deletes consumer groups, and resets and deletes their offsets.
 //!
-//! What it can't do at a broker's word or for want of a broker it says on stdout, and exits with 0, as Kafka's does; for
-//! a mistake on the command line it says so on stderr and exits with 1.
+//! Like Kafka's tool, it reports an error of the broker or of the connection on stdout and exits with 0; it reports a
+//! usage error on stderr and exits with 1.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommand`.
 
@@ -13,12 +13,12 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use self::options::Mistake;
-pub use self::options::{BadMoment, Options, TargetArgs};
+use self::options::UsageError;
+pub use self::options::{InvalidTime, Options, TargetArgs};
 use super::connect::{ConnectError, Properties, block_on, connect};
-use super::exceptions::{Exception, java_error, usual_message};
+use super::exceptions::{Exception, default_message, java_error};
 use super::java_order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::groups::{
@@ -27,14 +27,14 @@ use crate::cli::admin::groups::{
 use ottla_client::{ClientError, GroupDescription};
 use ottla_wire::types::{ErrorCode, InOrder as _, Offset, TopicPartition, sort_by_key};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", ParserStyle::JoptSimple);
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         match self.check() {
             Ok(()) => {}
-            Err(Mistake::Usage(message)) => return tool.wrong(&message),
-            Err(Mistake::Bare(message)) => {
+            Err(UsageError::WithHelp(message)) => return tool.usage_error(&message),
+            Err(UsageError::WithoutHelp(message)) => {
                 err_line!("{message}");
                 return ExitCode::FAILURE;
             }
@@ -49,7 +49,7 @@ impl RunTool for Options {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(GroupsError::Usage(message)) => {
                     output.flush();
-                    tool.wrong(&message)
+                    tool.usage_error(&message)
                 }
                 Err(error) => {
                     let why = match &error {
@@ -59,7 +59,7 @@ impl RunTool for Options {
                             format!("java.util.concurrent.ExecutionException: {}", java_error(error))
                         }
                     };
-                    say_error(&mut output, &format!("Executing consumer group command failed due to {why}"));
+                    print_error(&mut output, &format!("Executing consumer group command failed due to {why}"));
                     ExitCode::SUCCESS
                 }
             }
@@ -89,10 +89,10 @@ impl Options {
         properties.set("default.api.timeout.ms", &timeout);
         properties.set("request.timeout.ms", &timeout);
         let client = connect(self.bootstrap_server.as_deref().unwrap_or_default(), &properties).await;
-        Ok(Groups::new(client.map_err(unconnected)?, Duration::from_millis(self.timeout)))
+        Ok(Groups::new(client.map_err(connect_failure)?, Duration::from_millis(self.timeout)))
     }
 
-    /// The groups that are named, or all.
+    /// Returns the groups of --group, or all groups.
     async fn chosen(&self, groups: &Groups) -> Result<BTreeSet<String>, GroupsError> {
         if self.all_groups {
             Ok(groups.names().await?.into_iter().in_order())
@@ -120,7 +120,7 @@ impl Options {
     async fn describe(&self, output: &mut Output) -> Result<(), GroupsError> {
         let groups = self.groups().await?;
         let chosen = self.chosen(&groups).await?;
-        // Whatever can't be told about one group is said in place of all.
+        // As in Kafka's tool, an error for one group replaces the output for all of them.
         let mut described = Vec::new();
         for group in &chosen {
             described.push(if self.members || self.state.is_some() {
@@ -132,17 +132,17 @@ impl Options {
         for (group, described) in chosen.iter().zip(described) {
             match described {
                 Described::Offsets(offsets) => {
-                    if announce(group, &offsets.group.state, output)? && !offsets.rows.is_empty() {
+                    if print_state(group, &offsets.group.state, output)? && !offsets.rows.is_empty() {
                         output.text(&layout::offsets(group, &offsets, self.verbose));
                     }
                 }
                 Described::Group(description) if self.members => {
-                    announce(group, &description.state, output)?;
+                    print_state(group, &description.state, output)?;
                     output.text(&layout::members(&description, self.verbose));
                 }
                 Described::Group(description) => {
                     let coordinator = groups.coordinator(group).await?;
-                    if announce(group, &description.state, output)? {
+                    if print_state(group, &description.state, output)? {
                         output.text(&layout::state(&description, &coordinator, self.verbose));
                     }
                 }
@@ -169,7 +169,7 @@ impl Options {
             output.line(format_args!("Deletion of requested consumer groups ({deleted}) was successful."));
             return Ok(());
         }
-        say_error(output, "Deletion of some consumer groups failed:");
+        print_error(output, "Deletion of some consumer groups failed:");
         for (group, error) in failed {
             let why = java_error(&error);
             output.line(format_args!("* Group '{group}' could not be deleted due to: {why}"));
@@ -199,7 +199,7 @@ impl Options {
                 let message = format!(
                     "Assignments can only be reset if the group '{group}' is inactive, but the current state is {state}."
                 );
-                say_error(output, &message);
+                print_error(output, &message);
                 Vec::new()
             };
             resets.push((group, offsets));
@@ -221,12 +221,12 @@ impl Options {
         output: &mut Output,
     ) -> Result<Vec<(TopicPartition, Offset)>, GroupsError> {
         let reset = groups.plan_reset(group, scope, target).await?;
-        reset.notes.iter().for_each(|note| say(note, output));
+        reset.notes.iter().for_each(|note| print_note(note, output));
         if self.execute {
             groups.commit(group, &reset.offsets).await?;
         }
         let mut offsets: Vec<_> = reset.offsets.into_iter().collect();
-        // The map there is filled topic by topic, in the order of another map.
+        // Kafka's tool fills this map topic by topic, in the order of another map.
         sort_by_name(&mut offsets, |(partition, _)| &partition.topic);
         sort_as_hash_map(&mut offsets, 16, |(TopicPartition { topic, partition }, _)| {
             topic_partition_hash(topic, *partition)
@@ -243,36 +243,36 @@ impl Options {
         let deleted = self.groups().await?.delete_offsets(group, &selections).await?;
         match deleted.error.as_ref().map(|error| (error, error.code())) {
             None => output.line(format_args!("Request succeeded for deleting offsets from group {group}.")),
-            Some((_, Some(code))) => say_error(output, &offsets_not_deleted(code)),
-            Some((error, None)) => say_error(output, &format!("Encountered some unknown error: {error}")),
+            Some((_, Some(code))) => print_error(output, &deletion_error(code)),
+            Some((error, None)) => print_error(output, &format!("Encountered some unknown error: {error}")),
         }
         output.text(&layout::deleted_offsets(&statuses(deleted)));
         Ok(())
     }
 }
 
-/// Why there is no connection: a broker that doesn't answer is an exception of Kafka's.
-fn unconnected(error: ConnectError) -> GroupsError {
+/// Converts a connection error; an unreachable broker is reported as Kafka's exception.
+fn connect_failure(error: ConnectError) -> GroupsError {
     GroupsError::Refused(match error {
         ConnectError::Misconfigured(why) => why,
         unreachable @ ConnectError::Unreachable(_) => Exception::from(unreachable).to_string(),
     })
 }
 
-/// What is asked of a group.
+/// The description of a group, or its offsets.
 enum Described {
     Offsets(GroupOffsets),
     Group(GroupDescription),
 }
 
-/// Says what is to be said of a group in such a state before its table; whether there is anything to put into one.
-fn announce(group: &str, state: &str, output: &mut Output) -> Result<bool, GroupsError> {
+/// Prints the note for a group's state, if there is one. Returns whether to print a table: false for a dead group.
+fn print_state(group: &str, state: &str, output: &mut Output) -> Result<bool, GroupsError> {
     match state {
-        "Dead" => say_error(output, &format!("Consumer group '{group}' does not exist.")),
-        "Empty" => output.complain(format_args!("\nConsumer group '{group}' has no active members.")),
+        "Dead" => print_error(output, &format!("Consumer group '{group}' does not exist.")),
+        "Empty" => output.error_line(format_args!("\nConsumer group '{group}' has no active members.")),
         "Stable" => {}
         "PreparingRebalance" | "CompletingRebalance" | "Assigning" | "Reconciling" => {
-            output.complain(format_args!("\nWarning: Consumer group '{group}' is rebalancing."));
+            output.error_line(format_args!("\nWarning: Consumer group '{group}' is rebalancing."));
         }
         other => {
             let message = format!("Expected a valid consumer group state, but found '{other}'.");
@@ -282,28 +282,28 @@ fn announce(group: &str, state: &str, output: &mut Output) -> Result<bool, Group
     Ok(state != "Dead")
 }
 
-fn say(note: &Note, output: &mut Output) {
+fn print_note(note: &Note, output: &mut Output) {
     match note {
-        Note::TooHigh { asked, partition, end } => output.complain(format_args!(
+        Note::TooHigh { asked, partition, end } => output.error_line(format_args!(
             "WARN New offset ({asked}) is higher than latest offset for topic partition {partition}. Value will be set \
              to {end}"
         )),
-        Note::TooLow { asked, partition, start } => output.complain(format_args!(
+        Note::TooLow { asked, partition, start } => output.error_line(format_args!(
             "WARN New offset ({asked}) is lower than earliest offset for topic partition {partition}. Value will be set \
              to {start}"
         )),
         Note::NothingSoLate(TopicPartition { topic, partition }) => output.line(format_args!(
             "\nWarn: Partition {partition} from topic {topic} is empty. Falling back to latest known offset."
         )),
-        Note::NoPlan(group) => say_error(output, &format!("No reset plan for group {group} found")),
+        Note::NoPlan(group) => print_error(output, &format!("No reset plan for group {group} found")),
     }
 }
 
-fn say_error(output: &mut Output, message: &str) {
+fn print_error(output: &mut Output, message: &str) {
     output.line(format_args!("\nError: {message}"));
 }
 
-/// The words of a list such as `stable,empty`, as they are spelled in `known`.
+/// Parses a list such as `stable,empty`, ignoring case; returns the values as spelled in `known`.
 fn words<'a>(list: Option<&Option<String>>, known: &[&'a str], what: &str) -> Result<Vec<&'a str>, GroupsError> {
     let list = list.and_then(Option::as_deref).unwrap_or_default();
     if list.is_empty() {
@@ -316,12 +316,13 @@ fn words<'a>(list: Option<&Option<String>>, known: &[&'a str], what: &str) -> Re
     })
 }
 
-fn offsets_not_deleted(code: ErrorCode) -> String {
+/// Returns the message for an error of OffsetDelete.
+fn deletion_error(code: ErrorCode) -> String {
     match code {
         ErrorCode::InvalidGroupId
         | ErrorCode::GroupIdNotFound
         | ErrorCode::GroupAuthorizationFailed
-        | ErrorCode::NonEmptyGroup => usual_message(code).to_owned(),
+        | ErrorCode::NonEmptyGroup => default_message(code).to_owned(),
         ErrorCode::GroupSubscribedToTopic
         | ErrorCode::TopicAuthorizationFailed
         | ErrorCode::UnknownTopicOrPartition => {
@@ -331,7 +332,7 @@ fn offsets_not_deleted(code: ErrorCode) -> String {
     }
 }
 
-/// What became of each partition, in the order in which Kafka's tool sorts them: as text.
+/// Returns the result for each partition, sorted as text, like Kafka's tool.
 fn statuses(deleted: OffsetsDeleted) -> Vec<(TopicPartition, String)> {
     let error = |error: &ClientError| format!("Error: {}", java_error(error));
     let unknown = deleted.unknown_topics.iter();

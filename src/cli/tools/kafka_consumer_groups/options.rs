@@ -1,4 +1,4 @@
-//! The flags of kafka-consumer-groups, and which of them go together.
+//! The flags of kafka-consumer-groups, and checks for which of them can be used together.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.consumer.group.ConsumerGroupCommandOptions`.
 
@@ -24,34 +24,36 @@ pub struct Options {
     /// List consumer groups.
     #[arg(long)]
     pub list: bool,
-    /// Describe consumer groups: how far they have come, and how far there is to go.
+    /// Describe consumer groups: their committed offsets and their lag.
     #[arg(long)]
     pub describe: bool,
-    /// Delete consumer groups, with all that they have committed.
+    /// Delete consumer groups with all their committed offsets.
     #[arg(long)]
     pub delete: bool,
-    /// Move offsets of consumer groups that have no active members. Shows the new offsets (--dry-run, the default), or
-    /// moves them too (--execute). Where to: one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by,
-    /// --to-datetime, --by-duration, --from-file. Which: --topic or --all-topics, but for --from-file.
+    /// Reset the offsets of consumer groups that have no active members. Shows the new offsets (--dry-run, the
+    /// default), or also commits them (--execute). Choose the new offsets with one of --to-earliest, --to-latest,
+    /// --to-current, --to-offset, --shift-by, --to-datetime, --by-duration, --from-file. Choose the partitions with
+    /// --topic or --all-topics; with --from-file, both are optional.
     #[arg(long)]
     pub reset_offsets: bool,
-    /// Delete what a consumer group has committed for topics.
+    /// Delete the committed offsets of a consumer group for topics.
     #[arg(long)]
     pub delete_offsets: bool,
-    /// Say whether a regular expression that consumers may subscribe with is valid.
+    /// Check whether a regular expression is valid in a consumer's subscription.
     #[arg(long, value_name = "String: regex")]
     pub validate_regex: Option<String>,
 
-    /// The consumer group to act on. May be given several times.
+    /// The consumer group. Can be given more than once.
     #[arg(long, value_name = "String: consumer group")]
     pub group: Vec<String>,
-    /// Act on all consumer groups.
+    /// All consumer groups.
     #[arg(long)]
     pub all_groups: bool,
-    /// The topic whose offsets to move or delete; with partitions as in 'topic1:0,1,2'. May be given several times.
+    /// The topic whose offsets to reset or delete, or some of its partitions, as in 'topic1:0,1,2'. Can be given more
+    /// than once.
     #[arg(long, value_name = "String: topic")]
     pub topic: Vec<String>,
-    /// Move the offsets of all topics for which the group has committed any.
+    /// Reset the offsets of all topics for which the group has committed offsets.
     #[arg(long)]
     pub all_topics: bool,
 
@@ -61,66 +63,67 @@ pub struct Options {
     /// With --describe: partitions and their offsets, which is the default.
     #[arg(long)]
     pub offsets: bool,
-    /// With --describe: the state of the group. With --list: the states of groups; only groups in these, if some are
-    /// given, as in 'stable,empty'.
+    /// With --describe: the state of the group. With --list: show states; with a value such as 'stable,empty', list
+    /// only groups in these states.
     #[arg(long, value_name = "String")]
     pub state: Option<Option<String>>,
-    /// With --list: the types of groups; only groups of these, if some are given, as in 'classic,consumer'.
+    /// With --list: show types; with a value such as 'classic,consumer', list only groups of these types.
     #[arg(long = "type", value_name = "String")]
     pub group_type: Option<Option<String>>,
-    /// With --describe: more about each.
+    /// With --describe: show more columns.
     #[arg(long)]
     pub verbose: bool,
 
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Move offsets to where a file of comma-separated values says.
+    /// Reset offsets to those in a CSV file.
     #[arg(long, value_name = "String: path to CSV file")]
     pub from_file: Option<PathBuf>,
-    /// Show where offsets would go.
+    /// Show the new offsets without committing them.
     #[arg(long)]
     pub dry_run: bool,
-    /// Move offsets.
+    /// Commit the new offsets.
     #[arg(long)]
     pub execute: bool,
-    /// Print where offsets go as comma-separated values, for --from-file.
+    /// Print the new offsets as CSV, for --from-file.
     #[arg(long)]
     pub export: bool,
 
-    /// How many milliseconds to wait, for example until a group has settled.
+    /// The timeout of requests in milliseconds, for example while a group is rebalancing.
     #[arg(long, value_name = "Long: timeout (ms)", default_value = "30000")]
     pub timeout: u64,
 }
 
-/// Where offsets go.
+/// The new position of offsets.
 #[derive(Clone, Debug, Default, Args)]
 pub struct TargetArgs {
-    /// To the start.
+    /// Reset to the log start offset.
     #[arg(long)]
     pub to_earliest: bool,
-    /// To the end.
+    /// Reset to the log end offset.
     #[arg(long)]
     pub to_latest: bool,
-    /// To where they are, and to the end where nothing has been committed.
+    /// Reset to the committed offset, or to the log end offset of partitions without one.
     #[arg(long)]
     pub to_current: bool,
-    /// To an offset.
+    /// Reset to this offset.
     #[arg(long, value_name = "Long: offset")]
     pub to_offset: Option<i64>,
-    /// By a number of records: ahead, or back if it is negative.
+    /// Move by this number of offsets: forward, or backward if it is negative.
     #[arg(long, value_name = "Long: number-of-offsets", allow_hyphen_values = true)]
     pub shift_by: Option<i64>,
-    /// To the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset as '+01:00' follows.
+    /// Reset to the first record at or after a time: 'YYYY-MM-DDThh:mm:ss.sss', in UTC unless an offset such as
+    /// '+01:00' follows.
     #[arg(long, value_name = "String: datetime")]
     pub to_datetime: Option<String>,
-    /// To the first record at or after a time that long ago: 'PnDTnHnMnS'.
+    /// Reset to the first record at or after a time that is this duration ago: 'PnDTnHnMnS'.
     #[arg(long, value_name = "String: duration")]
     pub by_duration: Option<String>,
 }
 
-/// What is no point in time, or no duration.
+/// An invalid time or duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadMoment {
+pub enum InvalidTime {
     #[error("'{0}' is not a date and time such as 2026-01-31T12:00:00.000")]
     Date(String),
     #[error("'{0}' is not a duration such as P1DT12H or PT30M")]
@@ -128,8 +131,8 @@ pub enum BadMoment {
 }
 
 impl TargetArgs {
-    /// Where to, if it is said.
-    pub fn target(&self) -> Result<Option<Target>, BadMoment> {
+    /// Returns the chosen target, if there is one.
+    pub fn target(&self) -> Result<Option<Target>, InvalidTime> {
         Ok(Some(if self.to_earliest {
             Target::Earliest
         } else if self.to_latest {
@@ -141,16 +144,16 @@ impl TargetArgs {
         } else if let Some(steps) = self.shift_by {
             Target::ShiftBy(steps)
         } else if let Some(text) = &self.to_datetime {
-            Target::Time(date_and_time(text).ok_or_else(|| BadMoment::Date(text.clone()))?)
+            Target::Time(date_and_time(text).ok_or_else(|| InvalidTime::Date(text.clone()))?)
         } else if let Some(text) = &self.by_duration {
-            let back = parse_duration_ms(text).ok_or_else(|| BadMoment::Duration(text.clone()))?;
+            let back = parse_duration_ms(text).ok_or_else(|| InvalidTime::Duration(text.clone()))?;
             Target::Time(wall_clock_ms().saturating_sub(back))
         } else {
             return Ok(None);
         }))
     }
 
-    /// The flags that say where to.
+    /// Returns the names of the target flags that are given.
     pub fn chosen(&self) -> impl Iterator<Item = &'static str> {
         let flags = [
             ("to-offset", self.to_offset.is_some()),
@@ -165,11 +168,11 @@ impl TargetArgs {
     }
 }
 
-/// As Java says what it can't read. Kafka's tool takes a time for one in UTC if it names no other zone.
-fn unreadable(moment: &BadMoment) -> GroupsError {
-    GroupsError::Refused(match moment {
-        BadMoment::Duration(_) => "Text cannot be parsed to a Duration".to_owned(),
-        BadMoment::Date(text) => match text.split_once('T') {
+/// Returns Java's message for an invalid time. Kafka's tool appends `Z` to a time without a zone.
+fn java_message(error: &InvalidTime) -> GroupsError {
+    GroupsError::Refused(match error {
+        InvalidTime::Duration(_) => "Text cannot be parsed to a Duration".to_owned(),
+        InvalidTime::Date(text) => match text.split_once('T') {
             None => {
                 "java.text.ParseException: Error parsing timestamp. It does not contain a 'T' according to ISO8601 \
                      format"
@@ -184,8 +187,8 @@ fn unreadable(moment: &BadMoment) -> GroupsError {
 }
 
 impl Options {
-    /// What is wrong with the flags, in Kafka's words; flags that another one has to go with come first.
-    pub fn check(&self) -> Result<(), Mistake> {
+    /// Checks the flags in Kafka's order, with Kafka's messages.
+    pub fn check(&self) -> Result<(), UsageError> {
         self.check_unavailable()?;
         if self.validate_regex.is_none() && self.bootstrap_server.is_none() {
             return Err(usage("Missing required argument \"[bootstrap-server]\""));
@@ -218,7 +221,7 @@ impl Options {
         Ok(())
     }
 
-    fn check_unavailable(&self) -> Result<(), Mistake> {
+    fn check_unavailable(&self) -> Result<(), UsageError> {
         let unavailable: Vec<_> = [
             ("members", self.members && !self.describe),
             ("offsets", self.offsets && !self.describe),
@@ -227,16 +230,18 @@ impl Options {
             ("verbose", self.verbose && !self.describe),
         ]
         .into_iter()
-        .filter_map(|(name, is_wrong)| is_wrong.then_some(name))
+        .filter_map(|(name, is_unavailable)| is_unavailable.then_some(name))
         .collect();
         if unavailable.is_empty() {
             return Ok(());
         }
         let names = unavailable.join(", ");
-        Err(Mistake::Bare(format!("Option(s) [{names}] are unavailable given other options on the command line")))
+        Err(UsageError::WithoutHelp(format!(
+            "Option(s) [{names}] are unavailable given other options on the command line"
+        )))
     }
 
-    fn check_describe(&self) -> Result<(), Mistake> {
+    fn check_describe(&self) -> Result<(), UsageError> {
         if !self.describe {
             return Ok(());
         }
@@ -252,7 +257,7 @@ impl Options {
         Ok(())
     }
 
-    fn check_reset(&self) -> Result<(), Mistake> {
+    fn check_reset(&self) -> Result<(), UsageError> {
         if !self.reset_offsets {
             return Ok(());
         }
@@ -277,7 +282,7 @@ impl Options {
         }
     }
 
-    /// Where --reset-offsets moves offsets to.
+    /// Returns the target of --reset-offsets.
     pub fn target(&self) -> Result<Target, GroupsError> {
         if let Some(path) = &self.from_file {
             let unreadable = |_| format!("java.io.IOException: Unable to read file {}", path.display());
@@ -288,10 +293,10 @@ impl Options {
         let names = "[[to-offset], [shift-by], [to-datetime], [by-duration], [to-earliest], [to-latest], [to-current], \
                      [from-file]]";
         let missing = format!("Option '[reset-offsets]' requires one of the following scenarios: {names}");
-        self.target.target().map_err(|moment| unreadable(&moment))?.ok_or(GroupsError::Usage(missing))
+        self.target.target().map_err(|error| java_message(&error))?.ok_or(GroupsError::Usage(missing))
     }
 
-    /// Which partitions --reset-offsets is about.
+    /// Returns the partitions that --reset-offsets applies to.
     pub fn scope(&self) -> Result<Scope, GroupsError> {
         if self.all_topics {
             Ok(Scope::Committed)
@@ -305,28 +310,30 @@ impl Options {
         }
     }
 
-    /// The topics that are named.
+    /// Returns the topics and partitions of --topic.
     pub fn selections(&self) -> Result<Vec<TopicSelection>, GroupsError> {
         self.topic.iter().map(|text| TopicSelection::parse(text)).collect()
     }
 }
 
-/// Flags that don't go together.
+/// An error in the combination of flags.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Mistake {
-    /// Said before the help.
-    Usage(String),
-    /// Said alone.
-    Bare(String),
+pub enum UsageError {
+    /// Printed before the help.
+    WithHelp(String),
+    /// Printed alone.
+    WithoutHelp(String),
 }
 
-fn usage(message: &str) -> Mistake {
-    Mistake::Usage(message.to_owned())
+fn usage(message: &str) -> UsageError {
+    UsageError::WithHelp(message.to_owned())
 }
 
-fn exclude(name: &str, is_used: bool, others: &[(&str, bool)]) -> Result<(), Mistake> {
+fn exclude(name: &str, is_used: bool, others: &[(&str, bool)]) -> Result<(), UsageError> {
     match others.iter().find(|(_, used)| is_used && *used) {
-        Some((other, _)) => Err(Mistake::Usage(format!("Option \"[{name}]\" can't be used with option \"[{other}]\""))),
+        Some((other, _)) => {
+            Err(UsageError::WithHelp(format!("Option \"[{name}]\" can't be used with option \"[{other}]\"")))
+        }
         None => Ok(()),
     }
 }

@@ -1,11 +1,11 @@
-//! Whether a regular expression is one that consumers may subscribe with.
+//! Checks whether a regular expression is valid in a consumer's subscription.
 //!
-//! Kafka reads them with RE2/J. Ours are those of the regex crate, whose syntax is RE2's but for the texts of errors and
-//! repetitions of repetitions, which RE2 refuses.
+//! Kafka compiles them with RE2/J, Ottla with the regex crate. The syntax is the same, except that RE2 refuses a
+//! repeated repetition; error messages differ.
 
 use regex::Regex;
 
-/// What is wrong with a pattern, in RE2's words where the mistake is a usual one.
+/// Checks a pattern; the error has RE2's message for the common errors.
 pub fn check(pattern: &str) -> Result<(), String> {
     if repeats_a_repetition(pattern) {
         return Err("invalid nested repetition operator".to_owned());
@@ -15,12 +15,12 @@ pub fn check(pattern: &str) -> Result<(), String> {
         Err(error) => error.to_string(),
     };
     let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-    let words = WORDS.iter().find(|(ours, _)| *ours == why);
-    Err(words.map_or(why, |(_, words)| words).to_owned())
+    let message = MESSAGES.iter().find(|(ours, _)| *ours == why);
+    Err(message.map_or(why, |(_, re2)| re2).to_owned())
 }
 
-/// The regex crate's words, and RE2's.
-const WORDS: &[(&str, &str)] = &[
+/// Error messages of the regex crate, and those of RE2.
+const MESSAGES: &[(&str, &str)] = &[
     ("unclosed group", "missing closing )"),
     ("unclosed character class", "missing closing ]"),
     ("repetition operator missing expression", "missing argument to repetition operator"),
@@ -29,7 +29,7 @@ const WORDS: &[(&str, &str)] = &[
     ("unrecognized escape sequence", "invalid escape sequence"),
 ];
 
-/// Whether `*`, `+` or `?` stands after another one, other than a single `?` that makes it reluctant.
+/// Returns whether `*`, `+` or `?` follows another one, except a single `?` that makes it reluctant.
 fn repeats_a_repetition(pattern: &str) -> bool {
     let mut characters = pattern.chars();
     let mut in_class = false;
@@ -56,7 +56,7 @@ fn repeats_a_repetition(pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn patterns() {
+    fn invalid_patterns_are_refused_with_re2_messages() {
         let check = |pattern, expect: Result<(), &str>| {
             assert_eq!(super::check(pattern), expect.map_err(str::to_owned), "{pattern}");
         };

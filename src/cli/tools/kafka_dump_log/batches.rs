@@ -1,7 +1,7 @@
-//! The batches of a segment or snapshot, of any message format, one after another off the disk.
+//! Reads the batches of a segment or snapshot, of any message format, one after another from the disk.
 //!
-//! Source of behaviour: `FileLogInputStream` and `FileRecords` in Kafka's clients: where batches end is told by their
-//! lengths alone, nothing is checked on the way.
+//! Source of behaviour: `FileLogInputStream` and `FileRecords` in Kafka's clients: only the lengths determine where
+//! batches end; nothing else is checked while reading.
 
 use std::fs::File;
 use std::io;
@@ -14,15 +14,15 @@ use crate::cli::tools::exceptions::Exception;
 use ottla_wire::record::{BATCH_OVERHEAD, BatchHeader, LOG_OVERHEAD, MAGIC_V2};
 use ottla_wire::types::Offset;
 
-/// What has to be there of a batch for its length to be looked at: up to the magic byte, and one byte more.
-const SHORTEST: u64 = 17;
-/// No message of any format is smaller, by what its length counts.
-const LEAST_LENGTH: i32 = 14;
-/// Where the bytes that the CRC of format 2 covers begin.
+/// The bytes of a batch up to and including the magic byte. A batch is read only if more bytes than these remain.
+const HEADER_UP_TO_MAGIC: u64 = 17;
+/// The smallest value of the length field, in any message format.
+const MIN_LENGTH: i32 = 14;
+/// The position of the first byte that the CRC of format 2 covers.
 const CRC_START: u64 = 21;
 const CHUNK: usize = 1 << 20;
 
-/// A file of batches, up to some length.
+/// A file of batches, read up to a limit.
 #[derive(Debug)]
 pub struct BatchFile {
     file: File,
@@ -30,27 +30,27 @@ pub struct BatchFile {
     end: u64,
 }
 
-/// A batch where it lies in its file.
+/// A batch and its position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundBatch {
-    /// From the beginning of the file.
+    /// The position of its first byte in the file.
     pub position: u64,
-    /// All of it, in bytes.
+    /// Its size in bytes, including the log overhead.
     pub size: u64,
-    /// Of the batch in format 2, of the last message in the others.
+    /// The base offset in format 2; the offset of the last message in older formats.
     pub offset: Offset,
     pub magic: i8,
 }
 
 impl BatchFile {
-    /// Opens a file, of which `limit` bytes are looked at.
+    /// Opens a file, of which at most `limit` bytes are read.
     pub fn open(path: &Path, limit: u64) -> Result<BatchFile, Exception> {
-        let file = File::open(path).map_err(|error| cannot(path, &error))?;
-        let len = file.metadata().map_err(|error| cannot(path, &error))?.len();
+        let file = File::open(path).map_err(|error| file_error(path, &error))?;
+        let len = file.metadata().map_err(|error| file_error(path, &error))?.len();
         if len > i32::MAX as u64 {
-            let shown = path.display();
+            let name = path.display();
             let message = format!(
-                "The size of segment {shown} ({len}) is larger than the maximum allowed segment size of {}",
+                "The size of segment {name} ({len}) is larger than the maximum allowed segment size of {}",
                 i32::MAX
             );
             return Err(Exception::new("org.apache.kafka.common.KafkaException", message));
@@ -58,23 +58,23 @@ impl BatchFile {
         Ok(BatchFile { file, path: path.to_path_buf(), end: len.min(limit) })
     }
 
-    /// How many bytes are looked at.
+    /// Returns the number of bytes to read.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// The batch at `position`, if it ends before `end`; none where no batch has room any more.
+    /// Returns the batch at `position`; `None` if it does not end by `end`.
     pub fn batch_at(&self, position: u64, end: u64) -> Result<Option<FoundBatch>, Exception> {
         let end = end.min(self.end);
-        if position.saturating_add(SHORTEST) >= end {
+        if position.saturating_add(HEADER_UP_TO_MAGIC) >= end {
             return Ok(None);
         }
         let mut front = &self.read::<17>(position)?[..];
         let offset = front.get_i64();
         let length = front.get_i32();
-        if length < LEAST_LENGTH {
+        if length < MIN_LENGTH {
             let message = format!(
-                "Found record size {length} smaller than minimum record overhead ({LEAST_LENGTH}) in file {}.",
+                "Found record size {length} smaller than minimum record overhead ({MIN_LENGTH}) in file {}.",
                 self.path.display()
             );
             return Err(Exception::new("org.apache.kafka.common.errors.CorruptRecordException", message));
@@ -85,17 +85,17 @@ impl BatchFile {
         Ok((size <= end - position).then_some(FoundBatch { position, size, offset, magic }))
     }
 
-    /// The header of a batch of format 2 or of one that is yet to come, whatever its bytes say.
+    /// Parses the header of a batch of format 2 or an unknown newer format.
     pub fn header(&self, batch: &FoundBatch) -> Result<BatchHeader, Exception> {
         let mut bytes: [u8; BATCH_OVERHEAD] = self.read(batch.position)?;
-        // A header is a header, be its format unknown or its length too small for one.
+        // Replaces an unknown magic byte and a length that is too small, which the parser would refuse.
         bytes[16] = MAGIC_V2.cast_unsigned();
         let length = i32::try_from(batch.size.max(BATCH_OVERHEAD as u64)).unwrap_or(i32::MAX) - LOG_OVERHEAD as i32;
         bytes[8..LOG_OVERHEAD].copy_from_slice(&length.to_be_bytes());
         BatchHeader::parse(&bytes).map_err(|error| corrupt(&error))
     }
 
-    /// Whether the CRC of a batch of format 2 is that of its bytes.
+    /// Returns whether the CRC of a batch of format 2 is valid.
     pub fn crc_matches(&self, batch: &FoundBatch, header: &BatchHeader) -> Result<bool, Exception> {
         if batch.size < BATCH_OVERHEAD as u64 {
             return Ok(false);
@@ -110,7 +110,7 @@ impl BatchFile {
         Ok(crc == header.crc)
     }
 
-    /// All bytes of a batch. They are read piece by piece: what its length claims is not believed.
+    /// Reads all bytes of a batch. Reads them in chunks, because a corrupt length could be huge.
     pub fn bytes_of(&self, batch: &FoundBatch) -> Result<Bytes, Exception> {
         let mut all = Vec::new();
         while (all.len() as u64) < batch.size {
@@ -139,8 +139,8 @@ impl BatchFile {
     }
 }
 
-/// A file that can't be opened, as Java says it.
-pub fn cannot(path: &Path, error: &io::Error) -> Exception {
+/// Converts an error on a file to the exception that Java throws.
+pub fn file_error(path: &Path, error: &io::Error) -> Exception {
     let class = match error.kind() {
         io::ErrorKind::NotFound => "java.nio.file.NoSuchFileException",
         io::ErrorKind::PermissionDenied => "java.nio.file.AccessDeniedException",
@@ -149,7 +149,7 @@ pub fn cannot(path: &Path, error: &io::Error) -> Exception {
     Exception::new(class, path.display().to_string())
 }
 
-/// Records that can't be read.
+/// Creates the exception for corrupt records.
 pub fn corrupt(error: &ottla_wire::record::RecordError) -> Exception {
     Exception::new("org.apache.kafka.common.InvalidRecordException", error.to_string())
 }

@@ -1,16 +1,16 @@
-//! How keys and values are read.
+//! Decodes keys and values of records.
 //!
 //! Source of behaviour: the message parsers in Kafka's `DumpLogSegments`, and `MetadataRecordSerde`.
 //!
-//! A class that isn't one of Kafka's own decoders can't be loaded here. `DefaultDecoder`, of whose bytes Java prints an
-//! address, gives them in Base64.
+//! Only Kafka's own decoder classes are supported. `DefaultDecoder` prints bytes in Base64, where Java prints the
+//! address of the array.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
 use super::remote;
-use crate::cli::tools::coordinator_json::{self, Untold};
+use crate::cli::tools::coordinator_json::{self, RecordJsonError};
 use crate::cli::tools::exceptions::{Exception, constant_name};
 use crate::cli::tools::schema_json;
 use ottla_core::coordinator::records::schemas::{
@@ -22,25 +22,25 @@ use ottla_wire::protocol::consumer_protocol::{ConsumerProtocolAssignment, Consum
 use ottla_wire::types::Offset;
 
 const PACKAGE: &str = "org.apache.kafka.tools.api.";
-/// What the value of a group of consumers says in `protocolType`.
+/// The `protocolType` of consumer groups.
 const CONSUMER_PROTOCOL: &str = "consumer";
-/// The type of such records.
+/// The record type of group metadata.
 const GROUP_METADATA: i16 = 2;
 
-/// What reads the records of a segment.
+/// A decoder for the records of a segment.
 #[derive(Debug)]
 pub enum Decoder {
-    /// Keys and values as they are, by one of Kafka's classes.
+    /// Decodes keys and values with one of Kafka's classes each.
     Plain { key: Class, value: Class },
-    /// Records of a coordinator's topic, as JSON.
+    /// Decodes records of a coordinator's topic to JSON.
     Coordinator(&'static [RecordKind]),
-    /// Records of the metadata log, as JSON.
+    /// Decodes records of the metadata log to JSON.
     Metadata,
-    /// Records of `__remote_log_metadata`.
+    /// Decodes records of `__remote_log_metadata`.
     Remote,
 }
 
-/// A decoder that Kafka brings along.
+/// One of Kafka's own decoder classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     Text,
@@ -49,11 +49,11 @@ pub enum Class {
     Bytes,
 }
 
-/// A key's and a value's text, what there is of them.
+/// The texts of key and value, if they exist.
 pub type Decoded = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 impl Class {
-    /// The class of this name; the one for text, if no name is given.
+    /// Finds the class by name; `StringDecoder` if no name is given.
     pub fn find(name: Option<&str>) -> Result<Class, Exception> {
         let Some(name) = name else { return Ok(Class::Text) };
         match name.strip_prefix(PACKAGE) {
@@ -87,7 +87,8 @@ impl Decoder {
     pub const TRANSACTIONS: Decoder = Decoder::Coordinator(TRANSACTION_RECORDS);
     pub const SHARE_STATE: Decoder = Decoder::Coordinator(SHARE_STATE_RECORDS);
 
-    /// Reads a record. What can't be read is told in its place, but for what would have stopped Kafka's tool.
+    /// Decodes a record. Most decoding errors become the text of the value; an error is returned only where Kafka's
+    /// tool ends.
     pub fn decode(&self, offset: Offset, key: Option<&Bytes>, value: Option<&Bytes>) -> Result<Decoded, Exception> {
         match self {
             Decoder::Plain { key: key_class, value: value_class } => {
@@ -118,29 +119,29 @@ impl Decoder {
 }
 
 fn coordinator_record(kinds: &[RecordKind], offset: Offset, key: &Bytes, value: Option<&Bytes>) -> Decoded {
-    let is_consumers = kinds == GROUP_RECORDS && value.is_some_and(|value| is_group_of_consumers(key, value));
-    let open = |field: &str, blob: &Bytes| if is_consumers { consumer_protocol(field, blob) } else { None };
+    let is_consumer_group = kinds == GROUP_RECORDS && value.is_some_and(|value| is_consumer_group(key, value));
+    let open = |field: &str, blob: &Bytes| if is_consumer_group { consumer_protocol(field, blob) } else { None };
     match coordinator_json::read_with(kinds, key, value, &open) {
         Ok(json) => {
             let key = format!(r#"{{"type":"{}","data":{}}}"#, json.kind, json.key);
             let value = json.value.map(|(version, data)| format!(r#"{{"version":"{version}","data":{data}}}"#));
             (Some(key.into_bytes()), Some(value.unwrap_or_else(|| "<DELETE>".to_owned()).into_bytes()))
         }
-        Err(Untold::UnknownType(kind)) => {
+        Err(RecordJsonError::UnknownType(kind)) => {
             (Some(format!("Unknown record type {kind} at offset {offset}, skipping.").into_bytes()), None)
         }
         Err(why) => (Some(format!("Error at offset {offset}, skipping. {why}").into_bytes()), None),
     }
 }
 
-/// Whether what a group's members said can be read.
-fn is_group_of_consumers(key: &Bytes, value: &Bytes) -> bool {
+/// Returns whether the record is the metadata of a consumer group, whose members' subscriptions can be decoded.
+fn is_consumer_group(key: &Bytes, value: &Bytes) -> bool {
     let kind = read_prefix(&mut Reader::new(key.clone()));
     kind == Ok(GROUP_METADATA)
         && read_prefixed::<GroupMetadataValue>(value).is_ok_and(|(_, group)| group.protocol_type == CONSUMER_PROTOCOL)
 }
 
-/// What a member subscribes to, or has been assigned; what can't be read stays what it is.
+/// Converts a member's subscription or assignment to JSON; `None` for other fields and invalid bytes.
 fn consumer_protocol(field: &str, blob: &Bytes) -> Option<String> {
     match field {
         "subscription" => prefixed_json::<ConsumerProtocolSubscription>(blob),
@@ -157,7 +158,7 @@ fn prefixed_json<M: Message>(blob: &Bytes) -> Option<String> {
     Some(text)
 }
 
-/// The error is what Kafka's reader of metadata records says of it.
+/// Converts a metadata record to JSON. The error is the message of Kafka's `MetadataRecordSerde`.
 fn metadata_record(value: &Bytes) -> Result<String, String> {
     let mut reader = Reader::new(value.clone());
     let frame = read_record_frame(&mut reader).map_err(|_| match value.first() {
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_records() {
+    fn plain_decoders_convert_keys_and_values() {
         let plain = |key, value| Decoder::Plain { key, value };
         check(&plain(Class::Text, Class::Text), None, Some(b"a\xff"), (None, Some("a\u{fffd}")));
         check(&plain(Class::Integer, Class::Long), Some(&[0, 0, 0, 5]), Some(&[0xff; 8]), (Some("5"), Some("-1")));
@@ -213,11 +214,11 @@ mod tests {
     }
 
     #[test]
-    fn groups_of_consumers_are_opened() {
+    fn members_of_consumer_groups_are_decoded() {
         let key = write_prefixed(2, &GroupMetadataKey { group: "g".into() }, 0).unwrap();
-        let said = ConsumerProtocolSubscription { topics: vec!["t".into()], ..Default::default() };
+        let subscription = ConsumerProtocolSubscription { topics: vec!["t".into()], ..Default::default() };
         let member = MemberMetadataRow {
-            subscription: write_prefixed(0, &said, 0).unwrap(),
+            subscription: write_prefixed(0, &subscription, 0).unwrap(),
             assignment: Bytes::from_static(b"?"),
             ..Default::default()
         };
@@ -229,7 +230,7 @@ mod tests {
             };
             write_prefixed(0, &value, 0).unwrap()
         };
-        let told = |protocol: &str, subscription: &str| {
+        let expected = |protocol: &str, subscription: &str| {
             format!(
                 "{{\"version\":\"0\",\"data\":{{\"protocolType\":\"{protocol}\",\"generation\":0,\"protocol\":null,\
                  \"leader\":null,\"members\":[{{\"memberId\":\"\",\"clientId\":\"\",\"clientHost\":\"\",\
@@ -237,25 +238,25 @@ mod tests {
             )
         };
         let name = r#"{"type":"2","data":{"group":"g"}}"#;
-        let opened = told("consumer", r#"{"topics":["t"],"userData":null}"#);
-        check(&Decoder::OFFSETS, Some(&key), Some(&group("consumer")), (Some(name), Some(&opened)));
-        let closed = told("connect", r#""AAAAAAABAAF0/////w==""#);
-        check(&Decoder::OFFSETS, Some(&key), Some(&group("connect")), (Some(name), Some(&closed)));
+        let decoded = expected("consumer", r#"{"topics":["t"],"userData":null}"#);
+        check(&Decoder::OFFSETS, Some(&key), Some(&group("consumer")), (Some(name), Some(&decoded)));
+        let encoded = expected("connect", r#""AAAAAAABAAF0/////w==""#);
+        check(&Decoder::OFFSETS, Some(&key), Some(&group("connect")), (Some(name), Some(&encoded)));
         check(&Decoder::OFFSETS, Some(&key), None, (Some(name), Some("<DELETE>")));
         check(&Decoder::TRANSACTIONS, Some(&key), None, (Some("Unknown record type 2 at offset 7, skipping."), None));
         assert!(Decoder::OFFSETS.decode(7, None, None).is_err());
     }
 
     #[test]
-    fn metadata_records() {
+    fn metadata_records_become_json_or_an_error_text() {
         let no_op = MetadataRecord::new(0, NoOpRecord::default()).encode().unwrap();
-        let told = |value: &[u8], expect: &str| check(&Decoder::Metadata, None, Some(value), (None, Some(expect)));
-        told(&no_op, r#"{"type":"NO_OP_RECORD","version":0,"data":{}}"#);
-        told(&[&no_op[..], b"x"].concat(), "Error at 7, skipping. Found 1 byte(s) of garbage after 20");
-        told(
+        let check = |value: &[u8], expect: &str| check(&Decoder::Metadata, None, Some(value), (None, Some(expect)));
+        check(&no_op, r#"{"type":"NO_OP_RECORD","version":0,"data":{}}"#);
+        check(&[&no_op[..], b"x"].concat(), "Error at 7, skipping. Found 1 byte(s) of garbage after 20");
+        check(
             &[1, 99, 0],
             "Error at 7, skipping. org.apache.kafka.common.errors.UnsupportedVersionException: Unknown metadata id 99",
         );
-        told(&[1, 2, 0], "Error at 7, skipping. Failed to deserialize record with type 2");
+        check(&[1, 2, 0], "Error at 7, skipping. Failed to deserialize record with type 2");
     }
 }

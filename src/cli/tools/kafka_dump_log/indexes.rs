@@ -1,39 +1,44 @@
-//! The files beside a segment: its indexes, and the snapshots of producers.
+//! Prints and checks the indexes of a segment, and prints producer snapshots.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf, absolute};
 
-use super::batches::{BatchFile, cannot};
-use super::log_file::newest_record;
+use super::batches::{BatchFile, file_error};
+use super::log_file::max_timestamp;
 use super::problems::Problems;
 use super::{file_name, start_offset};
 use crate::cli::tools::exceptions::Exception;
 use crate::cli::tools::output::Output;
 use ottla_wire::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// What is asked of an index.
+/// How to check and print an index.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// Only whether a broker's start would take it for good.
+pub struct IndexOptions {
+    /// Only run the checks that a broker runs at start.
     pub sanity_only: bool,
-    /// Only what is wrong with it.
+    /// Only compare the index with the segment; don't print the entries.
     pub verify_only: bool,
-    /// How far a batch may reach from where an entry says it is.
+    /// The maximum size of the batch at an entry's position.
     pub max_message_size: i32,
 }
 
 /// Prints an `.index` file, and compares it with the segment's batches.
-pub fn dump_offsets(path: &Path, asked: Asked, problems: &mut Problems, output: &mut Output) -> Result<(), Exception> {
+pub fn dump_offsets(
+    path: &Path,
+    options: IndexOptions,
+    problems: &mut Problems,
+    output: &mut Output,
+) -> Result<(), Exception> {
     let base = start_offset(&file_name(path))?;
-    let log = BatchFile::open(&beside(path, "log"), u64::MAX)?;
-    let index = Entries::<8>::open(path)?.ok_or_else(|| cannot(path, &std::io::ErrorKind::NotFound.into()))?;
+    let log = BatchFile::open(&with_suffix(path, "log"), u64::MAX)?;
+    let index = Entries::<8>::open(path)?.ok_or_else(|| file_error(path, &std::io::ErrorKind::NotFound.into()))?;
     if index.count == 0 {
         output.line(format_args!("{} is empty.", path.display()));
         return Ok(());
     }
     let entry = |at| index.read(at).map(|bytes| offset_entry(base, &bytes));
-    if asked.sanity_only {
+    if options.sanity_only {
         let last = entry(index.count - 1)?.offset;
         let shown = absolute_path(path);
         if last < base {
@@ -48,24 +53,24 @@ pub fn dump_offsets(path: &Path, asked: Asked, problems: &mut Problems, output: 
     }
     for at in 0..index.count {
         let entry = entry(at)?;
-        // Zeros: what was preallocated, or lost with the power.
+        // Zeros are the preallocated end of the file, or were left by a power failure.
         if entry.offset == base && at > 0 {
             return Ok(());
         }
-        let last_offset = last_offset_at(&log, path, entry.position, asked.max_message_size)?;
+        let last_offset = last_offset_at(&log, path, entry.position, options.max_message_size)?;
         if last_offset != entry.offset {
             problems.mismatch(path, entry.offset, last_offset);
         }
-        if !asked.verify_only {
+        if !options.verify_only {
             output.line(format_args!("offset: {} position: {}", entry.offset, entry.position));
         }
     }
     Ok(())
 }
 
-/// The last offset of the batch at `position`, which is to end within `most` bytes.
-fn last_offset_at(log: &BatchFile, index: &Path, position: i32, most: i32) -> Result<Offset, Exception> {
-    let shown = beside(index, "log").display().to_string();
+/// Returns the last offset of the batch at `position`, which must not be larger than `max_size`.
+fn last_offset_at(log: &BatchFile, index: &Path, position: i32, max_size: i32) -> Result<Offset, Exception> {
+    let shown = with_suffix(index, "log").display().to_string();
     let records = format!("FileRecords(size={}, file={shown}, start=0, end={})", log.end(), i32::MAX);
     let Ok(position) = u64::try_from(position) else {
         return Err(Exception::illegal_argument(format!("Invalid position: {position} in read from {records}")));
@@ -74,21 +79,26 @@ fn last_offset_at(log: &BatchFile, index: &Path, position: i32, most: i32) -> Re
         let message = format!("Slice from position {position} exceeds end position of {records}");
         return Err(Exception::illegal_argument(message));
     }
-    let Ok(most) = u64::try_from(most) else {
-        return Err(Exception::illegal_argument(format!("Invalid size: {most} in read from {records}")));
+    let Ok(max_size) = u64::try_from(max_size) else {
+        return Err(Exception::illegal_argument(format!("Invalid size: {max_size} in read from {records}")));
     };
-    let found = log.batch_at(position, position.saturating_add(most))?;
+    let found = log.batch_at(position, position.saturating_add(max_size))?;
     let found = found.ok_or_else(|| Exception::new("java.util.NoSuchElementException", "no batch there"))?;
     if found.magic < 2 { Ok(found.offset) } else { Ok(log.header(&found)?.last_offset()) }
 }
 
 /// Prints a `.timeindex` file, and compares it with the segment's batches.
-pub fn dump_times(path: &Path, asked: Asked, problems: &mut Problems, output: &mut Output) -> Result<(), Exception> {
+pub fn dump_times(
+    path: &Path,
+    options: IndexOptions,
+    problems: &mut Problems,
+    output: &mut Output,
+) -> Result<(), Exception> {
     let base = start_offset(&file_name(path))?;
-    let log = BatchFile::open(&beside(path, "log"), u64::MAX)?;
-    let offsets = Entries::<8>::open(&beside(path, "index"))?;
-    let times = Entries::<12>::open(path)?.ok_or_else(|| cannot(path, &std::io::ErrorKind::NotFound.into()))?;
-    if asked.sanity_only {
+    let log = BatchFile::open(&with_suffix(path, "log"), u64::MAX)?;
+    let offsets = Entries::<8>::open(&with_suffix(path, "index"))?;
+    let times = Entries::<12>::open(path)?.ok_or_else(|| file_error(path, &std::io::ErrorKind::NotFound.into()))?;
+    if options.sanity_only {
         check_times(&times, path, base)?;
         output.line(format_args!("{} passed sanity check.", path.display()));
         return Ok(());
@@ -96,7 +106,7 @@ pub fn dump_times(path: &Path, asked: Asked, problems: &mut Problems, output: &m
     let mut previous = NO_TIMESTAMP;
     for at in 0..times.count {
         let entry = time_entry(base, &times.read(at)?);
-        // Zeros: what was preallocated, or lost with the power.
+        // Zeros are the preallocated end of the file, or were left by a power failure.
         if entry.offset == base && at > 0 {
             return Ok(());
         }
@@ -104,8 +114,8 @@ pub fn dump_times(path: &Path, asked: Asked, problems: &mut Problems, output: &m
             Some(offsets) => position_of(offsets, base, entry.offset)?,
             None => 0,
         };
-        match newest_at(&log, position, entry.offset)? {
-            Newest::At(log_time) => {
+        match max_timestamp_at(&log, position, entry.offset)? {
+            Lookup::Found(log_time) => {
                 if log_time != entry.timestamp {
                     problems.timestamp(path, entry.timestamp, log_time);
                 }
@@ -113,9 +123,9 @@ pub fn dump_times(path: &Path, asked: Asked, problems: &mut Problems, output: &m
                     problems.out_of_order(path, entry.timestamp, previous);
                 }
             }
-            Newest::OtherOffset(found) => problems.not_found(path, entry.offset, found),
+            Lookup::OtherOffset(found) => problems.not_found(path, entry.offset, found),
         }
-        if !asked.verify_only {
+        if !options.verify_only {
             output.line(format_args!("timestamp: {} offset: {}", entry.timestamp, entry.offset));
         }
         previous = entry.timestamp;
@@ -127,44 +137,45 @@ fn check_times(times: &Entries<12>, path: &Path, base: Offset) -> Result<(), Exc
     let shown = absolute_path(path);
     if times.count > 0 {
         let (first, last) = (time_entry(base, &times.read(0)?), time_entry(base, &times.read(times.count - 1)?));
-        let wrong = |what: &str, last: i64, first: i64| {
+        let corrupt = |what: &str, last: i64, first: i64| {
             corrupt_index(format!(
                 "Corrupt time index found, time index file ({shown}) has non-zero size but the last {what} is {last} which \
                  is less than the first {what} {first}"
             ))
         };
         if last.timestamp < first.timestamp {
-            return Err(wrong("timestamp", last.timestamp, first.timestamp));
+            return Err(corrupt("timestamp", last.timestamp, first.timestamp));
         }
         if last.offset < base {
-            return Err(wrong("offset", last.offset, base));
+            return Err(corrupt("offset", last.offset, base));
         }
     }
     times.check_whole(&format!("Time index file {shown}"))
 }
 
-enum Newest {
-    /// The greatest timestamp of the batch that ends with the offset asked for.
-    At(TimestampMs),
-    /// The batch that has the offset ends with this one; -1 if there is none.
+/// The result of looking up the batch that ends with an offset.
+enum Lookup {
+    /// The maximum timestamp of the batch that ends with the offset.
+    Found(TimestampMs),
+    /// The last offset of the batch that contains the offset but doesn't end with it; -1 if there is no such batch.
     OtherOffset(Offset),
 }
 
-fn newest_at(log: &BatchFile, mut position: u64, offset: Offset) -> Result<Newest, Exception> {
+fn max_timestamp_at(log: &BatchFile, mut position: u64, offset: Offset) -> Result<Lookup, Exception> {
     while let Some(found) = log.batch_at(position, u64::MAX)? {
         let last_offset = if found.magic < 2 { found.offset } else { log.header(&found)?.last_offset() };
         if last_offset == offset {
-            return Ok(Newest::At(newest_record(log, &found)?));
+            return Ok(Lookup::Found(max_timestamp(log, &found)?));
         }
         if last_offset > offset {
-            return Ok(Newest::OtherOffset(last_offset));
+            return Ok(Lookup::OtherOffset(last_offset));
         }
         position += found.size;
     }
-    Ok(Newest::OtherOffset(-1))
+    Ok(Lookup::OtherOffset(-1))
 }
 
-/// Where the last entry at or before `offset` points.
+/// Returns the position of the last entry at or before `offset`; 0 if there is none.
 fn position_of(index: &Entries<8>, base: Offset, offset: Offset) -> Result<u64, Exception> {
     let (mut low, mut high) = (0, index.count);
     let mut position = 0;
@@ -203,7 +214,7 @@ fn time_entry(base: Offset, bytes: &[u8; 12]) -> TimeEntry {
     TimeEntry { timestamp, offset: base.saturating_add(i64::from(i32::from_be_bytes(offset))) }
 }
 
-/// A file of entries of `N` bytes.
+/// An index file with entries of `N` bytes.
 struct Entries<const N: usize> {
     file: File,
     path: PathBuf,
@@ -212,24 +223,24 @@ struct Entries<const N: usize> {
 }
 
 impl<const N: usize> Entries<N> {
-    /// Opens a file; `None` if there is none.
+    /// Opens a file; `None` if it doesn't exist.
     fn open(path: &Path) -> Result<Option<Entries<N>>, Exception> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(cannot(path, &error)),
+            Err(error) => return Err(file_error(path, &error)),
         };
-        let len = file.metadata().map_err(|error| cannot(path, &error))?.len();
+        let len = file.metadata().map_err(|error| file_error(path, &error))?.len();
         Ok(Some(Entries { file, path: path.to_path_buf(), len, count: len / N as u64 }))
     }
 
     fn read(&self, at: u64) -> Result<[u8; N], Exception> {
         let mut bytes = [0; N];
-        self.file.read_exact_at(&mut bytes, at * N as u64).map_err(|error| cannot(&self.path, &error))?;
+        self.file.read_exact_at(&mut bytes, at * N as u64).map_err(|error| file_error(&self.path, &error))?;
         Ok(bytes)
     }
 
-    /// Refuses a torn last entry.
+    /// Fails if the last entry is incomplete.
     fn check_whole(&self, file: &str) -> Result<(), Exception> {
         if self.len.is_multiple_of(N as u64) {
             return Ok(());
@@ -267,15 +278,15 @@ pub fn dump_transactions(path: &Path, output: &mut Output) -> Result<(), Excepti
 
 /// Prints a `.snapshot` file.
 pub fn dump_producers(path: &Path, output: &mut Output) -> Result<(), Exception> {
-    let bytes = fs::read(path).map_err(|error| cannot(path, &error))?;
+    let bytes = fs::read(path).map_err(|error| file_error(path, &error))?;
     match producers(&bytes) {
         Ok(lines) => lines.iter().for_each(|line| output.line(line)),
-        Err(why) => output.complain(why),
+        Err(why) => output.error_line(why),
     }
     Ok(())
 }
 
-/// A line for each producer. The error is in the words of Kafka's `ProducerStateManager`.
+/// Formats a line for each producer. The error is the message of Kafka's `ProducerStateManager`.
 fn producers(bytes: &[u8]) -> Result<Vec<String>, String> {
     const ENTRIES_AT: usize = 6;
     const ENTRY: usize = 46;
@@ -331,8 +342,8 @@ fn producer(mut entry: &[u8]) -> String {
     line
 }
 
-/// The file of another kind beside this one.
-fn beside(path: &Path, kind: &str) -> PathBuf {
+/// Returns the path of the file with the same base name and another suffix.
+fn with_suffix(path: &Path, kind: &str) -> PathBuf {
     let name = file_name(path);
     let stem = name.split('.').next().unwrap_or_default();
     absolute(path).unwrap_or_else(|_| path.to_path_buf()).with_file_name(format!("{stem}.{kind}"))
@@ -358,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn snapshots_of_producers() {
+    fn producer_snapshots_are_printed_or_refused_with_kafkas_message() {
         let entry = |last_offset: i64| {
             let fields: [&[u8]; 8] = [
                 &7i64.to_be_bytes(),

@@ -1,4 +1,4 @@
-//! Segments and snapshots: batch by batch and, where asked for, record by record.
+//! Prints segments and snapshots: batches and, optionally, their records.
 
 use std::path::Path;
 
@@ -22,21 +22,21 @@ use ottla_wire::types::{NO_SEQUENCE, NO_TIMESTAMP, Offset, TimestampMs};
 
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
 
-/// What is printed of a file of batches.
+/// What to print of a file of batches.
 #[derive(Debug)]
-pub struct Depth {
-    /// Records too.
+pub struct LogOptions {
+    /// Print records too.
     pub records: bool,
-    /// Their keys and values, by what reads them.
+    /// Print keys and values too, with this decoder.
     pub contents: Option<Decoder>,
-    /// Nothing but those.
+    /// Print only keys and values of records.
     pub skip_metadata: bool,
-    /// Only so much of the file.
+    /// The number of bytes of the file to read.
     pub max_bytes: i32,
 }
 
 /// Prints a `.log` or `.checkpoint` file.
-pub fn dump(path: &Path, depth: &Depth, problems: &mut Problems, output: &mut Output) -> Result<(), Exception> {
+pub fn dump(path: &Path, options: &LogOptions, problems: &mut Problems, output: &mut Output) -> Result<(), Exception> {
     let name = file_name(path);
     if name.ends_with(".log") {
         output.line(format_args!("Log starting offset: {}", start_offset(&name)?));
@@ -46,24 +46,24 @@ pub fn dump(path: &Path, depth: &Depth, problems: &mut Problems, output: &mut Ou
         let (offset, epoch) = snapshot_id(&name)?;
         output.line(format_args!("Snapshot end offset: {offset}, epoch: {epoch}"));
     }
-    let limit = u64::try_from(depth.max_bytes).map_err(|_| {
-        Exception::illegal_argument(format!("Invalid size: {} in read from {}", depth.max_bytes, path.display()))
+    let limit = u64::try_from(options.max_bytes).map_err(|_| {
+        Exception::illegal_argument(format!("Invalid size: {} in read from {}", options.max_bytes, path.display()))
     })?;
     let file = BatchFile::open(path, limit)?;
-    let mut dump = LogDump { path, file: &file, depth, output, problems, previous: -1 };
+    let mut dump = LogDump { path, file: &file, options, output, problems, previous: -1 };
     let mut position = 0;
     while let Some(batch) = file.batch_at(position, file.end())? {
         dump.batch(&batch)?;
         position += batch.size;
     }
     let trailing = file.end() - position;
-    if trailing > 0 && depth.max_bytes == i32::MAX {
+    if trailing > 0 && options.max_bytes == i32::MAX {
         output.line(format_args!("Found {trailing} invalid bytes at the end of {name}"));
     }
     Ok(())
 }
 
-/// The offset and epoch in a snapshot's name, as Kafka's `Snapshots.parse` takes them out of it.
+/// Parses the offset and epoch in a snapshot's name, as Kafka's `Snapshots.parse` does.
 fn snapshot_id(name: &str) -> Result<(Offset, i32), Exception> {
     let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or(name);
     let not_number =
@@ -75,21 +75,21 @@ fn snapshot_id(name: &str) -> Result<(Offset, i32), Exception> {
 struct LogDump<'a> {
     path: &'a Path,
     file: &'a BatchFile,
-    depth: &'a Depth,
+    options: &'a LogOptions,
     output: &'a mut Output,
     problems: &'a mut Problems,
-    /// Offset of the record before.
+    /// The offset of the previous record.
     previous: Offset,
 }
 
-/// What a record's line tells, whatever its format.
+/// The parts of a record's line, in any message format.
 struct Line<'a> {
     offset: Offset,
     timestamp_type: &'static str,
     timestamp: TimestampMs,
     key: Option<&'a Bytes>,
     value: Option<&'a Bytes>,
-    /// What only the record's format has.
+    /// Text that only the record's format has.
     more: String,
 }
 
@@ -120,13 +120,13 @@ impl LogDump<'_> {
         let is_valid = self.file.crc_matches(found, &header)?;
         let times = (time_name(header.timestamp_type()), header.max_timestamp);
         self.batch_end(found, times, codec, header.crc, is_valid);
-        if self.depth.records {
+        if self.options.records {
             self.records_v2(found, &header)?;
         }
         Ok(())
     }
 
-    /// The part of a batch's line that all formats have.
+    /// Prints the end of a batch's line, which is the same for all formats.
     fn batch_end(&mut self, found: &FoundBatch, times: (&str, TimestampMs), codec: &str, crc: u32, is_valid: bool) {
         let FoundBatch { position, size, magic, .. } = found;
         let (time_type, time) = times;
@@ -147,7 +147,7 @@ impl LogDump<'_> {
         for record in batch.records() {
             let record = record.map_err(|error| corrupt(&error))?;
             let mut more = String::new();
-            if !self.depth.skip_metadata {
+            if !self.options.skip_metadata {
                 let keys = record.headers.iter().map(|header| String::from_utf8_lossy(&header.key));
                 let keys = keys.collect::<Vec<_>>().join(",");
                 let sequence = match header.base_sequence {
@@ -172,7 +172,7 @@ impl LogDump<'_> {
         Ok(())
     }
 
-    /// A message of format 0 or 1; what it wraps, if it is compressed, is its records.
+    /// Prints a message of format 0 or 1. If it is compressed, its inner messages are its records.
     fn old_batch(&mut self, found: &FoundBatch) -> Result<(), Exception> {
         let bytes = self.file.bytes_of(found)?;
         let (message, is_valid) = OldMessage::parse_unchecked(&bytes).map_err(|error| corrupt(&error))?;
@@ -180,7 +180,7 @@ impl LogDump<'_> {
         let time_type = old_time_name(&message);
         self.output.text(&format!("offset: {}", message.offset));
         self.batch_end(found, (time_type, message.timestamp), codec, crc_of(&bytes), is_valid);
-        if !self.depth.records {
+        if !self.options.records {
             return Ok(());
         }
         match message.codec().map_err(|error| corrupt(&error))? {
@@ -221,7 +221,7 @@ impl LogDump<'_> {
         for bytes in &messages {
             let (mut message, is_valid) = OldMessage::parse_unchecked(bytes).map_err(|error| corrupt(&error))?;
             if wrapper.magic > 0 {
-                // Inside of a wrapper of format 1 they count from its first message.
+                // The inner offsets of a wrapper of format 1 are relative; the wrapper has the last absolute offset.
                 message.offset = message.offset.wrapping_add(wrapper.offset.wrapping_sub(last));
             }
             if wrapper.timestamp_type() == TimestampType::LogAppendTime {
@@ -239,7 +239,7 @@ impl LogDump<'_> {
         }
         self.previous = line.offset;
         let mut prefix = "| ";
-        if !self.depth.skip_metadata {
+        if !self.options.skip_metadata {
             let size = |field: Option<&Bytes>| field.map_or(-1, |bytes| bytes.len() as i64);
             let (key, value) = (size(line.key), size(line.value));
             let (time_type, time, more) = (line.timestamp_type, line.timestamp, &line.more);
@@ -249,7 +249,7 @@ impl LogDump<'_> {
             ));
             prefix = " ";
         }
-        if let Some(decoder) = self.depth.contents.as_ref().filter(|_| !is_control) {
+        if let Some(decoder) = self.options.contents.as_ref().filter(|_| !is_control) {
             let (key, value) = decoder.decode(line.offset, line.key, line.value)?;
             if let Some(key) = key {
                 self.output.text(prefix);
@@ -268,8 +268,8 @@ impl LogDump<'_> {
     }
 }
 
-/// The sequence number `delta` records after a batch's first. Java's wraps to 0 after the greatest; one that can't be is
-/// told as it comes.
+/// Adds `delta` to a batch's base sequence, as Java does: it wraps to 0 after the maximum. Invalid base sequences are
+/// not checked.
 fn sequence(header: &BatchHeader, delta: i64) -> i32 {
     let base = header.base_sequence;
     let delta = i32::try_from(delta).unwrap_or(0);
@@ -283,7 +283,7 @@ fn sequence(header: &BatchHeader, delta: i64) -> i32 {
 fn control_text(record: &Record) -> Result<String, Exception> {
     let key = record.key.as_deref().unwrap_or_default();
     let value = record.value.clone().unwrap_or_default();
-    let told = match ControlType::from_key(key).map_err(|error| corrupt(&error))? {
+    let (name, schema) = match ControlType::from_key(key).map_err(|error| corrupt(&error))? {
         Some(kind @ (ControlType::Abort | ControlType::Commit)) => {
             let marker = EndTxnMarker::from_value(&value).map_err(|error| corrupt(&error))?;
             let kind = if kind == ControlType::Commit { "COMMIT" } else { "ABORT" };
@@ -299,7 +299,6 @@ fn control_text(record: &Record) -> Result<String, Exception> {
             return Ok(format!(" controlType: UNKNOWN({number})"));
         }
     };
-    let (name, schema) = told;
     let mut text = name.to_owned();
     schema_json::write(&schema, &mut Reader::new(value), 0, &mut text)
         .map_err(|error| Exception::new("java.lang.RuntimeException", error.to_string()))?;
@@ -325,22 +324,22 @@ fn old_time_name(message: &OldMessage<'_>) -> &'static str {
     }
 }
 
-/// The CRC that a message of format 0 or 1 bears.
+/// Returns the stored CRC of a message of format 0 or 1.
 fn crc_of(bytes: &[u8]) -> u32 {
     bytes.get(12..16).and_then(|crc| crc.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-/// The greatest timestamp of a batch's records; -1 if it has none.
-pub fn newest_record(file: &BatchFile, found: &FoundBatch) -> Result<TimestampMs, Exception> {
+/// Returns the maximum timestamp of a batch's records; -1 if it has no records.
+pub fn max_timestamp(file: &BatchFile, found: &FoundBatch) -> Result<TimestampMs, Exception> {
     let bytes = file.bytes_of(found)?;
     if found.magic < MAGIC_V2 {
         let (message, _) = OldMessage::parse_unchecked(&bytes).map_err(|error| corrupt(&error))?;
         return Ok(message.timestamp);
     }
     let batch = Batch::parse(&bytes).map_err(|error| corrupt(&error))?;
-    let mut newest = NO_TIMESTAMP;
+    let mut max = NO_TIMESTAMP;
     for record in batch.records() {
-        newest = newest.max(record.map_err(|error| corrupt(&error))?.timestamp);
+        max = max.max(record.map_err(|error| corrupt(&error))?.timestamp);
     }
-    Ok(newest)
+    Ok(max)
 }

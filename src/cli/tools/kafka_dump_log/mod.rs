@@ -1,9 +1,9 @@
-//! kafka-dump-log: prints what is in the files of a log. Works on files alone, and changes none.
+//! kafka-dump-log: prints the content of log files. It needs no broker, and changes no file.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.DumpLogSegments`.
 //!
-//! Departures: an index that isn't there is not created. Where records can't be read, why is told in our words. Of a
-//! time index, the segment is read no further than its entries reach.
+//! Differences from Kafka's tool: it does not create a missing index; errors about invalid records have other messages;
+//! for a time index, it reads the segment only up to the last entry.
 
 pub mod batches;
 mod decoders;
@@ -18,16 +18,16 @@ use std::process::ExitCode;
 use clap::{Args, Parser};
 
 use super::exceptions::Exception;
-use super::options::{Manner, one_number, one_value, required};
+use super::options::{ParserStyle, one_number, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
 use decoders::{Class, Decoder};
-use indexes::Asked;
-use log_file::Depth;
+use indexes::IndexOptions;
+use log_file::LogOptions;
 use ottla_wire::types::Offset;
 use problems::Problems;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-dump-log", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-dump-log", ParserStyle::JoptSimple);
 
 const MAX_MESSAGE_SIZE: i32 = 5 * 1024 * 1024;
 
@@ -39,53 +39,53 @@ pub struct Options {
     #[arg(long, value_name = "String: file1, file2, ...")]
     files: Vec<String>,
     #[command(flatten)]
-    what: What,
+    dump: DumpOptions,
 }
 
-/// What is printed of the files.
+/// What to print of the files.
 #[derive(Debug, Args)]
-pub struct What {
-    /// Print keys and values of records too. Set by every decoder.
+pub struct DumpOptions {
+    /// Print keys and values of records too. Implied by every decoder option.
     #[arg(long)]
     print_data_log: bool,
-    /// Print records, not only batches. Set by --print-data-log.
+    /// Print records, not only batches. Implied by --print-data-log.
     #[arg(long)]
     deep_iteration: bool,
-    /// Only check indexes as the start of a broker does, which rebuilds those that fail.
+    /// Only run the checks of indexes that a broker runs at start. (It rebuilds an index that fails them.)
     #[arg(long)]
     index_sanity_check: bool,
-    /// Compare indexes with the data without printing them.
+    /// Compare indexes with the data, without printing them.
     #[arg(long)]
     verify_index_only: bool,
     /// Size of largest message (default: 5242880).
     #[arg(long, value_name = "Integer: size")]
     max_message_size: Vec<String>,
-    /// Read no more of a data file than this many bytes (default: 2147483647).
+    /// Read at most this many bytes of a data file (default: 2147483647).
     #[arg(long, value_name = "Integer: size")]
     max_bytes: Vec<String>,
-    /// Print keys and values alone; of control records nothing.
+    /// Print only keys and values of records, and nothing of control records.
     #[arg(long)]
     skip_record_metadata: bool,
-    /// The decoder of keys, by its class in org.apache.kafka.tools.api: StringDecoder (the default), IntegerDecoder,
-    /// LongDecoder or DefaultDecoder.
+    /// The class that decodes keys, in the package org.apache.kafka.tools.api: StringDecoder (the default),
+    /// IntegerDecoder, LongDecoder or DefaultDecoder.
     #[arg(long, value_name = "String", num_args = 0..=1)]
     key_decoder_class: Option<Option<String>>,
-    /// The decoder of values, likewise.
+    /// The class that decodes values: one of those for keys.
     #[arg(long, value_name = "String", num_args = 0..=1)]
     value_decoder_class: Option<Option<String>>,
-    /// The data is of __consumer_offsets.
+    /// Decode records of __consumer_offsets.
     #[arg(long)]
     offsets_decoder: bool,
-    /// The data is of __transaction_state.
+    /// Decode records of __transaction_state.
     #[arg(long)]
     transaction_log_decoder: bool,
-    /// The data is of the metadata log, or a snapshot of it.
+    /// Decode records of the metadata log or of its snapshots.
     #[arg(long)]
     cluster_metadata_decoder: bool,
-    /// The data is of __remote_log_metadata.
+    /// Decode records of __remote_log_metadata.
     #[arg(long)]
     remote_log_metadata_decoder: bool,
-    /// The data is of __share_group_state.
+    /// Decode records of __share_group_state.
     #[arg(long)]
     share_group_state_decoder: bool,
 }
@@ -93,17 +93,17 @@ pub struct What {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if let Some(missing) = required(&[("files", &self.files)]) {
-            return tool.wrong(&missing);
+            return tool.usage_error(&missing);
         }
         let files = match one_value("files", &self.files) {
             Ok(files) => split(files.unwrap_or_default()),
-            Err(error) => return failed(&error),
+            Err(error) => return report_failure(&error),
         };
-        self.what.dump_with(&files, |error| _ = failed(error))
+        self.dump.dump_with(&files, |error| _ = report_failure(error))
     }
 }
 
-/// At commas, as Java splits: what is empty at the end doesn't count.
+/// Splits at commas like Java's `split`, which drops empty parts at the end.
 fn split(files: &str) -> Vec<PathBuf> {
     let mut names: Vec<&str> = files.split(',').collect();
     while names.len() > 1 && names.last().is_some_and(|name| name.is_empty()) {
@@ -112,48 +112,47 @@ fn split(files: &str) -> Vec<PathBuf> {
     names.into_iter().map(PathBuf::from).collect()
 }
 
-fn failed(error: &Exception) -> ExitCode {
+fn report_failure(error: &Exception) -> ExitCode {
     err_line!("Exception in thread \"main\" {error}");
     ExitCode::FAILURE
 }
 
-impl What {
-    /// How names of files end that can be printed.
+impl DumpOptions {
+    /// The suffixes of files that can be printed.
     pub const ENDINGS: &[&str] = &["log", "checkpoint", "index", "timeindex", "snapshot", "txnindex"];
 
-    /// Prints the files one after another; the first that can't be read is the last.
-    /// What went wrong with it is told by `tell`.
-    pub fn dump_with(&self, files: &[PathBuf], tell: impl FnOnce(&Exception)) -> ExitCode {
+    /// Prints the files one after another. Stops at the first error, and passes it to `report`.
+    pub fn dump_with(&self, files: &[PathBuf], report: impl FnOnce(&Exception)) -> ExitCode {
         let mut output = Output::stdout();
         let mut problems = Problems::default();
         for file in files {
             output.line(format_args!("Dumping {}", file.display()));
             if let Err(error) = self.dump_file(file, &mut problems, &mut output) {
                 output.flush();
-                tell(&error);
+                report(&error);
                 return ExitCode::FAILURE;
             }
         }
-        problems.tell(&mut output);
+        problems.print(&mut output);
         ExitCode::SUCCESS
     }
 
     fn dump_file(&self, path: &Path, problems: &mut Problems, output: &mut Output) -> Result<(), Exception> {
         let name = file_name(path);
         match name.rsplit_once('.').map(|(_, suffix)| suffix) {
-            Some("log" | "checkpoint") => log_file::dump(path, &self.depth()?, problems, output),
-            Some("index") => indexes::dump_offsets(path, self.asked()?, problems, output),
-            Some("timeindex") => indexes::dump_times(path, self.asked()?, problems, output),
+            Some("log" | "checkpoint") => log_file::dump(path, &self.log_options()?, problems, output),
+            Some("index") => indexes::dump_offsets(path, self.index_options()?, problems, output),
+            Some("timeindex") => indexes::dump_times(path, self.index_options()?, problems, output),
             Some("snapshot") => indexes::dump_producers(path, output),
             Some("txnindex") => indexes::dump_transactions(path, output),
             _ => {
-                output.complain(format_args!("Ignoring unknown file {}", path.display()));
+                output.error_line(format_args!("Ignoring unknown file {}", path.display()));
                 Ok(())
             }
         }
     }
 
-    fn depth(&self) -> Result<Depth, Exception> {
+    fn log_options(&self) -> Result<LogOptions, Exception> {
         let decoder = self.decoder()?;
         let decodes = self.offsets_decoder
             || self.transaction_log_decoder
@@ -163,7 +162,7 @@ impl What {
             || self.key_decoder_class.is_some()
             || self.value_decoder_class.is_some();
         let contents = self.print_data_log || decodes;
-        Ok(Depth {
+        Ok(LogOptions {
             records: self.deep_iteration || contents,
             contents: contents.then_some(decoder),
             skip_metadata: self.skip_record_metadata,
@@ -188,8 +187,8 @@ impl What {
         })
     }
 
-    fn asked(&self) -> Result<Asked, Exception> {
-        Ok(Asked {
+    fn index_options(&self) -> Result<IndexOptions, Exception> {
+        Ok(IndexOptions {
             sanity_only: self.index_sanity_check,
             verify_only: self.verify_index_only,
             max_message_size: one_number("max-message-size", &self.max_message_size)?.unwrap_or(MAX_MESSAGE_SIZE),
@@ -201,7 +200,7 @@ fn file_name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The offset that a segment's file is named after.
+/// Parses the base offset in the name of a segment's file.
 fn start_offset(name: &str) -> Result<Offset, Exception> {
     let digits = name.split('.').next().unwrap_or_default();
     digits

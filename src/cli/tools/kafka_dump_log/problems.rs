@@ -1,4 +1,4 @@
-//! What doesn't fit together, told when all files are printed.
+//! Collects the mismatches between segments and indexes, which are printed after all files.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,78 +8,79 @@ use crate::cli::tools::java_order::sort_by_name;
 use crate::cli::tools::output::Output;
 use ottla_wire::types::{Offset, TimestampMs};
 
-/// Things of a file, under its absolute path.
+/// Values by the absolute path of a file.
 #[derive(Debug)]
 struct ByFile<T>(Vec<(String, T)>);
 
-/// What was found, in the order in which Kafka's tool tells it.
+/// The problems found, in the order in which Kafka's tool prints them.
 #[derive(Debug, Default)]
 pub struct Problems {
-    /// By the offset in the index, the greatest first: that of the batch there.
+    /// The last offset of the batch, by the offset in the index, in descending order.
     mismatches: ByFile<BTreeMap<Reverse<Offset>, Offset>>,
     timestamps: ByFile<Vec<(TimestampMs, TimestampMs)>>,
     out_of_order: ByFile<Vec<(TimestampMs, TimestampMs)>>,
     not_found: ByFile<Vec<(Offset, Offset)>>,
-    /// By the offset before.
+    /// The record's offset, by the previous offset.
     non_consecutive: ByFile<BTreeMap<Offset, Offset>>,
 }
 
 impl Problems {
-    /// An offset index says that the batch with `batch` at its end ended with `index`.
+    /// Adds an entry of an offset index with offset `index`, although the batch ends with offset `batch`.
     pub fn mismatch(&mut self, path: &Path, index: Offset, batch: Offset) {
         self.mismatches.of(path).insert(Reverse(index), batch);
     }
 
-    /// A time index says `index` of a batch whose newest record is of `log`.
+    /// Adds an entry of a time index with timestamp `index`, although the batch's maximum timestamp is `log`.
     pub fn timestamp(&mut self, path: &Path, index: TimestampMs, log: TimestampMs) {
         self.timestamps.of(path).push((index, log));
     }
 
-    /// A time index has `index` behind `previous`, which isn't older.
+    /// Adds an entry of a time index whose timestamp `index` is not greater than the `previous` one.
     pub fn out_of_order(&mut self, path: &Path, index: TimestampMs, previous: TimestampMs) {
         self.out_of_order.of(path).push((index, previous));
     }
 
-    /// No batch ends with the `indexed` offset of a time index; the one that has it ends with `found`, -1 if none has.
+    /// Adds an entry of a time index with an `indexed` offset with which no batch ends. The batch that contains the
+    /// offset ends with `found`; -1 if there is none.
     pub fn not_found(&mut self, path: &Path, indexed: Offset, found: Offset) {
         self.not_found.of(path).push((indexed, found));
     }
 
-    /// A record's offset isn't the one after `previous`.
+    /// Adds a record whose offset is not `previous` + 1.
     pub fn non_consecutive(&mut self, path: &Path, previous: Offset, offset: Offset) {
         self.non_consecutive.of(path).insert(previous, offset);
     }
 
-    /// Tells all of it, on stderr.
-    pub fn tell(self, output: &mut Output) {
-        for (file, mismatches) in self.mismatches.in_javas_order() {
-            output.complain(format_args!("Mismatches in :{file}"));
+    /// Prints all problems on stderr.
+    pub fn print(self, output: &mut Output) {
+        for (file, mismatches) in self.mismatches.in_hash_map_order() {
+            output.error_line(format_args!("Mismatches in :{file}"));
             for (Reverse(index), log) in mismatches {
-                output.complain(format_args!("  Index offset: {index}, log offset: {log}"));
+                output.error_line(format_args!("  Index offset: {index}, log offset: {log}"));
             }
         }
-        for (file, timestamps) in self.timestamps.in_javas_order() {
-            output.complain(format_args!("Found timestamp mismatch in :{file}"));
+        for (file, timestamps) in self.timestamps.in_hash_map_order() {
+            output.error_line(format_args!("Found timestamp mismatch in :{file}"));
             for (index, log) in timestamps {
-                output.complain(format_args!("  Index timestamp: {index}, log timestamp: {log}"));
+                output.error_line(format_args!("  Index timestamp: {index}, log timestamp: {log}"));
             }
         }
-        for (file, timestamps) in self.out_of_order.in_javas_order() {
-            output.complain(format_args!("Found out of order timestamp in :{file}"));
+        for (file, timestamps) in self.out_of_order.in_hash_map_order() {
+            output.error_line(format_args!("Found out of order timestamp in :{file}"));
             for (index, previous) in timestamps {
-                output.complain(format_args!("  Index timestamp: {index}, Previously indexed timestamp: {previous}"));
+                output.error_line(format_args!("  Index timestamp: {index}, Previously indexed timestamp: {previous}"));
             }
         }
-        for (file, offsets) in self.not_found.in_javas_order() {
-            output.complain(format_args!("The following indexed offsets are not found in :{file}"));
+        for (file, offsets) in self.not_found.in_hash_map_order() {
+            output.error_line(format_args!("The following indexed offsets are not found in :{file}"));
             for (indexed, found) in offsets {
-                output.complain(format_args!("Indexed offset: {indexed}, found log offset: {found}"));
+                output.error_line(format_args!("Indexed offset: {indexed}, found log offset: {found}"));
             }
         }
-        for (file, pairs) in self.non_consecutive.in_javas_order() {
-            output.complain(format_args!("Non-consecutive offsets in {file}"));
+        for (file, pairs) in self.non_consecutive.in_hash_map_order() {
+            output.error_line(format_args!("Non-consecutive offsets in {file}"));
             for (previous, offset) in pairs {
-                output.complain(format_args!("  {previous} is followed by {offset}"));
+                output.error_line(format_args!("  {previous} is followed by {offset}"));
             }
         }
     }
@@ -89,14 +90,14 @@ impl<T: Default> ByFile<T> {
     fn of(&mut self, path: &Path) -> &mut T {
         let path = absolute(path).unwrap_or_else(|_| PathBuf::from(path)).display().to_string();
         let at = self.0.iter().position(|(known, _)| *known == path).unwrap_or_else(|| {
-            // `HashMap.computeIfAbsent` puts the newer first where two fall together.
+            // `HashMap.computeIfAbsent` puts a new entry first in its bucket.
             self.0.insert(0, (path, T::default()));
             0
         });
         &mut self.0[at].1
     }
 
-    fn in_javas_order(mut self) -> Vec<(String, T)> {
+    fn in_hash_map_order(mut self) -> Vec<(String, T)> {
         sort_by_name(&mut self.0, |(name, _)| name);
         self.0
     }

@@ -1,7 +1,7 @@
-//! Records of `__remote_log_metadata`, the topic in which Kafka keeps what it has put into remote storage (KIP-405).
+//! Records of `__remote_log_metadata`, the topic with the metadata of Kafka's remote storage (KIP-405).
 //!
-//! Source: the `Remote….json` schemas in Kafka's `storage`, and how the classes in `server.log.remote.storage` tell
-//! themselves. Ottla has no remote storage: these are other brokers' records.
+//! Source: the `Remote….json` schemas in Kafka's `storage`, and `toString` of the classes in
+//! `server.log.remote.storage`. Ottla has no remote storage and writes no such records.
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use ottla_wire::codec::{DecodeError, Message, Reader, Str, messages, read_record
 use ottla_wire::types::{Uuid, sort_by};
 
 structs! {
-    /// A segment that is, or is to be, in remote storage.
+    /// The metadata of a segment in remote storage.
     struct RemoteLogSegmentMetadataRecord {
         remote_log_segment_id: RemoteLogSegmentIdEntry = 0..;
         start_offset: i64 = 0..;
@@ -43,7 +43,7 @@ structs! {
         offset: i64 = 0..;
     }
 
-    /// What became of a segment.
+    /// A change of a segment's state.
     struct RemoteLogSegmentMetadataUpdateRecord {
         remote_log_segment_id: RemoteLogSegmentIdEntry = 0..;
         broker_id: i32 = 0..;
@@ -52,7 +52,7 @@ structs! {
         remote_log_segment_state: i8 = 0..;
     }
 
-    /// A partition whose segments go.
+    /// The deletion of a partition's segments.
     struct RemotePartitionDeleteMetadataRecord {
         topic_id_partition: TopicIdPartitionEntry = 0..;
         broker_id: i32 = 0..;
@@ -71,10 +71,10 @@ const SEGMENT_STATES: &[&str] =
     &["COPY_SEGMENT_STARTED", "COPY_SEGMENT_FINISHED", "DELETE_SEGMENT_STARTED", "DELETE_SEGMENT_FINISHED"];
 const PARTITION_STATES: &[&str] = &["DELETE_PARTITION_MARKED", "DELETE_PARTITION_STARTED", "DELETE_PARTITION_FINISHED"];
 
-/// A record as Java prints it; the error is what is wrong with it.
+/// Formats a record as Java's `toString` does. The error is the message for an invalid record.
 pub fn record(value: &Bytes) -> Result<String, String> {
     let mut reader = Reader::new(value.clone());
-    let frame = read_record_frame(&mut reader).map_err(said)?;
+    let frame = read_record_frame(&mut reader).map_err(message)?;
     let text = match frame.kind {
         0 => segment(&read(&mut reader, frame.version)?),
         1 => update(&read(&mut reader, frame.version)?),
@@ -88,10 +88,10 @@ pub fn record(value: &Bytes) -> Result<String, String> {
 }
 
 fn read<M: Message>(reader: &mut Reader, version: i16) -> Result<M, String> {
-    M::read(reader, version).map_err(said)
+    M::read(reader, version).map_err(message)
 }
 
-fn said(error: DecodeError) -> String {
+fn message(error: DecodeError) -> String {
     error.to_string()
 }
 

@@ -1,6 +1,6 @@
-//! kafka-producer-perf-test: how fast records can be written.
+//! kafka-producer-perf-test: measures how fast records can be written.
 //!
-//! Source of behaviour: `org.apache.kafka.tools.ProducerPerformance`. Transactions aren't there yet.
+//! Source of behaviour: `org.apache.kafka.tools.ProducerPerformance`. Transactions are not supported yet.
 
 mod payload;
 mod stats;
@@ -15,9 +15,9 @@ use parking_lot::Mutex;
 
 use super::connect::{Properties, block_on};
 use super::log_line::log;
-use super::options::Manner;
+use super::options::ParserStyle;
 use super::output::Output;
-use super::producing::{asked_to_end, java_send_error, start};
+use super::producing::{java_send_error, start, wait_for_stop_signal};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
 use ottla_broker::clock::wall_clock_ms;
@@ -25,31 +25,31 @@ use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError
 use payload::Payload;
 use stats::Stats;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-producer-perf-test", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-producer-perf-test", ParserStyle::Argparse);
 
 /// Measures how fast a producer is.
 #[derive(Debug, Parser)]
 #[command(arg_required_else_help = true)]
 pub struct Options {
-    /// The servers to connect to, in place of bootstrap.servers among the properties.
+    /// The servers to connect to; takes precedence over the property bootstrap.servers.
     #[arg(long)]
     bootstrap_server: Option<String>,
     /// The topic to write to.
     #[arg(long, required = true)]
     topic: String,
-    /// How many records to write.
+    /// The number of records to write.
     #[arg(long, required = true, allow_hyphen_values = true)]
     num_records: i64,
-    /// What stands between two values in the file of --payload-file.
+    /// The delimiter between two values in the file of --payload-file.
     #[arg(long, default_value = "\\n")]
     payload_delimiter: String,
-    /// About how many records a second, at most; -1 for as many as there can be.
+    /// The approximate maximum of records per second; -1 for no limit.
     #[arg(long, required = true, allow_hyphen_values = true)]
     throughput: f64,
     /// (DEPRECATED) Use --command-property instead.
     #[arg(long, num_args = 1.., value_name = "PROP-NAME=PROP-VALUE")]
     producer_props: Vec<String>,
-    /// Properties of the producer, such as linger.ms=10 batch.size=32768; they count for more than those of a file.
+    /// Properties of the producer, such as linger.ms=10 batch.size=32768; they take precedence over those of a file.
     #[arg(long, num_args = 1.., value_name = "PROP-NAME=PROP-VALUE")]
     command_property: Vec<String>,
     /// (DEPRECATED) Use --command-config instead.
@@ -58,7 +58,7 @@ pub struct Options {
     /// A file with properties of the producer.
     #[arg(long, value_name = "CONFIG-FILE")]
     command_config: Option<PathBuf>,
-    /// Print counters at the end.
+    /// Print metrics at the end.
     #[arg(long)]
     print_metrics: bool,
     /// Transactions are not supported yet.
@@ -67,27 +67,27 @@ pub struct Options {
     /// Transactions are not supported yet.
     #[arg(long, value_name = "TRANSACTION-DURATION", allow_hyphen_values = true)]
     transaction_duration_ms: Option<i64>,
-    /// The first so many records are left out of a line of statistics of their own.
+    /// The number of records at the start that are excluded from an additional line of steady-state statistics.
     #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
     warmup_records: i64,
-    /// Milliseconds between two lines of progress.
+    /// The time between two progress lines, in milliseconds.
     #[arg(long, default_value_t = 5000, value_name = "INTERVAL-MS", allow_hyphen_values = true)]
     reporting_interval: i64,
     #[command(flatten)]
     payload: PayloadOptions,
 }
 
-/// Exactly one of these.
+/// The payload options; exactly one must be given.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct PayloadOptions {
-    /// Bytes of a record, random letters.
+    /// The size of a record in bytes; its value consists of random letters.
     #[arg(long, allow_hyphen_values = true)]
     record_size: Option<i32>,
-    /// A file of values, one of which is sent each time.
+    /// A file of values; each record has a value chosen at random.
     #[arg(long)]
     payload_file: Option<PathBuf>,
-    /// Numbers are sent: 0, 1, 2 and so on.
+    /// Send the numbers 0, 1, 2 and so on.
     #[arg(long)]
     payload_monotonic: bool,
 }
@@ -95,7 +95,7 @@ struct PayloadOptions {
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
         if let Err(message) = self.check() {
-            return tool.wrong(&message);
+            return tool.usage_error(&message);
         }
         let ready = self.payload().and_then(|payload| Ok((payload, self.properties()?)));
         let (payload, properties) = match ready {
@@ -147,7 +147,7 @@ impl Options {
             ),
             (self.reporting_interval > 0, "--reporting-interval should be greater than zero."),
         ];
-        match checks.into_iter().find(|(is_right, _)| !is_right) {
+        match checks.into_iter().find(|(is_valid, _)| !is_valid) {
             Some((_, message)) => Err(message.to_owned()),
             None => Ok(()),
         }
@@ -197,30 +197,30 @@ impl Options {
         }
         let records = self.num_records.unsigned_abs();
         let stats = Stats::new(records, self.reporting_interval, false, wall_clock_ms());
-        let seen = Arc::new(Mutex::new(Seen { stats, steady: None, failed: 0, batches: 0 }));
-        let producer = start(properties, Reporter(seen.clone()))?;
+        let results = Arc::new(Mutex::new(Results { stats, steady: None, failed: 0, batches: 0 }));
+        let producer = start(properties, Reporter(results.clone()))?;
         let sending = async {
-            self.send(&producer, payload, &seen).await;
+            self.send(&producer, payload, &results).await;
             producer.flush().await;
         };
         tokio::select! {
             () = sending => {}
-            code = asked_to_end() => return Ok(ExitCode::from(code)),
+            code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
         }
-        let mut seen = seen.lock();
+        let mut results = results.lock();
         let now = wall_clock_ms();
-        output.bytes(seen.stats.total(now).as_bytes());
-        if let Some(steady) = &mut seen.steady {
+        output.bytes(results.stats.total(now).as_bytes());
+        if let Some(steady) = &mut results.steady {
             output.bytes(steady.total(now).as_bytes());
         }
         if self.print_metrics {
             let client = properties.get("client.id").map_or("", String::as_str);
-            output.bytes(seen.metrics(records, client).as_bytes());
+            output.bytes(results.metrics(records, client).as_bytes());
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, seen: &Mutex<Seen>) {
+    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, results: &Mutex<Results>) {
         let mut throttle = Throttle::new(self.throughput, wall_clock_ms());
         let warmup = self.warmup_records.unsigned_abs();
         for number in 0..self.num_records.unsigned_abs() {
@@ -228,37 +228,37 @@ impl Options {
             let now = wall_clock_ms();
             let is_steady = warmup > 0 && number >= warmup;
             if is_steady && number == warmup {
-                let rest = self.num_records.unsigned_abs() - warmup;
-                let mut seen = seen.lock();
-                seen.steady = Some(Stats::new(rest, self.reporting_interval, true, now));
-                seen.stats.quieten();
+                let remaining = self.num_records.unsigned_abs() - warmup;
+                let mut results = results.lock();
+                results.steady = Some(Stats::new(remaining, self.reporting_interval, true, now));
+                results.stats.stop_progress_lines();
             }
             let sent = Sent { at: now, bytes: value.len() as u32, is_steady };
             let record =
                 NewRecord { topic: &self.topic, value: Some(value), timestamp: Some(now), ..NewRecord::default() };
             producer.send(&record, sent).await;
-            throttle.rest(number, now).take().await;
+            throttle.next_delay(number, now).wait().await;
         }
     }
 }
 
-/// What is kept of a record on its way.
+/// The data kept for a record until it is acknowledged.
 struct Sent {
     at: i64,
     bytes: u32,
     is_steady: bool,
 }
 
-/// What became of the records so far.
-struct Seen {
+/// The results so far.
+struct Results {
     stats: Stats,
     steady: Option<Stats>,
     failed: u64,
     batches: u64,
 }
 
-impl Seen {
-    /// Counters, as Kafka's tools print metrics.
+impl Results {
+    /// Formats counters as Kafka's tools print metrics.
     fn metrics(&self, records: u64, client: &str) -> String {
         let counters =
             [("batch-total", self.batches), ("record-error-total", self.failed), ("record-send-total", records)];
@@ -272,18 +272,18 @@ impl Seen {
     }
 }
 
-struct Reporter(Arc<Mutex<Seen>>);
+struct Reporter(Arc<Mutex<Results>>);
 
 impl Observer<Sent> for Reporter {
     fn delivered(&mut self, _batch: &Delivered, tokens: Vec<Sent>) {
         let now = wall_clock_ms();
-        let mut seen = self.0.lock();
-        seen.batches += 1;
+        let mut results = self.0.lock();
+        results.batches += 1;
         for sent in tokens {
             let latency = u32::try_from(now - sent.at).unwrap_or(0);
-            let mut lines = seen.stats.record(latency, sent.bytes, now);
+            let mut lines = results.stats.record(latency, sent.bytes, now);
             if sent.is_steady
-                && let Some(steady) = &mut seen.steady
+                && let Some(steady) = &mut results.steady
             {
                 let more = steady.record(latency, sent.bytes, now);
                 lines = lines.into_iter().chain(more).reduce(|lines, more| lines + &more);

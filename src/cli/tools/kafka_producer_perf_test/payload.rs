@@ -1,25 +1,26 @@
-//! What is sent: random letters, lines of a file, or numbers.
+//! Generates record values: random letters, values from a file, or numbers.
 
 use std::path::Path;
 
 use regex::Regex;
 
-/// Where values come from.
+/// The source of values.
 pub enum Payload {
-    /// Random letters, made anew for each record.
-    Random { letters: Vec<u8>, chance: Chance },
-    /// One of these, by chance.
-    Chosen { values: Vec<Vec<u8>>, chance: Chance },
-    /// 0, 1, 2, …
+    /// Random letters, new ones for each record.
+    Random { letters: Vec<u8>, random: Random },
+    /// A randomly chosen one of these values.
+    Chosen { values: Vec<Vec<u8>>, random: Random },
+    /// The numbers 0, 1, 2, … as text.
     Monotonic(String),
 }
 
 impl Payload {
     pub fn random(size: usize) -> Payload {
-        Payload::Random { letters: vec![0; size], chance: Chance::default() }
+        Payload::Random { letters: vec![0; size], random: Random::default() }
     }
 
-    /// Values of a file, between matches of `delimiter`; empty ones at the end don't count. The error is one line.
+    /// Reads the values of a file, separated by matches of `delimiter`; ignores empty ones at the end. The error is one
+    /// line.
     pub fn file(path: &Path, delimiter: &str) -> Result<Payload, String> {
         let text = std::fs::read(path).unwrap_or_default();
         if text.is_empty() {
@@ -31,10 +32,10 @@ impl Payload {
         while values.last().is_some_and(Vec::is_empty) {
             values.pop();
         }
-        Ok(Payload::Chosen { values, chance: Chance::default() })
+        Ok(Payload::Chosen { values, random: Random::default() })
     }
 
-    /// How many values a file had.
+    /// Returns the number of values in the file, if there is one.
     pub fn count(&self) -> Option<usize> {
         match self {
             Payload::Chosen { values, .. } => Some(values.len()),
@@ -42,19 +43,19 @@ impl Payload {
         }
     }
 
-    /// The value of record `number`.
+    /// Returns the value of record `number`.
     pub fn next(&mut self, number: u64) -> &[u8] {
         match self {
-            Payload::Random { letters, chance } => {
+            Payload::Random { letters, random } => {
                 for part in letters.chunks_mut(8) {
-                    for (letter, random) in part.iter_mut().zip(chance.draw().to_le_bytes()) {
-                        *letter = b'A' + ((u16::from(random) * 26) >> 8) as u8;
+                    for (letter, byte) in part.iter_mut().zip(random.next().to_le_bytes()) {
+                        *letter = b'A' + ((u16::from(byte) * 26) >> 8) as u8;
                     }
                 }
                 letters
             }
-            Payload::Chosen { values, chance } => {
-                let index = (chance.draw() >> 32) as usize % values.len().max(1);
+            Payload::Chosen { values, random } => {
+                let index = (random.next() >> 32) as usize % values.len().max(1);
                 values.get(index).map(Vec::as_slice).unwrap_or_default()
             }
             Payload::Monotonic(text) => {
@@ -65,12 +66,12 @@ impl Payload {
     }
 }
 
-/// SplitMix64, the same in each run.
+/// The SplitMix64 generator, with the same seed in each run.
 #[derive(Default)]
-pub struct Chance(u64);
+pub struct Random(u64);
 
-impl Chance {
-    fn draw(&mut self) -> u64 {
+impl Random {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters() {
+    fn random_values_consist_of_all_letters_and_differ() {
         let mut payload = Payload::random(1001);
         let first = payload.next(0).to_vec();
         assert!(first.iter().all(u8::is_ascii_uppercase));
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn files() {
+    fn file_is_split_at_the_delimiter() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("values");
         std::fs::write(&path, "aa\n\nbb\n\n").unwrap();
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers() {
+    fn monotonic_value_is_the_record_number() {
         assert_eq!(Payload::Monotonic(String::new()).next(41), b"41");
     }
 }

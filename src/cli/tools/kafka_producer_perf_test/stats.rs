@@ -1,22 +1,23 @@
-//! Latencies and rates, and the lines that tell them.
+//! Collects latencies and rates, and formats them.
 
 use ottla_wire::types::TimestampMs;
 
-/// Latencies that are kept for the percentiles, at most.
-const MOST_SAMPLES: u64 = 500_000;
+/// The maximum number of latencies kept for the percentiles.
+const MAX_SAMPLES: u64 = 500_000;
 const MB: f64 = 1024.0 * 1024.0;
 
-/// What was sent, in all and since the last line; see `org.apache.kafka.tools.ProducerPerformance.Stats`.
+/// Statistics of all records and of those since the last progress line; see
+/// `org.apache.kafka.tools.ProducerPerformance.Stats`.
 #[derive(Debug)]
 pub struct Stats {
     is_steady_state: bool,
-    /// Milliseconds between two lines.
+    /// The time between two progress lines, in milliseconds.
     interval: i64,
-    /// Lines aren't printed any more: the steady state's are.
+    /// Prints no more progress lines, because those of the steady state are printed.
     is_quiet: bool,
     all: Sum,
     window: Sum,
-    /// One of so many latencies is kept.
+    /// One of this many latencies is kept.
     sampling: u64,
     samples: Vec<u32>,
 }
@@ -26,25 +27,25 @@ struct Sum {
     started: TimestampMs,
     count: u64,
     bytes: u64,
-    /// Milliseconds.
+    /// The sum of all latencies, in milliseconds.
     latency: u64,
     max_latency: u32,
 }
 
 impl Stats {
-    /// For that many records.
+    /// Creates statistics for this many records.
     pub fn new(records: u64, interval: i64, is_steady_state: bool, now: TimestampMs) -> Stats {
         let sum = Sum { started: now, ..Sum::default() };
-        let sampling = records / records.clamp(1, MOST_SAMPLES);
+        let sampling = records / records.clamp(1, MAX_SAMPLES);
         Stats { is_steady_state, interval, is_quiet: false, all: sum, window: sum, sampling, samples: Vec::new() }
     }
 
-    /// Prints no more lines in between.
-    pub fn quieten(&mut self) {
+    /// Stops progress lines.
+    pub fn stop_progress_lines(&mut self) {
         self.is_quiet = true;
     }
 
-    /// Counts a record that took `latency` milliseconds; lines to print, if it is time for them.
+    /// Adds a record that took `latency` milliseconds. Returns the lines to print, if they are due.
     pub fn record(&mut self, latency: u32, bytes: u32, now: TimestampMs) -> Option<String> {
         if self.all.count.checked_rem(self.sampling) == Some(0) {
             self.samples.push(latency);
@@ -71,7 +72,7 @@ impl Stats {
         Some(lines)
     }
 
-    /// The line at the end.
+    /// Returns the line at the end.
     pub fn total(&mut self, now: TimestampMs) -> String {
         self.samples.sort_unstable();
         let percentile = |part: f64| {
@@ -93,7 +94,7 @@ impl Stats {
     }
 }
 
-/// A second's records and megabytes, and the average latency in milliseconds.
+/// Records and megabytes per second, and the average latency in milliseconds.
 struct Rates {
     records: f64,
     megabytes: f64,
@@ -109,7 +110,7 @@ impl Sum {
     }
 
     fn rates(&self, now: TimestampMs) -> Rates {
-        // A clock that stands still must not divide by 0.
+        // At least 1 ms, to avoid a division by zero.
         let seconds = (now - self.started).max(1) as f64 / 1000.0;
         Rates {
             records: self.count as f64 / seconds,
@@ -124,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_as_scripts_parse_them() {
+    fn lines_have_kafkas_layout() {
         let mut stats = Stats::new(10, 1000, false, 0);
         for latency in 1..10 {
             assert_eq!(stats.record(latency, 1 << 20, 500), None);
@@ -137,14 +138,14 @@ mod tests {
     }
 
     #[test]
-    fn the_steady_state_is_told_apart() {
+    fn steady_state_lines_are_marked() {
         let mut stats = Stats::new(2, 1000, true, 0);
         let first = stats.record(1, 1, 1000).unwrap();
         assert!(first.starts_with("In steady state.\n1 records sent, "), "{first}");
         assert!(!stats.record(1, 1, 2000).unwrap().contains("steady"));
         assert!(stats.total(2000).starts_with("2 steady state records sent, "));
         let mut quiet = Stats::new(2, 1000, false, 0);
-        quiet.quieten();
+        quiet.stop_progress_lines();
         assert_eq!(quiet.record(1, 1, 1000).as_deref(), Some(""));
     }
 }

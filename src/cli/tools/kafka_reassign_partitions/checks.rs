@@ -1,10 +1,10 @@
-//! Which options go together.
+//! Checks which options can be used together.
 
 use super::Options;
 
 impl Options {
-    /// The first mistake in what options are given together, if there is one.
-    pub(super) fn usage_mistake(&self) -> Option<String> {
+    /// Returns the first error in the combination of options, if there is one.
+    pub(super) fn find_usage_error(&self) -> Option<String> {
         let actions = [
             ("generate", self.generate),
             ("execute", self.execute),
@@ -26,19 +26,19 @@ impl Options {
             }
             _ => {}
         }
-        let (required, permitted) = fitting(action);
+        let (required, permitted) = options_of(action);
         let options = self.given();
         let is_given = |name: &&str| options.iter().any(|(option, given)| option == name && *given);
         if let Some(missing) = required.iter().find(|option| !is_given(option)) {
             return Some(format!("Missing required argument \"[{missing}]\""));
         }
-        let fits =
+        let is_allowed =
             |option: &str| option == "command-config" || required.contains(&option) || permitted.contains(&option);
-        let unfit = options.iter().find(|(option, given)| *given && !fits(option))?;
-        Some(format!("Option \"[{}]\" can't be used with action \"[{action}]\"", unfit.0))
+        let (conflict, _) = options.iter().find(|(option, given)| *given && !is_allowed(option))?;
+        Some(format!("Option \"[{conflict}]\" can't be used with action \"[{action}]\""))
     }
 
-    /// Options other than actions, and whether they are given.
+    /// Lists the options other than actions, and whether they are given.
     fn given(&self) -> [(&'static str, bool); 13] {
         [
             ("bootstrap-server", !self.bootstrap_server.is_empty()),
@@ -58,8 +58,8 @@ impl Options {
     }
 }
 
-/// The options that an action needs, and those that it takes besides.
-fn fitting(action: &str) -> (&'static [&'static str], &'static [&'static str]) {
+/// Returns the required and the optional options of an action.
+fn options_of(action: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match action {
         "generate" => (&["topics-to-move-json-file", "broker-list"], &["bootstrap-server", "disable-rack-aware"]),
         "execute" => (

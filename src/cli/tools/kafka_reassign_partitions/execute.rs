@@ -14,10 +14,10 @@ use ottla_broker::clock::Clock;
 use ottla_client::Client;
 use ottla_wire::types::{ErrorCode, InOrder as _};
 
-/// How long moves between log directories may take to begin.
+/// The default time to wait until moves between log directories have started.
 const MOVE_TIMEOUT_MS: u64 = 10_000;
-/// Between two attempts to begin one.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The time between two attempts to start a move.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
 impl Options {
     pub(super) async fn execute(&self, client: &Client) -> Result<(), Failure> {
@@ -31,7 +31,7 @@ impl Options {
         let proposed = plan.assignment()?;
         let under_way = reassignments::list(client, None).await?;
         if !self.additional && !under_way.is_empty() {
-            return Err(Failure::Terse(UNDER_WAY.to_owned()));
+            return Err(Failure::Terse(EXISTING_REASSIGNMENT.to_owned()));
         }
         check_brokers(client, &proposed).await?;
         let current = current(client, &proposed).await?;
@@ -105,7 +105,7 @@ impl Options {
         }
         let moving = verify::moving(client, &plan.dirs).await?;
         if moving.is_empty() {
-            // No end of line: Kafka's has none.
+            // Without a line end, as in Kafka's tool.
             output.bytes(b"None of the specified partition moves are active.");
         } else {
             move_replicas(client, moving, timeout, &mut output).await?;
@@ -123,21 +123,20 @@ impl Options {
     }
 }
 
-const UNDER_WAY: &str = "Cannot execute because there is an existing partition assignment.  Use --additional to \
-                         override this and create a new partition assignment in addition to the existing one. The \
-                         --additional flag can also be used to change the throttle by resubmitting the current \
-                         reassignment.";
+const EXISTING_REASSIGNMENT: &str = "Cannot execute because there is an existing partition assignment.  Use --additional to override this and create a \
+     new partition assignment in addition to the existing one. The --additional flag can also be used to change the \
+     throttle by resubmitting the current reassignment.";
 
 async fn check_brokers(client: &Client, proposed: &Assignment) -> Result<(), Failure> {
     let live = admin::broker_ids(client).await?;
-    let asked: BTreeSet<i32> = proposed.values().flatten().copied().in_order();
-    match asked.into_iter().find(|id| !live.contains(id)) {
+    let requested: BTreeSet<i32> = proposed.values().flatten().copied().in_order();
+    match requested.into_iter().find(|id| !live.contains(id)) {
         Some(unknown) => Failure::error(format!("Unknown broker id {unknown}")),
         None => Ok(()),
     }
 }
 
-/// The brokers that the partitions have now; one that there isn't is an error.
+/// Returns the current brokers of the partitions; fails if a partition doesn't exist.
 async fn current(client: &Client, proposed: &Assignment) -> Result<Assignment, Failure> {
     let topics = proposed.keys().map(|partition| partition.topic.to_string()).in_order();
     let mut current = assignment_of_topics(client, topics).await?;
@@ -151,7 +150,7 @@ async fn current(client: &Client, proposed: &Assignment) -> Result<Assignment, F
     Err(Exception::refused(ErrorCode::UnknownTopicOrPartition.code(), Some(&message)).into())
 }
 
-/// Begins moves between log directories; a replica that isn't on its broker yet is tried again.
+/// Starts moves between log directories. Retries while a replica isn't on its broker yet.
 async fn move_replicas(
     client: &Client,
     mut pending: Dirs,
@@ -172,11 +171,13 @@ async fn move_replicas(
                 Some(Err(error)) if error.simple_name() == "ReplicaNotAvailableException" => {
                     waiting.insert(replica, dir);
                 }
-                // The reason stands in the trace that Kafka's tool prints behind these words.
+                // Kafka's tool prints the cause in a stack trace after this message.
                 Some(Err(error)) => {
                     return Failure::error(format!("Failed to alter dir for {replica}\nCaused by: {error}"));
                 }
-                None => return Failure::error(format!("Failed to alter dir for {replica}: the broker didn't answer")),
+                None => {
+                    return Failure::error(format!("Failed to alter dir for {replica}: the broker returned no result"));
+                }
             }
         }
         pending = waiting;
@@ -190,7 +191,7 @@ async fn move_replicas(
                 commas(pending.keys())
             )));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(RETRY_BACKOFF).await;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `--generate`, and where partitions are.
+//! `--generate`, and lookups of current assignments and log directories.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ impl Options {
         let dirs = dirs(client, &current).await?;
         let live = admin::broker_ids(client).await?;
         let usable: Vec<i32> = live.into_iter().filter(|id| brokers.contains(id)).collect();
-        let proposed = place(&current, &usable)?;
+        let proposed = propose(&current, &usable)?;
         let mut output = Output::stdout();
         output.line(format_args!("Current partition replica assignment\n{}\n", json(&current, &dirs)?));
         output.line(format_args!("Proposed partition reassignment configuration\n{}", json(&proposed, &Dirs::new())?));
@@ -42,38 +42,38 @@ impl Options {
     }
 }
 
-/// Deals replicas out to the brokers in turn, as many to each partition as it has.
-fn place(current: &Assignment, brokers: &[i32]) -> Result<Assignment, Failure> {
+/// Assigns replicas to the brokers round-robin; each partition keeps its number of replicas.
+fn propose(current: &Assignment, brokers: &[i32]) -> Result<Assignment, Failure> {
     if brokers.is_empty() && !current.is_empty() {
         return Failure::error("All brokers are currently fenced, or have all their log directories cordoned.");
     }
-    let most = current.values().map(Vec::len).max().unwrap_or(0);
-    if most > brokers.len() {
+    let factor = current.values().map(Vec::len).max().unwrap_or(0);
+    if factor > brokers.len() {
         return Failure::error(format!(
-            "Unable to replicate the partition {most} time(s): The target replication factor of {most} cannot be \
+            "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} cannot be \
              reached because only {} broker(s) are registered or some brokers have all their log directories cordoned.",
             brokers.len()
         ));
     }
-    let dealt = current.iter().enumerate().map(|(turn, (partition, old))| {
-        let new = brokers.iter().cycle().skip(turn % brokers.len()).take(old.len());
+    let proposed = current.iter().enumerate().map(|(index, (partition, old))| {
+        let new = brokers.iter().cycle().skip(index % brokers.len()).take(old.len());
         (partition.clone(), new.copied().collect())
     });
-    Ok(dealt.in_order())
+    Ok(proposed.in_order())
 }
 
-/// The partitions of these topics, and their brokers. A topic that there isn't is an error.
+/// Returns the partitions of these topics and their brokers; fails if a topic doesn't exist.
 pub(super) async fn assignment_of_topics(client: &Client, topics: BTreeSet<String>) -> Result<Assignment, Failure> {
     let listed = admin_topics::list(client).await?;
     if let Some(missing) = topics.iter().find(|name| !listed.iter().any(|topic| topic.name == **name)) {
         let message = format!("Topic {missing} not found.");
         return Err(Exception::refused(ErrorCode::UnknownTopicOrPartition.code(), Some(&message)).into());
     }
-    existing(client, topics.into_iter().collect()).await
+    assignment_of_existing_topics(client, topics.into_iter().collect()).await
 }
 
-/// The partitions of these topics, which there are, and their brokers.
-pub(super) async fn existing(client: &Client, topics: Vec<String>) -> Result<Assignment, Failure> {
+/// Returns the partitions of these topics, which must exist, and their brokers.
+pub(super) async fn assignment_of_existing_topics(client: &Client, topics: Vec<String>) -> Result<Assignment, Failure> {
     if topics.is_empty() {
         return Ok(Assignment::new());
     }
@@ -88,7 +88,7 @@ pub(super) async fn existing(client: &Client, topics: Vec<String>) -> Result<Ass
     Ok(partitions.in_order())
 }
 
-/// The log directories that the replicas of these partitions are in, as far as the broker tells.
+/// Returns the current log directories of the replicas of these partitions, as far as the broker reports them.
 pub(super) async fn dirs(client: &Client, assignment: &Assignment) -> Result<Dirs, Failure> {
     if assignment.is_empty() {
         return Ok(Dirs::new());

@@ -1,7 +1,7 @@
-//! kafka-reassign-partitions: partitions moved between brokers and between log directories.
+//! kafka-reassign-partitions: moves partitions between brokers and between log directories.
 //!
-//! With one broker a reassignment is done as soon as it is asked for. Racks are not looked at: --generate deals
-//! partitions out to the brokers in turn.
+//! With one broker, a reassignment completes at once. --generate ignores racks: it assigns partitions to the brokers
+//! round-robin.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.reassign.ReassignPartitionsCommand`.
 
@@ -20,86 +20,86 @@ use clap::Parser;
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
 use super::json_input::read_file;
-use super::options::{Manner, one_value};
+use super::options::{ParserStyle, one_value};
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::reassignments;
 use ottla_client::Client;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-reassign-partitions", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-reassign-partitions", ParserStyle::JoptSimple);
 
 #[derive(Debug, Parser)]
 #[command(about = "This tool helps to move topic partitions between replicas.")]
 pub struct Options {
-    /// Tell whether what --reassignment-json-file says is done. If it is, throttles are taken away.
+    /// Check whether the reassignment in --reassignment-json-file is complete. If it is, remove throttles.
     #[arg(long)]
     verify: bool,
-    /// Tell how partitions could be assigned to brokers. Nothing is changed.
+    /// Propose an assignment of partitions to brokers, without changing anything.
     #[arg(long)]
     generate: bool,
-    /// Do what --reassignment-json-file says.
+    /// Start the reassignment in --reassignment-json-file.
     #[arg(long)]
     execute: bool,
-    /// Undo what is under way.
+    /// Cancel the active reassignments in --reassignment-json-file.
     #[arg(long)]
     cancel: bool,
-    /// Tell what is under way.
+    /// List active reassignments.
     #[arg(long)]
     list: bool,
     /// The servers to connect to.
     #[arg(long, value_name = "String: Server(s) to use for bootstrapping")]
     bootstrap_server: Vec<String>,
-    /// The controller to connect to, for --cancel and --list. One broker is both.
+    /// The controller to connect to, for --cancel and --list. (Ottla is both broker and controller.)
     #[arg(long, value_name = "String: bootstrap controller to connect to")]
     bootstrap_controller: Vec<String>,
     /// Properties for the client.
     #[arg(long, value_name = "String: Admin client property file")]
     command_config: Vec<String>,
-    /// A JSON file that says where partitions shall be: {"partitions": [{"topic": "foo", "partition": 1,
-    /// "replicas": [1,2,3], "log_dirs": ["dir1","dir2","dir3"]}], "version": 1}. "log_dirs" may be left out; it has as
-    /// many items as "replicas": absolute paths, or "any".
+    /// A JSON file with the assignment: {"partitions": [{"topic": "foo", "partition": 1,
+    /// "replicas": [1,2,3], "log_dirs": ["dir1","dir2","dir3"]}], "version": 1}. "log_dirs" is optional; it has as many
+    /// items as "replicas": absolute paths, or "any".
     #[arg(long, value_name = "String: manual assignment json file path")]
     reassignment_json_file: Vec<String>,
-    /// For --generate, a JSON file that says which topics: {"topics": [{"topic": "foo"}, {"topic": "foo1"}],
+    /// For --generate, a JSON file with the topics: {"topics": [{"topic": "foo"}, {"topic": "foo1"}],
     /// "version": 1}
     #[arg(long, value_name = "String: topics to reassign json file path")]
     topics_to_move_json_file: Vec<String>,
-    /// For --generate, brokers in the form "0,1,2".
+    /// For --generate, the brokers to assign partitions to, as "0,1,2".
     #[arg(long, value_name = "String: brokerlist")]
     broker_list: Vec<String>,
-    /// Don't look at racks.
+    /// Ignore racks.
     #[arg(long)]
     disable_rack_aware: bool,
-    /// For --execute, bytes a second that may go from broker to broker.
+    /// For --execute, the limit on data moved between brokers, in bytes per second.
     #[arg(long, value_name = "Long: throttle")]
     throttle: Vec<String>,
-    /// For --execute, bytes a second that may go from log directory to log directory.
+    /// For --execute, the limit on data moved between log directories, in bytes per second.
     #[arg(long, value_name = "Long: replicaAlterLogDirsThrottle")]
     replica_alter_log_dirs_throttle: Vec<String>,
-    /// For --execute, milliseconds to wait for moves between log directories to begin; 10000 if not given.
+    /// For --execute, milliseconds to wait until moves between log directories have started; 10000 if not given.
     #[arg(long, value_name = "Long: timeout")]
     timeout: Vec<String>,
-    /// For --execute: in addition to what is under way.
+    /// For --execute: start it in addition to active reassignments.
     #[arg(long)]
     additional: bool,
-    /// Leave throttles as they are.
+    /// Don't remove throttles.
     #[arg(long)]
     preserve_throttles: bool,
-    /// For --execute: refuse to change how many replicas a partition has.
+    /// For --execute: refuse to change the number of replicas of a partition.
     #[arg(long)]
     disallow_replication_factor_change: bool,
 }
 
 /// Why the command fails.
 enum Failure {
-    /// Said as it is.
+    /// Printed without a prefix.
     Terse(String),
-    /// Said as an error.
+    /// Printed with the prefix "Error: ".
     Error(String),
 }
 
 impl Failure {
-    /// A mistake of ours to tell, not one that the broker tells.
+    /// Converts an error that doesn't come from the broker; it is printed without its class.
     fn local(error: Exception) -> Failure {
         Failure::Error(error.message)
     }
@@ -110,7 +110,7 @@ impl Failure {
 }
 
 impl From<Exception> for Failure {
-    /// What the broker said.
+    /// Converts an error from the broker; it is printed with its class.
     fn from(error: Exception) -> Failure {
         Failure::Error(error.to_string())
     }
@@ -118,16 +118,16 @@ impl From<Exception> for Failure {
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
-        if let Some(message) = self.usage_mistake() {
-            return tool.wrong(&message);
+        if let Some(message) = self.find_usage_error() {
+            return tool.usage_error(&message);
         }
         block_on(async move {
-            let said = match self.act().await {
+            let message = match self.act().await {
                 Ok(()) => return ExitCode::SUCCESS,
                 Err(Failure::Terse(message)) => message,
                 Err(Failure::Error(message)) => format!("Error: {message}"),
             };
-            Output::stdout().line(said);
+            Output::stdout().line(message);
             ExitCode::FAILURE
         })
     }
@@ -158,7 +158,7 @@ impl Options {
         connect(servers, &properties).await.map_err(|error| Failure::Error(error.to_string()))
     }
 
-    /// What the file says that an option names.
+    /// Reads the file that an option names.
     fn file(&self, option: &str, values: &[String]) -> Result<String, Failure> {
         let path = one_value(option, values).map_err(Failure::local)?.unwrap_or_default();
         read_file(path).map_err(Failure::local)
@@ -169,7 +169,7 @@ impl Options {
     }
 }
 
-/// `--list`
+/// Runs `--list`.
 async fn list(client: &Client) -> Result<(), Failure> {
     let found = reassignments::list(client, None).await?;
     let mut output = Output::stdout();

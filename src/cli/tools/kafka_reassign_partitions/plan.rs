@@ -1,4 +1,4 @@
-//! Where partitions are and shall be, as JSON has it.
+//! Partition assignments, and their JSON format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,10 +10,10 @@ use super::Failure;
 use crate::cli::tools::json_input::{array, field, integer, object, string, version_1};
 use ottla_wire::types::{InOrder as _, TopicPartition};
 
-/// Any log directory will do.
+/// The broker chooses the log directory.
 const ANY: &str = "any";
 
-/// A partition's log on one broker.
+/// A replica of a partition on one broker.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Replica {
     pub(super) broker: i32,
@@ -26,12 +26,12 @@ impl fmt::Display for Replica {
     }
 }
 
-/// Partitions and their brokers, in their order.
+/// The brokers of partitions, in the order of the replicas.
 pub(super) type Assignment = BTreeMap<TopicPartition, Vec<i32>>;
-/// Replicas and the log directories that they are in, or shall be in.
+/// The current or target log directories of replicas.
 pub(super) type Dirs = BTreeMap<Replica, String>;
 
-/// What a file asks for; a partition may stand in it more than once.
+/// The content of a reassignment file. A partition can occur more than once.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) partitions: Vec<(TopicPartition, Vec<i32>)>,
@@ -77,7 +77,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The partitions and their brokers, if the plan can be carried out.
+    /// Validates the plan, and returns the partitions and their brokers.
     pub(super) fn assignment(&self) -> Result<Assignment, Failure> {
         if self.partitions.is_empty() {
             return Failure::error("Partition reassignment list cannot be empty");
@@ -105,7 +105,7 @@ impl Plan {
     }
 }
 
-/// The topics that a file names.
+/// Parses the file of --topics-to-move-json-file.
 pub(super) fn topics(text: &str) -> Result<Vec<String>, Failure> {
     let json: Value =
         serde_json::from_str(text).map_err(|_| Failure::Error("The input string is not a valid JSON".to_owned()))?;
@@ -115,7 +115,7 @@ pub(super) fn topics(text: &str) -> Result<Vec<String>, Failure> {
     array(topics).and_then(|topics| topics.iter().map(name).collect()).map_err(Failure::local)
 }
 
-/// What stands more than once, each once.
+/// Returns the items that occur more than once, without repetitions.
 pub(super) fn duplicates<T: Ord>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = BTreeSet::new();
     let mut repeated = BTreeSet::new();
@@ -131,7 +131,7 @@ pub(super) fn commas<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Str
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// A plan in the form in which one is read; its fields are in Kafka's order.
+/// The JSON format of a plan, with fields in Kafka's order.
 #[derive(Serialize)]
 struct PlanJson<'a> {
     version: i32,
@@ -146,20 +146,20 @@ struct PartitionJson<'a> {
     log_dirs: Vec<&'a str>,
 }
 
-/// An assignment as JSON, with the log directories that are known.
+/// Formats an assignment as JSON, with the known log directories.
 pub(super) fn json(assignment: &Assignment, dirs: &Dirs) -> Result<String, Failure> {
-    let partition = |(partition, brokers): (&'_ TopicPartition, &'_ Vec<i32>)| {
+    let log_dirs = |(partition, brokers): (&'_ TopicPartition, &'_ Vec<i32>)| {
         let dir = |broker: &i32| {
             let replica = Replica { broker: *broker, partition: partition.clone() };
             dirs.get(&replica).map_or(ANY, String::as_str)
         };
         brokers.iter().map(dir).collect::<Vec<_>>()
     };
-    let partitions = assignment.iter().map(|(place, brokers)| PartitionJson {
-        topic: &place.topic,
-        partition: place.partition,
+    let partitions = assignment.iter().map(|(partition, brokers)| PartitionJson {
+        topic: &partition.topic,
+        partition: partition.partition,
         replicas: brokers,
-        log_dirs: partition((place, brokers)),
+        log_dirs: log_dirs((partition, brokers)),
     });
     let plan = PlanJson { version: 1, partitions: partitions.collect() };
     serde_json::to_string(&plan).map_err(|error| Failure::Error(error.to_string()))
@@ -169,19 +169,19 @@ pub(super) fn json(assignment: &Assignment, dirs: &Dirs) -> Result<String, Failu
 mod tests {
     use super::*;
 
-    fn said(failure: Failure) -> String {
+    fn message(failure: Failure) -> String {
         match failure {
             Failure::Terse(message) | Failure::Error(message) => message,
         }
     }
 
     #[test]
-    fn plans() {
+    fn plans_are_parsed_and_invalid_ones_refused() {
         let check = |partitions: &str, expect: Result<&str, &str>| {
             let text = format!(r#"{{"partitions":[{partitions}],"version":1}}"#);
             let plan = Plan::parse(&text).and_then(|plan| json(&plan.assignment()?, &plan.dirs));
             let expect = expect.map(|partitions| format!(r#"{{"version":1,"partitions":[{partitions}]}}"#));
-            assert_eq!(plan.map_err(said), expect.map_err(str::to_owned), "{partitions}");
+            assert_eq!(plan.map_err(message), expect.map_err(str::to_owned), "{partitions}");
         };
         check(
             r#"{"topic":"a","partition":1,"replicas":[1]}"#,

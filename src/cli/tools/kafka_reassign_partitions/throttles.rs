@@ -1,4 +1,4 @@
-//! Limits on how fast partitions move: settings of brokers and topics.
+//! Throttles of reassignments, which are settings of brokers and topics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,13 @@ const DIR_RATE: &str = "replica.alter.log.dirs.io.max.bytes.per.second";
 const LEADER_REPLICAS: &str = "leader.replication.throttled.replicas";
 const FOLLOWER_REPLICAS: &str = "follower.replication.throttled.replicas";
 
-/// Where a partition comes from, and where it goes.
+/// The source and destination brokers of a partition's move.
 struct Move {
     sources: BTreeSet<i32>,
     destinations: BTreeSet<i32>,
 }
 
-/// Limits what goes from broker to broker, in bytes a second.
+/// Limits the data moved between brokers, in bytes per second.
 pub(super) async fn between_brokers(
     client: &Client,
     under_way: &BTreeMap<TopicPartition, Reassignment>,
@@ -50,12 +50,12 @@ pub(super) async fn between_brokers(
     alter_brokers(client, &brokers, &changes).await
 }
 
-/// Limits what goes from log directory to log directory, in bytes a second.
+/// Limits the data moved between log directories, in bytes per second.
 pub(super) async fn between_dirs(client: &Client, brokers: &BTreeSet<i32>, rate: i64) -> Result<(), Failure> {
     alter_brokers(client, brokers, &[set(DIR_RATE, rate)]).await
 }
 
-/// Takes all limits away.
+/// Removes all throttles.
 pub(super) async fn clear(client: &Client, plan: &Plan, output: &mut Output) -> Result<(), Failure> {
     let mut brokers: BTreeSet<i32> = admin::broker_ids(client).await?.into_iter().in_order();
     brokers.extend(plan.partitions.iter().flat_map(|(_, brokers)| brokers));
@@ -87,22 +87,22 @@ async fn alter_brokers(client: &Client, brokers: &BTreeSet<i32>, changes: &[Chan
     Ok(())
 }
 
-/// The moves that are under way, and those that are asked for.
+/// Returns the active and the proposed moves.
 fn moves(
     under_way: &BTreeMap<TopicPartition, Reassignment>,
     proposed: &Assignment,
     current: &Assignment,
 ) -> BTreeMap<TopicPartition, Move> {
-    let begun = |reassignment: &Reassignment| {
+    let active = |reassignment: &Reassignment| {
         let destinations: BTreeSet<i32> = reassignment.adding.iter().copied().in_order();
         let sources = reassignment.replicas.iter().filter(|broker| !destinations.contains(broker)).copied().in_order();
         Move { sources, destinations }
     };
     let mut moves: BTreeMap<_, _> =
-        under_way.iter().map(|(partition, reassignment)| (partition.clone(), begun(reassignment))).in_order();
+        under_way.iter().map(|(partition, reassignment)| (partition.clone(), active(reassignment))).in_order();
     for (partition, brokers) in proposed {
         let sources: BTreeSet<i32> = match moves.remove(partition) {
-            Some(begun) => begun.sources,
+            Some(active) => active.sources,
             None => current.get(partition).into_iter().flatten().copied().collect(),
         };
         let destinations = brokers.iter().filter(|broker| !sources.contains(broker)).copied().in_order();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::generate::existing;
+use super::generate::assignment_of_existing_topics;
 use super::plan::{Dirs, Plan, Replica, commas};
 use super::{Failure, Options, throttles};
 use crate::cli::admin::{log_dirs, reassignments, topics};
@@ -16,8 +16,8 @@ impl Options {
         let mut output = Output::stdout();
         let partitions_under_way = verify_partitions(client, &plan, &mut output).await?;
         let states = dir_states(client, &plan.dirs).await?;
-        let said: Vec<_> = states.iter().map(|(replica, state)| state.text(replica)).collect();
-        output.line(said.join("\n"));
+        let lines: Vec<_> = states.iter().map(|(replica, state)| state.text(replica)).collect();
+        output.line(lines.join("\n"));
         let moves_under_way = states.values().any(|state| matches!(state, DirState::Moving { .. }));
         if !(partitions_under_way || moves_under_way || self.preserve_throttles) {
             throttles::clear(client, &plan, &mut output).await?;
@@ -26,12 +26,12 @@ impl Options {
     }
 }
 
-/// Tells how far partitions are; whether any at all is under way.
+/// Prints the state of the plan's partitions. Returns whether any partition of the cluster is being reassigned.
 async fn verify_partitions(client: &Client, plan: &Plan, output: &mut Output) -> Result<bool, Failure> {
     let under_way = reassignments::list(client, None).await?;
     let known = topics::list(client).await?.into_iter().map(|topic| topic.name);
-    let asked = |name: &String| plan.partitions.iter().any(|(partition, _)| *partition.topic == **name);
-    let current = existing(client, known.filter(asked).collect()).await?;
+    let is_in_plan = |name: &String| plan.partitions.iter().any(|(partition, _)| *partition.topic == **name);
+    let current = assignment_of_existing_topics(client, known.filter(is_in_plan).collect()).await?;
     output.line("Status of partition reassignment:");
     let targets: BTreeMap<_, _> = plan.partitions.iter().cloned().in_order();
     for (partition, target) in targets {
@@ -51,12 +51,12 @@ async fn verify_partitions(client: &Client, plan: &Plan, output: &mut Output) ->
     Ok(!under_way.is_empty())
 }
 
-/// How far a replica is on its way to a log directory.
+/// The state of a replica's move to a log directory.
 enum DirState {
-    /// The broker has it in none.
+    /// The replica is in no log directory of the broker.
     Missing,
-    There,
-    Elsewhere {
+    Completed,
+    NotMoving {
         current: String,
         target: String,
     },
@@ -75,8 +75,8 @@ impl DirState {
                 "Partition {partition} is not found in any live log dir on broker {broker}. There is likely an offline \
                  log directory on the broker."
             ),
-            DirState::There => format!("Reassignment of replica {replica} completed successfully."),
-            DirState::Elsewhere { current, target } => format!(
+            DirState::Completed => format!("Reassignment of replica {replica} completed successfully."),
+            DirState::NotMoving { current, target } => format!(
                 "Partition {partition} on broker {broker} is not being moved from log dir {current} to {target}."
             ),
             DirState::Moving { target, future, .. } if target == future => {
@@ -106,15 +106,15 @@ async fn dir_states(client: &Client, targets: &Dirs) -> Result<BTreeMap<Replica,
         let state = match (find(false), find(true)) {
             (None, _) => DirState::Missing,
             (Some(current), Some(future)) => DirState::Moving { current, target, future },
-            (Some(current), None) if current == target => DirState::There,
-            (Some(current), None) => DirState::Elsewhere { current, target },
+            (Some(current), None) if current == target => DirState::Completed,
+            (Some(current), None) => DirState::NotMoving { current, target },
         };
         (replica.clone(), state)
     };
     Ok(targets.iter().map(state).in_order())
 }
 
-/// The replicas among these that are on their way to a log directory, and the one that each is in still.
+/// Returns those of the replicas that are being moved, and their current log directories.
 pub(super) async fn moving(client: &Client, targets: &Dirs) -> Result<Dirs, Failure> {
     let states = dir_states(client, targets).await?.into_iter();
     let moving = states.filter_map(|(replica, state)| match state {

@@ -1,4 +1,4 @@
-//! The feature levels that a directory is formatted with.
+//! The feature levels that a log directory is formatted with.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,21 +10,22 @@ use ottla_core::metadata::features::METADATA_VERSION;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_wire::types::InOrder as _;
 
-/// How Kafka's quorum works; it is no record of the metadata log.
+/// The feature of the quorum's protocol, which is not a record of the metadata log.
 const KRAFT_VERSION: &str = "kraft.version";
 
-/// Levels by feature. Displays as Kafka's `BootstrapMetadata`.
+/// Levels by feature. Displays like Kafka's `BootstrapMetadata`.
 #[derive(Debug)]
 pub struct Levels {
     metadata_version: i16,
-    /// Those above 0, but for `kraft.version`.
+    /// Other levels above 0, without `kraft.version`.
     others: BTreeMap<&'static str, i16>,
-    /// `kraft.version`, if it was asked for.
+    /// The level of `kraft.version`, if it is given.
     pub kraft: Option<i16>,
 }
 
 impl Levels {
-    /// Those of a release (the newest, if none is named), but for the features named. The error is for stderr.
+    /// Takes the levels of a release (by default the newest), and replaces those of the given features. The error is a
+    /// message for stderr.
     pub fn choose(release: Option<&str>, features: &[String]) -> Result<Levels, String> {
         let mut named = BTreeMap::new();
         for text in features {
@@ -64,12 +65,12 @@ impl Levels {
         Ok(Levels { metadata_version, others, kraft })
     }
 
-    /// The name of the `metadata.version`.
+    /// Returns the name of the `metadata.version`.
     pub fn release_name(&self) -> &'static str {
         releases::version_name(self.metadata_version).unwrap_or_default()
     }
 
-    /// What a new metadata log begins with.
+    /// Returns the first records of a new metadata log.
     pub fn records(&self) -> Vec<MetadataRecord> {
         self.all().map(|(name, level)| feature_record(name, level)).collect()
     }
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels() {
+    fn levels_are_those_of_the_release_with_given_features_replaced() {
         let check = |release, features: &[&str], expect: Result<&str, &str>| {
             let features: Vec<_> = features.iter().map(|text| (*text).to_owned()).collect();
             let chosen = Levels::choose(release, &features);

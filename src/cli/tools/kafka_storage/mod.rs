@@ -1,9 +1,9 @@
-//! kafka-storage: makes a data directory ready for a broker, and tells what is in it. Works on files alone.
+//! kafka-storage: formats log directories for a broker, and describes them. It needs no broker.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.StorageTool` and `org.apache.kafka.metadata.storage.Formatter`.
 //!
-//! Departures: `--add-scram` is refused: there are
-//! no users to log in. The quorum is this one broker, however its voters are given.
+//! Differences from Kafka's tool: `--add-scram` is refused, because there are no users. The quorum consists of this
+//! broker alone, regardless of the voters given.
 
 mod levels;
 
@@ -12,8 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::kafka_features::{print_mapping, print_needs};
-use super::options::Manner;
+use super::kafka_features::{print_dependencies, print_mapping};
+use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use levels::Levels;
@@ -24,7 +24,7 @@ use ottla_core::metadata::write_bootstrap;
 use ottla_log::{Identity, LogDir, MetaProperties};
 use ottla_wire::types::Uuid;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-storage", Manner::Argparse);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-storage", ParserStyle::Argparse);
 
 /// The Kafka storage tool.
 #[derive(Debug, Parser)]
@@ -43,15 +43,15 @@ enum Command {
     },
     /// Format the Kafka log directories on this node.
     Format(Format),
-    /// Look up the levels of all features in a release, or in the newest one.
+    /// Print the levels of all features of a release, by default the newest.
     VersionMapping {
         /// The release, such as 4.3 or 4.3-IV0.
         #[arg(long, short)]
         release_version: Option<String>,
     },
-    /// Look up what levels of features depend on.
+    /// Print the levels of other features that a feature level depends on.
     FeatureDependencies {
-        /// A feature and its level, in feature=level form; may be given many times.
+        /// A feature and its level, as feature=level; can be given more than once.
         #[arg(long, short, required = true)]
         feature: Vec<String>,
     },
@@ -76,21 +76,21 @@ struct Format {
     /// The release version to use for the initial feature settings.
     #[arg(long, short)]
     release_version: Option<String>,
-    /// The level of one feature, in feature=level form; may be given many times.
+    /// A feature and its level, as feature=level; can be given more than once.
     #[arg(long, short)]
     feature: Vec<String>,
     #[command(flatten)]
     controllers: Controllers,
 }
 
-/// How Kafka's controllers find each other without `controller.quorum.voters`.
+/// The options for the controllers of a dynamic quorum, which has no `controller.quorum.voters`.
 #[derive(Debug, clap::Args)]
 #[group(id = "controllers", multiple = false)]
 struct Controllers {
-    /// The controller is a dynamic quorum of its own.
+    /// This controller is the only voter of a new dynamic quorum.
     #[arg(long, short = 's')]
     standalone: bool,
-    /// The controllers are not known yet.
+    /// Format without initial voters of the dynamic quorum.
     #[arg(long, short = 'N')]
     no_initial_controllers: bool,
     /// The controllers of the dynamic quorum, as id@hostname:port:directory, separated by commas.
@@ -100,34 +100,34 @@ struct Controllers {
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        let done = match &self.command {
+        let result = match &self.command {
             Command::Info { config } => load(config).and_then(|config| info(&config)),
             Command::Format(format) => format.run().map(|()| ExitCode::SUCCESS),
             Command::VersionMapping { release_version } => {
                 print_mapping(release_version.as_deref()).map(|()| ExitCode::SUCCESS)
             }
             Command::FeatureDependencies { feature } => {
-                feature.iter().try_for_each(|feature| print_needs(feature)).map(|()| ExitCode::SUCCESS)
+                feature.iter().try_for_each(|feature| print_dependencies(feature)).map(|()| ExitCode::SUCCESS)
             }
             Command::RandomUuid => {
                 Output::stdout().line(random::uuid());
                 Ok(ExitCode::SUCCESS)
             }
         };
-        done.unwrap_or_else(|why| {
+        result.unwrap_or_else(|why| {
             err_line!("{why}");
             ExitCode::FAILURE
         })
     }
 }
 
-/// The settings of a file, the environment left out.
+/// Loads the settings of a file, without those of the environment.
 fn load(path: &Path) -> Result<BrokerConfig, String> {
     let sources = Sources { file: Some(path.to_owned()), ..Sources::default() };
     config::load(&sources).map(|resolved| resolved.config).map_err(|error| error.to_string())
 }
 
-/// Whether this is `id@hostname:port:directory`.
+/// Returns whether the text has the form `id@hostname:port:directory`.
 fn is_voter(text: &str) -> bool {
     let parsed = || {
         let (id, rest) = text.split_once('@')?;
@@ -165,10 +165,10 @@ fn info(config: &BrokerConfig) -> Result<ExitCode, String> {
                 ));
                 if node_id != config.node_id {
                     let node = config.node_id;
-                    problems.push(format!("{name} belongs to node {node_id}, and the configuration to {node}."));
+                    problems.push(format!("{name} has node.id {node_id}, but the configuration has {node}."));
                 }
                 if *cluster.get_or_insert(cluster_id.clone()) != cluster_id {
-                    problems.push(format!("{name} belongs to cluster {cluster_id}, and the others do not."));
+                    problems.push(format!("{name} has cluster.id {cluster_id}, unlike the other directories."));
                 }
             }
             Ok(None) => problems.push(format!("{name} is not formatted.")),
@@ -184,7 +184,7 @@ fn info(config: &BrokerConfig) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
-/// `log.dirs`, and `metadata.log.dir` where it is none of them.
+/// Returns `log.dirs`, and `metadata.log.dir` if it is not one of them.
 fn directories(config: &BrokerConfig) -> Vec<PathBuf> {
     let metadata = config.metadata_log_dir.iter().filter(|dir| !config.log_dirs.contains(dir));
     config.log_dirs.iter().chain(metadata).cloned().collect()
@@ -234,12 +234,14 @@ impl Format {
         Ok(())
     }
 
-    /// Kafka's rules for who the controllers are.
+    /// Checks Kafka's rules for the options and settings of the quorum.
     fn check_quorum(&self, config: &BrokerConfig) -> Result<(), String> {
         let given = |name: &str| config.values.given(name).is_some_and(|value| !value.trim().is_empty());
         let initial = self.controllers.initial_controllers.iter().flat_map(|all| all.split(','));
-        if let Some(wrong) = initial.into_iter().find(|one| !is_voter(one.trim())) {
-            return Err(format!("Failed to parse dynamic voter string {wrong}: it is not id@hostname:port:directory."));
+        if let Some(invalid) = initial.into_iter().find(|one| !is_voter(one.trim())) {
+            return Err(format!(
+                "Failed to parse dynamic voter string {invalid}: it is not id@hostname:port:directory."
+            ));
         }
         let dynamic = self.controllers.standalone || self.controllers.initial_controllers.is_some();
         if given("controller.quorum.voters") && dynamic {
@@ -264,7 +266,7 @@ impl Format {
         *standalone || *no_initial_controllers || initial_controllers.is_some()
     }
 
-    /// Refuses a directory that is formatted already, unless it is to be left alone and is of the cluster.
+    /// Refuses a formatted directory, unless it belongs to the cluster and --ignore-formatted is given.
     fn check_formatted(&self, dir: &str, found: &str) -> Result<(), String> {
         if !self.ignore_formatted {
             return Err(format!(

@@ -1,11 +1,11 @@
-//! Which options go together.
+//! Checks which options can be used together.
 
 use super::Options;
 use crate::cli::tools::output::Output;
 
 impl Options {
-    /// The first mistake in what options are given together, if there is one.
-    pub(super) fn usage_mistake(&self) -> Option<String> {
+    /// Returns the first error in the combination of options, if there is one.
+    pub(super) fn find_usage_error(&self) -> Option<String> {
         let actions = [self.create, self.list, self.alter, self.describe, self.delete];
         if actions.iter().filter(|given| **given).count() != 1 {
             let message = "Command must include exactly one action: --list, --describe, --create, --alter or --delete";
@@ -18,13 +18,13 @@ impl Options {
             );
         }
         if self.bootstrap_server.is_empty() {
-            // Reported without the help, where it is read.
+            // Reported without the help by `connect`, which reads the option.
             return None;
         }
-        self.missing().or_else(|| self.unfit())
+        self.find_missing_option().or_else(|| self.find_conflict())
     }
 
-    fn missing(&self) -> Option<String> {
+    fn find_missing_option(&self) -> Option<String> {
         if self.describe && self.if_exists {
             match (self.topic.is_empty(), self.topic_id.is_empty()) {
                 (true, true) => return Some("--topic or --topic-id is required to describe a topic".to_owned()),
@@ -50,8 +50,8 @@ impl Options {
         None
     }
 
-    /// An option that is given with an action, or another option, that it can't be used with.
-    fn unfit(&self) -> Option<String> {
+    /// Returns the error for an option that can't be used with the action or with another option.
+    fn find_conflict(&self) -> Option<String> {
         let (create, alter, list, describe, delete) = ("create", "alter", "list", "describe", "delete");
         let action = match self {
             Options { create: true, .. } => create,
@@ -60,9 +60,9 @@ impl Options {
             Options { describe: true, .. } => describe,
             _ => delete,
         };
-        let mistake =
+        let conflict =
             |option: &str, other: &str| format!("Option \"[{option}]\" can't be used with option \"[{other}]\"");
-        let with_actions: [(&str, bool, &[&str]); 4] = [
+        let sizes: [(&str, bool, &[&str]); 4] = [
             ("config", !self.config.is_empty(), &[alter, create]),
             ("partitions", !self.partitions.is_empty(), &[alter, create]),
             ("replication-factor", !self.replication_factor.is_empty(), &[create]),
@@ -80,22 +80,22 @@ impl Options {
             ("if-not-exists", self.if_not_exists, &[create]),
             ("exclude-internal", self.exclude_internal, &[list, describe]),
         ];
-        let unfit = |(option, given, fits): &(&str, bool, &[&str])| {
-            (*given && !fits.contains(&action)).then(|| mistake(option, action))
+        let with_action = |(option, given, allowed): &(&str, bool, &[&str])| {
+            (*given && !allowed.contains(&action)).then(|| conflict(option, action))
         };
-        if let Some(message) = with_actions.iter().find_map(unfit) {
+        if let Some(message) = sizes.iter().find_map(with_action) {
             return Some(message);
         }
         if self.create && !self.replica_assignment.is_empty() {
             let other = [("partitions", &self.partitions), ("replication-factor", &self.replication_factor)];
             if let Some((other, _)) = other.iter().find(|(_, values)| !values.is_empty()) {
-                return Some(mistake("replica-assignment", other));
+                return Some(conflict("replica-assignment", other));
             }
         }
         let report = reports.iter().find(|(_, given, _)| *given);
-        reports.iter().find_map(unfit).or_else(|| match report {
-            Some((report, ..)) if self.topics_with_overrides => Some(mistake(report, "topics-with-overrides")),
-            _ => others.iter().find_map(unfit),
+        reports.iter().find_map(with_action).or_else(|| match report {
+            Some((report, ..)) if self.topics_with_overrides => Some(conflict(report, "topics-with-overrides")),
+            _ => others.iter().find_map(with_action),
         })
     }
 }

@@ -75,8 +75,8 @@ impl Options {
             || self.under_min_isr_partitions
             || self.at_min_isr_partitions;
         let overrides: Vec<_> = configs.iter().filter(|entry| entry.source != ConfigSource::Default).collect();
-        let is_passed_over = self.topics_with_overrides && overrides.is_empty();
-        if !(reports || is_passed_over) {
+        let is_skipped = self.topics_with_overrides && overrides.is_empty();
+        if !(reports || is_skipped) {
             let first = topic.partitions.first();
             let factor = first.map_or(0, |partition| replication_factor(partition, reassignment(partition)));
             output.line(topic_line(topic, factor, &overrides));
@@ -101,7 +101,7 @@ impl Options {
     }
 }
 
-/// Which of these topics' partitions are on their way; none where the broker can't tell.
+/// Lists the reassignments of these topics' partitions; empty if the broker doesn't support or doesn't permit it.
 async fn reassignments_of(client: &Client, described: &[TopicDescription]) -> Result<Reassignments, Exception> {
     let of_topic = |topic: &TopicDescription| {
         let name: TopicName = topic.name.as_str().into();
@@ -120,7 +120,7 @@ async fn reassignments_of(client: &Client, described: &[TopicDescription]) -> Re
     }
 }
 
-/// How many replicas the partition shall have, whatever is under way.
+/// Returns the replication factor of the partition, without the replicas that a reassignment adds.
 fn replication_factor(partition: &PartitionDescription, reassignment: Option<&Reassignment>) -> usize {
     let is_under_way = |reassignment: &&Reassignment| {
         let mut changing = reassignment.removing.iter().chain(&reassignment.adding);
@@ -164,12 +164,12 @@ fn partition_line(topic: &str, partition: &PartitionDescription, reassignment: O
             nodes(&reassignment.removing)
         );
     }
-    let told = |listed: &Option<Vec<i32>>| listed.as_deref().map_or_else(|| "N/A".to_owned(), nodes);
+    let or_not_available = |listed: &Option<Vec<i32>>| listed.as_deref().map_or_else(|| "N/A".to_owned(), nodes);
     let _ = write!(
         line,
         "\tElr: {}\tLastKnownElr: {}",
-        told(&partition.eligible_leader_replicas),
-        told(&partition.last_known_elr)
+        or_not_available(&partition.eligible_leader_replicas),
+        or_not_available(&partition.last_known_elr)
     );
     line
 }
@@ -186,15 +186,15 @@ fn min_isr(configs: &[ConfigEntry]) -> Result<usize, Exception> {
         .map_err(|_| Exception::new("java.lang.NumberFormatException", format!("For input string: \"{value}\"")))
 }
 
-/// A topic's id as it is written.
+/// Parses a topic id.
 fn topic_id(text: &str) -> Result<TopicId, Exception> {
-    const LONGEST: usize = 24;
-    // As Java's decoder: bits that are left over don't matter.
+    const MAX_LENGTH: usize = 24;
+    // Like Java's decoder, ignores trailing bits.
     const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    if text.len() > LONGEST {
-        let prefix: String = text.chars().take(LONGEST).collect();
+    if text.len() > MAX_LENGTH {
+        let prefix: String = text.chars().take(MAX_LENGTH).collect();
         let message = format!("Input string with prefix `{prefix}` is too long to be decoded as a base64 UUID");
         return Err(Exception::illegal_argument(message));
     }

@@ -1,4 +1,4 @@
-//! kafka-topics: topics made, told, changed and deleted.
+//! kafka-topics: creates, lists, describes, alters and deletes topics.
 //!
 //! Source of behaviour: `org.apache.kafka.tools.TopicCommand`.
 
@@ -14,7 +14,7 @@ use clap::Parser;
 use super::connect::{ConnectError, Properties, block_on, connect};
 use super::exceptions::Exception;
 use super::log_line::log_error;
-use super::options::{Manner, one_number, one_value};
+use super::options::{ParserStyle, one_number, one_value};
 use super::output::Output;
 use super::topic_filter::{TopicFilter, is_internal};
 use super::{RunTool, Tool};
@@ -23,9 +23,9 @@ use ottla_client::Client;
 
 pub use settings::topic_settings;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-topics", Manner::JoptSimple);
+pub const TOOL: Tool = Tool::new::<Options>("kafka-topics", ParserStyle::JoptSimple);
 
-/// Under which this tool's errors are logged.
+/// The class under which this tool's errors are logged.
 const CLASS: &str = "org.apache.kafka.tools.TopicCommand";
 
 #[derive(Debug, Parser)]
@@ -46,10 +46,10 @@ pub struct Options {
     /// Delete topics.
     #[arg(long)]
     delete: bool,
-    /// Give topics more partitions. (Their settings are changed with kafka-configs.)
+    /// Increase the number of partitions. (To change settings, use kafka-configs.)
     #[arg(long)]
     alter: bool,
-    /// Tell partitions and settings of topics.
+    /// Describe the partitions and settings of topics.
     #[arg(long)]
     describe: bool,
     /// The topic; except with --create, a regular expression for topics.
@@ -58,18 +58,18 @@ pub struct Options {
     /// The id of the topic to describe.
     #[arg(long, value_name = "String: topic-id")]
     topic_id: Vec<String>,
-    /// With --create: a setting of the topic that differs from the broker's, such as retention.ms=60000; may be given
-    /// many times. (Later it is changed with kafka-configs.)
+    /// With --create: a setting of the topic that differs from the broker's, such as retention.ms=60000; can be given
+    /// more than once. (To change it later, use kafka-configs.)
     #[arg(long, value_name = "String: name=value")]
     config: Vec<String>,
     /// No longer supported, since Kafka 4.0.
     #[arg(long, value_name = "String: name")]
     delete_config: Vec<String>,
-    /// With --create: how many partitions; if not given, the broker's default. With --alter: how many it shall have.
-    /// Records with a key may then go to other partitions than before.
+    /// With --create: the number of partitions; if not given, the broker's default. With --alter: the new number of
+    /// partitions; new records with a key may then go to a different partition than before.
     #[arg(long, value_name = "Integer: # of partitions")]
     partitions: Vec<String>,
-    /// With --create: how many replicas; if not given, the broker's default.
+    /// With --create: the number of replicas; if not given, the broker's default.
     #[arg(long, value_name = "Integer: replication factor")]
     replication_factor: Vec<String>,
     /// The brokers of each partition, in place of --partitions and --replication-factor.
@@ -82,81 +82,82 @@ pub struct Options {
     /// With --describe: only partitions that lack in-sync replicas.
     #[arg(long)]
     under_replicated_partitions: bool,
-    /// With --describe: only partitions without a leader that is up.
+    /// With --describe: only partitions whose leader is not available.
     #[arg(long)]
     unavailable_partitions: bool,
     /// With --describe: only partitions with fewer in-sync replicas than min.insync.replicas.
     #[arg(long)]
     under_min_isr_partitions: bool,
-    /// With --describe: only partitions with just as many in-sync replicas as min.insync.replicas.
+    /// With --describe: only partitions with exactly as many in-sync replicas as min.insync.replicas.
     #[arg(long)]
     at_min_isr_partitions: bool,
     /// With --describe: only topics with settings of their own.
     #[arg(long)]
     topics_with_overrides: bool,
-    /// With --alter, --delete and --describe: it is no error if there is no such topic.
+    /// With --alter, --delete and --describe: don't fail if the topic doesn't exist.
     #[arg(long)]
     if_exists: bool,
-    /// With --create: it is no error if there is such a topic.
+    /// With --create: don't fail if the topic already exists.
     #[arg(long)]
     if_not_exists: bool,
-    /// With --list and --describe: leave Kafka's own topics out.
+    /// With --list and --describe: exclude internal topics.
     #[arg(long)]
     exclude_internal: bool,
-    /// With --describe: how many partitions the broker is asked for at a time.
+    /// With --describe: the maximum number of partitions in one response.
     #[arg(long, value_name = "Integer: maximum number of partitions per response")]
     partition_size_limit_per_response: Vec<String>,
 }
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
-        if let Some(message) = self.usage_mistake() {
-            return tool.wrong(&message);
+        if let Some(message) = self.find_usage_error() {
+            return tool.usage_error(&message);
         }
         block_on(async move {
             let client = match self.connect().await {
                 Ok(client) => client,
-                Err(Unconnected::Thrown(message)) => {
+                Err(ConnectFailure::Thrown(message)) => {
                     err_line!("{message}");
                     return ExitCode::FAILURE;
                 }
-                Err(Unconnected::Unreachable(error)) => return failed(&error),
+                Err(ConnectFailure::Unreachable(error)) => return report_failure(&error),
             };
             match self.act(&client).await {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failed(&error),
+                Err(error) => report_failure(&error),
             }
         })
     }
 }
 
-/// Says on stdout why the command failed, and logs it.
-fn failed(error: &Exception) -> ExitCode {
+/// Prints on stdout why the command failed, and logs it.
+fn report_failure(error: &Exception) -> ExitCode {
     Output::stdout().line(format_args!("Error while executing topic command : {}", error.message));
     log_error(CLASS, error);
     ExitCode::FAILURE
 }
 
-/// Why there is no connection.
-enum Unconnected {
-    /// What is found before the tool sets to work goes to stderr.
+/// Why connecting failed.
+enum ConnectFailure {
+    /// An error in the options or settings, printed on stderr.
     Thrown(String),
     Unreachable(Exception),
 }
 
 impl Options {
-    async fn connect(&self) -> Result<Client, Unconnected> {
-        let thrown = |error: Exception| Unconnected::Thrown(error.message);
+    async fn connect(&self) -> Result<Client, ConnectFailure> {
+        let thrown = |error: Exception| ConnectFailure::Thrown(error.message);
         let servers = one_value("bootstrap-server", &self.bootstrap_server).map_err(thrown)?;
-        let servers = servers.ok_or_else(|| Unconnected::Thrown("--bootstrap-server must be specified".to_owned()))?;
+        let servers =
+            servers.ok_or_else(|| ConnectFailure::Thrown("--bootstrap-server must be specified".to_owned()))?;
         let file = one_value("command-config", &self.command_config).map_err(thrown)?.map(PathBuf::from);
-        let properties = Properties::read_optional(file.as_deref()).map_err(Unconnected::Thrown)?;
+        let properties = Properties::read_optional(file.as_deref()).map_err(ConnectFailure::Thrown)?;
         connect(servers, &properties).await.map_err(|error| match error {
             ConnectError::Misconfigured(_) => {
                 let cause = Exception::from(error);
-                Unconnected::Thrown(format!("Failed to create new KafkaAdminClient\nCaused by: {cause}"))
+                ConnectFailure::Thrown(format!("Failed to create new KafkaAdminClient\nCaused by: {cause}"))
             }
-            ConnectError::Unreachable(_) => Unconnected::Unreachable(error.into()),
+            ConnectError::Unreachable(_) => ConnectFailure::Unreachable(error.into()),
         })
     }
 
@@ -181,7 +182,7 @@ impl Options {
         let topic = self.new_topic()?;
         let mut output = Output::stdout();
         if topic.name.contains(['.', '_']) {
-            output.line(COLLISION);
+            output.line(COLLISION_WARNING);
         }
         let replication_factor = self.replication_factor()?;
         let factor = |factor: i32| i16::try_from(factor).ok().filter(|factor| *factor >= 1);
@@ -207,7 +208,7 @@ impl Options {
         Ok(())
     }
 
-    /// The topic that the options describe, but for its replication factor.
+    /// Returns the topic that the options describe, without its replication factor.
     fn new_topic(&self) -> Result<NewTopic, Exception> {
         let name = one_value("topic", &self.topic)?.unwrap_or_default().to_owned();
         let partitions = one_number("partitions", &self.partitions)?;
@@ -229,39 +230,39 @@ impl Options {
     }
 
     async fn alter(&self, client: &Client) -> Result<(), Exception> {
-        let asked = self.new_topic()?;
+        let requested = self.new_topic()?;
         let names = self.existing_names(client).await?;
         if names.is_empty() {
             return Ok(());
         }
-        let total = asked.partitions.unwrap_or_default();
+        let total = requested.partitions.unwrap_or_default();
         let mut changes: Vec<_> =
             names.iter().map(|name| MorePartitions { topic: name.clone(), total, assignment: None }).collect();
-        if !asked.assignment.is_empty() {
+        if !requested.assignment.is_empty() {
             let described = topics::describe(client, &names, PARTITIONS_AT_A_TIME).await?;
             for (change, topic) in changes.iter_mut().zip(described) {
-                // The brokers of the partitions that there are come first, and are passed over.
-                let new = asked.assignment.iter().skip(topic.partitions.len());
+                // Skips the brokers of the existing partitions, which come first.
+                let new = requested.assignment.iter().skip(topic.partitions.len());
                 change.assignment = Some(new.cloned().collect());
             }
         }
         topics::create_partitions(client, &changes).await
     }
 
-    /// The names that --topic matches, or all.
+    /// Lists the topics that --topic matches, or all.
     async fn names(&self, client: &Client) -> Result<Vec<String>, Exception> {
         let pattern = one_value("topic", &self.topic)?;
         let listed = topics::list(client).await?;
         let filter = pattern.map(TopicFilter::new).transpose();
         let filter = filter.map_err(|message| Exception::new("java.lang.RuntimeException", message))?;
         let is_chosen = |topic: &topics::TopicListing| {
-            let is_left_out = self.exclude_internal && (topic.is_internal || is_internal(&topic.name));
-            !is_left_out && filter.as_ref().is_none_or(|filter| filter.allows(&topic.name))
+            let is_excluded = self.exclude_internal && (topic.is_internal || is_internal(&topic.name));
+            !is_excluded && filter.as_ref().is_none_or(|filter| filter.allows(&topic.name))
         };
         Ok(listed.into_iter().filter(is_chosen).map(|topic| topic.name).collect())
     }
 
-    /// As [`Options::names`]; none at all is an error if a topic was named and --if-exists wasn't.
+    /// Like [`Options::names`], but fails if --topic matches no topic, unless --if-exists is given.
     async fn existing_names(&self, client: &Client) -> Result<Vec<String>, Exception> {
         let names = self.names(client).await?;
         match one_value("topic", &self.topic)? {
@@ -273,9 +274,9 @@ impl Options {
     }
 }
 
-/// Said of names that metrics can't tell apart (`Topic.hasCollisionChars`).
-const COLLISION: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') \
+/// The warning for names that can collide in metrics (`Topic.hasCollisionChars`).
+const COLLISION_WARNING: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') \
                          could collide. To avoid issues it is best to use either, but not both.";
 
-/// How many partitions a broker is asked for in one request.
+/// The maximum number of partitions in one response.
 pub const PARTITIONS_AT_A_TIME: i32 = 2000;

@@ -1,11 +1,11 @@
-//! What `--config` and `--replica-assignment` say.
+//! Parses the values of `--config` and `--replica-assignment`.
 
 use std::collections::BTreeMap;
 
 use crate::cli::tools::exceptions::Exception;
 use ottla_config::{self as config, Refused};
 
-/// A topic's settings, each given as `name=value`; checked as the broker will check them.
+/// Parses a topic's settings, each given as `name=value`, and validates them as the broker does.
 pub fn topic_settings(given: &[String]) -> Result<Vec<(String, String)>, Exception> {
     let mut settings = BTreeMap::new();
     for text in given {
@@ -30,11 +30,11 @@ pub fn topic_settings(given: &[String]) -> Result<Vec<(String, String)>, Excepti
     Ok(settings.into_iter().collect())
 }
 
-/// The brokers of each partition: those of one are separated by colons, partitions by commas.
+/// Parses the brokers of each partition: brokers are separated by colons, partitions by commas.
 pub fn assignment(text: &str) -> Result<Vec<Vec<i32>>, Exception> {
     let number = |text: &str| {
-        let wrong = || Exception::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
-        text.parse::<i32>().map_err(|_| wrong())
+        let invalid = || Exception::new("java.lang.NumberFormatException", format!("For input string: \"{text}\""));
+        text.parse::<i32>().map_err(|_| invalid())
     };
     let mut partitions: Vec<Vec<i32>> = Vec::new();
     for (index, brokers) in text.trim_end_matches(',').split(',').enumerate() {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings() {
+    fn topic_settings_without_a_value_or_with_unknown_names_are_refused() {
         let check = |given: &[&str], expect: Result<&[(&str, &str)], &str>| {
             let given: Vec<_> = given.iter().map(|text| (*text).to_owned()).collect();
             let found = topic_settings(&given);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn assignments() {
+    fn assignments_with_duplicate_brokers_or_unequal_sizes_are_refused() {
         let check = |text, expect: Result<&[&[i32]], &str>| {
             let expect = expect.map(|all| all.iter().map(|brokers| brokers.to_vec()).collect::<Vec<_>>());
             assert_eq!(assignment(text).map_err(|error| error.message), expect.map_err(str::to_owned), "{text}");

@@ -7,83 +7,93 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::GroupMachine;
 use super::error::GroupError;
 use crate::coordinator::{ConnectionId, GroupId, InstanceId, MemberId};
+use crate::machine::{Command, commands};
 use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, ProducerIdEpoch, TimestampMs, TopicId, TopicName};
 
 /// A command and its origin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupRequest {
     pub command: GroupCommand,
     /// `None` if the broker itself sent it.
     pub connection: Option<ConnectionId>,
 }
 
-impl From<GroupCommand> for GroupRequest {
-    fn from(command: GroupCommand) -> GroupRequest {
-        GroupRequest { command, connection: None }
+impl<C: Into<GroupCommand>> From<C> for GroupRequest {
+    fn from(command: C) -> GroupRequest {
+        GroupRequest { command: command.into(), connection: None }
     }
 }
 
-/// A request that may change a group.
+/// A command that a client sent on a connection.
 #[derive(Clone, Debug)]
-pub enum GroupCommand {
-    Join(JoinGroup),
-    Sync(SyncGroup),
-    Heartbeat(Heartbeat),
-    Leave(LeaveGroup),
-    CommitOffsets(CommitOffsets),
-    /// Its records must be appended as part of the producer's transaction: see
-    /// [`GroupCommand::producer`].
-    CommitTxnOffsets(CommitTxnOffsets),
-    DeleteOffsets(DeleteOffsets),
-    DeleteGroups(Vec<GroupId>),
-    /// A client requested the group's coordinator (FindCoordinator), so it may join soon.
-    CoordinatorFound(GroupClient),
-    /// The client that requested the group's coordinator on this connection sent a request that no joining member
-    /// sends.
-    NotJoining(GroupId),
-    /// The topics are deleted. Their committed offsets are removed.
-    TopicsDeleted(Vec<TopicName>),
-    /// The connection closed. `newest` is the newest connection at that time; ids of connections increase in the order
-    /// in which they were opened.
-    ConnectionClosed {
-        connection: ConnectionId,
-        newest: ConnectionId,
-    },
+pub struct Sent<C> {
+    pub command: C,
+    pub connection: ConnectionId,
 }
 
-impl GroupCommand {
-    /// The producer to whose transaction this command's records belong;
-    /// [`ProducerIdEpoch::NONE`] for all except [`GroupCommand::CommitTxnOffsets`].
-    pub fn producer(&self) -> ProducerIdEpoch {
-        match self {
-            GroupCommand::CommitTxnOffsets(commit) => commit.producer,
-            _ => ProducerIdEpoch::NONE,
-        }
+impl<C: Into<GroupCommand>> From<Sent<C>> for GroupRequest {
+    fn from(Sent { command, connection }: Sent<C>) -> GroupRequest {
+        GroupRequest { command: command.into(), connection: Some(connection) }
     }
 }
 
-/// The reply to the [`GroupCommand`] of the same name. Each command gets exactly one reply; replies to Join and Sync
-/// may be delayed.
+impl<C> Command for Sent<C>
+where
+    C: Command<Machine = GroupMachine> + Into<GroupCommand>,
+{
+    type Machine = GroupMachine;
+    type Reply = C::Reply;
+
+    fn reply(reply: GroupReply) -> Option<C::Reply> {
+        C::reply(reply)
+    }
+}
+
+commands! {
+    GroupMachine:
+    /// A request that may change a group.
+    GroupCommand,
+    /// The reply to the [`GroupCommand`] of the same name. Each command gets exactly one reply; replies to Join and Sync
+    /// may be delayed.
+    GroupReply;
+    Join(JoinGroup) -> Result<Joined, JoinRefused>;
+    Sync(SyncGroup) -> Result<Synced, GroupError>;
+    Heartbeat(Heartbeat) -> Result<(), GroupError>;
+    Leave(LeaveGroup) -> Result<Vec<MemberLeft>, GroupError>;
+    CommitOffsets(CommitOffsets) -> Result<Vec<TopicResults>, GroupError>;
+    CommitTxnOffsets(CommitTxnOffsets) -> Result<Vec<TopicResults>, GroupError>;
+    DeleteOffsets(DeleteOffsets) -> Result<Vec<TopicResults>, GroupError>;
+    DeleteGroups(DeleteGroups) -> Vec<(GroupId, Result<(), GroupError>)>;
+    CoordinatorFound(CoordinatorFound) -> ();
+    NotJoining(NotJoining) -> ();
+    ConnectionClosed(ConnectionClosed) -> ();
+}
+
+/// DeleteGroups.
 #[derive(Clone, Debug, PartialEq)]
-pub enum GroupReply {
-    Join(Result<Joined, JoinRefused>),
-    Sync(Result<Synced, GroupError>),
-    Heartbeat(Result<(), GroupError>),
-    Leave(Result<Vec<MemberLeft>, GroupError>),
-    CommitOffsets(Result<Vec<TopicResults>, GroupError>),
-    CommitTxnOffsets(Result<Vec<TopicResults>, GroupError>),
-    DeleteOffsets(Result<Vec<TopicResults>, GroupError>),
-    DeleteGroups(Vec<(GroupId, Result<(), GroupError>)>),
-    CoordinatorFound,
-    NotJoining,
-    TopicsDeleted,
-    ConnectionClosed,
+pub struct DeleteGroups(pub Vec<GroupId>);
+
+/// A client requested the group's coordinator (FindCoordinator), so it may join soon.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CoordinatorFound(pub GroupClient);
+
+/// The client that requested the group's coordinator on this connection sent a request that no joining member sends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NotJoining(pub GroupId);
+
+/// The connection closed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionClosed {
+    pub connection: ConnectionId,
+    /// The newest connection at that time; ids of connections increase in the order in which they were opened.
+    pub newest: ConnectionId,
 }
 
 /// A client that may become a member of a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct GroupClient {
     pub group_id: GroupId,
     /// Empty if the request has none.
@@ -91,7 +101,7 @@ pub struct GroupClient {
 }
 
 /// JoinGroup.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JoinGroup {
     pub group_id: GroupId,
     /// Empty for new members.
@@ -161,7 +171,7 @@ pub struct JoinRefused {
 }
 
 /// SyncGroup. The handler checks that v5+ has both protocol type and protocol.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SyncGroup {
     pub group_id: GroupId,
     pub member_id: MemberId,
@@ -184,7 +194,7 @@ pub struct Synced {
 }
 
 /// Heartbeat.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Heartbeat {
     pub group_id: GroupId,
     pub member_id: MemberId,
@@ -193,14 +203,14 @@ pub struct Heartbeat {
 }
 
 /// LeaveGroup. Versions before 3 have one member.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LeaveGroup {
     pub group_id: GroupId,
     pub members: Vec<LeavingMember>,
 }
 
 /// A member to remove: by member id, or only by instance id (when an administrator removes a static member).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LeavingMember {
     pub member_id: MemberId,
     pub instance_id: Option<InstanceId>,
@@ -218,7 +228,7 @@ pub struct MemberLeft {
 }
 
 /// OffsetCommit. The handler checks that the topics and partitions exist.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CommitOffsets {
     pub group_id: GroupId,
     /// Empty: not a member (an administrator, or a consumer that assigns itself).
@@ -234,7 +244,7 @@ pub struct CommitOffsets {
 }
 
 /// TxnOffsetCommit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CommitTxnOffsets {
     pub group_id: GroupId,
     pub producer: ProducerIdEpoch,
@@ -247,7 +257,7 @@ pub struct CommitTxnOffsets {
 }
 
 /// Offsets of one topic's partitions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TopicCommits {
     pub topic: TopicName,
     /// The topic's id, or zero where it is unknown.
@@ -256,7 +266,7 @@ pub struct TopicCommits {
 }
 
 /// One partition's offset.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PartitionCommit {
     pub partition: PartitionIndex,
     pub offset: Offset,
@@ -268,7 +278,7 @@ pub struct PartitionCommit {
 }
 
 /// OffsetDelete.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DeleteOffsets {
     pub group_id: GroupId,
     pub topics: Vec<(TopicName, Vec<PartitionIndex>)>,

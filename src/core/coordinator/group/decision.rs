@@ -8,7 +8,7 @@ use super::config::GroupConfig;
 use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, ReplyTo};
+use crate::coordinator::{ConnectionId, Effects, GroupId, MemberId, NoAction, ReplyTo};
 use crate::log_windows::LogWindows;
 use ottla_wire::types::Now;
 
@@ -44,7 +44,7 @@ pub(super) struct Decision<'a> {
     pub others_expected_until: Option<Duration>,
     /// Rate limit of log lines about members, by kind and client host.
     pub member_lines: &'a mut LogWindows<(MemberLine, Arc<str>)>,
-    pub effects: Effects<GroupRecord, GroupReply>,
+    pub effects: Effects<GroupRecord, GroupReply, NoAction>,
 }
 
 impl Decision<'_> {

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::classic::ClassicGroup;
 use super::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupClient, GroupCommand, GroupReply, GroupRequest, JoinGroup,
-    JoinRefused, LeaveGroup, MemberLeft, SyncGroup, TopicResults,
+    CommitOffsets, CommitTxnOffsets, ConnectionClosed, CoordinatorFound, DeleteGroups, DeleteOffsets, GroupClient,
+    GroupCommand, GroupReply, GroupRequest, JoinGroup, JoinRefused, LeaveGroup, MemberLeft, NotJoining, SyncGroup,
+    TopicResults,
 };
 use super::config::GroupConfig;
 use super::decision::{Decision, MemberLine, Timer};
@@ -17,19 +18,21 @@ use super::queries::GroupState;
 use super::timers::Timers;
 use super::{Group, GroupMachine, Heartbeat};
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{ConnectionId, Effects, GroupId, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::coordinator::{ConnectionId, Effects, GroupId, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
 use crate::log_windows::{LogWindows, Report};
+use crate::metadata::ImageDelta;
 use ottla_wire::types::{Now, ProducerIdEpoch, TimestampMs};
 
 /// Maximum number of tombstones that one check for expired offsets writes, so that its batch stays small.
 const EXPIRY_BATCH: usize = 5_000;
 
-type GroupEffects = Effects<GroupRecord, GroupReply>;
+type GroupEffects = Effects<GroupRecord, GroupReply, NoAction>;
 
-impl Machine for GroupMachine {
+impl StateMachine for GroupMachine {
     type Command = GroupRequest;
     type Record = GroupRecord;
     type Reply = GroupReply;
+    type Action = NoAction;
 
     fn handle(&mut self, now: Now, to: ReplyTo, request: GroupRequest) -> GroupEffects {
         self.decide(now, request.connection, |machine, decision| match request.command {
@@ -55,6 +58,7 @@ impl Machine for GroupMachine {
                 decision.reply(to, GroupReply::CommitOffsets(result));
             }
             GroupCommand::CommitTxnOffsets(request) => {
+                decision.effects.producer = request.producer;
                 let result = machine.commit_in_txn(decision, request);
                 decision.reply(to, GroupReply::CommitTxnOffsets(result));
             }
@@ -62,31 +66,27 @@ impl Machine for GroupMachine {
                 let result = machine.delete_offsets(decision, request);
                 decision.reply(to, GroupReply::DeleteOffsets(result));
             }
-            GroupCommand::DeleteGroups(ids) => {
+            GroupCommand::DeleteGroups(DeleteGroups(ids)) => {
                 let results = machine.delete_groups(decision, ids);
                 decision.reply(to, GroupReply::DeleteGroups(results));
             }
-            GroupCommand::CoordinatorFound(client) => {
+            GroupCommand::CoordinatorFound(CoordinatorFound(client)) => {
                 machine.coordinator_found(decision, &client);
-                decision.reply(to, GroupReply::CoordinatorFound);
+                decision.reply(to, GroupReply::CoordinatorFound(()));
             }
-            GroupCommand::NotJoining(id) => {
+            GroupCommand::NotJoining(NotJoining(id)) => {
                 decision.expected.not_joining(&id, decision.connection);
                 machine.recheck_expected_members(decision, &id);
-                decision.reply(to, GroupReply::NotJoining);
+                decision.reply(to, GroupReply::NotJoining(()));
             }
-            GroupCommand::TopicsDeleted(topics) => {
-                machine.offsets.delete_topics(decision, &topics);
-                decision.reply(to, GroupReply::TopicsDeleted);
-            }
-            GroupCommand::ConnectionClosed { connection, newest } => {
+            GroupCommand::ConnectionClosed(ConnectionClosed { connection, newest }) => {
                 decision.expected.connection_closed(now.monotonic, connection, newest);
                 if let Some(wait) = decision.config.disconnected_member_timeout {
                     for group in machine.groups.values_mut() {
                         group.classic.connection_closed(decision, connection, wait);
                     }
                 }
-                decision.reply(to, GroupReply::ConnectionClosed);
+                decision.reply(to, GroupReply::ConnectionClosed(()));
             }
         })
     }
@@ -146,7 +146,23 @@ impl Machine for GroupMachine {
         self.offsets.replay_end_txn(producer.producer_id, outcome);
     }
 
-    fn recovered(&mut self, now: Now) {
+    /// Removes the offsets of topics that do not exist any more.
+    fn metadata_changed(&mut self, now: Now, delta: &ImageDelta) -> GroupEffects {
+        let deleted = match delta.before() {
+            Some(_) => delta.deleted_topics(),
+            // Some may have been deleted just before a crash.
+            None => {
+                let names = self.offsets.all_topic_names().into_iter();
+                names.filter(|name| delta.after().topic(name).is_none()).collect()
+            }
+        };
+        if deleted.is_empty() {
+            return Effects::default();
+        }
+        self.decide(now, None, |machine, decision| machine.offsets.delete_topics(decision, &deleted))
+    }
+
+    fn recovered(&mut self, now: Now) -> GroupEffects {
         self.decide(now, None, |machine, decision| {
             for (id, group) in &mut machine.groups {
                 if let Some(durable) = &group.durable {
@@ -155,13 +171,13 @@ impl Machine for GroupMachine {
                 group.classic.recovered(decision);
             }
             machine.next_expiry = Some(now.monotonic.saturating_add(decision.config.offsets_retention_check_interval));
-        });
+        })
     }
 }
 
 impl GroupMachine {
     /// Creates a machine without groups. Before the first command, replay the partition and call
-    /// [`Machine::recovered`], even if the partition is empty.
+    /// [`StateMachine::recovered`], even if the partition is empty.
     pub fn new(config: Arc<GroupConfig>) -> GroupMachine {
         GroupMachine {
             config,

@@ -35,9 +35,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::command::{
-    CommitOffsets, CommitTxnOffsets, DeleteOffsets, GroupClient, GroupCommand, GroupReply, GroupRequest, Heartbeat,
-    JoinGroup, JoinRefused, Joined, JoinedMember, LeaveGroup, LeavingMember, MemberLeft, PartitionCommit, Protocol,
-    SyncGroup, Synced, TopicCommits, TopicResults,
+    CommitOffsets, CommitTxnOffsets, ConnectionClosed, CoordinatorFound, DeleteGroups, DeleteOffsets, GroupClient,
+    GroupCommand, GroupReply, GroupRequest, Heartbeat, JoinGroup, JoinRefused, Joined, JoinedMember, LeaveGroup,
+    LeavingMember, MemberLeft, NotJoining, PartitionCommit, Protocol, Sent, SyncGroup, Synced, TopicCommits,
+    TopicResults,
 };
 pub use self::config::GroupConfig;
 pub use self::error::GroupError;

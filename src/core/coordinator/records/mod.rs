@@ -5,8 +5,10 @@
 
 mod group;
 pub mod schemas;
+mod transaction;
 
 pub use group::{CommittedOffset, GroupMetadata, GroupRecord, MemberMetadata};
+pub use transaction::{TransactionMetadata, TransactionRecord, TransactionRecordError, TransactionState, ValueVersion};
 
 use ottla_wire::codec::DecodeError;
 

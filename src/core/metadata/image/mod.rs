@@ -3,6 +3,7 @@
 mod apply;
 mod brokers;
 mod configs;
+mod delta;
 mod hosting;
 mod passthrough;
 mod shared_map;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
+pub use delta::ImageDelta;
 pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;

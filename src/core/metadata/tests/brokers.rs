@@ -20,7 +20,7 @@ fn new_log_starts_with_metadata_version_and_levels_of_kafka_4_3() {
 fn bootstrap_records_of_a_formatted_directory_start_a_new_log() {
     let formatted = vec![feature_record("metadata.version", 25), feature_record("group.version", 1)];
     let start = |mut cluster: TestCluster, bootstrap_records: &[MetadataRecord]| {
-        cluster.run(Command::RegisterBroker(RegisterBroker {
+        cluster.run(MetadataCommand::RegisterBroker(RegisterBroker {
             bootstrap_records: bootstrap_records.to_vec(),
             ..registration()
         }));
@@ -39,10 +39,10 @@ fn bootstrap_records_of_a_formatted_directory_start_a_new_log() {
 #[test]
 fn restart_with_the_same_registration_writes_nothing() {
     let mut cluster = TestCluster::started().restarted();
-    let (records, reply) =
-        cluster.decide(Command::RegisterBroker(RegisterBroker { incarnation_id: Uuid([10; 16]), ..registration() }));
+    let (records, reply) = cluster
+        .decide(MetadataCommand::RegisterBroker(RegisterBroker { incarnation_id: Uuid([10; 16]), ..registration() }));
     assert_eq!(records, []);
-    assert_eq!(reply, Reply::BrokerRegistered(Ok(cluster.image().brokers()[&NODE].epoch)));
+    assert_eq!(reply, MetadataReply::RegisterBroker(Ok(cluster.image().brokers()[&NODE].epoch)));
 }
 
 #[test]
@@ -51,7 +51,9 @@ fn registration_with_another_port_gets_a_higher_epoch() {
     let before = cluster.image().brokers()[&NODE].epoch;
     let mut moved = registration();
     moved.endpoints[0].port = 19092;
-    let Reply::BrokerRegistered(Ok(epoch)) = cluster.run(Command::RegisterBroker(moved)) else { panic!() };
+    let MetadataReply::RegisterBroker(Ok(epoch)) = cluster.run(MetadataCommand::RegisterBroker(moved)) else {
+        panic!()
+    };
     assert!(epoch > before);
     assert_eq!(cluster.image().brokers()[&NODE].endpoints[0].port, 19092);
 }
@@ -61,8 +63,8 @@ fn unregister_broker_removes_other_brokers_only() {
     let mut cluster = TestCluster::started();
     let other = RegisterBrokerRecord { broker_id: 2, broker_epoch: 9, ..Default::default() };
     cluster.write(&[MetadataRecord::new(1, other)]);
-    let mut unregister = |id| match cluster.run(Command::UnregisterBroker(id)) {
-        Reply::BrokerUnregistered(result) => result.map_err(|error| error.to_string()),
+    let mut unregister = |id| match cluster.run(MetadataCommand::UnregisterBroker(UnregisterBroker(id))) {
+        MetadataReply::UnregisterBroker(result) => result.map_err(|error| error.to_string()),
         other => panic!("{other:?}"),
     };
     assert_eq!(unregister(2), Ok(()));
@@ -108,8 +110,9 @@ fn registration_elects_the_broker_for_partitions_without_leader() {
 #[test]
 fn producer_id_blocks_do_not_repeat_after_a_restart() {
     let mut cluster = TestCluster::started();
-    let block = |cluster: &mut TestCluster| match cluster.run(Command::AllocateProducerIds) {
-        Reply::ProducerIds(Ok(block)) => (block.first, block.count),
+    let block = |cluster: &mut TestCluster| match cluster.run(MetadataCommand::AllocateProducerIds(AllocateProducerIds))
+    {
+        MetadataReply::AllocateProducerIds(Ok(block)) => (block.first, block.count),
         other => panic!("{other:?}"),
     };
     assert_eq!(block(&mut cluster), (0, 1000));
@@ -123,7 +126,11 @@ fn allocate_producer_ids_without_free_ids_returns_internal() {
     let mut cluster = TestCluster::started();
     let ids = ProducerIdsRecord { broker_id: NODE, broker_epoch: 1, next_producer_id: i64::MAX - 999 };
     cluster.write(&[MetadataRecord::new(0, ids)]);
-    let Reply::ProducerIds(result) = cluster.run(Command::AllocateProducerIds) else { panic!() };
+    let MetadataReply::AllocateProducerIds(result) =
+        cluster.run(MetadataCommand::AllocateProducerIds(AllocateProducerIds))
+    else {
+        panic!()
+    };
     assert_eq!(kind(result), "Internal");
 }
 
@@ -161,7 +168,7 @@ fn unknown_or_malformed_record_is_rejected() {
 fn decision_of_several_batches_is_applied_only_if_complete() {
     let mut cluster = TestCluster::started();
     let topic = NewTopic { partitions: 100, ..cluster.topic("t") };
-    let request = Command::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false });
+    let request = MetadataCommand::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false });
     let (records, _) = cluster.decide(request.clone());
     let parts = batches(records, 1000).unwrap();
     assert!(parts.len() > 2);
@@ -186,7 +193,7 @@ fn decision_of_several_batches_is_applied_only_if_complete() {
 #[test]
 fn decision_below_the_limit_is_one_batch() {
     let mut cluster = TestCluster::started();
-    let (records, _) = cluster.decide(Command::AllocateProducerIds);
+    let (records, _) = cluster.decide(MetadataCommand::AllocateProducerIds(AllocateProducerIds));
     assert_eq!(batches(records.clone(), MAX_BATCH_BYTES).unwrap(), [records]);
     assert!(batches(Vec::new(), MAX_BATCH_BYTES).unwrap().is_empty());
 }
@@ -250,7 +257,7 @@ fn assigned(registered: &[Uuid], assigned: Uuid) -> TestCluster {
 
 /// The directory and the leader of the partition after registration.
 fn after_registration(mut cluster: TestCluster, request: RegisterBroker) -> (Uuid, i32) {
-    cluster.run(Command::RegisterBroker(request));
+    cluster.run(MetadataCommand::RegisterBroker(request));
     let partition = cluster.image().partition("t", 0).unwrap();
     (partition.directories[0], partition.leader)
 }

@@ -130,7 +130,7 @@ fn duplicate_resource_is_rejected_with_a_result_for_each() {
     let mut cluster = cluster_with_topic();
     let change = ConfigChange { resource: topic("t"), how: set("retention.ms", "1") };
     let request = AlterConfigs { changes: vec![change.clone(), change], validate_only: false };
-    let Reply::ConfigsAltered(results) = cluster.run(Command::AlterConfigs(request)) else { panic!() };
+    let MetadataReply::AlterConfigs(results) = cluster.run(MetadataCommand::AlterConfigs(request)) else { panic!() };
     assert_eq!(results.len(), 2);
     assert!(results.into_iter().all(|(_, result)| kind(result) == "InvalidRequest"));
 }
@@ -139,8 +139,8 @@ fn duplicate_resource_is_rejected_with_a_result_for_each() {
 fn validate_only_changes_no_settings() {
     let mut cluster = cluster_with_topic();
     let changes = vec![ConfigChange { resource: topic("t"), how: set("retention.ms", "1") }];
-    let Reply::ConfigsAltered(results) =
-        cluster.run(Command::AlterConfigs(AlterConfigs { changes, validate_only: true }))
+    let MetadataReply::AlterConfigs(results) =
+        cluster.run(MetadataCommand::AlterConfigs(AlterConfigs { changes, validate_only: true }))
     else {
         panic!()
     };

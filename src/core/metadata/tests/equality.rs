@@ -51,28 +51,32 @@ fn alteration() -> impl Strategy<Value = Alteration> {
     ]
 }
 
-fn command() -> impl Strategy<Value = Command> {
+fn command() -> impl Strategy<Value = MetadataCommand> {
     let create = (prop::collection::vec(new_topic(), 1..4), any::<bool>())
-        .prop_map(|(topics, validate_only)| Command::CreateTopics(CreateTopics { topics, validate_only }));
-    let delete = prop::collection::vec(name().prop_map(TopicRef::Name), 1..3).prop_map(Command::DeleteTopics);
+        .prop_map(|(topics, validate_only)| MetadataCommand::CreateTopics(CreateTopics { topics, validate_only }));
+    let delete = prop::collection::vec(name().prop_map(TopicRef::Name), 1..3)
+        .prop_map(|topics| MetadataCommand::DeleteTopics(DeleteTopics(topics)));
     let grow = (name(), 0..8).prop_map(|(name, count)| {
         let topics = vec![NewPartitions { name, count, assignments: None }];
-        Command::CreatePartitions(CreatePartitions { topics, validate_only: false })
+        MetadataCommand::CreatePartitions(CreatePartitions { topics, validate_only: false })
     });
     let alter = (resource(), alteration()).prop_map(|(resource, how)| {
-        Command::AlterConfigs(AlterConfigs { changes: vec![ConfigChange { resource, how }], validate_only: false })
+        MetadataCommand::AlterConfigs(AlterConfigs {
+            changes: vec![ConfigChange { resource, how }],
+            validate_only: false,
+        })
     });
     let register = (9092u16..9095).prop_map(|port| {
         let mut registration = registration();
         registration.endpoints[0].port = port;
-        Command::RegisterBroker(registration)
+        MetadataCommand::RegisterBroker(registration)
     });
-    prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => register, 1 => Just(Command::AllocateProducerIds)]
+    prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => register, 1 => Just(MetadataCommand::AllocateProducerIds(AllocateProducerIds))]
 }
 
 /// Runs a command; topics get unique ids.
-fn run(cluster: &mut TestCluster, mut command: Command) {
-    if let Command::CreateTopics(request) = &mut command {
+fn run(cluster: &mut TestCluster, mut command: MetadataCommand) {
+    if let MetadataCommand::CreateTopics(request) = &mut command {
         request.topics.iter_mut().for_each(|topic| topic.id = cluster.id());
     }
     cluster.run(command);

@@ -17,9 +17,13 @@ const UNSAFE: Option<UpgradeType> = Some(UpgradeType::UnsafeDowngrade);
 fn update(cluster: &mut TestCluster, updates: &[(&str, i16, Option<UpgradeType>)], validate_only: bool) -> String {
     let update = |&(name, level, upgrade): &(&str, i16, _)| FeatureUpdate { name: name.to_owned(), level, upgrade };
     let updates = updates.iter().map(update).collect();
-    match cluster.run(Command::UpdateFeatures(UpdateFeatures { updates, supported: supported(), validate_only })) {
-        Reply::FeaturesUpdated(Ok(())) => "ok".to_owned(),
-        Reply::FeaturesUpdated(Err(error)) => error.to_string(),
+    match cluster.run(MetadataCommand::UpdateFeatures(UpdateFeatures {
+        updates,
+        supported: supported(),
+        validate_only,
+    })) {
+        MetadataReply::UpdateFeatures(Ok(())) => "ok".to_owned(),
+        MetadataReply::UpdateFeatures(Err(error)) => error.to_string(),
         other => panic!("{other:?}"),
     }
 }

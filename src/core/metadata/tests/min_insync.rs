@@ -18,7 +18,7 @@ fn change(kind: OpKind, value: Option<&str>) -> Alteration {
 fn old_cluster(metadata_version: i16) -> TestCluster {
     let mut cluster = TestCluster::empty();
     let bootstrap_records = vec![feature_record("metadata.version", metadata_version)];
-    cluster.run(Command::RegisterBroker(RegisterBroker { bootstrap_records, ..registration() }));
+    cluster.run(MetadataCommand::RegisterBroker(RegisterBroker { bootstrap_records, ..registration() }));
     cluster
 }
 
@@ -31,8 +31,8 @@ fn set_level(cluster: &mut TestCluster, features: &[(&str, i16)]) -> Result<(), 
         upgrade: Some(if level == 0 { UpgradeType::SafeDowngrade } else { UpgradeType::Upgrade }),
     };
     let updates = features.iter().map(update).collect();
-    match cluster.run(Command::UpdateFeatures(UpdateFeatures { updates, supported, validate_only: false })) {
-        Reply::FeaturesUpdated(result) => result.map_err(|error| error.to_string()),
+    match cluster.run(MetadataCommand::UpdateFeatures(UpdateFeatures { updates, supported, validate_only: false })) {
+        MetadataReply::UpdateFeatures(result) => result.map_err(|error| error.to_string()),
         other => panic!("{other:?}"),
     }
 }
@@ -77,7 +77,7 @@ fn formatted_cluster_has_a_value_only_with_eligible_leader_replicas() {
     for (level, expect) in [(0, None), (1, Some("1"))] {
         let bootstrap_records = vec![feature_record("metadata.version", 30), feature_record(FEATURE, level)];
         let mut cluster = TestCluster::empty();
-        cluster.run(Command::RegisterBroker(RegisterBroker { bootstrap_records, ..registration() }));
+        cluster.run(MetadataCommand::RegisterBroker(RegisterBroker { bootstrap_records, ..registration() }));
         assert_eq!(of_cluster(&cluster), expect, "level {level}");
     }
 }
@@ -86,12 +86,12 @@ fn formatted_cluster_has_a_value_only_with_eligible_leader_replicas() {
 fn cluster_without_eligible_leader_replicas_has_no_value() {
     let mut cluster = old_cluster(25).restarted();
     let written = cluster.log.len();
-    cluster.run(Command::RegisterBroker(registration()));
+    cluster.run(MetadataCommand::RegisterBroker(registration()));
     assert_eq!((cluster.log.len(), of_cluster(&cluster)), (written, None));
     cluster.alter(broker("1"), change(OpKind::Set, Some("2"))).unwrap();
     cluster.alter(broker(""), change(OpKind::Set, Some("2"))).unwrap();
     cluster.alter(broker(""), change(OpKind::Delete, None)).unwrap();
-    cluster.run(Command::Reset(Vec::new()));
+    cluster.run(MetadataCommand::Reset(Reset(Vec::new())));
     assert!(cluster.image().configs().names(ConfigKind::Broker).is_empty());
 }
 

@@ -12,7 +12,7 @@ mod topics;
 use bytes::Bytes;
 
 use super::*;
-use crate::machine::{Machine, RecordMeta, ReplyTo};
+use crate::machine::{RecordMeta, ReplyTo, StateMachine};
 use crate::metadata::records::MetadataRecord;
 use ottla_config::ReplicationFactorPolicy;
 use ottla_wire::types::{Now, ProducerIdEpoch, TopicId, TopicName, Uuid};
@@ -43,12 +43,15 @@ impl TestCluster {
     }
 
     pub fn start(mut self) -> TestCluster {
-        assert!(matches!(self.run(Command::RegisterBroker(registration())), Reply::BrokerRegistered(Ok(_))));
+        assert!(matches!(
+            self.run(MetadataCommand::RegisterBroker(registration())),
+            MetadataReply::RegisterBroker(Ok(_))
+        ));
         self
     }
 
     /// Runs one command. Its records are encoded and decoded before they are applied.
-    pub fn run(&mut self, command: Command) -> Reply {
+    pub fn run(&mut self, command: MetadataCommand) -> MetadataReply {
         let (records, reply) = self.decide(command);
         for batch in batches(records, MAX_BATCH_BYTES).unwrap() {
             self.write(&batch);
@@ -56,7 +59,7 @@ impl TestCluster {
         reply
     }
 
-    pub fn decide(&mut self, command: Command) -> (Vec<MetadataRecord>, Reply) {
+    pub fn decide(&mut self, command: MetadataCommand) -> (Vec<MetadataRecord>, MetadataReply) {
         let mut effects = self.machine.handle(now(), ReplyTo(1), command);
         let (to, reply) = effects.replies.pop().unwrap();
         assert_eq!((to, effects.replies.len()), (ReplyTo(1), 0));
@@ -80,7 +83,7 @@ impl TestCluster {
         for (offset, value) in (0..).zip(&self.log) {
             machine.replay(meta(offset), &MetadataRecord::decode(value).unwrap());
         }
-        machine.recovered(now());
+        assert!(machine.recovered(now()).records.is_empty());
         TestCluster { machine, log: self.log.clone(), ids_drawn: self.ids_drawn }
     }
 
@@ -108,8 +111,8 @@ impl TestCluster {
 
     pub fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, MetadataError> {
         let request = CreateTopics { topics: vec![topic], validate_only: false };
-        match self.run(Command::CreateTopics(request)) {
-            Reply::TopicsCreated(mut results) if results.len() == 1 => results.remove(0).1,
+        match self.run(MetadataCommand::CreateTopics(request)) {
+            MetadataReply::CreateTopics(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
         }
     }
@@ -121,24 +124,24 @@ impl TestCluster {
     }
 
     pub fn delete(&mut self, name: &str) -> Result<(), MetadataError> {
-        match self.run(Command::DeleteTopics(vec![TopicRef::Name(name.into())])) {
-            Reply::TopicsDeleted(mut results) if results.len() == 1 => results.remove(0).result,
+        match self.run(MetadataCommand::DeleteTopics(DeleteTopics(vec![TopicRef::Name(name.into())]))) {
+            MetadataReply::DeleteTopics(mut results) if results.len() == 1 => results.remove(0).result,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn grow(&mut self, name: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Result<(), MetadataError> {
         let topics = vec![NewPartitions { name: name.into(), count, assignments }];
-        match self.run(Command::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
-            Reply::PartitionsCreated(mut results) if results.len() == 1 => results.remove(0).1,
+        match self.run(MetadataCommand::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
+            MetadataReply::CreatePartitions(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn alter(&mut self, resource: ConfigResource, how: Alteration) -> Result<(), MetadataError> {
         let request = AlterConfigs { changes: vec![ConfigChange { resource, how }], validate_only: false };
-        match self.run(Command::AlterConfigs(request)) {
-            Reply::ConfigsAltered(mut results) if results.len() == 1 => results.remove(0).1,
+        match self.run(MetadataCommand::AlterConfigs(request)) {
+            MetadataReply::AlterConfigs(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
         }
     }

@@ -3,8 +3,8 @@
 use super::*;
 
 fn reset(cluster: &mut TestCluster, topics: Vec<NewTopic>) -> ResetResult {
-    match cluster.run(Command::Reset(topics)) {
-        Reply::Reset(done) => done,
+    match cluster.run(MetadataCommand::Reset(Reset(topics))) {
+        MetadataReply::Reset(done) => done,
         other => panic!("{other:?}"),
     }
 }
@@ -38,7 +38,11 @@ fn reset_removes_topics_and_settings_and_creates_the_given_topics() {
 #[test]
 fn leader_epochs_and_producer_ids_continue_after_a_reset() {
     let mut cluster = TestCluster::started();
-    let Reply::ProducerIds(Ok(before)) = cluster.run(Command::AllocateProducerIds) else { panic!() };
+    let MetadataReply::AllocateProducerIds(Ok(before)) =
+        cluster.run(MetadataCommand::AllocateProducerIds(AllocateProducerIds))
+    else {
+        panic!()
+    };
     cluster.create_named("orders", 1);
     for round in 1..=3 {
         let epoch_before = cluster.image().partition("orders", 0).unwrap().leader_epoch;
@@ -47,7 +51,11 @@ fn leader_epochs_and_producer_ids_continue_after_a_reset() {
         let epoch = cluster.image().partition("orders", 0).unwrap().leader_epoch;
         assert!(epoch > epoch_before, "round {round}: {epoch} after {epoch_before}");
     }
-    let Reply::ProducerIds(Ok(after)) = cluster.run(Command::AllocateProducerIds) else { panic!() };
+    let MetadataReply::AllocateProducerIds(Ok(after)) =
+        cluster.run(MetadataCommand::AllocateProducerIds(AllocateProducerIds))
+    else {
+        panic!()
+    };
     assert_eq!(after.first, before.first + before.count);
 }
 
@@ -74,7 +82,7 @@ fn crash_between_the_batches_of_a_reset_keeps_the_old_state() {
         cluster.create_named(&format!("topic-{number}"), 1);
     }
     let before = cluster.image().clone();
-    let (records, _) = cluster.decide(Command::Reset(Vec::new()));
+    let (records, _) = cluster.decide(MetadataCommand::Reset(Reset(Vec::new())));
     let batches = batches(records, 100).unwrap();
     assert!(batches.len() > 3);
     for batch in &batches[..batches.len() - 1] {

@@ -1,10 +1,11 @@
 //! Compactions that are interrupted at every possible point: no committed value is lost, and the next compaction has the
-//! same result as an uninterrupted one.
+//! same result as an uninterrupted one. `LOG_CRASH_SEEDS` sets the number of different power losses at each point.
 
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::LogError;
+use crate::tests::model::number;
 use crate::tests::random::Random;
 
 /// Segments that are rewritten as two groups, with every kind of batch; producer 7 has none in the active segment.
@@ -49,7 +50,7 @@ fn view(log: &Log) -> BTreeMap<String, String> {
 }
 
 fn reopened(fixture: &Fixture, clean_shutdown: bool, recovery_point: Offset) -> Log {
-    let at = OpenAt { clean_shutdown, recovery_point, ..fixture.at };
+    let at = OpenParams { clean_shutdown, recovery_point, ..fixture.at };
     let log =
         Log::open(&fixture.disk, &fixture.folder, std::sync::Arc::new(fixture.config.clone()), at).expect("opens");
     for name in fixture.names() {
@@ -130,7 +131,7 @@ fn compaction_with_power_loss_at_any_sync_loses_nothing() {
             assert!(sync > 10, "only {sync} syncs");
             return;
         }
-        for seed in 0..20 {
+        for seed in 0..number("LOG_CRASH_SEEDS").unwrap_or(4) {
             let mut random = Random(sync * 1000 + seed);
             let disk = disk.power_loss(&mut || random.next());
             for recovery_point in [0, expected.end] {

@@ -141,8 +141,8 @@ fn leader_epochs_after_compaction_and_restart_are_unchanged() {
     let mut log = fixture.open();
     let mut writer = Writer::new(Codec::None);
     for (epoch, key) in [(1, "a1"), (2, "a2"), (4, "b1"), (4, "a3")] {
-        let how = crate::AppendAs { leader_epoch: epoch, ..CLIENT };
-        log.append(&writer.batch(key), how).expect("appends");
+        let params = crate::AppendParams { leader_epoch: epoch, ..CLIENT };
+        log.append(&writer.batch(key), params).expect("appends");
     }
     log.roll(NOW).expect("rolls");
     writer.write(&mut log, "");
@@ -210,7 +210,7 @@ fn check_gaps(text: &str, recovery_point: Offset, first_dirty: Option<Offset>, e
     assert!(compact(&mut log, NOW));
     drop(log);
     fixture.config = LogConfig { cleanup_compact: false, cleanup_delete: true, ..fixture.config.clone() };
-    fixture.at = OpenAt { clean_shutdown: false, recovery_point, first_dirty, ..fixture.at };
+    fixture.at = OpenParams { clean_shutdown: false, recovery_point, first_dirty, ..fixture.at };
     assert_eq!(text_of(&fixture.open()), expect);
 }
 
@@ -242,7 +242,7 @@ fn verify_of_compacted_log_finds_nothing_and_repair_changes_nothing() {
     let index = names::file(&fixture.folder, 0, names::TXN_INDEX);
     fixture.disk.remove(&index).expect("removes");
     txn_index::append(&fixture.disk, &index, 0, &removed).expect("writes");
-    let known = Known { at: OpenAt { recovery_point: end, ..fixture.at }, compacted: true };
+    let known = Known { at: OpenParams { recovery_point: end, ..fixture.at }, compacted: true };
     let verdict = || verify(&fixture.disk, &fixture.folder, known, &mut |_| {}).expect("reads");
     let contents = || {
         let is_primary = |name: &String| {

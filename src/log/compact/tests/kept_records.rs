@@ -69,6 +69,22 @@ fn marker_of_empty_transaction_is_removed_after_its_delete_horizon() {
 }
 
 #[test]
+fn repeated_marker_is_removed_after_its_delete_horizon() {
+    let later = NOW + DAY;
+    check_again(
+        Codec::None,
+        "7!a1 7+ 7+ 8!b1 8x 8x c1 |",
+        &[(NOW, "0a1 1+ 2+ [3..3] 4x 5x 6c1"), (later, "0a1 1+ [3..3] 4x 6c1 7zz")],
+    );
+}
+
+#[test]
+fn segments_before_an_open_transaction_are_compacted() {
+    // Producer 9 leaves its transaction open; what is in its segment and after it supersedes nothing yet.
+    check("7!a1 7!a2 7+ 8!b1 8x | a3 9!a4 | 7!a5 7+ a6 |", "1a2 2+ [3..3] 4x 5a3 6a4 7a5 8+ 9a6");
+}
+
+#[test]
 fn aborted_records_are_removed_and_supersede_nothing() {
     check("a1 7!a2 7!b1 7x c1 |", "0a1 [2..2] 3x 4c1");
     check("a1 | 7!a2 | 7x b1 |", "0a1 [1..1] 2x 3b1");

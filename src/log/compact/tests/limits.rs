@@ -101,11 +101,11 @@ fn first_dirty_offset_below_log_start_is_raised_to_it() {
 fn cleaner_checkpoint_beyond_log_end_is_ignored_and_reported() {
     let mut fixture = simulated();
     fixture.close(log_of(&fixture, "a1 | b1"));
-    fixture.at = OpenAt { first_dirty: Some(2), ..fixture.at };
+    fixture.at = OpenParams { first_dirty: Some(2), ..fixture.at };
     let mut log = fixture.open();
     check_range(&fixture, &mut log, NOW, Some((2, 1)));
     assert_eq!(log.take_open_report().and_then(|report| report.compacted_beyond_end), None);
-    fixture.at = OpenAt { first_dirty: Some(3), ..fixture.at };
+    fixture.at = OpenParams { first_dirty: Some(3), ..fixture.at };
     fixture.close(log);
     let mut log = fixture.open();
     check_range(&fixture, &mut log, NOW, Some((0, 1)));

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::tests::*;
-use crate::{Log, LogConfig, OpenAt, Simulation};
+use crate::{Log, LogConfig, OpenParams, Simulation};
 use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{Batch, BatchBuilder, Codec, Verified, batches};
 use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs};

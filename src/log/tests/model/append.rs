@@ -21,20 +21,20 @@ impl Run {
         Record { timestamp, key, value, present: true }
     }
 
-    pub(super) fn how(&mut self, origin: Origin) -> AppendAs {
+    pub(super) fn append_params(&mut self, origin: Origin) -> AppendParams {
         let bumps = i32::from(self.random.below(60) == 0);
-        AppendAs { leader_epoch: self.oracle.latest_epoch() + bumps, origin, now: self.now }
+        AppendParams { leader_epoch: self.oracle.latest_epoch() + bumps, origin, now: self.now, ..CLIENT }
     }
 
     /// Appends a batch that the log must accept.
     pub(super) fn append(&mut self, batch: Batch) {
         let origin = if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client };
-        let how = self.how(origin);
-        let appended = self.log.append(&batch.build(), how);
+        let append_params = self.append_params(origin);
+        let appended = self.log.append(&batch.build(), append_params);
         let appended = appended.unwrap_or_else(|error| panic!("{error}: {batch:?} at {:?}", self.oracle.epochs));
         assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
         assert_eq!(appended.last_offset + 1, batch.next_offset());
-        self.oracle.note_epoch(how.leader_epoch, batch.base);
+        self.oracle.note_epoch(append_params.leader_epoch, batch.base);
         self.oracle.push(batch);
         assert_eq!(self.log.end_offset(), self.oracle.end());
     }
@@ -75,13 +75,13 @@ impl Run {
     fn repeat(&mut self, batch: &Batch) {
         let sent = Batch { codec: Codec::None, ..batch.clone() };
         let end = self.log.end_offset();
-        let is_there = batch.present && batch.base >= self.log.segments[0].base();
+        let is_in_log = batch.present && batch.base >= self.log.segments[0].base();
         match self.log.append(&sent.build(), CLIENT) {
             Ok(appended) => {
                 assert_eq!((appended.base_offset, appended.duplicate), (batch.base, true), "{batch:?}");
                 assert_eq!(appended.last_offset + 1, batch.next_offset());
             }
-            Err(AppendError::OutOfOrderSequence { .. }) => assert!(!is_there, "{batch:?}"),
+            Err(AppendError::OutOfOrderSequence { .. }) => assert!(!is_in_log, "{batch:?}"),
             // The leader epoch may have advanced since.
             Err(AppendError::FencedLeaderEpoch { .. }) => assert!(self.oracle.latest_epoch() > 0),
             Err(other) => panic!("{other}: {batch:?}"),
@@ -90,8 +90,8 @@ impl Run {
     }
 
     fn check_refused(&mut self, batch: Batch) {
-        let how = self.how(Origin::Client);
-        let refused = self.log.append(&batch.build(), how);
+        let append_params = self.append_params(Origin::Client);
+        let refused = self.log.append(&batch.build(), append_params);
         let expected =
             matches!(refused, Err(AppendError::OutOfOrderSequence { .. } | AppendError::InvalidProducerEpoch { .. }));
         assert!(expected, "{batch:?} -> {refused:?}");

@@ -110,11 +110,11 @@ impl Run {
     }
 
     fn try_append_batch(&mut self, batch: Batch, unknown: &mut UnknownOutcomes) -> Result<(), LogError> {
-        let how = self.how(if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client });
-        match self.log.append(&batch.build(), how) {
+        let params = self.append_params(if batch.marker.is_some() { Origin::Coordinator } else { Origin::Client });
+        match self.log.append(&batch.build(), params) {
             Ok(appended) => {
                 assert_eq!((appended.base_offset, appended.duplicate), (batch.base, false));
-                self.oracle.note_epoch(how.leader_epoch, batch.base);
+                self.oracle.note_epoch(params.leader_epoch, batch.base);
                 self.oracle.push(batch);
                 Ok(())
             }

@@ -54,13 +54,13 @@ struct Compacting {
     log_changed: bool,
 }
 
-pub(super) fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 #[test]
 fn random_operations_on_simulated_disk_match_oracle() {
-    let (runs, first) = (number("LOG_MODEL_RUNS").unwrap_or(60), number("LOG_MODEL_SEED").unwrap_or(1));
+    let (runs, first) = (number("LOG_MODEL_RUNS").unwrap_or(30), number("LOG_MODEL_SEED").unwrap_or(1));
     for seed in first..first + runs {
         println!("seed {seed}");
         let disk = Simulation::default();

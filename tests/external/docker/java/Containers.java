@@ -13,9 +13,9 @@ import org.testcontainers.containers.Network;
 import org.testcontainers.kafka.ConfluentKafkaContainer;
 import org.testcontainers.utility.DockerImageName;
 
-/** Testcontainers' Kafka containers as they come, with the image in the first argument in place of each one's own. */
+/** Testcontainers' Kafka containers, unmodified, with the image in the first argument in place of each one's own. */
 public final class Containers {
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
     interface WithBroker {
         String bootstrapServers();
@@ -35,8 +35,8 @@ public final class Containers {
             check("apache/kafka-native", nativeImage, nativeImage::getBootstrapServers);
         }
         DockerImageName confluent = image.asCompatibleSubstituteFor("confluentinc/cp-kafka");
-        var today = new ConfluentKafkaContainer(confluent);
-        check("confluentinc/cp-kafka", today, today::getBootstrapServers);
+        var current = new ConfluentKafkaContainer(confluent);
+        check("confluentinc/cp-kafka", current, current::getBootstrapServers);
         legacy(confluent);
     }
 
@@ -48,7 +48,7 @@ public final class Containers {
         check("the legacy container with KRaft", kraft, kraft::getBootstrapServers);
     }
 
-    /** Starts it, sends a record and reads it back in a group. */
+    /** Starts the container, sends a record and consumes it in a group. */
     private static void check(String what, GenericContainer<?> container, WithBroker broker) throws Exception {
         try (container) {
             long began = System.nanoTime();
@@ -69,7 +69,7 @@ public final class Containers {
         }
         try (var consumer = new KafkaConsumer<>(common, new StringDeserializer(), new StringDeserializer())) {
             consumer.subscribe(List.of("orders"));
-            for (long began = System.nanoTime(); System.nanoTime() - began < PATIENCE.toNanos();) {
+            for (long began = System.nanoTime(); System.nanoTime() - began < TIMEOUT.toNanos();) {
                 for (ConsumerRecord<String, String> record : consumer.poll(Duration.ofMillis(100))) {
                     if (record.value().equals("value")) {
                         return;
@@ -77,6 +77,6 @@ public final class Containers {
                 }
             }
         }
-        throw new AssertionError("the record did not come back");
+        throw new AssertionError("the record was not consumed");
     }
 }

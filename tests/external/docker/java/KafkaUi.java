@@ -17,7 +17,7 @@ import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.SecurityDisabledException;
 
-/** What Kafka UI asks of a cluster when it starts, with its variables; a name in the argument must be a topic. */
+/** Sends the requests that Kafka UI sends to a cluster at its start, with Kafka UI's variables. Each argument must be a topic. */
 public final class KafkaUi {
     public static void main(String[] args) throws Exception {
         String servers = System.getenv("KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS");
@@ -37,7 +37,7 @@ public final class KafkaUi {
                 get(admin.listConsumerGroups().all()).stream().map(ConsumerGroupListing::groupId).toList();
             get(admin.describeConsumerGroups(groups).all());
         }
-        System.out.println("Kafka UI has what it needs");
+        System.out.println("all requests of Kafka UI succeeded");
     }
 
     private static void topics(Admin admin, String[] expected) throws Exception {
@@ -54,7 +54,7 @@ public final class KafkaUi {
         get(admin.describeConfigs(resources).all());
     }
 
-    /** Kafka UI hides its page of ACLs then. */
+    /** In this case Kafka UI hides its page of ACLs. */
     private static boolean aclsAreOff(Admin admin) throws Exception {
         try {
             get(admin.describeAcls(AclBindingFilter.ANY).values());
@@ -70,7 +70,7 @@ public final class KafkaUi {
 
     private static void require(boolean holds, String what) {
         if (!holds) {
-            throw new AssertionError("not there: " + what);
+            throw new AssertionError("missing: " + what);
         }
     }
 }

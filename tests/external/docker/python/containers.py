@@ -1,4 +1,4 @@
-"""testcontainers-python's KafkaContainer as it comes, with the image in the first argument in place of its own."""
+"""testcontainers-python's KafkaContainer, unmodified, with the image in the first argument in place of its own."""
 
 import sys
 import time
@@ -6,19 +6,19 @@ import time
 from confluent_kafka import Consumer, Producer
 from testcontainers.community.kafka import KafkaContainer
 
-PATIENCE = 60
+TIMEOUT = 60
 
 
 def produce_and_consume(servers: str) -> None:
     failures = []
     producer = Producer({"bootstrap.servers": servers})
     producer.produce("orders", b"value", on_delivery=lambda error, _: failures.append(error) if error else None)
-    assert producer.flush(PATIENCE) == 0 and not failures, failures
+    assert producer.flush(TIMEOUT) == 0 and not failures, failures
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "readers", "auto.offset.reset": "earliest"})
     consumer.subscribe(["orders"])
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while (record := consumer.poll(0.1)) is None or record.error():
-        assert time.monotonic() < deadline, "the record did not come back"
+        assert time.monotonic() < deadline, "the record was not consumed"
     assert record.value() == b"value"
     consumer.close()
 

@@ -1,15 +1,15 @@
-//! What is sent: whole and slightly broken batches, each to a topic of its own.
+//! The cases: valid and slightly invalid batches, each sent to a topic of its own.
 
 use bytes::Bytes;
 use ottla_wire::record::{Codec, compress};
 
-use super::handmade::{Handmade, HandmadeRecord, Message, batch_of, damaged, message, record, wrapper};
+use super::handmade::{Handmade, HandmadeRecord, Message, batch_of, corrupted, message, record, wrapper};
 
-/// One request, and the topic that it is for.
+/// One Produce request, and the settings of its topic.
 pub struct Case {
     pub name: String,
     pub settings: Vec<(&'static str, &'static str)>,
-    /// Of Produce.
+    /// The version of Produce.
     pub version: i16,
     pub records: Option<Bytes>,
 }
@@ -18,7 +18,7 @@ const NEWEST: i16 = 11;
 const HOUR_MS: i64 = 3_600_000;
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
-/// All cases, around the time `t`.
+/// All cases, with timestamps near `t`.
 pub fn all(t: i64) -> Vec<Case> {
     let mut cases = Cases { t, all: Vec::new() };
     cases.framing();
@@ -54,7 +54,7 @@ impl Cases {
         self.all.push(Case { name: name.into(), settings: settings.to_vec(), version, records });
     }
 
-    /// Three records.
+    /// A batch of three records.
     fn batch(&self) -> Handmade {
         batch_of(self.t, &[record(0), record(1), record(2)])
     }
@@ -76,11 +76,11 @@ impl Cases {
             self.add(format!("magic {magic}"), &[], self.batch().with(|batch| batch.magic = magic).bytes());
         }
         for length in [-1i32, 0, 13, 14, 48, 49, i32::MAX] {
-            self.add(format!("length {length}"), &[], damaged(&good, 8, &length.to_be_bytes()));
+            self.add(format!("length {length}"), &[], corrupted(&good, 8, &length.to_be_bytes()));
         }
         for at in [17, 21, good.len() - 1] {
             let byte = good[at] ^ 0x20;
-            self.add(format!("byte {at} flipped"), &[], damaged(&good, at, &[byte]));
+            self.add(format!("byte {at} flipped"), &[], corrupted(&good, at, &[byte]));
         }
     }
 
@@ -132,7 +132,7 @@ impl Cases {
         }
     }
 
-    /// The same records uncompressed and compressed.
+    /// Adds a batch as it is and compressed.
     fn both(&mut self, name: &str, settings: &[(&'static str, &'static str)], batch: Handmade) {
         self.add(name, settings, batch.bytes());
         self.add(format!("{name}, lz4"), settings, batch.compressed(Codec::Lz4).bytes());
@@ -322,7 +322,7 @@ impl Cases {
             self.old(version, &name("two"), &[], &two);
             self.old(version, &name("one without a key"), &compact, &keyless);
             self.old(version, &name("stamped"), &append_time, &two);
-            self.add_at(version, name("damaged"), &[], damaged(&two[0].bytes(), 30, b"?"));
+            self.add_at(version, name("damaged"), &[], corrupted(&two[0].bytes(), 30, b"?"));
             self.add_at(version, name("cut"), &[], two[0].bytes().slice(..20));
             self.old(version, &name("too large"), &[("max.message.bytes", "30")], &two);
             for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {

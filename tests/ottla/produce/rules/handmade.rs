@@ -1,10 +1,10 @@
-//! Batches and messages made by hand, field by field, so that any of them can be wrong.
+//! Batches and messages whose fields can all be set, also to invalid values.
 
 use bytes::{BufMut, Bytes};
 use ottla_wire::codec::varint::{put_varint, put_varlong};
 use ottla_wire::record::{Codec, compress};
 
-/// A v2 batch; its length and its CRC are right whatever else is wrong.
+/// A batch of format 2. Its length and CRC are always right.
 #[derive(Clone)]
 pub struct Handmade {
     pub base_offset: i64,
@@ -18,11 +18,11 @@ pub struct Handmade {
     pub producer_epoch: i16,
     pub base_sequence: i32,
     pub count: i32,
-    /// What follows the header, compressed already.
+    /// The bytes after the header, as they are sent.
     pub payload: Vec<u8>,
 }
 
-/// One record of such a batch.
+/// A record of such a batch.
 #[derive(Clone)]
 pub struct HandmadeRecord {
     pub attributes: u8,
@@ -30,13 +30,13 @@ pub struct HandmadeRecord {
     pub offset_delta: i32,
     pub key: Option<&'static [u8]>,
     pub value: Option<Vec<u8>>,
-    /// The count and the headers themselves.
+    /// The encoded header count and headers.
     pub headers: Vec<u8>,
-    /// Added to the true length.
+    /// Is added to the correct length.
     pub length_error: i32,
 }
 
-/// The record at `offset_delta` that nothing is wrong with.
+/// A valid record at `offset_delta`.
 pub fn record(offset_delta: i32) -> HandmadeRecord {
     HandmadeRecord {
         attributes: 0,
@@ -69,7 +69,7 @@ fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
     out.extend(field.unwrap_or_default());
 }
 
-/// A batch of these records, uncompressed, at `base_timestamp`.
+/// An uncompressed batch of these records.
 pub fn batch_of(base_timestamp: i64, records: &[HandmadeRecord]) -> Handmade {
     let newest = records.iter().map(|record| record.timestamp_delta).max().unwrap_or_default();
     Handmade {
@@ -89,14 +89,14 @@ pub fn batch_of(base_timestamp: i64, records: &[HandmadeRecord]) -> Handmade {
 }
 
 impl Handmade {
-    /// The same with its payload, plain until now, compressed.
+    /// Compresses the payload, which must be uncompressed.
     pub fn compressed(mut self, codec: Codec) -> Handmade {
         self.attributes |= i16::from(codec.id());
         self.payload = compress::compress(codec, None, &self.payload).unwrap();
         self
     }
 
-    /// The same with something changed.
+    /// Applies a change.
     pub fn with(mut self, change: impl FnOnce(&mut Handmade)) -> Handmade {
         change(&mut self);
         self
@@ -124,8 +124,8 @@ impl Handmade {
     }
 }
 
-/// Bytes with some of them replaced, and every checksum as it was.
-pub fn damaged(bytes: &Bytes, at: usize, with: &[u8]) -> Bytes {
+/// Replaces some bytes without changing any checksum.
+pub fn corrupted(bytes: &Bytes, at: usize, with: &[u8]) -> Bytes {
     let mut bytes = bytes.to_vec();
     bytes[at..at + with.len()].copy_from_slice(with);
     bytes.into()
@@ -142,7 +142,7 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
 }
 
-/// A message that nothing is wrong with.
+/// A valid message.
 pub fn message(magic: u8, timestamp: i64, offset: i64) -> Message {
     Message { offset, magic, attributes: 0, timestamp, key: Some(b"key"), value: Some(b"value".to_vec()) }
 }
@@ -171,19 +171,19 @@ impl Message {
     }
 }
 
-/// A message that holds others, compressed.
+/// A wrapper message that contains these messages compressed.
 pub fn wrapper(codec: Codec, inner: &[Message]) -> Message {
     let plain: Vec<u8> = inner.iter().flat_map(Message::bytes).collect();
     let last = inner.last().unwrap();
     let mut compressed = compress::compress(codec, None, &plain).unwrap();
     if codec == Codec::Lz4 && last.magic == 0 {
-        // Kafka's clients of format 0 took the magic into the checksum, and its readers don't look (KAFKA-3160).
+        // Kafka's clients of format 0 include the frame magic in the checksum, and its readers do not verify it (KAFKA-3160).
         compressed[LZ4_HEADER_CHECKSUM] ^= 0xff;
     }
     Message { attributes: codec.id(), key: None, value: Some(compressed), ..last.clone() }
 }
 
-/// Where it stands in a frame that tells no content size.
+/// The position of the header checksum in an LZ4 frame without a content size.
 const LZ4_HEADER_CHECKSUM: usize = 6;
 
 fn ieee_crc(bytes: &[u8]) -> u32 {

@@ -1,8 +1,8 @@
-//! What Apache Kafka answers to whole and slightly broken batches, and what it stores of them, beside what we do.
+//! Answers to valid and slightly invalid batches, and the batches that are stored, compared with Apache Kafka's.
 //!
-//! Its answers stand in `tests/data/produce-answers.tsv`: of 4.3, and of 3.9 for Produce 0 to 2, which 4.x dropped. With
-//! the addresses of such brokers in `PRODUCE_ANSWERS_OF_4_3` and `PRODUCE_ANSWERS_OF_3_9` the test asks them and writes
-//! the table anew. Where we answer otherwise on purpose, `produce-departures.tsv` says how and why.
+//! Kafka's answers are in `tests/data/produce-answers.tsv`: those of 4.3, and of 3.9 for Produce 0 to 2, which 4.x removed.
+//! If `PRODUCE_ANSWERS_OF_4_3` and `PRODUCE_ANSWERS_OF_3_9` have the addresses of such brokers, the test records the table
+//! again. Intended differences, with reasons, are in `produce-departures.tsv`.
 
 mod cases;
 mod handmade;
@@ -18,12 +18,12 @@ use ottla_wire::protocol::messages::produce::{
 };
 use ottla_wire::record::{Batch, TimestampType, batches};
 
-use crate::world::{code, text};
+use crate::fixture::{code, text};
 use cases::Case;
 use common::Broker;
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/produce-answers.tsv");
-/// Where we answer otherwise, and why.
+/// Intended differences, with reasons.
 const DEPARTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/produce-departures.tsv");
 const HEADING: &str = "case\tanswer\trecord errors\tmessage\tstored\n";
 // The columns after the case's name.
@@ -32,24 +32,24 @@ const RECORD_ERRORS: usize = 1;
 const MESSAGE: usize = 2;
 const STORED: usize = 3;
 const COLUMNS: usize = 4;
-/// Versions of Produce that Kafka 4.x dropped.
-const DROPPED: std::ops::RangeInclusive<i16> = 0..=2;
-/// Times beyond this come of arithmetic with the least and the greatest.
-const AGES: u64 = 9_000_000_000_000_000_000;
-/// ListOffsets' sign for a log's start.
+/// Versions of Produce that Kafka 4.x removed.
+const REMOVED: std::ops::RangeInclusive<i16> = 0..=2;
+/// Times beyond this limit result from overflows.
+const OVERFLOW: u64 = 9_000_000_000_000_000_000;
+/// ListOffsets' special timestamp for the log start.
 const EARLIEST: i64 = -2;
 const MINUTE_MS: i64 = 60_000;
 
 #[tokio::test]
-async fn answers_are_kafkas() {
+async fn produce_answers_match_kafka() {
     let t = an_hour_ago();
     let of_4_3 = std::env::var("PRODUCE_ANSWERS_OF_4_3");
     let of_3_9 = std::env::var("PRODUCE_ANSWERS_OF_3_9");
     if let (Ok(of_4_3), Ok(of_3_9)) = (of_4_3, of_3_9) {
         let mut table = HEADING.to_owned();
         for case in cases::all(t) {
-            let address = if DROPPED.contains(&case.version) { &of_3_9 } else { &of_4_3 };
-            let _ = writeln!(table, "{}\t{}", case.name, ask(address, &case, t).await);
+            let address = if REMOVED.contains(&case.version) { &of_3_9 } else { &of_4_3 };
+            let _ = writeln!(table, "{}\t{}", case.name, send_case(address, &case, t).await);
         }
         std::fs::write(TABLE, table).unwrap();
     }
@@ -58,7 +58,7 @@ async fn answers_are_kafkas() {
     let broker = Broker::start();
     let mut differ = String::new();
     for case in cases::all(t) {
-        let ours = ask(broker.bootstrap_servers(), &case, t).await;
+        let ours = send_case(broker.bootstrap_servers(), &case, t).await;
         let theirs = kafkas.get(&*case.name).copied().unwrap_or("no line in the table");
         let departure = departures.remove(&*case.name);
         let expected = departure.unwrap_or(theirs);
@@ -66,10 +66,10 @@ async fn answers_are_kafkas() {
             let _ = writeln!(differ, "{}\n  expected {expected}\n  here     {ours}", case.name);
         }
         if departure.is_some_and(|departure| is_same(departure, theirs)) {
-            let _ = writeln!(differ, "{}\n  is no departure", case.name);
+            let _ = writeln!(differ, "{}\n  is not a departure", case.name);
         }
     }
-    differ.extend(departures.keys().map(|name| format!("{name}\n  is no case\n")));
+    differ.extend(departures.keys().map(|name| format!("{name}\n  is not a case\n")));
     assert!(differ.is_empty(), "\n{differ}");
 }
 
@@ -77,7 +77,7 @@ fn by_case(table: &str) -> BTreeMap<&str, &str> {
     table.lines().skip(1).filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t')).collect()
 }
 
-/// Whether an answer is the expected one. Where no message is expected there may be one: Kafka gives few.
+/// Whether an answer is the expected one. Where no message is expected any message is allowed, because Kafka sends few.
 fn is_same(ours: &str, theirs: &str) -> bool {
     let (ours, theirs): (Vec<_>, Vec<_>) = (ours.split('\t').collect(), theirs.split('\t').collect());
     let same = |at: usize| ours.get(at) == theirs.get(at);
@@ -94,8 +94,8 @@ fn an_hour_ago() -> i64 {
     now - 60 * MINUTE_MS
 }
 
-/// What a broker answers to a case, and what it then has stored, as columns of the table.
-async fn ask(address: &str, case: &Case, t: i64) -> String {
+/// Sends a case to a broker; returns the columns of the table: its answer and the batches that it stored.
+async fn send_case(address: &str, case: &Case, t: i64) -> String {
     let options = ClientOptions { timeout: Duration::from_secs(10), ..Default::default() };
     let client = Client::connect_with(address, options).await.unwrap();
     let topic = format!("t-{:08x}", crc32c::crc32c(format!("{}{t}", case.name).as_bytes()));
@@ -110,7 +110,7 @@ async fn ask(address: &str, case: &Case, t: i64) -> String {
     let data = PartitionProduceData { index: 0, records: case.records.clone() };
     let data = TopicProduceData { name: text(&topic), partition_data: vec![data], ..Default::default() };
     let request = ProduceRequest { acks: -1, timeout_ms: 5000, topic_data: vec![data], ..Default::default() };
-    let words = Words { t, topic: &topic };
+    let normalizer = Normalizer { t, topic: &topic };
     match client.call_at(request, case.version).await {
         Ok(answer) => {
             let partition = &answer.responses[0].partition_responses[0];
@@ -122,19 +122,19 @@ async fn ask(address: &str, case: &Case, t: i64) -> String {
                 .await
                 .unwrap()
                 .records;
-            format!("{}\t{}", words.answer(partition), words.stored(&stored))
+            format!("{}\t{}", normalizer.answer(partition), normalizer.stored(&stored))
         }
         Err(_) => "no answer\t\t\t".to_owned(),
     }
 }
 
-/// Tells what is the same whenever and wherever it is asked.
-struct Words<'a> {
+/// Writes answers without values that differ from run to run.
+struct Normalizer<'a> {
     t: i64,
     topic: &'a str,
 }
 
-impl Words<'_> {
+impl Normalizer<'_> {
     fn answer(&self, partition: &PartitionProduceResponse) -> String {
         let errors = partition.record_errors.iter().map(|error| {
             format!("{}: {}", error.batch_index, self.message(error.batch_index_error_message.as_deref()))
@@ -150,10 +150,10 @@ impl Words<'_> {
         )
     }
 
-    /// A message without the topic's name, and with times as [`Words::time`] tells them.
+    /// A message without the name of the topic, with times as [`Normalizer::time`] writes them.
     fn message(&self, message: Option<&str>) -> String {
         let Some(message) = message else { return "-".to_owned() };
-        let mut told = String::new();
+        let mut normalized = String::new();
         let mut digits = String::new();
         for letter in message.replace(self.topic, "TOPIC").chars().chain(['\0']) {
             if letter.is_ascii_digit() {
@@ -161,16 +161,16 @@ impl Words<'_> {
                 continue;
             }
             match digits.parse::<i64>() {
-                Ok(number) if digits.len() > 9 => told.push_str(&self.time(number)),
-                _ => told.push_str(&digits),
+                Ok(number) if digits.len() > 9 => normalized.push_str(&self.time(number)),
+                _ => normalized.push_str(&digits),
             }
             digits.clear();
-            told.push(if letter == '\n' { ' ' } else { letter });
+            normalized.push(if letter == '\n' { ' ' } else { letter });
         }
-        told.trim_end_matches('\0').to_owned()
+        normalized.trim_end_matches('\0').to_owned()
     }
 
-    /// A time from `t`, to the millisecond where the case gave it, else to the hour.
+    /// A time relative to `t`: in milliseconds if it is one of the case, otherwise in hours.
     fn time(&self, time: i64) -> String {
         match time - self.t {
             delta @ -1000..=1000 => format!("t{delta:+}"),
@@ -178,20 +178,20 @@ impl Words<'_> {
                 let minutes = (delta + MINUTE_MS / 2).div_euclid(MINUTE_MS);
                 format!("t{:+}h", (minutes + 10).div_euclid(60))
             }
-            _ if time.unsigned_abs() > AGES => "ages".to_owned(),
+            _ if time.unsigned_abs() > OVERFLOW => "ages".to_owned(),
             _ => time.to_string(),
         }
     }
 
     fn stored(&self, records: &Bytes) -> String {
-        let told = batches(records).map(|batch| self.batch(&batch.unwrap()));
-        told.collect::<Vec<_>>().join(" then ")
+        let stored = batches(records).map(|batch| self.batch(&batch.unwrap()));
+        stored.collect::<Vec<_>>().join(" then ")
     }
 
     fn batch(&self, batch: &Batch) -> String {
         let header = batch.header();
         let codec = header.codec().unwrap();
-        let whose = match header.timestamp_type() {
+        let timestamp_type = match header.timestamp_type() {
             TimestampType::CreateTime => "created",
             TimestampType::LogAppendTime => "appended",
         };
@@ -204,7 +204,7 @@ impl Words<'_> {
         let frame: String =
             batch.bytes().iter().skip(61).take(frame_header(codec)).map(|byte| format!("{byte:02x}")).collect();
         format!(
-            "{} {frame} attributes {:#x}, {whose} {} to {}, offsets {}..={}, {} records {}, producer {} {} {}",
+            "{} {frame} attributes {:#x}, {timestamp_type} {} to {}, offsets {}..={}, {} records {}, producer {} {} {}",
             codec.name(),
             header.attributes,
             self.time(header.base_timestamp),
@@ -220,7 +220,7 @@ impl Words<'_> {
     }
 }
 
-/// How many bytes of a codec's stream say how it is framed.
+/// The size of the frame header of a codec's stream.
 fn frame_header(codec: ottla_wire::record::Codec) -> usize {
     use ottla_wire::record::Codec;
     match codec {

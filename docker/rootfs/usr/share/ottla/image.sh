@@ -1,10 +1,10 @@
-# What the start scripts of all image families share. To be sourced by bash.
+# Functions of the start scripts of all image families. Sourced by bash.
 
-# Written once the broker answers, removed when it stops; the health check reads it.
+# Written when the broker is ready, removed when it stops; the health check reads it.
 ready_file=/tmp/ottla.ready
 
-# Prints the configuration file that somebody mounted, if there is one: the places where the images that this one
-# replaces look for theirs. None of them is in this image.
+# Prints the path of the mounted configuration file, if there is one. The paths are those of the images that this image
+# replaces. This image contains none of these files.
 mounted_config() {
     local file
     for file in /mnt/shared/config/server.properties /bitnami/kafka/config/server.properties \
@@ -17,8 +17,8 @@ mounted_config() {
     done
 }
 
-# Whether somebody mounted a volume of their own at $1. Docker mounts one that nobody named wherever the image declares
-# a volume: its name is 64 hexadecimal digits.
+# Whether the user mounted a volume at $1. Docker mounts an anonymous volume wherever the image declares a volume; the name
+# of an anonymous volume is 64 hexadecimal digits.
 is_mounted() {
     local root point
     while read -r _ _ _ root point _; do
@@ -27,14 +27,14 @@ is_mounted() {
     return 1
 }
 
-# Prints where data is to be kept: where somebody mounted a volume, of all places that the images which this one
-# replaces document, and if nobody did where most of them keep it.
+# Prints the data directory: the first path with a mounted volume, of all paths in the documentation of the images that
+# this image replaces; without one, the path that most of them use.
 data_dir() {
     local dir
     for dir in /var/lib/kafka/data /bitnami/kafka/data /bitnami/kafka /tmp/kraft-combined-logs /tmp/kafka-logs \
         /opt/kafka/data /var/lib/ottla /bitnami; do
         if is_mounted "$dir"; then
-            # A volume at /bitnami is covered at /bitnami/kafka by the one that nobody named.
+            # The anonymous volume at /bitnami/kafka hides that part of a volume at /bitnami.
             case $dir in
             /bitnami/kafka) echo /bitnami/kafka/data ;;
             /bitnami) echo /bitnami/ottla ;;
@@ -46,9 +46,8 @@ data_dir() {
     echo /var/lib/kafka/data
 }
 
-# Has data kept where data_dir says, unless the environment or the file $1 names a place.
-#
-# By log.dir, which counts when nobody gives log.dirs.
+# Sets log.dir to the directory of data_dir, unless the environment or the file $1 sets it. log.dirs has precedence over
+# log.dir.
 choose_data_dir() {
     if [[ -z ${KAFKA_LOG_DIR:-}${KAFKA_CFG_LOG_DIR:-} ]] && ! grep -Eqs '^[[:space:]]*log\.dir[[:space:]]*[=:]' "$1"; then
         KAFKA_LOG_DIR=$(data_dir)
@@ -66,7 +65,7 @@ has_flag() {
     return 1
 }
 
-# Whether the arguments name anything that is no flag.
+# Whether any argument is not a flag.
 has_name() {
     local argument
     for argument in "$@"; do
@@ -75,14 +74,14 @@ has_name() {
     return 1
 }
 
-# Runs ottla in place of this shell. Commands that read a broker's settings get the mounted file's and the environment's.
+# Replaces this shell by ottla. Commands that read a broker's settings read the mounted file and the environment.
 run_ottla() {
     local command=() file=
     [[ ${1:-} == -* || -z ${1:-} ]] || { command=("$1") && shift; }
     case ${command[0]:-serve} in
     serve | config | healthcheck | check-log)
         has_flag --config "$@" || file=$(mounted_config)
-        # Directories that are named need no settings.
+        # With directories as arguments, check-log needs no settings.
         if [[ -n $file ]] && ! { [[ ${command[0]:-} == check-log ]] && has_name "$@"; }; then
             set -- --config "$file" "$@"
         fi
@@ -92,11 +91,11 @@ run_ottla() {
     exec /usr/bin/ottla "${command[@]}" "$@"
 }
 
-# Starts the broker in place of this shell, with the settings of the environment and of a mounted file. Arguments are
-# passed on.
+# Replaces this shell by the broker, with the settings of the environment and of a mounted file. Arguments are passed to
+# the broker.
 start_broker() {
     local arguments=()
-    # Where nothing may be written there, the health check goes by the settings.
+    # If /tmp is not writable, the health check uses the settings.
     [[ ! -w /tmp ]] || has_flag --ready-file "$@" || arguments+=(--ready-file "$ready_file")
     run_ottla serve "${arguments[@]}" "$@"
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::harness::TestGroup;
-use crate::coordinator::group::{GroupCommand, GroupConfig, GroupError, GroupReply, GroupState};
+use crate::coordinator::group::{ConnectionClosed, GroupConfig, GroupError, GroupReply, GroupState};
 
 const CUT_MS: u64 = 500;
 /// The clients' session timeout.
@@ -16,8 +16,8 @@ fn group() -> TestGroup {
 }
 
 fn closes(group: &mut TestGroup, connection: u64) {
-    let to = group.send(GroupCommand::ConnectionClosed { connection, newest: connection });
-    assert_eq!(group.take_reply(to), Some(GroupReply::ConnectionClosed));
+    let to = group.send(ConnectionClosed { connection, newest: connection });
+    assert_eq!(group.take_reply(to), Some(GroupReply::ConnectionClosed(())));
 }
 
 /// Whether a heartbeat on `connection` finds the member in the group.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use crate::coordinator::group::*;
 use crate::coordinator::records::GroupRecord;
-use crate::coordinator::{ConnectionId, Effects, Machine, Outcome, RecordMeta, ReplyTo};
+use crate::coordinator::{ConnectionId, Outcome, RecordMeta, ReplyTo, StateMachine};
+use crate::machine::EffectsOf;
+use crate::metadata::{Image, ImageDelta};
 use ottla_wire::types::{Now, ProducerIdEpoch, TopicId};
 
 pub const GROUP: &str = "readers";
@@ -87,7 +89,7 @@ impl TestGroup {
 
     pub fn with(config: GroupConfig) -> TestGroup {
         let mut machine = GroupMachine::new(Arc::new(config.clone()));
-        machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
+        assert!(machine.recovered(Now { monotonic: Duration::ZERO, wall: START }).records.is_empty());
         TestGroup {
             machine,
             config,
@@ -116,7 +118,7 @@ impl TestGroup {
             self.now = self.now.max(due);
             let now = self.now();
             let effects = self.machine.handle_timeout(now);
-            self.apply(effects, ProducerIdEpoch::NONE);
+            self.apply(effects);
         }
         self.now = target;
         self
@@ -141,7 +143,7 @@ impl TestGroup {
         for entry in &self.log {
             play(&mut machine, entry);
         }
-        machine.recovered(self.now());
+        assert!(machine.recovered(self.now()).records.is_empty());
         machine
     }
 
@@ -161,14 +163,21 @@ impl TestGroup {
     // The machine.
 
     /// Runs a command, and applies its effects.
-    pub fn send(&mut self, command: GroupCommand) -> ReplyTo {
+    pub fn send(&mut self, command: impl Into<GroupCommand>) -> ReplyTo {
         self.next_reply += 1;
         let to = ReplyTo(self.next_reply);
-        let producer = command.producer();
         let now = self.now();
-        let effects = self.machine.handle(now, to, GroupRequest { command, connection: self.connection });
-        self.apply(effects, producer);
+        let effects =
+            self.machine.handle(now, to, GroupRequest { command: command.into(), connection: self.connection });
+        self.apply(effects);
         to
+    }
+
+    /// Shows the machine metadata without any topic.
+    pub fn all_topics_deleted(&mut self) {
+        let now = self.now();
+        let effects = self.machine.metadata_changed(now, &ImageDelta::first(&Image::default()));
+        self.apply(effects);
     }
 
     pub fn end_txn(&mut self, producer: ProducerIdEpoch, outcome: Outcome) {
@@ -181,7 +190,8 @@ impl TestGroup {
         self.replies.remove(&to)
     }
 
-    fn apply(&mut self, effects: Effects<GroupRecord, GroupReply>, producer: ProducerIdEpoch) {
+    fn apply(&mut self, effects: EffectsOf<GroupMachine>) {
+        let producer = effects.producer;
         for record in effects.records {
             let (key, value) = record.encode().unwrap();
             let at = RecordMeta { offset: self.log.len() as i64, timestamp: self.now().wall, producer };

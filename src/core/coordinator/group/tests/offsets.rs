@@ -30,7 +30,7 @@ fn delete_offsets(group: &mut TestGroup, topic: &str) -> Result<(), GroupError> 
 }
 
 fn delete_group(group: &mut TestGroup) -> Result<(), GroupError> {
-    let to = group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    let to = group.send(DeleteGroups(vec![GROUP.into()]));
     match group.take_reply(to) {
         Some(GroupReply::DeleteGroups(results)) => results[0].1,
         other => panic!("not a reply to DeleteGroups: {other:?}"),
@@ -248,8 +248,7 @@ fn deleted_topic_removes_its_offsets() {
     group.stable(&["a"]);
     group.commits("a", 1).unwrap();
     assert_eq!(group.machine.topics_with_offsets().len(), 1);
-    let to = group.send(GroupCommand::TopicsDeleted(vec!["orders".into(), "never-was".into()]));
-    assert_eq!(group.take_reply(to), Some(GroupReply::TopicsDeleted));
+    group.all_topics_deleted();
     assert_eq!((group.committed(), group.state()), (None, GroupState::Stable));
     assert_eq!(group.crash().committed(), None);
     assert!(group.machine.topics_with_offsets().is_empty());

@@ -156,7 +156,7 @@ impl Run {
         let newest = self.last_connection;
         self.last_connection += 1;
         let connection = self.connections.insert(name, self.last_connection).unwrap();
-        self.group.send(GroupCommand::ConnectionClosed { connection, newest });
+        self.group.send(ConnectionClosed { connection, newest });
         if matches!(self.states[name], ClientState::Joining | ClientState::Syncing) {
             self.states.insert(name, ClientState::NotJoined);
         }
@@ -165,7 +165,7 @@ impl Run {
     fn find_coordinator(&mut self, name: &'static str) {
         self.use_connection_of(name);
         let client = GroupClient { group_id: GROUP.into(), client_id: name.into() };
-        self.group.send(GroupCommand::CoordinatorFound(client));
+        self.group.send(CoordinatorFound(client));
     }
 
     /// Sends further requests on this client's connection.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::harness::*;
-use crate::coordinator::Machine;
+use crate::coordinator::StateMachine;
 use crate::coordinator::group::*;
 use ottla_wire::types::Now;
 
@@ -68,7 +68,7 @@ fn generations_continue_after_a_crash() {
 #[test]
 fn machine_without_groups_has_no_timer() {
     let mut machine = GroupMachine::new(Arc::new(GroupConfig::default()));
-    machine.recovered(Now { monotonic: Duration::ZERO, wall: START });
+    assert!(machine.recovered(Now { monotonic: Duration::ZERO, wall: START }).records.is_empty());
     assert_eq!(machine.poll_timeout(), None);
     assert!(std::mem::size_of::<GroupMachine>() < 512);
 }

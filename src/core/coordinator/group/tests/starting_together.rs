@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::coordinator::ConnectionId;
-use crate::coordinator::Machine as _;
+use crate::coordinator::StateMachine as _;
 use crate::coordinator::group::*;
 
 /// The client id of the consumers.
@@ -20,8 +20,8 @@ const MAX_MS: u64 = 400;
 fn requests_coordinator_as(group: &mut TestGroup, client_id: &str, connection: ConnectionId) {
     group.connection = Some(connection);
     let client = GroupClient { group_id: GROUP.into(), client_id: client_id.into() };
-    let to = group.send(GroupCommand::CoordinatorFound(client));
-    assert_eq!(group.take_reply(to), Some(GroupReply::CoordinatorFound));
+    let to = group.send(CoordinatorFound(client));
+    assert_eq!(group.take_reply(to), Some(GroupReply::CoordinatorFound(())));
 }
 
 fn requests_coordinator(group: &mut TestGroup, connection: ConnectionId) {
@@ -30,7 +30,7 @@ fn requests_coordinator(group: &mut TestGroup, connection: ConnectionId) {
 
 /// Closes the connection while `newest` is the newest one.
 fn closes(group: &mut TestGroup, connection: ConnectionId, newest: ConnectionId) {
-    group.send(GroupCommand::ConnectionClosed { connection, newest });
+    group.send(ConnectionClosed { connection, newest });
 }
 
 /// Joins on this connection.
@@ -176,7 +176,7 @@ fn client_is_expected_for_a_limited_time() {
 fn client_with_requests_of_non_members_is_not_expected() {
     let not_joining = |group: &mut TestGroup, connection| {
         group.connection = Some(connection);
-        group.send(GroupCommand::NotJoining(GROUP.into()));
+        group.send(NotJoining(GROUP.into()));
     };
     let mut group = TestGroup::new();
     requests_coordinator(&mut group, 9);
@@ -199,7 +199,7 @@ fn request_of_a_non_member_on_another_connection_has_no_effect() {
     requests_coordinator(&mut group, 2);
     joins(&mut group, "a", 3).waits("a");
     group.connection = Some(9);
-    group.send(GroupCommand::NotJoining(GROUP.into()));
+    group.send(NotJoining(GROUP.into()));
     group.waits("a");
 }
 
@@ -325,7 +325,7 @@ fn tracked_clients_are_bounded_in_number_and_time() {
     for connection in 0..10_000 {
         let client = GroupClient { group_id: format!("group-{connection}").into(), client_id: CLIENT_ID.into() };
         group.connection = Some(connection);
-        group.send(GroupCommand::CoordinatorFound(client));
+        group.send(CoordinatorFound(client));
     }
     assert_eq!(tracked_clients(&group), 256);
     group.wait(EXPECTED_MS);

@@ -113,7 +113,7 @@ fn transactional_commit_checks_members_but_not_the_group_state() {
 fn deleted_topic_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.send(GroupCommand::TopicsDeleted(vec!["orders".into()]));
+    group.all_topics_deleted();
     group.end_txn(P1, Outcome::Commit);
     assert_eq!(group.committed(), None);
     assert_eq!(group.crash().committed(), None);
@@ -123,7 +123,7 @@ fn deleted_topic_removes_pending_offsets() {
 fn deleted_group_removes_pending_offsets() {
     let mut group = TestGroup::new();
     commit(&mut group, P1, 5);
-    group.send(GroupCommand::DeleteGroups(vec![GROUP.into()]));
+    group.send(DeleteGroups(vec![GROUP.into()]));
     group.end_txn(P1, Outcome::Commit);
     assert_eq!((group.committed(), group.state()), (None, GroupState::Dead));
 }

@@ -1,4 +1,4 @@
-//! A broker that may open only a few files more: it goes on with those, and nobody is told of it.
+//! A broker near its limit of file descriptors closes idle files and serves all partitions.
 
 use std::fs;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use ottla_wire::record::{BatchBuilder, Codec};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
 const PARTITIONS: i32 = 150;
-/// Files that the broker may open beside those that it has at the start.
+/// Descriptors that the broker may use besides those open when the limit is set.
 const MORE: u64 = 12;
 
 fn descriptors(broker: &Broker) -> u64 {
     fs::read_dir(format!("/proc/{}/fd", broker.pid())).expect("it runs").count() as u64
 }
 
-/// From now on the broker may have so many descriptors.
+/// Sets the descriptor limit of the running broker.
 fn limit(broker: &Broker, descriptors: u64) {
     let pid = Pid::from_raw(broker.pid().try_into().expect("a pid"));
     let limit = Rlimit { current: Some(descriptors), maximum: Some(descriptors) };
@@ -32,7 +32,7 @@ fn batch() -> Bytes {
 }
 
 #[tokio::test]
-async fn more_partitions_than_descriptors_are_written_and_read() {
+async fn more_partitions_than_descriptors_can_be_written_and_read() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.expect("connects");
     client.create_topic("t", PARTITIONS, &[]).await.expect("is created");

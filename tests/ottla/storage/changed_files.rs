@@ -1,6 +1,6 @@
-//! Log files that somebody cuts, empties, copies over or removes while the broker and its consumers use them: the broker
-//! lives, the partition answers with a storage error and says once which file it was, all others go on, and the next
-//! start says what is gone.
+//! Log files that are truncated, overwritten or removed while the broker and its consumers use them: the broker continues,
+//! the partition returns KAFKA_STORAGE_ERROR and logs its file once, other partitions are served, and the next start logs
+//! the lost records.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -20,7 +20,7 @@ use ottla_wire::record::{BatchBuilder, Codec, batches};
 use ottla_wire::types::ErrorCode;
 
 const BATCHES: usize = 200;
-/// Once a log has failed it is tried again after 1 s: in so many attempts, with a pause after each, it is noticed.
+/// The broker opens a failed log again after 1 s. This many attempts, with a pause after each, take longer.
 const ATTEMPTS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -46,7 +46,7 @@ fn log_file(broker: &Broker, topic: &str) -> PathBuf {
     broker.data_dir().join(format!("{topic}-0/00000000000000000000.log"))
 }
 
-/// Checks that what was fetched is what was written: a broker may refuse, but not make things up.
+/// Checks the CRC of all fetched batches and returns their number.
 fn check(records: &Bytes, topic: &str) -> usize {
     let mut count = 0;
     for batch in batches(records).filter_map(Result::ok) {
@@ -56,7 +56,7 @@ fn check(records: &Bytes, topic: &str) -> usize {
     count
 }
 
-/// Fetches again and again from everywhere, as consumers do; the connection may be closed.
+/// Fetches the topic repeatedly until `stop`, also after a closed connection.
 async fn consume(address: String, topic: &'static str, stop: Arc<AtomicBool>, read: Arc<AtomicUsize>) {
     let mut client = Client::connect(&address).await.unwrap();
     let mut offset = 0;
@@ -73,10 +73,13 @@ async fn consume(address: String, topic: &'static str, stop: Arc<AtomicBool>, re
     }
 }
 
-/// The answer of one of many attempts, over a new connection if need be.
-async fn refused<T: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, ClientError>) -> ErrorCode {
+/// Repeats a request until it is refused, and returns the error code.
+async fn refused<T: std::fmt::Debug>(
+    what: &str,
+    mut request: impl AsyncFnMut() -> Result<T, ClientError>,
+) -> ErrorCode {
     for _ in 0..ATTEMPTS {
-        match ask().await {
+        match request().await {
             Err(ClientError::Refused { code, .. }) => return ErrorCode::from_code(code).unwrap(),
             other => drop(other),
         }
@@ -85,18 +88,18 @@ async fn refused<T: std::fmt::Debug>(what: &str, mut ask: impl AsyncFnMut() -> R
     panic!("{what}: not refused")
 }
 
-fn cut(path: &Path, len: u64) {
+fn truncate(path: &Path, len: u64) {
     File::options().write(true).open(path).and_then(|file| file.set_len(len)).unwrap();
 }
 
-/// A topic, what is done to its file, and how many batches are left at least.
-type Misdeed = (&'static str, fn(&Path), usize);
+/// A topic, a change of its log file, and the least number of batches that remain.
+type FileChange = (&'static str, fn(&Path), usize);
 
-const MISDEEDS: [Misdeed; 5] = [
+const FILE_CHANGES: [FileChange; 5] = [
     // truncate -s 0, and `> file`
-    ("truncated", |path| cut(path, 0), 0),
+    ("truncated", |path| truncate(path, 0), 0),
     ("emptied", |path| drop(File::create(path).unwrap()), 0),
-    ("middle", |path| cut(path, fs::metadata(path).unwrap().len() / 2), BATCHES / 2 - 1),
+    ("middle", |path| truncate(path, fs::metadata(path).unwrap().len() / 2), BATCHES / 2 - 1),
     (
         "copied-over",
         |path| {
@@ -109,24 +112,24 @@ const MISDEEDS: [Misdeed; 5] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_outlives_what_is_done_to_its_files() {
+async fn changed_log_files_fail_only_their_partitions() {
     let mut broker = Broker::start();
     let client = connect(&broker).await;
     fill(&client, "other", BATCHES).await;
-    for (topic, ..) in MISDEEDS {
+    for (topic, ..) in FILE_CHANGES {
         fill(&client, topic, BATCHES).await;
     }
     let (stop, read) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let mut consumers = Vec::new();
-    for topic in MISDEEDS.iter().map(|(topic, ..)| *topic).chain(["other"]) {
+    for topic in FILE_CHANGES.iter().map(|(topic, ..)| *topic).chain(["other"]) {
         let address = broker.bootstrap_servers().to_owned();
         consumers.push(tokio::spawn(consume(address, topic, Arc::clone(&stop), Arc::clone(&read))));
     }
-    wait_until("consumers to be at work", || read.load(Ordering::Relaxed) > 2000);
-    for (topic, misdeed, _) in MISDEEDS {
-        misdeed(&log_file(&broker, topic));
+    wait_until("consumers to read", || read.load(Ordering::Relaxed) > 2000);
+    for (topic, change, _) in FILE_CHANGES {
+        change(&log_file(&broker, topic));
     }
-    for (topic, ..) in MISDEEDS {
+    for (topic, ..) in FILE_CHANGES {
         let produced = async || client.produce(topic, 0, batch(0)).await;
         assert_eq!(refused(topic, produced).await, ErrorCode::KafkaStorageError, "{topic}: produce");
         let fetched = async || connect(&broker).await.fetch(topic, 0, 0, 1 << 20, Duration::ZERO).await;
@@ -136,20 +139,20 @@ async fn a_broker_outlives_what_is_done_to_its_files() {
     }
     for number in 0..10 {
         let offset = client.produce("other", 0, batch(number)).await.unwrap().base_offset;
-        assert_eq!(offset as usize, BATCHES + number, "others go on");
+        assert_eq!(offset as usize, BATCHES + number, "the other partition is served");
     }
     let before = read.load(Ordering::Relaxed);
-    wait_until("consumers of others to go on", || read.load(Ordering::Relaxed) > before + 500);
-    // Longer than until the log is tried again.
+    wait_until("the consumer of the other topic to read", || read.load(Ordering::Relaxed) > before + 500);
+    // Longer than until the log is opened again.
     tokio::time::sleep(Duration::from_millis(2500)).await;
     stop.store(true, Ordering::Relaxed);
     for consumer in consumers {
         consumer.await.unwrap();
     }
     let text = broker.log();
-    for (topic, ..) in MISDEEDS {
+    for (topic, ..) in FILE_CHANGES {
         let path = log_file(&broker, topic);
-        // Beside what each client was refused.
+        // Besides the lines of refused requests.
         let failures = text.lines().filter(|line| !line.contains("refused produce request"));
         let lines: Vec<&str> = failures.filter(|line| line.contains(&*path.to_string_lossy())).collect();
         assert_eq!(lines.len(), 1, "{topic}: {lines:#?}");
@@ -158,18 +161,18 @@ async fn a_broker_outlives_what_is_done_to_its_files() {
     broker.kill();
     broker.restart();
     let client = connect(&broker).await;
-    for (topic, _, left) in MISDEEDS {
+    for (topic, _, left) in FILE_CHANGES {
         broker.wait_for_log(&format!("partition={topic}-0"));
         let fetched = client.fetch(topic, 0, 0, 2 << 20, Duration::ZERO).await.unwrap();
         let found = check(&fetched.records, topic);
         assert!((left..BATCHES).contains(&found), "{topic}: {found} batches");
-        assert_eq!(client.produce(topic, 0, batch(0)).await.unwrap().base_offset, found as i64, "{topic} goes on");
-        let said = |line: &str| {
+        assert_eq!(client.produce(topic, 0, batch(0)).await.unwrap().base_offset, found as i64, "{topic}");
+        let is_reported = |line: &str| {
             line.contains("lost records")
                 && line.contains(&format!("partition={topic}-0"))
                 && line.contains(&format!("from={found} to="))
         };
-        wait_until(&format!("{topic}: what is gone from {found} on"), || broker.log().lines().any(said));
+        wait_until(&format!("{topic}: lost records from {found}"), || broker.log().lines().any(is_reported));
     }
     assert_eq!(
         client.fetch("other", 0, 0, 2 << 20, Duration::ZERO).await.unwrap().high_watermark as usize,
@@ -178,12 +181,12 @@ async fn a_broker_outlives_what_is_done_to_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_under_way_from_a_file_that_is_cut_is_broken_off() {
+async fn response_from_a_truncated_file_is_aborted() {
     let broker = Broker::start();
     let client = connect(&broker).await;
     fill(&client, "large", 4000).await;
     fill(&client, "other", 3).await;
-    // Far more than the buffers of a connection hold.
+    // Far more than the buffers of a connection.
     let partition = FetchPartition { partition_max_bytes: 50 << 20, ..Default::default() };
     let topic = FetchTopic { topic: "large".into(), partitions: vec![partition], ..Default::default() };
     let request = FetchRequest { max_bytes: 50 << 20, topics: vec![topic], ..Default::default() };
@@ -193,9 +196,9 @@ async fn an_answer_under_way_from_a_file_that_is_cut_is_broken_off() {
     let mut size = [0; 4];
     slow.read_exact(&mut size).unwrap();
     assert!(u32::from_be_bytes(size) > 19 << 20);
-    cut(&log_file(&broker, "large"), 0);
+    truncate(&log_file(&broker, "large"), 0);
     let mut rest = Vec::new();
-    // It ends, by an end or a reset.
+    // The connection is closed or reset.
     let _ = slow.read_to_end(&mut rest);
     assert!(rest.len() < u32::from_be_bytes(size) as usize, "{} bytes arrived", rest.len());
     broker.wait_for_log("cannot be read from their file");
@@ -205,28 +208,28 @@ async fn an_answer_under_way_from_a_file_that_is_cut_is_broken_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_batch_is_told_once_and_when_it_is_mended() {
+async fn corrupt_batch_is_logged_once_and_when_it_is_readable_again() {
     let broker = Broker::start();
     let client = connect(&broker).await;
-    fill(&client, "damaged", 20).await;
-    let path = log_file(&broker, "damaged");
+    fill(&client, "corrupt", 20).await;
+    let path = log_file(&broker, "corrupt");
     let file = File::options().write(true).read(true).open(&path).unwrap();
     // The magic byte of the first batch.
     let mut magic = [0];
     file.read_exact_at(&mut magic, 16).unwrap();
     file.write_all_at(&[77], 16).unwrap();
     for _ in 0..10 {
-        let refused = client.fetch("damaged", 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
+        let refused = client.fetch("corrupt", 0, 0, 1 << 20, Duration::ZERO).await.unwrap_err();
         assert_eq!(refused.code(), Some(ErrorCode::KafkaStorageError), "{refused}");
-        let later = client.fetch("damaged", 0, 10, 1 << 20, Duration::ZERO).await.unwrap();
-        assert_eq!(check(&later.records, "damaged"), 10, "what isn't damaged is served");
+        let later = client.fetch("corrupt", 0, 10, 1 << 20, Duration::ZERO).await.unwrap();
+        assert_eq!(check(&later.records, "corrupt"), 10, "intact batches are served");
     }
-    client.produce("damaged", 0, batch(20)).await.unwrap();
-    let told = |text: &str| broker.log().lines().filter(|line| line.contains(text)).count();
+    client.produce("corrupt", 0, batch(20)).await.unwrap();
+    let lines_with = |text: &str| broker.log().lines().filter(|line| line.contains(text)).count();
     broker.wait_for_log("failed to read a part of the partition");
-    assert_eq!(told("failed to read a part of the partition"), 1);
-    assert_eq!(told(&path.to_string_lossy()), 1, "the line names the file");
+    assert_eq!(lines_with("failed to read a part of the partition"), 1);
+    assert_eq!(lines_with(&path.to_string_lossy()), 1, "the line names the file");
     file.write_all_at(&magic, 16).unwrap();
-    assert_eq!(check(&client.fetch("damaged", 0, 0, 1 << 20, Duration::ZERO).await.unwrap().records, "damaged"), 21);
-    broker.wait_for_log("the part of the partition that could not be read can be read again");
+    assert_eq!(check(&client.fetch("corrupt", 0, 0, 1 << 20, Duration::ZERO).await.unwrap().records, "corrupt"), 21);
+    broker.wait_for_log("a part of the partition that could not be read is readable again");
 }

@@ -1,4 +1,4 @@
-//! A server over loopback whose requests are commands, for the server's tests.
+//! A server over loopback whose requests are commands, for tests of the network layer.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -7,38 +7,40 @@ use std::sync::{Arc, LazyLock, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
 use ottla_config::{BindAddress, BindHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What a request asks for is its first byte; anything else is sent back.
+/// The first byte of a request is a command; any other request is echoed.
 pub mod command {
-    /// Sent back: what most requests are.
+    /// The request is echoed.
     pub const ECHO: u8 = b'e';
-    /// Never answered, and counted in [`super::Toy::parked`].
+    /// The request is never answered, and counted in [`super::Commands::parked`].
     pub const WAIT: u8 = b'w';
-    /// Answered by 4 MiB.
-    pub const MUCH: u8 = b'm';
-    /// A panic in the handler.
+    /// The response has 4 MiB.
+    pub const LARGE: u8 = b'm';
+    /// The handler panics.
     pub const PANIC: u8 = b'!';
-    /// Closed by the handler.
+    /// The handler closes the connection.
     pub const CLOSE: u8 = b'c';
 }
 
-pub const MUCH_SIZE: usize = 4 << 20;
+pub const LARGE_SIZE: usize = 4 << 20;
 
+/// Executes the commands and counts requests and disconnects.
 #[derive(Default)]
-pub struct Toy {
-    pub seen: AtomicUsize,
+pub struct Commands {
+    pub received: AtomicUsize,
     pub parked: Arc<AtomicUsize>,
-    pub gone: AtomicUsize,
+    pub disconnected: AtomicUsize,
 }
 
-impl Dispatch for Toy {
+impl Dispatch for Commands {
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
-        self.seen.fetch_add(1, Ordering::SeqCst);
+        self.received.fetch_add(1, Ordering::SeqCst);
         match frame.first() {
             Some(&command::WAIT) => {
                 let parked = Parked::new(&self.parked);
@@ -48,15 +50,15 @@ impl Dispatch for Toy {
                     Ok(Vec::new())
                 }))
             }
-            Some(&command::MUCH) => Outcome::Ready(reply(&[0; MUCH_SIZE])),
+            Some(&command::LARGE) => Outcome::Ready(reply(&[0; LARGE_SIZE])),
             Some(&command::PANIC) => panic!("a handler of {connection} panics"),
-            Some(&command::CLOSE) => Outcome::Close("it asked for it".into()),
+            Some(&command::CLOSE) => Outcome::Close("requested by the client".into()),
             _ => Outcome::Ready(reply(&frame)),
         }
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {
-        self.gone.fetch_add(1, Ordering::SeqCst);
+        self.disconnected.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -84,25 +86,26 @@ pub fn frame(body: impl AsRef<[u8]>) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], body].concat()
 }
 
-/// A server at 127.0.0.1 on a free port.
-pub struct House {
-    pub toy: Arc<Toy>,
+/// A running server, by default at 127.0.0.1 on a free port.
+pub struct TestServer {
+    pub commands: Arc<Commands>,
     pub address: SocketAddr,
-    pub server: Server,
+    pub inner: Server,
 }
 
-impl House {
-    pub fn open(limits: Limits) -> House {
-        House::open_at(BindHost::Named("127.0.0.1".to_owned()), limits)
+impl TestServer {
+    pub fn start(limits: Limits) -> TestServer {
+        TestServer::start_at(BindHost::Named("127.0.0.1".to_owned()), limits)
     }
 
-    pub fn open_at(host: BindHost, limits: Limits) -> House {
+    pub fn start_at(host: BindHost, limits: Limits) -> TestServer {
         collect_log_lines();
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
-        let toy = Arc::new(Toy::default());
-        let server = serve(vec![listener], toy.clone(), &limits, LogRateLimiter::new(|| Duration::ZERO)).unwrap();
-        House { toy, address, server }
+        let commands = Arc::new(Commands::default());
+        let limiter = LogRateLimiter::new(|| Duration::ZERO);
+        let inner = serve(vec![listener], commands.clone(), &limits, Clock::start(), limiter).unwrap();
+        TestServer { commands, address, inner }
     }
 
     pub async fn connect(&self) -> Client {
@@ -132,23 +135,23 @@ impl Client {
     }
 
     /// Waits until the server has closed the connection.
-    pub async fn closed(&mut self) {
+    pub async fn wait_until_closed(&mut self) {
         let mut rest = Vec::new();
         let end = tokio::time::timeout(Duration::from_secs(10), self.socket.read_to_end(&mut rest)).await;
         let _reset_or_end = end.expect("the connection is still open");
     }
 
-    /// How the server's log names this connection.
+    /// The name of this connection in the server's log.
     pub fn name(&self) -> String {
         self.socket.local_addr().unwrap().to_string()
     }
 }
 
-/// Waits for what must come soon.
-pub async fn soon(what: &str, happened: impl Fn() -> bool) {
+/// Waits until `happened` is true; panics with `what` after 10 s.
+pub async fn wait_for(what: &str, happened: impl Fn() -> bool) {
     let began = Instant::now();
     while !happened() {
-        assert!(began.elapsed() < Duration::from_secs(10), "not in time: {what}");
+        assert!(began.elapsed() < Duration::from_secs(10), "waited 10 s for {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -176,11 +179,11 @@ fn collect_log_lines() {
     });
 }
 
-/// Waits for a log line that contains all of `words`, of that level.
-pub async fn logged(level: &str, words: &[&str]) {
+/// Waits for a log line of this level that contains all `parts`.
+pub async fn wait_for_log_line(level: &str, parts: &[&str]) {
     let found = || {
         let lines = String::from_utf8_lossy(&LINES.lock().unwrap()).into_owned();
-        lines.lines().any(|line| line.contains(level) && words.iter().all(|word| line.contains(word)))
+        lines.lines().any(|line| line.contains(level) && parts.iter().all(|part| line.contains(part)))
     };
-    soon(&format!("a log line of {level} with {words:?}"), found).await;
+    wait_for(&format!("a log line of {level} with {parts:?}"), found).await;
 }

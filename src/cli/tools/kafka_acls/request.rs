@@ -1,4 +1,4 @@
-//! From a command line to the ACLs it is about.
+//! Converts the options to the ACLs to list, add or remove.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use super::binding::{Entry, Operation, Pattern, PatternType, Permission, Resourc
 use super::{Failure, Options};
 use crate::cli::tools::exceptions::Exception;
 
-/// ACLs by resource; none stand for all of a resource's.
+/// ACLs by resource pattern; an empty list means all ACLs of the pattern.
 type ByPattern = BTreeMap<Pattern, Vec<Entry>>;
 
-/// What is to be done.
-pub enum Wanted {
-    /// Of these resources; of all, if there are none.
+/// What the options request.
+pub enum Request {
+    /// List the ACLs of these patterns, or all ACLs if there are none.
     List(Vec<Pattern>),
     Add(ByPattern),
     Remove(ByPattern),
 }
 
-/// The name under which the cluster is a resource.
+/// The resource name of the cluster.
 const CLUSTER: &str = "kafka-cluster";
-/// Every host.
-const ANYWHERE: &str = "*";
+/// Matches every host.
+const ALL_HOSTS: &str = "*";
 
-impl Wanted {
-    /// What these options ask for.
-    pub fn new(options: &Options) -> Result<Wanted, Failure> {
+impl Request {
+    /// Validates the options and converts them.
+    pub fn new(options: &Options) -> Result<Request, Failure> {
         let kind = PatternType::named(&options.resource_pattern_type).ok_or_else(|| {
             let message =
                 format!("Cannot parse argument '{}' of option resource-pattern-type", options.resource_pattern_type);
@@ -32,7 +32,7 @@ impl Wanted {
         })?;
         if options.list {
             options.principal.iter().try_for_each(|principal| check_principal(principal))?;
-            return Ok(Wanted::List(patterns(options, kind)));
+            return Ok(Request::List(patterns(options, kind)));
         }
         if options.add && !matches!(kind, PatternType::Literal | PatternType::Prefixed) {
             let why = format!("A '--resource-pattern-type' value of '{kind}' is not valid when adding acls.");
@@ -50,13 +50,13 @@ impl Wanted {
                 let why = "You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.";
                 Err(Failure::Usage(why.to_owned()))
             }
-            true => Ok(Wanted::Add(all)),
-            false => Ok(Wanted::Remove(all)),
+            true => Ok(Request::Add(all)),
+            false => Ok(Request::Remove(all)),
         }
     }
 }
 
-/// The resources that are named.
+/// Returns the patterns of the resources in the options.
 fn patterns(options: &Options, kind: PatternType) -> Vec<Pattern> {
     let named = [
         (ResourceType::Topic, &options.topic),
@@ -78,7 +78,7 @@ fn cluster() -> Pattern {
 fn by_pattern(options: &Options, patterns: Vec<Pattern>) -> Result<ByPattern, Failure> {
     use Operation::{Create, Describe, IdempotentWrite, Read, Write};
     let mut all = ByPattern::new();
-    let mut give = |pattern: &Pattern, operations: &[Operation]| -> Result<(), Failure> {
+    let mut add = |pattern: &Pattern, operations: &[Operation]| -> Result<(), Failure> {
         let entries = entries(options, operations)?;
         let known = all.entry(pattern.clone()).or_default();
         entries.into_iter().for_each(|entry| {
@@ -90,28 +90,28 @@ fn by_pattern(options: &Options, patterns: Vec<Pattern>) -> Result<ByPattern, Fa
     };
     if !options.producer && !options.consumer {
         let operations = operations(options, &patterns)?;
-        patterns.iter().try_for_each(|pattern| give(pattern, &operations))?;
+        patterns.iter().try_for_each(|pattern| add(pattern, &operations))?;
         return Ok(all);
     }
     for pattern in &patterns {
         match pattern.resource {
-            ResourceType::Topic if options.producer => give(pattern, &[Write, Describe, Create])?,
-            ResourceType::TransactionalId if options.producer => give(pattern, &[Write, Describe])?,
+            ResourceType::Topic if options.producer => add(pattern, &[Write, Describe, Create])?,
+            ResourceType::TransactionalId if options.producer => add(pattern, &[Write, Describe])?,
             _ => {}
         }
         match pattern.resource {
-            ResourceType::Topic if options.consumer => give(pattern, &[Read, Describe])?,
-            ResourceType::Group if options.consumer => give(pattern, &[Read])?,
+            ResourceType::Topic if options.consumer => add(pattern, &[Read, Describe])?,
+            ResourceType::Group if options.consumer => add(pattern, &[Read])?,
             _ => {}
         }
     }
     if options.producer && options.idempotent {
-        give(&cluster(), &[IdempotentWrite])?;
+        add(&cluster(), &[IdempotentWrite])?;
     }
     Ok(all)
 }
 
-/// The operations named, each of which all resources have.
+/// Returns the operations of --operation; fails if a resource doesn't support one of them.
 fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<Operation>, Failure> {
     if options.operation.is_empty() {
         return Ok(vec![Operation::All]);
@@ -128,15 +128,15 @@ fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<Operation>,
     Ok(named.into_iter().flatten().collect())
 }
 
-/// Who may or may not do this.
+/// Returns the entries that allow or deny these operations.
 fn entries(options: &Options, operations: &[Operation]) -> Result<Vec<Entry>, Failure> {
-    let anywhere = [ANYWHERE.to_owned()];
+    let all_hosts = [ALL_HOSTS.to_owned()];
     let mut entries = Vec::new();
     for (permission, principals, hosts) in [
         (Permission::Allow, &options.allow_principal, &options.allow_host),
         (Permission::Deny, &options.deny_principal, &options.deny_host),
     ] {
-        let hosts = if hosts.is_empty() { &anywhere[..] } else { hosts };
+        let hosts = if hosts.is_empty() { &all_hosts[..] } else { hosts };
         for principal in principals {
             check_principal(principal)?;
             for operation in operations {
@@ -152,7 +152,7 @@ fn entries(options: &Options, operations: &[Operation]) -> Result<Vec<Entry>, Fa
     Ok(entries)
 }
 
-/// Refuses what is not `type:name`.
+/// Checks that a principal has the form `type:name`.
 fn check_principal(text: &str) -> Result<(), Exception> {
     match text.trim().split_once(':') {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok(()),
@@ -171,9 +171,9 @@ mod tests {
 
     fn check(line: &str, expect: &[&str]) {
         let words = std::iter::once("kafka-acls").chain(line.split(' '));
-        let told = match Wanted::new(&Options::try_parse_from(words).unwrap()) {
-            Ok(Wanted::List(patterns)) => patterns.iter().map(ToString::to_string).collect(),
-            Ok(Wanted::Add(all) | Wanted::Remove(all)) => {
+        let found = match Request::new(&Options::try_parse_from(words).unwrap()) {
+            Ok(Request::List(patterns)) => patterns.iter().map(ToString::to_string).collect(),
+            Ok(Request::Add(all) | Request::Remove(all)) => {
                 let shown = |(pattern, entries): (Pattern, Vec<Entry>)| {
                     let entries: Vec<_> =
                         entries.iter().map(|it| format!("{} {}", it.permission, it.operation)).collect();
@@ -184,11 +184,11 @@ mod tests {
             Err(Failure::Usage(why)) => vec![why],
             Err(Failure::Thrown(error)) => vec![error.message],
         };
-        assert_eq!(told, expect, "{line}");
+        assert_eq!(found, expect, "{line}");
     }
 
     #[test]
-    fn command_lines() {
+    fn options_become_acls_or_kafkas_error() {
         check("--list", &[]);
         check("--list --group g", &["ResourcePattern(resourceType=GROUP, name=g, patternType=LITERAL)"]);
         check("--add --topic t --allow-principal User:a", &["TOPIC t: ALLOW ALL"]);
@@ -209,8 +209,8 @@ mod tests {
             &["TOPIC t: ALLOW WRITE, ALLOW DESCRIBE, ALLOW CREATE, ALLOW READ", "GROUP g: ALLOW READ"],
         );
         check("--remove --topic t", &["TOPIC t: "]);
-        let nobody = "You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.";
-        check("--add --topic t", &[nobody]);
+        let no_principal = "You must specify one of: --allow-principal, --deny-principal when trying to add ACLs.";
+        check("--add --topic t", &[no_principal]);
         let any = "A '--resource-pattern-type' value of 'ANY' is not valid when adding acls.";
         check("--add --topic t --resource-pattern-type any", &[any]);
         let principal = "expected a string in format principalType:principalName but got foo";

@@ -1,4 +1,4 @@
-//! A broker, a client of it, and short words for what every test does.
+//! A broker with a client, and helpers that many tests use.
 
 use bytes::Bytes;
 use ottla::client::Client;
@@ -12,35 +12,36 @@ use ottla_wire::types::{ErrorCode, TopicId};
 
 use common::{Broker, Options};
 
-/// A time that is neither special nor near.
+/// A timestamp in the past, November 2023.
 pub const LONG_AGO: i64 = 1_700_000_000_000;
 
-/// DescribeConfigs' kinds of resources.
+/// Resource types of DescribeConfigs.
 pub const TOPIC: i8 = 2;
 pub const BROKER: i8 = 4;
 
-pub struct World {
+/// A broker and a client that is connected to it.
+pub struct Fixture {
     pub broker: Broker,
     pub client: Client,
 }
 
-impl World {
-    pub async fn start() -> World {
-        World::with(Broker::with()).await
+impl Fixture {
+    pub async fn start() -> Fixture {
+        Fixture::with(Broker::with()).await
     }
 
-    pub async fn with(options: Options) -> World {
+    pub async fn with(options: Options) -> Fixture {
         let broker = options.start();
         let client = connect(&broker).await;
-        World { broker, client }
+        Fixture { broker, client }
     }
 
-    /// A topic of one partition with these settings.
+    /// Creates a topic of one partition with these settings.
     pub async fn topic(&self, name: &str, settings: &[(&str, &str)]) -> TopicId {
         self.client.create_topic(name, 1, settings).await.unwrap()
     }
 
-    /// Metadata of one topic; it is not created.
+    /// Metadata of one topic, without creating it.
     pub async fn metadata(&self, name: &str) -> MetadataResponseTopic {
         let topic = MetadataRequestTopic { name: Some(name.into()), ..Default::default() };
         let request =
@@ -48,7 +49,7 @@ impl World {
         self.client.call(request).await.unwrap().topics.remove(0)
     }
 
-    /// Sets one setting of a resource: what became of it.
+    /// Sets one setting of a resource and returns the name of the error code.
     pub async fn set(&self, resource_type: i8, resource: &str, name: &str, value: &str) -> &'static str {
         let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some(value.into()) };
         let resource = AlterConfigsResource { resource_type, resource_name: resource.into(), configs: vec![config] };
@@ -61,7 +62,7 @@ pub async fn connect(broker: &Broker) -> Client {
     Client::connect(&broker.addr().to_string()).await.unwrap()
 }
 
-/// An error code by its name.
+/// The name of an error code.
 pub fn code(code: i16) -> &'static str {
     ErrorCode::from_code(code).map_or("not an error code", ErrorCode::name)
 }

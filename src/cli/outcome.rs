@@ -1,4 +1,4 @@
-//! How our own commands say what they have to say.
+//! Results of the own commands, and JSON output.
 
 use std::process::ExitCode;
 
@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::tools::output::Output;
 
-/// What was to be said is said, or why there is nothing to say, in one plain line.
-pub type Said = Result<(), String>;
+/// The result of a command. The error is one line.
+pub type Outcome = Result<(), String>;
 
-/// The exit code; a reason goes to stderr.
-pub fn tell(said: Said) -> ExitCode {
-    match said {
+/// Returns the exit code, and prints an error on stderr.
+pub fn exit_code(outcome: Outcome) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             err_line!("ottla: {why}");
@@ -20,8 +20,8 @@ pub fn tell(said: Said) -> ExitCode {
     }
 }
 
-/// Prints a value as JSON, for scripts.
-pub fn say_json(value: &impl Serialize) -> Said {
+/// Prints a value as JSON.
+pub fn print_json(value: &impl Serialize) -> Outcome {
     let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
     Output::stdout().line(text);
     Ok(())

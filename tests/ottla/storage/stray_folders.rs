@@ -1,4 +1,4 @@
-//! Folders that belong to no topic: nothing in them is lost, and they are in nobody's way.
+//! Folders that belong to no topic are renamed and kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ fn folders(data_dir: &Path) -> Vec<String> {
     names
 }
 
-/// A partition's folder as a crash in the middle of a deletion, or a restored backup, may leave it.
-fn leave_folder(data_dir: &Path, name: &str) -> PathBuf {
+/// Creates a partition folder like one left by a crash during a deletion or by a restored backup.
+fn create_stray_folder(data_dir: &Path, name: &str) -> PathBuf {
     let folder = data_dir.join(name);
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("partition.metadata"), "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAABw").unwrap();
-    fs::write(folder.join("00000000000000000000.log"), b"not ours to judge").unwrap();
+    fs::write(folder.join("00000000000000000000.log"), b"unknown").unwrap();
     folder
 }
 
@@ -31,16 +31,16 @@ fn batch() -> Bytes {
 }
 
 #[tokio::test]
-async fn data_of_no_topic_is_set_aside_and_the_name_is_free() {
+async fn folder_of_an_unknown_topic_is_renamed_as_stray() {
     let mut broker = Broker::start();
     broker.stop();
-    leave_folder(broker.data_dir(), "ghost-0");
-    leave_folder(broker.data_dir(), "gone-1.0123-delete");
+    create_stray_folder(broker.data_dir(), "ghost-0");
+    create_stray_folder(broker.data_dir(), "deleted-1.0123-delete");
     broker.restart();
     let names = folders(broker.data_dir());
     assert!(names.iter().any(|name| name.starts_with("ghost-0.") && name.ends_with("-stray")), "{names:?}");
     assert!(!names.contains(&"ghost-0".to_owned()), "{names:?}");
-    broker.wait_for_log("renamed the folder of an unknown partition");
+    broker.wait_for_log("renamed the directory of an unknown partition");
 
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("ghost", 1, &[]).await.unwrap();
@@ -48,17 +48,17 @@ async fn data_of_no_topic_is_set_aside_and_the_name_is_free() {
 }
 
 #[tokio::test]
-async fn data_of_another_topic_of_the_same_name_is_set_aside() {
+async fn folder_with_another_topic_id_is_renamed_as_stray() {
     let mut broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    // Known to the metadata, never used: it has no folder yet.
+    // A topic that was never used has no folder yet.
     client.create_topic("again", 1, &[]).await.unwrap();
     drop(client);
     broker.stop();
     let _ = fs::remove_dir_all(broker.data_dir().join("again-0"));
-    leave_folder(broker.data_dir(), "again-0");
+    create_stray_folder(broker.data_dir(), "again-0");
     broker.restart();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     assert_eq!(client.produce("again", 0, batch()).await.unwrap().base_offset, 0);
-    broker.wait_for_log("moved the data of another topic");
+    broker.wait_for_log("renamed the folder of another topic");
 }

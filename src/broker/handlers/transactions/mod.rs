@@ -1,0 +1,405 @@
+//! InitProducerId (key 22, versions 0 to 5), AddPartitionsToTxn (24, 0 to 5), AddOffsetsToTxn (25, 0 to 4) and EndTxn
+//! (26, 0 to 5): transactions as their producers see them.
+//!
+//! From version 4 on, AddPartitionsToTxn is a request between brokers, with several transactions. From version 5 on,
+//! EndTxn is protocol 2 (KIP-890): its response has the producer for the next transaction.
+//!
+//! Departures: on one node the coordinator is always this broker. An InitProducerId or EndTxn for a transactional id
+//! with an open transaction writes the markers before it is answered, where that is possible at once, so that clients
+//! see CONCURRENT_TRANSACTIONS less often.
+
+mod admin;
+mod markers;
+mod offsets;
+pub(super) mod verification;
+
+use std::sync::Arc;
+
+use super::authorizer::{Operation, Resource};
+use super::context::{Answer, Context};
+use super::errors::ToErrorCode;
+use crate::state::Broker;
+use crate::state::runtime::{PendingReply, Unavailable};
+use ottla_core::coordinator::TransactionalId;
+use ottla_core::coordinator::group;
+use ottla_core::coordinator::transaction::{
+    AddPartitions, EndTxn, InitProducerId, PartitionResults, TransactionError, TransactionMachine,
+};
+use ottla_core::machine::{Command, Outcome};
+use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+use ottla_wire::protocol::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnResult,
+    AddPartitionsToTxnTopic, AddPartitionsToTxnTopicResult,
+};
+use ottla_wire::protocol::messages::end_txn::{EndTxnRequest, EndTxnResponse};
+use ottla_wire::protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+use ottla_wire::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, ProducerId, ProducerIdEpoch, TopicPartition};
+
+pub(super) use admin::{describe, describe_producers, list};
+pub(super) use markers::write as write_markers;
+pub(super) use offsets::commit as commit_offsets;
+
+/// The level of `transaction.version` at which a request ends or extends a transaction of protocol 2.
+const PROTOCOL_2: i16 = 2;
+/// The first version of EndTxn of protocol 2.
+const END_TXN_PROTOCOL_2: i16 = 5;
+/// The first version of AddPartitionsToTxn that brokers send.
+const BETWEEN_BROKERS: i16 = 4;
+
+/// The result of a command about a transaction: [`ErrorCode::None`] is not among the errors.
+type TxnResult<T> = Result<T, ErrorCode>;
+
+pub(super) fn init_producer_id(context: &Context, request: InitProducerIdRequest) -> Answer {
+    if let Some(transactional_id) = &request.transactional_id
+        && let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(transactional_id))
+    {
+        return not_initialized(denied.error_code()).into();
+    }
+    if request.transactional_id.is_none()
+        && !context.allows(Operation::IdempotentWrite, Resource::Cluster)
+        && context.authorize(Operation::Write, Resource::AnyTopic).is_err()
+    {
+        return not_initialized(ErrorCode::ClusterAuthorizationFailed).into();
+    }
+    if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {
+        return not_initialized(ErrorCode::InvalidRequest).into();
+    }
+    let broker = Arc::clone(&context.broker);
+    let Some(transactional_id) = request.transactional_id else {
+        return Answer::parked(async move {
+            match broker.producer_ids().next(broker.metadata()).await {
+                Ok(producer_id) => initialized(ProducerIdEpoch { producer_id, epoch: 0 }),
+                Err(unavailable) => not_initialized(unavailable.error_code()),
+            }
+        });
+    };
+    let expected = ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch };
+    let command = InitProducerId {
+        transactional_id: (&*transactional_id).into(),
+        timeout_ms: request.transaction_timeout_ms,
+        expected: (expected != ProducerIdEpoch::NONE).then_some(expected),
+        fresh_producer_id: None,
+    };
+    with_fresh_producer_id(broker, command, |result| match result {
+        Ok(producer) => initialized(producer),
+        Err(error) => not_initialized(error),
+    })
+}
+
+fn initialized(producer: ProducerIdEpoch) -> InitProducerIdResponse {
+    InitProducerIdResponse { producer_id: producer.producer_id, producer_epoch: producer.epoch, ..Default::default() }
+}
+
+fn not_initialized(error: ErrorCode) -> InitProducerIdResponse {
+    InitProducerIdResponse { error_code: error.code(), ..initialized(ProducerIdEpoch::NONE) }
+}
+
+pub(super) fn end(context: &Context, request: EndTxnRequest) -> Answer {
+    let version = context.version();
+    let refused = |error: ErrorCode| EndTxnResponse { error_code: error.code(), ..Default::default() };
+    if let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&request.transactional_id)) {
+        return refused(denied.error_code()).into();
+    }
+    let command = EndTxn {
+        transactional_id: (&*request.transactional_id).into(),
+        producer: ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch },
+        outcome: if request.committed { Outcome::Commit } else { Outcome::Abort },
+        client_transaction_version: if version >= END_TXN_PROTOCOL_2 { PROTOCOL_2 } else { 0 },
+        fresh_producer_id: None,
+    };
+    with_fresh_producer_id(Arc::clone(&context.broker), command, move |result| match result {
+        Ok(next) => EndTxnResponse { producer_id: next.producer_id, producer_epoch: next.epoch, ..Default::default() },
+        Err(error) => refused(error),
+    })
+}
+
+/// A command that may need a producer id that nobody uses.
+trait NeedsProducerId: Command<Machine = TransactionMachine, Reply = Result<ProducerIdEpoch, TransactionError>> {
+    fn transactional_id(&self) -> &TransactionalId;
+    fn with_producer_id(self, fresh: ProducerId) -> Self;
+}
+
+impl NeedsProducerId for InitProducerId {
+    fn transactional_id(&self) -> &TransactionalId {
+        &self.transactional_id
+    }
+
+    fn with_producer_id(self, fresh: ProducerId) -> Self {
+        InitProducerId { fresh_producer_id: Some(fresh), ..self }
+    }
+}
+
+impl NeedsProducerId for EndTxn {
+    fn transactional_id(&self) -> &TransactionalId {
+        &self.transactional_id
+    }
+
+    fn with_producer_id(self, fresh: ProducerId) -> Self {
+        EndTxn { fresh_producer_id: Some(fresh), ..self }
+    }
+}
+
+/// Runs a command, and once more with a new producer id if it needs one.
+fn with_fresh_producer_id<C, Response>(
+    broker: Arc<Broker>,
+    command: C,
+    respond: impl FnOnce(TxnResult<ProducerIdEpoch>) -> Response + Send + 'static,
+) -> Answer
+where
+    C: NeedsProducerId + Clone + Send + 'static,
+    Response: Into<ottla_wire::protocol::Response> + 'static,
+{
+    let submitted = submit(&broker, command.transactional_id(), command.clone());
+    match submitted.map(PendingReply::try_reply) {
+        Err(error) => respond(Err(error)).into().into(),
+        Ok(Ok(Ok(result))) if result != Err(TransactionError::ProducerIdNeeded) => {
+            respond(result.map_err(|error| error.error_code())).into().into()
+        }
+        Ok(Ok(Err(unavailable))) => respond(Err(unavailable.error_code())).into().into(),
+        Ok(pending) => Answer::parked(async move {
+            let result = match pending {
+                Ok(_) => Err(TransactionError::ProducerIdNeeded),
+                Err(pending) => match pending.reply().await {
+                    Ok(result) => result,
+                    Err(unavailable) => return respond(Err(unavailable.error_code())),
+                },
+            };
+            match result {
+                Err(TransactionError::ProducerIdNeeded) => respond(once_more(&broker, command).await),
+                result => respond(result.map_err(|error| error.error_code())),
+            }
+        }),
+    }
+}
+
+async fn once_more<C: NeedsProducerId>(broker: &Arc<Broker>, command: C) -> TxnResult<ProducerIdEpoch> {
+    let fresh = broker.producer_ids().next(broker.metadata()).await.map_err(|error| error.error_code())?;
+    let transactional_id = TransactionalId::clone(command.transactional_id());
+    let pending = submit(broker, &transactional_id, command.with_producer_id(fresh))?;
+    pending.reply().await.map_err(|error| error.error_code())?.map_err(|error| error.error_code())
+}
+
+/// Runs a command of a transactional id.
+fn submit<C>(broker: &Broker, transactional_id: &str, command: C) -> TxnResult<PendingReply<C>>
+where
+    C: Command<Machine = TransactionMachine>,
+{
+    broker.transactions().submit(transactional_id, command).map_err(|error| coordinator_error(broker, &error))
+}
+
+/// The error of a request to a coordinator that cannot be used. Before `__transaction_state` exists, no broker is the
+/// coordinator.
+fn coordinator_error(broker: &Broker, error: &Unavailable) -> ErrorCode {
+    match error {
+        Unavailable::NotAvailable if !broker.has_internal_topic(TRANSACTION_STATE) => ErrorCode::NotCoordinator,
+        error => error.error_code(),
+    }
+}
+
+/// Runs a command about partitions and responds with the result for each, or with one error for all.
+fn run_for_partitions<Response>(
+    broker: &Broker,
+    command: AddPartitions,
+    respond: impl FnOnce(TxnResult<PartitionResults>) -> Response + Send + 'static,
+) -> Answer
+where
+    Response: Into<ottla_wire::protocol::Response> + 'static,
+{
+    let transactional_id = TransactionalId::clone(&command.transactional_id);
+    let results = |reply: Result<Result<PartitionResults, TransactionError>, Unavailable>| match reply {
+        Ok(result) => result.map_err(|error| error.error_code()),
+        Err(unavailable) => Err(unavailable.error_code()),
+    };
+    match submit(broker, &transactional_id, command).map(PendingReply::try_reply) {
+        Err(error) => respond(Err(error)).into().into(),
+        Ok(Ok(reply)) => respond(results(reply)).into().into(),
+        Ok(Err(pending)) => Answer::parked(async move { respond(results(pending.reply().await)) }),
+    }
+}
+
+pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) -> Answer {
+    let respond = |error: ErrorCode| AddOffsetsToTxnResponse { error_code: error.code(), ..Default::default() };
+    let denied = context
+        .authorize(Operation::Write, Resource::TransactionalId(&request.transactional_id))
+        .and_then(|()| context.authorize(Operation::Read, Resource::Group(&request.group_id)));
+    if let Err(denied) = denied {
+        return respond(denied.error_code()).into();
+    }
+    let broker = Arc::clone(&context.broker);
+    let add = move |broker: &Broker| {
+        let count = broker.cluster().topic(CONSUMER_OFFSETS).map_or(0, |topic| topic.image.partition_count());
+        let partition = TopicPartition::new(CONSUMER_OFFSETS, group::partition_for(&request.group_id, count));
+        let command = AddPartitions {
+            transactional_id: (&*request.transactional_id).into(),
+            producer: ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch },
+            partitions: vec![partition],
+            verify_only: false,
+            client_transaction_version: 0,
+        };
+        run_for_partitions(broker, command, move |results| match results {
+            Ok(results) => respond(
+                results
+                    .into_iter()
+                    .find_map(|(_, result)| result.err())
+                    .map_or(ErrorCode::None, |error| error.error_code()),
+            ),
+            Err(error) => respond(error),
+        })
+    };
+    if broker.has_internal_topic(CONSUMER_OFFSETS) {
+        return add(&broker);
+    }
+    Answer::parked(async move {
+        match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+            Ok(()) => match add(&broker) {
+                Answer::Ready(response) => *response,
+                Answer::Parked(response) => response.await,
+                Answer::Nothing | Answer::Close(_) => respond(ErrorCode::UnknownServerError).into(),
+            },
+            Err(_) => respond(ErrorCode::CoordinatorNotAvailable).into(),
+        }
+    })
+}
+
+/// One transaction of AddPartitionsToTxn.
+struct Addition {
+    transactional_id: Str,
+    producer: ProducerIdEpoch,
+    verify_only: bool,
+    topics: Vec<AddPartitionsToTxnTopic>,
+}
+
+pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnRequest) -> Answer {
+    if context.version() < BETWEEN_BROKERS {
+        let addition = Addition {
+            transactional_id: request.v3_and_below_transactional_id,
+            producer: ProducerIdEpoch {
+                producer_id: request.v3_and_below_producer_id,
+                epoch: request.v3_and_below_producer_epoch,
+            },
+            verify_only: false,
+            topics: request.v3_and_below_topics,
+        };
+        return match add(context, addition) {
+            Added::Now(results_by_topic_v3_and_below) => {
+                AddPartitionsToTxnResponse { results_by_topic_v3_and_below, ..Default::default() }.into()
+            }
+            Added::Later(results) => Answer::parked(async move {
+                AddPartitionsToTxnResponse { results_by_topic_v3_and_below: results.await, ..Default::default() }
+            }),
+        };
+    }
+    if let Err(denied) = context.authorize(Operation::ClusterAction, Resource::Cluster) {
+        return AddPartitionsToTxnResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+    }
+    let added: Vec<_> = request
+        .transactions
+        .into_iter()
+        .map(|transaction| {
+            let addition = Addition {
+                transactional_id: transaction.transactional_id.clone(),
+                producer: ProducerIdEpoch { producer_id: transaction.producer_id, epoch: transaction.producer_epoch },
+                verify_only: transaction.verify_only,
+                topics: transaction.topics,
+            };
+            (transaction.transactional_id, add(context, addition))
+        })
+        .collect();
+    Answer::parked(async move {
+        let mut results_by_transaction = Vec::with_capacity(added.len());
+        for (transactional_id, added) in added {
+            let topic_results = match added {
+                Added::Now(results) => results,
+                Added::Later(results) => results.await,
+            };
+            results_by_transaction.push(AddPartitionsToTxnResult { transactional_id, topic_results });
+        }
+        AddPartitionsToTxnResponse { results_by_transaction, ..Default::default() }
+    })
+}
+
+type TopicResults = Vec<AddPartitionsToTxnTopicResult>;
+
+/// The results for one transaction.
+enum Added {
+    Now(TopicResults),
+    Later(std::pin::Pin<Box<dyn Future<Output = TopicResults> + Send>>),
+}
+
+/// All partitions are added, or none: if one may not be written or does not exist, the others are not attempted.
+fn add(context: &Context, addition: Addition) -> Added {
+    let Addition { transactional_id, producer, verify_only, topics } = addition;
+    if let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id)) {
+        return Added::Now(results_for_all(&topics, |_| denied.error_code()));
+    }
+    let cluster = context.broker.cluster();
+    let mut refused = false;
+    let checked = results_for_all(&topics, |partition| {
+        let error = match context.authorize(Operation::Write, Resource::Topic(&partition.topic)) {
+            Err(denied) => denied.error_code(),
+            Ok(()) if cluster.image.partition(&partition.topic, partition.partition).is_none() => {
+                ErrorCode::UnknownTopicOrPartition
+            }
+            Ok(()) => ErrorCode::OperationNotAttempted,
+        };
+        refused |= error != ErrorCode::OperationNotAttempted;
+        error
+    });
+    if refused {
+        return Added::Now(checked);
+    }
+    let partitions = topics.iter().flat_map(partitions_of).collect();
+    let transactional_id: TransactionalId = (&*transactional_id).into();
+    let command = AddPartitions {
+        transactional_id: TransactionalId::clone(&transactional_id),
+        producer,
+        partitions,
+        verify_only,
+        client_transaction_version: 0,
+    };
+    let results = move |reply: Result<Result<PartitionResults, TransactionError>, Unavailable>| {
+        let all = match reply {
+            Ok(Ok(results)) => {
+                let of = |partition: &TopicPartition| results.iter().find(|(added, _)| added == partition);
+                return results_for_all(&topics, |partition| match of(&partition) {
+                    Some((_, Err(error))) => error.error_code(),
+                    _ => ErrorCode::None,
+                });
+            }
+            Ok(Err(error)) => error.error_code(),
+            Err(unavailable) => unavailable.error_code(),
+        };
+        results_for_all(&topics, |_| all)
+    };
+    match context.broker.transactions().submit(&transactional_id, command).map(PendingReply::try_reply) {
+        Err(Unavailable::NotAvailable) if !context.broker.has_internal_topic(TRANSACTION_STATE) => {
+            Added::Now(results(Err(Unavailable::NotCoordinator)))
+        }
+        Err(unavailable) => Added::Now(results(Err(unavailable))),
+        Ok(Ok(reply)) => Added::Now(results(reply)),
+        Ok(Err(pending)) => Added::Later(Box::pin(async move { results(pending.reply().await) })),
+    }
+}
+
+fn partitions_of(topic: &AddPartitionsToTxnTopic) -> impl Iterator<Item = TopicPartition> + '_ {
+    topic.partitions.iter().map(|index| TopicPartition::new(&*topic.name, *index))
+}
+
+fn results_for_all(
+    topics: &[AddPartitionsToTxnTopic],
+    mut result: impl FnMut(TopicPartition) -> ErrorCode,
+) -> TopicResults {
+    let mut results = Vec::with_capacity(topics.len());
+    for topic in topics {
+        let results_by_partition = partitions_of(topic)
+            .map(|partition| AddPartitionsToTxnPartitionResult {
+                partition_index: partition.partition,
+                partition_error_code: result(partition).code(),
+            })
+            .collect();
+        results.push(AddPartitionsToTxnTopicResult { name: topic.name.clone(), results_by_partition });
+    }
+    results
+}

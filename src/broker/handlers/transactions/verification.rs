@@ -1,0 +1,272 @@
+//! Verification that partitions belong to the producer's open transaction, before its records are appended (KIP-890).
+//!
+//! Order: the partition makes a guard, the coordinator is asked, the records are appended with the guard. A marker that is
+//! appended in between makes the guard invalid, so that no record of an ended transaction is appended after its marker.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::authorizer::{Operation, Resource};
+use super::super::context::Context;
+use super::super::errors::ToErrorCode;
+use super::PROTOCOL_2;
+use crate::state::Broker;
+use crate::state::cluster::Cluster;
+use crate::state::partition::Partition;
+use crate::state::runtime::{PendingReply, Unavailable};
+use ottla_core::coordinator::transaction::{AddPartitions, PartitionResults, TransactionError};
+use ottla_log::{TxnVerification, Verification};
+use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::record::BatchHeader;
+use ottla_wire::types::{ErrorCode, ProducerIdEpoch, TopicPartition};
+
+/// The sequence number of records without one.
+const NO_SEQUENCE: i32 = -1;
+/// The first version of Produce of protocol 2, and the first whose clients know TRANSACTION_ABORTABLE.
+const PRODUCE_PROTOCOL_2: i16 = 12;
+const PRODUCE_KNOWS_ABORTABLE: i16 = 11;
+
+/// What the client's version of its request supports.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// Whether the request adds its partitions to the transaction (transaction.version 2).
+    pub protocol_2: bool,
+    /// Whether the client knows TRANSACTION_ABORTABLE.
+    pub knows_abortable: bool,
+}
+
+/// The verification of one partition.
+pub(super) enum Verifying {
+    Done(TxnVerification),
+    /// The coordinator's answer waits for a sync.
+    Waiting {
+        pending: PendingReply<AddPartitions>,
+        verification: TxnVerification,
+        client: Client,
+    },
+}
+
+impl Verifying {
+    /// Waits for the coordinator's answer.
+    pub async fn finished(self) -> Result<TxnVerification, ErrorCode> {
+        match self {
+            Verifying::Done(verification) => Ok(verification),
+            Verifying::Waiting { pending, verification, client } => {
+                let results = answer(pending.reply().await, client)?;
+                results.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
+                Ok(verification)
+            }
+        }
+    }
+}
+
+/// The result for each partition, with the error codes for clients.
+type Results = HashMap<TopicPartition, Result<(), ErrorCode>>;
+
+/// Verifies a commit of offsets to a partition of `__consumer_offsets`. Its records have no sequence numbers.
+pub(super) fn of_offsets(
+    broker: &Broker,
+    transactional_id: &str,
+    producer: ProducerIdEpoch,
+    partition: &Arc<Partition>,
+    client: Client,
+) -> Result<Verifying, ErrorCode> {
+    if !client.protocol_2 && !broker.cluster().config.transactions.partition_verification_enable {
+        return Ok(Verifying::Done(TxnVerification::Disabled));
+    }
+    let verification = partition
+        .begin_verification(producer, NO_SEQUENCE, client.protocol_2, broker.now().wall)
+        .map_err(|error| error.error_code())?;
+    let confirmed = verification.confirmed();
+    if verification == Verification::NotNeeded {
+        return Ok(Verifying::Done(confirmed));
+    }
+    let pending = ask(broker, transactional_id, producer, vec![partition.id().clone()], client)
+        .map_err(|error| error_for_client(&error))?;
+    match pending.try_reply() {
+        Ok(reply) => {
+            answer(reply, client)?.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
+            Ok(Verifying::Done(confirmed))
+        }
+        Err(pending) => Ok(Verifying::Waiting { pending, verification: confirmed, client }),
+    }
+}
+
+/// Asks the coordinator whether the partitions belong to the transaction; protocol 2 adds them to it.
+fn ask(
+    broker: &Broker,
+    transactional_id: &str,
+    producer: ProducerIdEpoch,
+    partitions: Vec<TopicPartition>,
+    client: Client,
+) -> Result<PendingReply<AddPartitions>, Unavailable> {
+    let command = AddPartitions {
+        transactional_id: transactional_id.into(),
+        producer,
+        partitions,
+        verify_only: !client.protocol_2,
+        client_transaction_version: if client.protocol_2 { PROTOCOL_2 } else { 0 },
+    };
+    broker.transactions().submit(transactional_id, command)
+}
+
+/// The coordinator's answer, with the error codes for the client.
+fn answer(
+    reply: Result<Result<PartitionResults, TransactionError>, Unavailable>,
+    client: Client,
+) -> Result<Results, ErrorCode> {
+    match reply {
+        Ok(Ok(results)) => {
+            let results = results.into_iter();
+            Ok(results.map(|(partition, result)| (partition, result.map_err(|error| code(error, client)))).collect())
+        }
+        Ok(Err(error)) => Err(code(error, client)),
+        Err(unavailable) => Err(error_for_client(&unavailable)),
+    }
+}
+
+/// As Kafka's `AddPartitionsToTxnManager`: a fenced producer gets the error that its requests to partitions get.
+fn code(error: TransactionError, client: Client) -> ErrorCode {
+    match error {
+        TransactionError::ProducerFenced => ErrorCode::InvalidProducerEpoch,
+        TransactionError::TransactionAbortable if !client.knows_abortable => ErrorCode::InvalidTxnState,
+        error => error.error_code(),
+    }
+}
+
+/// A coordinator that cannot be used is not the client's fault: it tries again.
+fn error_for_client(unavailable: &Unavailable) -> ErrorCode {
+    match unavailable {
+        Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
+        Unavailable::NotAvailable | Unavailable::NotCoordinator => ErrorCode::CoordinatorNotAvailable,
+        Unavailable::Refused(error) => error.error_code(),
+    }
+}
+
+/// The verifications of a produce request's transactional batches.
+#[derive(Debug, Default)]
+pub(in super::super) struct Verifications {
+    by_partition: HashMap<TopicPartition, Result<TxnVerification, ErrorCode>>,
+}
+
+/// The beginning of the verification of a produce request.
+pub(in super::super) enum Begun {
+    Now(Verifications),
+    /// The coordinator's answer waits for a sync.
+    Later(Waiting),
+}
+
+/// Verifications that wait for the coordinator's answer.
+pub(in super::super) struct Waiting {
+    verifications: Verifications,
+    needed: Vec<(TopicPartition, TxnVerification)>,
+    pending: PendingReply<AddPartitions>,
+    client: Client,
+}
+
+impl Waiting {
+    pub async fn finished(mut self) -> Verifications {
+        let answer = answer(self.pending.reply().await, self.client);
+        self.verifications.add(self.needed, &answer, self.client);
+        self.verifications
+    }
+}
+
+impl Verifications {
+    /// Verifies the transactional batches. Fails if they are not of one producer.
+    pub fn begin(context: &Context, request: &ProduceRequest) -> Result<Begun, ErrorCode> {
+        let mut verifications = Verifications::default();
+        let Some(transactional_id) = request.transactional_id.as_deref() else { return Ok(Begun::Now(verifications)) };
+        let version = context.version();
+        let client =
+            Client { protocol_2: version >= PRODUCE_PROTOCOL_2, knows_abortable: version >= PRODUCE_KNOWS_ABORTABLE };
+        let broker = &context.broker;
+        let cluster = broker.cluster();
+        let is_disabled = !client.protocol_2 && !cluster.config.transactions.partition_verification_enable;
+        let mut producer = None;
+        let mut needed = Vec::new();
+        for (partition, header) in transactional_batches(context, &cluster, request) {
+            let of_batch = ProducerIdEpoch { producer_id: header.producer_id, epoch: header.producer_epoch };
+            if *producer.get_or_insert(of_batch) != of_batch {
+                return Err(ErrorCode::InvalidProducerIdMapping);
+            }
+            let begun = match is_disabled {
+                true => Ok(TxnVerification::Disabled),
+                false => partition
+                    .begin_verification(of_batch, header.base_sequence, client.protocol_2, broker.now().wall)
+                    .map_err(|error| error.error_code())
+                    .map(|verification| {
+                        if verification != Verification::NotNeeded {
+                            needed.push((partition.id().clone(), verification.confirmed()));
+                        }
+                        verification.confirmed()
+                    }),
+            };
+            verifications.by_partition.insert(partition.id().clone(), begun);
+        }
+        let Some(producer) = producer.filter(|_| !needed.is_empty()) else { return Ok(Begun::Now(verifications)) };
+        let partitions = needed.iter().map(|(partition, _)| partition.clone()).collect();
+        let answer = match ask(broker, transactional_id, producer, partitions, client).map(PendingReply::try_reply) {
+            Ok(Err(pending)) => return Ok(Begun::Later(Waiting { verifications, needed, pending, client })),
+            Ok(Ok(reply)) => answer(reply, client),
+            Err(unavailable) => Err(error_for_client(&unavailable)),
+        };
+        verifications.add(needed, &answer, client);
+        Ok(Begun::Now(verifications))
+    }
+
+    /// How the partition's batch is appended.
+    pub fn of(&self, partition: &TopicPartition) -> Result<TxnVerification, ErrorCode> {
+        self.by_partition.get(partition).copied().unwrap_or(Ok(TxnVerification::NotVerified))
+    }
+
+    fn add(
+        &mut self,
+        needed: Vec<(TopicPartition, TxnVerification)>,
+        answer: &Result<Results, ErrorCode>,
+        client: Client,
+    ) {
+        for (partition, verification) in needed {
+            let result = match answer {
+                Ok(results) => results.get(&partition).copied().unwrap_or(Err(ErrorCode::UnknownServerError)),
+                Err(error) => Err(*error),
+            };
+            let result = result.map(|()| verification).map_err(|error| for_producer(error, client));
+            self.by_partition.insert(partition, result);
+        }
+    }
+}
+
+/// The partitions of a produce request with transactional batches that the client may write, and the first header of each.
+fn transactional_batches<'a>(
+    context: &Context,
+    cluster: &'a Cluster,
+    request: &ProduceRequest,
+) -> Vec<(&'a Arc<Partition>, BatchHeader)> {
+    let mut found = Vec::new();
+    for data in &request.topic_data {
+        let Some(topic) = cluster.topic_of(&data.name, data.topic_id) else { continue };
+        if !context.allows(Operation::Write, Resource::Topic(topic.name())) {
+            continue;
+        }
+        for partition in &data.partition_data {
+            let header = partition.records.as_ref().and_then(|records| BatchHeader::parse(records).ok());
+            let header = header.filter(BatchHeader::is_transactional);
+            if let (Some(header), Ok(partition)) = (header, topic.partition(partition.index)) {
+                found.push((partition, header));
+            }
+        }
+    }
+    found
+}
+
+/// As Kafka's `ReplicaManager`: errors that producers of old versions would not retry become one that they do.
+fn for_producer(error: ErrorCode, client: Client) -> ErrorCode {
+    match error {
+        ErrorCode::CoordinatorLoadInProgress | ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator => {
+            ErrorCode::NotEnoughReplicas
+        }
+        ErrorCode::ConcurrentTransactions if !client.protocol_2 => ErrorCode::NotEnoughReplicas,
+        error => error,
+    }
+}

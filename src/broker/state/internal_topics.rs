@@ -1,0 +1,45 @@
+//! The internal topics: created when a coordinator first needs them.
+
+use std::sync::Arc;
+
+use super::metadata::MetadataUnavailable;
+use super::{Broker, random};
+use ottla_config::BrokerConfig;
+use ottla_core::metadata::{CONSUMER_OFFSETS, NewTopic, TRANSACTION_STATE};
+
+/// An internal topic with the settings of this broker; `None` for every other topic.
+pub(super) fn new_internal_topic(config: &BrokerConfig, name: &str) -> Option<NewTopic> {
+    let id = random::uuid();
+    match name {
+        CONSUMER_OFFSETS => {
+            let groups = &config.groups;
+            let (partitions, segment_bytes) = (groups.offsets_topic_num_partitions, groups.offsets_topic_segment_bytes);
+            Some(NewTopic::consumer_offsets(id, partitions, segment_bytes))
+        }
+        TRANSACTION_STATE => {
+            let transactions = &config.transactions;
+            let (partitions, segment_bytes) =
+                (transactions.state_log_num_partitions, transactions.state_log_segment_bytes);
+            Some(NewTopic::transaction_state(id, partitions, segment_bytes))
+        }
+        _ => None,
+    }
+}
+
+impl Broker {
+    /// Whether an internal topic exists.
+    pub fn has_internal_topic(&self, name: &str) -> bool {
+        self.cluster().topic(name).is_some()
+    }
+
+    /// Creates an internal topic if it does not exist.
+    pub async fn ensure_internal_topic(self: &Arc<Self>, name: &str) -> Result<(), MetadataUnavailable> {
+        if self.has_internal_topic(name) {
+            return Ok(());
+        }
+        match self.create_topics_by_use(vec![name.into()]).await.first() {
+            None => Ok(()),
+            Some(_) => Err(MetadataUnavailable::NotWritten),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The transaction coordinators: a [`CoordinatorRuntime`] over `__transaction_state`, and the writer of their markers.
+//!
+//! Markers are written at once where that is possible, on the task that ended the transaction: a client's next
+//! transaction then need not wait for the end of this one. Where a partition cannot take its marker now, a task tries
+//! again until it can, as Kafka does.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::cluster::NotServed;
+use super::groups::Groups;
+use super::housekeeping::Signals;
+use super::partition::{Partition, PartitionError};
+use super::publisher::Publisher;
+use super::runtime::{CoordinatorRuntime, Hosted, LoggedMachine, PendingReply, Unavailable};
+use crate::clock::Clock;
+use ottla_core::coordinator::records::{RecordError, TransactionRecord, TransactionRecordError};
+use ottla_core::coordinator::transaction::{
+    self, MarkersWritten, TransactionAction, TransactionConfig, TransactionMachine, WriteMarkers,
+};
+use ottla_core::machine::{Command, Outcome};
+use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
+use ottla_log::{AppendError, Origin};
+use ottla_wire::record::control::{ControlType, EndTxnMarker};
+use ottla_wire::record::{BatchBuilder, Codec, Verified};
+use ottla_wire::types::{Offset, ProducerIdEpoch, TopicPartition};
+
+/// The first and the last wait before markers are tried again; it doubles in between.
+const MARKER_RETRY_DELAY: Duration = Duration::from_millis(100);
+const MAX_MARKER_RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// The first `transaction.version` whose markers carry an epoch above that of the records.
+const MARKERS_WITH_NEW_EPOCH: i16 = 2;
+
+impl LoggedMachine for TransactionMachine {
+    // Without a lost record a transaction could be committed in one partition and open in another.
+    const SKIP_CORRUPT_BATCHES: bool = false;
+    const DECIDES_WITHOUT_CHANGES: bool = false;
+
+    fn encode(record: &TransactionRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
+        let (key, value) = record.encode().map_err(|error| error.to_string())?;
+        Ok((Some(key), value))
+    }
+
+    fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<TransactionRecord>, String> {
+        let key = key.ok_or("it has no key")?;
+        match TransactionRecord::decode(&key, value.as_ref()) {
+            Ok(record) => Ok(Some(record)),
+            Err(TransactionRecordError::Record(error @ RecordError::UnknownType(_))) => {
+                tracing::warn!(%error, "skipped a record of an unknown type in the transaction log");
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// The markers of one transaction, to be written to a partition.
+struct Marker {
+    batch: Verified,
+    origin: Origin,
+    producer: ProducerIdEpoch,
+    outcome: Outcome,
+}
+
+/// What came of a marker.
+enum Written {
+    Done,
+    /// Done once the partition is synced to this offset.
+    Unsynced(Arc<Partition>, Offset),
+    TryAgain,
+}
+
+/// The transaction coordinators of all partitions of `__transaction_state`.
+pub struct Transactions {
+    clock: Clock,
+    runtime: Arc<CoordinatorRuntime<TransactionMachine>>,
+    publisher: Arc<Publisher>,
+    groups: Arc<Groups>,
+    housekeeping: Signals,
+}
+
+impl Transactions {
+    pub fn new(
+        clock: Clock,
+        config: TransactionConfig,
+        publisher: Arc<Publisher>,
+        groups: Arc<Groups>,
+        housekeeping: Signals,
+    ) -> Arc<Transactions> {
+        let config = Arc::new(config);
+        Arc::new_cyclic(|this: &Weak<Transactions>| {
+            let this = Weak::clone(this);
+            let hosted = Hosted {
+                name: "transaction",
+                topic: TRANSACTION_STATE,
+                codec: Codec::None,
+                new_machine: Box::new(move || TransactionMachine::new(Arc::clone(&config))),
+                act: Box::new(move |TransactionAction::WriteMarkers(markers)| {
+                    if let Some(transactions) = this.upgrade() {
+                        transactions.write_markers(markers);
+                    }
+                }),
+            };
+            let runtime = Arc::new(CoordinatorRuntime::new(clock, Arc::clone(&publisher), hosted));
+            Transactions { clock, runtime, publisher, groups, housekeeping }
+        })
+    }
+
+    /// The runtime of the machines.
+    pub fn runtime(&self) -> &Arc<CoordinatorRuntime<TransactionMachine>> {
+        &self.runtime
+    }
+
+    /// The partition of `__transaction_state` that coordinates the transactional id.
+    pub fn partition_of(&self, transactional_id: &str) -> Result<Arc<Partition>, Unavailable> {
+        self.runtime.partition(|count| transaction::partition_for(transactional_id, count))
+    }
+
+    /// Runs a command of one transactional id; see [`CoordinatorRuntime::submit`].
+    pub fn submit<C>(&self, transactional_id: &str, command: C) -> Result<PendingReply<C>, Unavailable>
+    where
+        C: Command<Machine = TransactionMachine>,
+    {
+        self.runtime.submit(&self.partition_of(transactional_id)?, command)
+    }
+
+    /// Queries the transactional id's machine.
+    pub fn query<T>(
+        &self,
+        transactional_id: &str,
+        query: impl FnOnce(&TransactionMachine) -> T,
+    ) -> Result<T, Unavailable> {
+        self.runtime.query(&self.partition_of(transactional_id)?, query)
+    }
+
+    /// Waits until the transactional id's machine is loaded, at most `limit`.
+    pub async fn wait_until_loaded(&self, transactional_id: &str, limit: Duration) {
+        if let Ok(partition) = self.partition_of(transactional_id) {
+            self.runtime.wait_until_loaded(&partition, limit).await;
+        }
+    }
+
+    /// Whether the coordinator has a log to write to.
+    pub fn is_available(&self, transactional_id: &str) -> bool {
+        self.partition_of(transactional_id).is_ok_and(|partition| !partition.is_failed())
+    }
+
+    /// Writes the markers of a transaction that has ended, and reports those that are written.
+    fn write_markers(self: &Arc<Self>, markers: WriteMarkers) {
+        let mut written = Vec::new();
+        let mut unsynced = Vec::new();
+        let mut left = Vec::new();
+        let Ok(marker) = self.marker(&markers).inspect_err(|error| {
+            tracing::error!(transactional_id = %markers.transactional_id, %error, "failed to build a transaction marker");
+        }) else {
+            return;
+        };
+        for partition in &markers.partitions {
+            match self.write_marker(partition, &marker) {
+                Written::Done => written.push(partition.clone()),
+                Written::Unsynced(log, end) => unsynced.push((partition.clone(), log, end)),
+                Written::TryAgain => left.push(partition.clone()),
+            }
+        }
+        self.report_written(&markers, written);
+        if !unsynced.is_empty() {
+            let (this, markers) = (Arc::clone(self), markers.clone());
+            tokio::spawn(async move { this.sync_markers(markers, unsynced).await });
+        }
+        if !left.is_empty() {
+            self.try_again(WriteMarkers { partitions: left, ..markers }, MARKER_RETRY_DELAY);
+        }
+    }
+
+    /// The marker in the form of a batch. Its coordinator epoch is the leader epoch of the coordinator's partition.
+    fn marker(&self, markers: &WriteMarkers) -> Result<Marker, String> {
+        let coordinator = self.partition_of(&markers.transactional_id).map_err(|error| error.to_string())?;
+        let coordinator_epoch = coordinator.leader_epoch();
+        marker(markers.producer, markers.outcome, coordinator_epoch, markers.transaction_version, self.clock.now().wall)
+    }
+
+    /// Appends a marker, and syncs it where `flush.messages` asks for that. Blocks on the disk.
+    pub fn write_foreign_marker(&self, partition: &TopicPartition, foreign: &ForeignMarker) -> Result<(), MarkerError> {
+        let ForeignMarker { producer, outcome, coordinator_epoch, transaction_version } = *foreign;
+        let cluster = self.publisher.current();
+        let log = cluster.partition(&partition.topic, partition.partition).map_err(MarkerError::NotServed)?;
+        let marker = marker(producer, outcome, coordinator_epoch, transaction_version, self.clock.now().wall)
+            .map_err(|_| MarkerError::Unavailable)?;
+        let end = self.append_marker(log, &marker)?;
+        match log.must_sync_before_ack(end) {
+            true => log.sync_now().map_err(|_| MarkerError::Unavailable),
+            false => Ok(()),
+        }
+    }
+
+    fn write_marker(&self, partition: &TopicPartition, marker: &Marker) -> Written {
+        let cluster = self.publisher.current();
+        match cluster.partition(&partition.topic, partition.partition) {
+            Ok(log) => match self.append_marker(log, marker) {
+                Ok(end) if log.must_sync_before_ack(end) => Written::Unsynced(Arc::clone(log), end),
+                Ok(_) => Written::Done,
+                Err(MarkerError::Refused(error)) => {
+                    // A newer transaction of the producer has ended there: the marker has no effect any more.
+                    tracing::warn!(%partition, %error, "skipped a transaction marker that the partition refused");
+                    Written::Done
+                }
+                Err(MarkerError::Unavailable | MarkerError::NotServed(_)) => Written::TryAgain,
+            },
+            // Deleted.
+            Err(NotServed::Unknown) => Written::Done,
+            Err(NotServed::NotLeader | NotServed::AbsentDirectory) => Written::TryAgain,
+        }
+    }
+
+    /// Appends a marker; returns the end of the log. Offsets of groups take effect by it.
+    fn append_marker(&self, log: &Arc<Partition>, marker: &Marker) -> Result<Offset, MarkerError> {
+        if *log.id().topic == *CONSUMER_OFFSETS {
+            let Marker { batch, origin, producer, outcome } = marker;
+            return match self.groups.runtime().end_transaction(log, batch, *origin, *producer, *outcome) {
+                Ok(end) => Ok(end),
+                Err(Unavailable::Refused(error)) => Err(MarkerError::Refused(error)),
+                Err(_) => Err(MarkerError::Unavailable),
+            };
+        }
+        match log.append(&marker.batch, marker.origin, self.clock.now().wall) {
+            Ok(appended) => {
+                if appended.rolled {
+                    self.housekeeping.rolled(log);
+                }
+                Ok(appended.last_offset + 1)
+            }
+            Err(PartitionError::Append(error)) if error.is_of_producer() => Err(MarkerError::Refused(error)),
+            Err(_) => Err(MarkerError::Unavailable),
+        }
+    }
+
+    fn report_written(&self, markers: &WriteMarkers, partitions: Vec<TopicPartition>) {
+        if partitions.is_empty() {
+            return;
+        }
+        let transactional_id = markers.transactional_id.clone();
+        let id = transactional_id.clone();
+        let report = MarkersWritten { transactional_id, position: markers.position, partitions };
+        // A coordinator that is not available writes all markers again when it is loaded.
+        let _ = self.submit(&id, report);
+    }
+
+    async fn sync_markers(
+        self: Arc<Self>,
+        markers: WriteMarkers,
+        unsynced: Vec<(TopicPartition, Arc<Partition>, Offset)>,
+    ) {
+        let mut written = Vec::new();
+        let mut left = Vec::new();
+        for (partition, log, end) in unsynced {
+            match log.sync_to(end).await {
+                Ok(()) => written.push(partition),
+                Err(_) => left.push(partition),
+            }
+        }
+        self.report_written(&markers, written);
+        if !left.is_empty() {
+            self.try_again(WriteMarkers { partitions: left, ..markers }, MARKER_RETRY_DELAY);
+        }
+    }
+
+    /// Writes the markers again after `delay`, unless the coordinator has stopped or loads anew: then it does so itself.
+    fn try_again(self: &Arc<Self>, mut markers: WriteMarkers, mut delay: Duration) {
+        let (this, clock) = (Arc::downgrade(self), self.clock);
+        tokio::spawn(async move {
+            loop {
+                clock.sleep(delay).await;
+                let Some(transactions) = this.upgrade() else { return };
+                let unwritten = transactions.unwritten(&markers);
+                markers.partitions.retain(|partition| unwritten.contains(partition));
+                if markers.partitions.is_empty() {
+                    return;
+                }
+                let Ok(marker) = transactions.marker(&markers) else { return };
+                let mut written = Vec::new();
+                for partition in &markers.partitions {
+                    match transactions.write_marker(partition, &marker) {
+                        Written::Done => written.push(partition.clone()),
+                        Written::Unsynced(log, end) => {
+                            if log.sync_to(end).await.is_ok() {
+                                written.push(partition.clone());
+                            }
+                        }
+                        Written::TryAgain => {}
+                    }
+                }
+                transactions.report_written(&markers, written);
+                delay = (delay * 2).min(MAX_MARKER_RETRY_DELAY);
+            }
+        });
+    }
+
+    /// Which markers of the transaction the coordinator still waits for.
+    fn unwritten(&self, markers: &WriteMarkers) -> Vec<TopicPartition> {
+        self.query(&markers.transactional_id, |machine| machine.unwritten(&markers.transactional_id, markers.position))
+            .unwrap_or_default()
+    }
+}
+
+/// Why a marker was not appended.
+#[derive(Debug)]
+pub enum MarkerError {
+    NotServed(NotServed),
+    /// The partition cannot take it now.
+    Unavailable,
+    /// The producer's state in the partition does not allow it.
+    Refused(AppendError),
+}
+
+/// A marker that was not decided by a coordinator of this broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForeignMarker {
+    pub producer: ProducerIdEpoch,
+    pub outcome: Outcome,
+    pub coordinator_epoch: i32,
+    pub transaction_version: i16,
+}
+
+fn marker(
+    producer: ProducerIdEpoch,
+    outcome: Outcome,
+    coordinator_epoch: i32,
+    transaction_version: i16,
+    now: i64,
+) -> Result<Marker, String> {
+    let control = match outcome {
+        Outcome::Commit => ControlType::Commit,
+        Outcome::Abort => ControlType::Abort,
+    };
+    let batch = BatchBuilder::end_transaction(producer, control, EndTxnMarker { coordinator_epoch }, now)
+        .map_err(|error| error.to_string())?;
+    let origin = match transaction_version {
+        MARKERS_WITH_NEW_EPOCH.. => Origin::CoordinatorV2,
+        _ => Origin::Coordinator,
+    };
+    Ok(Marker { batch, origin, producer, outcome })
+}

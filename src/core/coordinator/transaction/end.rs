@@ -1,0 +1,139 @@
+//! EndTxn.
+
+use super::TransactionMachine;
+use super::command::EndTxn;
+use super::error::TransactionError;
+use super::machine::{Decision, check_id};
+use super::transitions::{End, MAX_EPOCH, increments_epoch, is_exhausted};
+use crate::coordinator::records::{TransactionMetadata, TransactionState};
+use crate::coordinator::{Outcome, TransactionalId};
+use ottla_wire::types::ProducerIdEpoch;
+
+/// What EndTxn does.
+enum Answer {
+    /// The transaction ends.
+    End,
+    /// It has ended so already.
+    Repeat,
+}
+
+impl TransactionMachine {
+    pub(super) fn end_txn(
+        &mut self,
+        decision: &mut Decision,
+        request: &EndTxn,
+    ) -> Result<ProducerIdEpoch, TransactionError> {
+        let id = &request.transactional_id;
+        check_id(id)?;
+        let entry = self.ids.get(id).ok_or(TransactionError::InvalidProducerIdMapping)?;
+        let current = entry.durable.clone();
+        if !increments_epoch(request.client_transaction_version) {
+            if let Answer::End = answer_1(&current, request.producer, request.outcome)? {
+                let end =
+                    End { outcome: request.outcome, transaction_version: 0, fenced: false, next_producer_id: None };
+                self.end(decision, id, &current, &end);
+            }
+            return Ok(ProducerIdEpoch::NONE);
+        }
+        match answer_2(&current, request.producer, request.outcome)? {
+            Answer::Repeat => Ok(current.producer),
+            Answer::End => {
+                let next_producer_id = match is_exhausted(current.producer.epoch) {
+                    true => Some(request.fresh_producer_id.ok_or(TransactionError::ProducerIdNeeded)?),
+                    false => None,
+                };
+                let transaction_version = request.client_transaction_version;
+                let end = End { outcome: request.outcome, transaction_version, fenced: false, next_producer_id };
+                Ok(self.end(decision, id, &current, &end))
+            }
+        }
+    }
+
+    /// Ends a transaction, and returns the producer after it.
+    pub(super) fn end(
+        &mut self,
+        decision: &mut Decision,
+        id: &TransactionalId,
+        current: &TransactionMetadata,
+        end: &End,
+    ) -> ProducerIdEpoch {
+        let prepared = current.prepared(end, decision.now.wall);
+        if let Some(entry) = self.ids.get_mut(id) {
+            match (increments_epoch(end.transaction_version), end.fenced) {
+                (true, _) => entry.last_producer = current.producer,
+                (false, true) => entry.last_producer = ProducerIdEpoch::NONE,
+                (false, false) => {}
+            }
+        }
+        let next = prepared.completed(decision.now.wall).producer;
+        self.append(decision, id, prepared.clone());
+        self.write_markers(decision, id, &prepared, self.log_end);
+        next
+    }
+}
+
+/// Protocol 1.
+fn answer_1(
+    current: &TransactionMetadata,
+    producer: ProducerIdEpoch,
+    outcome: Outcome,
+) -> Result<Answer, TransactionError> {
+    if current.producer.producer_id != producer.producer_id {
+        return Err(TransactionError::InvalidProducerIdMapping);
+    }
+    if current.producer.epoch != producer.epoch {
+        return Err(TransactionError::ProducerFenced);
+    }
+    match (current.state, outcome) {
+        (TransactionState::Ongoing, _) => Ok(Answer::End),
+        (TransactionState::CompleteCommit, Outcome::Commit) | (TransactionState::CompleteAbort, Outcome::Abort) => {
+            Ok(Answer::Repeat)
+        }
+        // For both outcomes, as in Kafka, where the state changes to Complete as soon as the markers are being written.
+        (TransactionState::PrepareCommit | TransactionState::PrepareAbort, _) => {
+            Err(TransactionError::ConcurrentTransactions)
+        }
+        _ => Err(TransactionError::InvalidTxnState),
+    }
+}
+
+/// Protocol 2. The same epoch means the next transaction; a repeated request has the epoch before it.
+fn answer_2(
+    current: &TransactionMetadata,
+    producer: ProducerIdEpoch,
+    outcome: Outcome,
+) -> Result<Answer, TransactionError> {
+    // First: the producer may already use a next producer id, which the id gets when the markers are written.
+    if current.state.is_prepared() {
+        return Err(TransactionError::ConcurrentTransactions);
+    }
+    let ProducerIdEpoch { producer_id, epoch } = current.producer;
+    let repeats_overflow =
+        current.previous_producer_id == producer.producer_id && producer.epoch == MAX_EPOCH - 1 && epoch == 0;
+    // The answer to a repeated request would give the client the maximum epoch.
+    let repeats = repeats_overflow || (producer.epoch.checked_add(1) == Some(epoch) && epoch != MAX_EPOCH);
+    if producer_id != producer.producer_id && !repeats_overflow {
+        return Err(TransactionError::InvalidProducerIdMapping);
+    }
+    let has_ended = matches!(current.state, TransactionState::CompleteCommit | TransactionState::CompleteAbort);
+    if producer.epoch != epoch && !(has_ended && repeats) {
+        return Err(TransactionError::ProducerFenced);
+    }
+    match (current.state, outcome) {
+        (TransactionState::CompleteCommit, Outcome::Commit) | (TransactionState::CompleteAbort, Outcome::Abort)
+            if repeats =>
+        {
+            Ok(Answer::Repeat)
+        }
+        (TransactionState::CompleteCommit | TransactionState::CompleteAbort, _) if repeats => {
+            Err(TransactionError::InvalidTxnState)
+        }
+        (TransactionState::Ongoing, _) => Ok(Answer::End),
+        // The client does not know whether a partition was added.
+        (
+            TransactionState::Empty | TransactionState::CompleteCommit | TransactionState::CompleteAbort,
+            Outcome::Abort,
+        ) => Ok(Answer::End),
+        _ => Err(TransactionError::InvalidTxnState),
+    }
+}

@@ -1,0 +1,78 @@
+//! Queries: DescribeTransactions and ListTransactions.
+
+use super::{Entry, TransactionMachine};
+use crate::coordinator::TransactionalId;
+use crate::coordinator::records::TransactionState;
+use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
+
+/// A transactional id in DescribeTransactions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransactionDescription {
+    pub state: TransactionState,
+    pub timeout_ms: i32,
+    /// When the last transaction started; -1: none since InitProducerId.
+    pub start: TimestampMs,
+    pub producer: ProducerIdEpoch,
+    /// Sorted. While the transaction ends: those without a marker.
+    pub partitions: Vec<TopicPartition>,
+}
+
+/// A transactional id in ListTransactions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedTransaction {
+    pub transactional_id: TransactionalId,
+    pub producer_id: ProducerId,
+    pub state: TransactionState,
+}
+
+/// The filters of ListTransactions; all of them must match.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TransactionFilter {
+    /// Empty: any.
+    pub producer_ids: Vec<ProducerId>,
+    /// Which states to list; `None`: all. Names that are no states match nothing, so that the list may be empty.
+    pub states: Option<Vec<TransactionState>>,
+    /// Only transactions that started more than this before `now`. Ids without a transaction match, as in Kafka.
+    pub min_duration_ms: Option<i64>,
+}
+
+/// Queries, which may be called at any time after recovery.
+impl TransactionMachine {
+    /// DescribeTransactions; `None` if the id does not exist.
+    pub fn describe(&self, id: &str) -> Option<TransactionDescription> {
+        let current = &self.ids.get(id)?.durable;
+        let partitions = self.marking.get(id).map_or(&current.partitions, |marking| &marking.unwritten);
+        Some(TransactionDescription {
+            state: current.state,
+            timeout_ms: current.timeout_ms,
+            start: current.start,
+            producer: current.producer,
+            partitions: partitions.iter().cloned().collect(),
+        })
+    }
+
+    /// The partitions whose markers are still missing; see [`super::WriteMarkers::position`].
+    pub fn unwritten(&self, id: &str, position: Offset) -> Vec<TopicPartition> {
+        let marking = self.marking.get(id).filter(|marking| marking.position == position);
+        marking.map_or_else(Vec::new, |marking| marking.unwritten.iter().cloned().collect())
+    }
+
+    /// ListTransactions, in no particular order.
+    pub fn list(&self, filter: &TransactionFilter, now: TimestampMs) -> Vec<ListedTransaction> {
+        let listed = |(id, entry): (&TransactionalId, &Entry)| ListedTransaction {
+            transactional_id: id.clone(),
+            producer_id: entry.durable.producer.producer_id,
+            state: entry.durable.state,
+        };
+        self.ids.iter().filter(|(_, entry)| filter.matches(entry, now)).map(listed).collect()
+    }
+}
+
+impl TransactionFilter {
+    fn matches(&self, entry: &Entry, now: TimestampMs) -> bool {
+        let current = &entry.durable;
+        (self.producer_ids.is_empty() || self.producer_ids.contains(&current.producer.producer_id))
+            && self.states.as_ref().is_none_or(|states| states.contains(&current.state))
+            && self.min_duration_ms.is_none_or(|least| now.saturating_sub(current.start) > least)
+    }
+}
