@@ -18,3 +18,5 @@ pub mod log_rate_limiter;
 pub mod server;
 pub mod service;
 pub mod state;
+#[cfg(test)]
+mod testing;

@@ -13,6 +13,8 @@ mod connection;
 mod connection_limits;
 pub mod dispatch;
 mod first_use;
+#[cfg(test)]
+pub mod in_memory;
 mod limits;
 mod listener;
 mod memory;
