@@ -24,7 +24,7 @@ use ottla_config::{Sources, load};
 use ottla_log::{Disk, Simulation};
 use ottla_wire::types::TimestampMs;
 
-pub use client::{Client, Failed};
+pub use client::{Client, Failed, Outcome};
 pub use producer::{Producer, Protocol};
 
 const DATA: &str = "/data";

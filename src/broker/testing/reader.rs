@@ -148,3 +148,58 @@ pub fn is_unknown(failed: Failed) -> bool {
         ),
     }
 }
+
+/// What a reader of committed records has seen of a topic.
+pub struct View {
+    topic: String,
+    partitions: i32,
+    positions: Vec<Offset>,
+    seen: HashSet<(i32, u64)>,
+    /// Values that were read since the last [`View::take_new`].
+    new: Vec<(i32, u64)>,
+}
+
+impl View {
+    pub fn new(topic: &str, partitions: i32) -> View {
+        View {
+            topic: topic.to_owned(),
+            partitions,
+            positions: vec![0; partitions.unsigned_abs() as usize],
+            seen: HashSet::new(),
+            new: Vec::new(),
+        }
+    }
+
+    /// Reads on to the last stable offsets.
+    pub async fn read(&mut self, client: &mut Client) -> Outcome<()> {
+        for (partition, position) in (0..self.partitions).zip(&mut self.positions) {
+            let (values, next) = client.read_committed(&self.topic, partition, *position).await?;
+            *position = next;
+            for value in values {
+                assert!(self.seen.insert((partition, value)), "value {value} is twice in partition {partition}");
+                self.new.push((partition, value));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn has(&self, partition: i32, value: u64) -> bool {
+        self.seen.contains(&(partition, value))
+    }
+
+    /// Returns the values since the last call, and forgets them.
+    pub fn take_new(&mut self) -> Vec<(i32, u64)> {
+        self.seen.clear();
+        std::mem::take(&mut self.new)
+    }
+
+    /// Checks that no transaction is open in the topic and in the groups' offsets.
+    pub async fn check_stable(&self, client: &mut Client, what: &str) {
+        let data = (0..self.partitions).map(|partition| (&*self.topic, partition));
+        for (topic, partition) in data.chain([("__consumer_offsets", 0)]) {
+            let end = client.end_offset(topic, partition, false).await;
+            let stable = client.end_offset(topic, partition, true).await;
+            assert!(end.is_ok() && end == stable, "{what}: {topic}-{partition} ends at {end:?}, stable to {stable:?}");
+        }
+    }
+}
