@@ -11,7 +11,7 @@ use super::groups::FoundGroups;
 use super::report::DirectoryRepair;
 use super::topics::{METADATA, Topics};
 use crate::cli::tools::kafka_dump_log::batches::BatchFile;
-use ottla_broker::state::random;
+use ottla_broker::state::random::Random;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use ottla_log::verify::{Directory, Repaired, Verdict};
@@ -154,7 +154,7 @@ impl MetadataLog {
         let host = Host { node_id: meta.node_id, ..host };
         let added = self.salvage.add_folders(found, &host, |partitions| groups.fit(partitions));
         let (directory, epoch) = (self.directory(), self.latest_epoch.saturating_add(1));
-        let hex: String = random::uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = Random::system().uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
         let beside = |suffix: &str| directory.with_file_name(format!("{METADATA}-0.{hex}-{suffix}"));
         // The next start removes a `-delete` directory that a crash leaves.
         let (new, aside) = (beside("delete"), beside("stray"));

@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::cluster::NotServed;
 use super::fetch_sessions::{FetchKey, PartitionRequest};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
+use crate::clock::Clock;
 use ottla_wire::record::converts_to_nothing;
 use ottla_wire::types::{LeaderEpoch, Offset};
 
@@ -146,8 +147,8 @@ impl Fetch {
     }
 
     /// Reads again each time one of the partitions changes, until the fetch is satisfied or `max_wait` is over.
-    pub async fn wait(self, max_wait: Duration) -> FetchResult {
-        let mut timeout = pin!(tokio::time::sleep(max_wait));
+    pub async fn wait(self, clock: Clock, max_wait: Duration) -> FetchResult {
+        let mut timeout = pin!(clock.sleep(max_wait));
         let notify = Arc::new(Notify::new());
         // Registered before the first read, so that an append after it leaves a permit in `notify`.
         let _registrations: Vec<_> =
