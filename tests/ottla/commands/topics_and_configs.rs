@@ -85,7 +85,7 @@ fn failed_topics_command_prints_one_line() {
 fn configs_commands_set_show_and_unset() {
     let ottla = CommandLine::new();
     ottla.stdout("topics create a");
-    assert!(ottla.stdout("configs show topic a").starts_with("Nothing is set"));
+    assert!(ottla.stdout("configs show topic a").starts_with("No settings are changed."));
     assert!(
         ottla.stdout("configs show topic a --all").contains("\nretention.ms                             604800000")
     );
