@@ -139,7 +139,10 @@ async fn served_version_ranges_identify_the_broker_version() {
     let answer = fixture.client.call(api_versions()).await.unwrap();
     let features: Vec<_> =
         answer.finalized_features.iter().map(|feature| (&*feature.name, feature.max_version_level)).collect();
-    assert_eq!(features, [("eligible.leader.replicas.version", 1), ("metadata.version", 30), ("transaction.version", 2)]);
+    assert_eq!(
+        features,
+        [("eligible.leader.replicas.version", 1), ("metadata.version", 30), ("transaction.version", 2)]
+    );
 }
 
 #[tokio::test]
