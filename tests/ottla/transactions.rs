@@ -67,11 +67,15 @@ async fn describe_producers_lists_active_producers() {
 #[tokio::test]
 async fn describe_transactions_of_an_unknown_id_returns_not_found() {
     let fixture = Fixture::start().await;
-    let transactional_ids = vec![text("a"), text("")];
-    let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
-    let states = answer.transaction_states.iter();
-    let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
-    assert_eq!(states, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
+    // The first request for a coordinator of transactions creates __transaction_state.
+    for expect in ["NOT_COORDINATOR", "TRANSACTIONAL_ID_NOT_FOUND"] {
+        let transactional_ids = vec![text("a"), text("")];
+        let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
+        let states = answer.transaction_states.iter();
+        let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
+        assert_eq!(states, [("a", expect), ("", "INVALID_REQUEST")]);
+        fixture.transaction_coordinator("a").await;
+    }
 }
 
 #[tokio::test]
