@@ -6,7 +6,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer as Co
 
 import confluent_helpers
 import transaction_cases
-from suite import check, equal, unique, wait_until
+from suite import case, check, equal, unique, wait_until
 
 create_topic = confluent_helpers.create_topic
 
@@ -112,5 +112,29 @@ class Reader:
         self.consumer.close()
 
 
+def guaranteed_alerts(bootstrap):
+    """The lesson's settings for guaranteed delivery, with a transaction for each alert; the second one fails."""
+    topic = create_topic(bootstrap, "fraud-alerts", 3)
+    producer = ConfluentProducer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "retries": 2147483647,
+            "max.in.flight.requests.per.connection": 1,
+            "enable.idempotence": True,
+            "transactional.id": unique("alerts"),
+        }
+    )
+    producer.init_transactions(20)
+    for number in range(3):
+        producer.begin_transaction()
+        producer.produce(topic=topic, key=f"user-{number}", value=f"alert {number}")
+        producer.flush(timeout=10)
+        producer.abort_transaction(20) if number == 1 else producer.commit_transaction(20)
+    alerts = [message.value() for message in confluent_helpers.read_committed(bootstrap, topic)]
+    equal(sorted(alerts), [b"alert 0", b"alert 2"])
+
+
 if __name__ == "__main__":
+    case(guaranteed_alerts)
     transaction_cases.run(sys.modules[__name__])

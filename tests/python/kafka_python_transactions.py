@@ -87,6 +87,37 @@ class Reader:
         self.consumer.close()
 
 
+def lesson_on_exactly_once(bootstrap):
+    """Payments in transactions, some sent twice and some aborted; the lesson's consumer processes each payment once."""
+    topic, processed = create_topic(bootstrap, "payments"), []
+    producer = Producer(bootstrap, unique("payments"))
+    for batch, end in [("012", producer.commit), ("34", producer.abort), ("123", producer.commit)]:
+        producer.begin()
+        for n in batch:
+            producer.sent.append(producer.producer.send(topic, key=b"payment-" + n.encode(), value=n.encode()))
+        end()
+    producer.close()
+    already_processed, process = (lambda key: key in [msg.key for msg in processed]), processed.append
+    consumer = KafkaConsumer(
+        topic,
+        bootstrap_servers=bootstrap,
+        group_id=unique("exactly-once"),
+        auto_offset_reset="earliest",
+        consumer_timeout_ms=6000,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+    )
+    for msg in consumer:
+        # Check if already processed (idempotency key)
+        if not already_processed(msg.key):
+            process(msg)
+            consumer.commit()
+        if msg.offset == 9:  # the last one: three messages and a marker, two and a marker, three
+            break
+    equal([msg.value for msg in processed], [b"0", b"1", b"2", b"3"])
+    consumer.close()
+
+
 def old_consumer_reads_everything(bootstrap):
     """Version 2.0.2 knows neither isolation levels nor control records: it reads aborted messages, and returns markers
     as records with four bytes of key (version and type), as from Apache Kafka."""
@@ -112,4 +143,5 @@ if __name__ == "__main__":
         case(old_consumer_reads_everything)
         run_cases()
     else:
+        case(lesson_on_exactly_once)
         transaction_cases.run(sys.modules[__name__])

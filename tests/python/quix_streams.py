@@ -8,8 +8,7 @@ import tempfile
 
 from confluent_kafka.admin import NewTopic
 
-from confluent_helpers import admin_client, produce_all
-from confluent_transactions import Reader
+from confluent_helpers import admin_client, produce_all, read_committed
 from suite import Child, case, equal, run_cases, unique, wait_until
 
 PARTITIONS, KEYS, KILLS = 3, 5, 6
@@ -45,14 +44,11 @@ def counts_are_exact_after_kills(bootstrap):
             if kill % 2:
                 directory = os.path.join(parent, str(kill))  # the state is restored from its changelog topic
         application = start(bootstrap, name, directory)
-        reader, rows = Reader(bootstrap, [f"{name}.counts"]), []
-        wait_until(lambda: rows.extend(reader.read(0.3)) or len(rows) >= total, f"{total} counts", 40)
-        equal(reader.read(1), [], "more counts")
-        reader.close()
+        wait_until(lambda: len(read_committed(bootstrap, f"{name}.counts")) >= total, f"{total} counts", 40)
         application.terminate()
         application.wait(30)
     by_key = {f"k{n}": [] for n in range(KEYS)}
-    for row in (json.loads(value) for *_, value in rows):
+    for row in (json.loads(message.value()) for message in read_committed(bootstrap, f"{name}.counts")):
         by_key[row["key"]].append((row["number"], row["count"]))
     expected = {f"k{k}": [(n, i + 1) for i, n in enumerate(range(k, total, KEYS))] for k in range(KEYS)}
     equal(by_key, expected, "counts")
