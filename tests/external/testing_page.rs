@@ -19,9 +19,14 @@ static TESTING_PAGE: Environment =
 
 const PAGE: &str = include_str!("../../docs/testing.md");
 
-/// Returns the listings in `language` by file name.
+/// Returns the listings of this page in `language` by file name.
 fn listings(language: &str) -> BTreeMap<&'static str, &'static str> {
-    let blocks = PAGE.split("\n```").skip(1).step_by(2);
+    listings_of(PAGE, language)
+}
+
+/// Returns a page's listings in `language` by file name.
+fn listings_of(page: &'static str, language: &str) -> BTreeMap<&'static str, &'static str> {
+    let blocks = page.split("\n```").skip(1).step_by(2);
     let of_language = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
     let named = of_language.map(|text| {
         let first = text.lines().next().expect("a listing has lines");
@@ -30,10 +35,10 @@ fn listings(language: &str) -> BTreeMap<&'static str, &'static str> {
     named.collect()
 }
 
-/// Writes the listings in `language` to a temporary directory.
-fn write_listings(language: &str) -> TempDir {
+/// Writes a page's listings in `language` to a temporary directory.
+pub fn write_listings(page: &'static str, language: &str) -> TempDir {
     let dir = TempDir::with_prefix("ottla-page-").unwrap();
-    for (name, text) in listings(language) {
+    for (name, text) in listings_of(page, language) {
         fs::write(dir.path().join(name), format!("{text}\n")).unwrap();
     }
     dir
@@ -81,7 +86,7 @@ fn listings_of_every_language_are_found() {
 
 fn pytest_listings_pass() {
     let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = write_listings("python");
+    let dir = write_listings(PAGE, "python");
     for workers in [&[][..], &["-n", "3"]] {
         let mut pytest = Command::new(&python);
         pytest
@@ -129,7 +134,7 @@ fn rust_package_of_the_page_alone_passes_its_tests() {
 /// A killed test run with the fixture of the page leaves neither a broker nor its data.
 fn killed_pytest_run_leaves_no_broker() {
     let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = write_listings("python");
+    let dir = write_listings(PAGE, "python");
     let program = "import os, pathlib; from conftest import Ottla; Ottla(pathlib.Path('.')); \
                    print(open('ready.json').read(), flush=True); os.kill(os.getpid(), 9)";
     let mut command = Command::new(&python);
@@ -154,7 +159,7 @@ fn go_listings_pass() {
         .filter(|line| wanted.iter().any(|name| line.contains(name)))
         .map(|line| format!("\t{}\n", line.trim()))
         .collect();
-    let dir = write_listings("go");
+    let dir = write_listings(PAGE, "go");
     fs::write(dir.path().join("go.mod"), format!("module orders\n\ngo 1.26.0\n\nrequire (\n{requirements})\n"))
         .unwrap();
     fs::copy(module.join("go.sum"), dir.path().join("go.sum")).unwrap();
@@ -165,7 +170,7 @@ fn go_listings_pass() {
 
 fn junit_listings_pass() {
     let Some(java) = java::java() else { return };
-    let dir = write_listings("java");
+    let dir = write_listings(PAGE, "java");
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
     let output = java.run_junit(dir.path(), &path(), temporary.path());
     assert!(output.contains("3 tests successful"), "{output}");
