@@ -22,6 +22,7 @@ use topics::Topics;
 
 mod groups;
 mod metadata;
+mod records;
 mod report;
 mod topics;
 
