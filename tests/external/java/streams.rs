@@ -2,6 +2,7 @@
 //! broker are killed while input arrives; the committed counts must be those of a batch count, each exactly once.
 
 use std::collections::HashMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use common::Broker;
 use libtest_mimic::Trial;
@@ -22,7 +23,9 @@ const BATCHES: usize = 30;
 const RECORDS_PER_BATCH: usize = 20;
 /// The time between two records: every window has several of each word.
 const STEP_MS: i64 = 20;
-const FIRST_TIMESTAMP: i64 = 1_700_000_000_000;
+
+/// The age of the first record: retention keeps all of them.
+const AGE_MS: i64 = 60 * 60 * 1000;
 
 struct Version {
     name: &'static str,
@@ -63,12 +66,14 @@ async fn count(java: &Java, version: &Version) {
     };
     let mut reader = program(java, "today", "ReadCommitted");
     let reader = Running::start("the reader", reader.args([broker.bootstrap_servers(), "counts"]));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
+    let first_timestamp = now - AGE_MS;
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let mut application = start(&broker);
     for round in 0..=KILLS {
         let before = output.len();
         for batch in 0..BATCHES {
-            write_batch(&broker, &mut input).await;
+            write_batch(&broker, first_timestamp, &mut input).await;
             // One kill of the broker too, in the middle of a round.
             if round == 1 && batch == BATCHES / 2 {
                 broker.kill();
@@ -100,12 +105,12 @@ async fn create_topics(broker: &Broker) {
 }
 
 /// Writes the next batch, and adds its keys in `counts` to `input`: word and window.
-async fn write_batch(broker: &Broker, input: &mut Vec<String>) {
+async fn write_batch(broker: &Broker, first_timestamp: i64, input: &mut Vec<String>) {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     let mut batch = BatchBuilder::new(Codec::None);
     let partition = (input.len() / RECORDS_PER_BATCH) as i32 % PARTITIONS;
     for _ in 0..RECORDS_PER_BATCH {
-        let timestamp = FIRST_TIMESTAMP + input.len() as i64 * STEP_MS;
+        let timestamp = first_timestamp + input.len() as i64 * STEP_MS;
         let word = WORDS[(input.len() * input.len() / 3) % WORDS.len()];
         batch.append(timestamp, None, Some(word.as_bytes()), &[]);
         input.push(format!("{word}@{}", timestamp / 1000 * 1000));
@@ -122,9 +127,14 @@ fn check(input: &[String], output: &[String]) {
         let fields: Vec<_> = line.split('\t').collect();
         let (key, count) = (fields[3], fields[4].parse::<u64>().expect("a count"));
         let before = counted.insert(key, count).unwrap_or_default();
-        assert_eq!(count, before + 1, "{key}: a count is missing or was written twice");
+        assert_eq!(count, before + 1, "{key}: a count is missing or was written twice: {:?}", lines_of(output, key));
     }
     assert_eq!(counted, expected);
+}
+
+/// The lines with this key, for a failed test.
+fn lines_of<'a>(output: &'a [String], key: &str) -> Vec<&'a String> {
+    output.iter().filter(|line| line.split('\t').nth(3) == Some(key)).collect()
 }
 
 pub fn tests() -> Vec<Trial> {

@@ -71,7 +71,10 @@ async fn every_version_writes_each_record_once_across_kills_of_the_broker() {
 /// Waits until every version has written more to both of its topics.
 async fn wait_for_records(broker: &Broker) {
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let topics = VERSIONS.map(|version| [format!("{version}-idempotent"), format!("{version}-transactional")]).concat();
+    let mut topics =
+        VERSIONS.map(|version| [format!("{version}-idempotent"), format!("{version}-transactional")]).concat();
+    // As the program says, this version has no transactions across kills.
+    topics.retain(|topic| !topic.starts_with("0.11") || topic.ends_with("-idempotent"));
     let ends = async || {
         let requested: Vec<_> = topics.iter().map(|topic| (topic.as_str(), 0, -1)).collect();
         let listed = client.list_offsets(&requested).await.unwrap();
