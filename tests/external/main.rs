@@ -20,7 +20,11 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let suites = [
         docker::tests(),
+        java::bank::tests(),
         java::clients::tests(),
+        java::connect::tests(),
+        java::streams::tests(),
+        java::transactions::tests(),
         kafka_directory::tests(),
         python::tests(),
         testing_page::tests(),

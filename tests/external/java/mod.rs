@@ -3,8 +3,13 @@
 //!
 //! Without Java or Maven, tests that need them are skipped; with `OTTLA_REQUIRE_JAVA=1` they fail.
 
+pub mod bank;
 pub mod clients;
+pub mod connect;
 pub mod dump_log;
+pub mod process;
+pub mod streams;
+pub mod transactions;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -13,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::harness::skip;
 
@@ -90,6 +97,24 @@ impl Java {
         directory
     }
 
+    /// Compiles all programs of a directory in `tests/java` against these libraries, and returns the directory of the
+    /// classes.
+    pub fn classes(&self, directory: &str, libraries: &[&str]) -> String {
+        self.classes_as(directory, directory, libraries)
+    }
+
+    /// Like [`Java::classes`], for programs that are compiled against several versions: `name` has the version.
+    pub fn classes_as(&self, name: &str, directory: &str, libraries: &[&str]) -> String {
+        static COMPILING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = COMPILING.lock();
+        let files = fs::read_dir(source(directory)).expect("a directory of programs");
+        let mut programs: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+        programs.retain(|file| file.extension().is_some_and(|end| end == "java"));
+        programs.sort();
+        let classes = self.compile(&format!("classes-{name}"), &programs, &libraries.join(":"));
+        classes.display().to_string()
+    }
+
     /// Returns a class path of all artifacts in this directory: `today`, or a version.
     pub fn libs(&self, name: &str) -> String {
         format!("{}/*", self.target.join("libs").join(name).display())
@@ -145,7 +170,8 @@ pub fn jvm(class_path: &str) -> Command {
     java
 }
 
-fn source(name: &str) -> PathBuf {
+/// Returns the path of a file in `tests/java`.
+pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java").join(name)
 }
 
