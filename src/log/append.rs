@@ -173,7 +173,7 @@ impl Log {
             files.data.check_length().doing_with("appending to", || folder.file(base, names::LOG))?;
         }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
-        let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
+        let placed = batch.log_prefix(header.base_offset, header.partition_leader_epoch);
         files.data.append(&placed, rest).doing_with("appending to", || folder.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);

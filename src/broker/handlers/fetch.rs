@@ -152,7 +152,7 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
     };
     // Message formats 0 and 1 do not support zstd.
     let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
-    let withheld = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let error_for_client = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
     let name = match &key.topic {
         FetchTopic::Name(name) => Some(name),
         FetchTopic::Id(_) => topic.map(|topic| topic.name()),
@@ -163,7 +163,7 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
         None => Err(missing),
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
-    FetchPartition { key: key.clone(), request: *ask, partition, withheld }
+    FetchPartition { key: key.clone(), request: *ask, partition, error_for_client }
 }
 
 /// Updates the fetch session and builds the response.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::options::ParserStyle;
 use super::output::print_table;
@@ -123,15 +123,7 @@ struct FindHanging {
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        block_on(async move {
-            match self.act().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.act())
     }
 }
 

@@ -26,7 +26,8 @@ fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
     let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
     let request =
         PartitionRequest { fetch_offset: 0, max_bytes: 1 << 20, current_leader_epoch: -1, last_fetched_epoch: -1 };
-    let partitions = vec![FetchPartition { key, request, partition: Ok(Arc::clone(partition)), withheld: None }];
+    let partitions =
+        vec![FetchPartition { key, request, partition: Ok(Arc::clone(partition)), error_for_client: None }];
     Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
 }
 
@@ -242,7 +243,7 @@ async fn fetch_with_an_unknown_partition_is_woken_by_an_append_and_a_deletion() 
 
 #[tokio::test(start_paused = true)]
 async fn fetch_of_withheld_records_waits_for_them() {
-    let withheld = FetchPartition { withheld: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
+    let withheld = FetchPartition { error_for_client: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
     let (partition, withheld) = (Arc::clone(withheld.partition.as_ref().unwrap()), vec![withheld]);
     let since = Instant::now();
     let waiting = tokio::spawn(

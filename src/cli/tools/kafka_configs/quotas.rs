@@ -5,10 +5,10 @@ use super::entities::{Entities, Kind};
 use super::{Failure, Options};
 use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
-use crate::cli::tools::java_text;
+use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::output::Output;
 use ottla_client::{Client, ClientError};
+use ottla_wire::java::{self, string_hash};
 use ottla_wire::protocol::ApiKey;
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
@@ -60,13 +60,14 @@ impl Options {
             false => ("clients", "quota configs"),
         };
         let is_allowed = |name: &&str| is_quota(name) || (takes_credentials && is_scram(name));
-        for (what, names, form) in [("added", &added, "Set"), ("deleted", &deleted, "ArrayBuffer")] {
+        // Kafka's tool prints the unknown names as Scala collections of these types.
+        for (what, names, collection) in [("added", &added, "Set"), ("deleted", &deleted, "ArrayBuffer")] {
             let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_allowed(name)).collect();
             if !unknown.is_empty() {
                 let unknown = unknown.join(", ");
                 return Failure::usage(format!(
                     "Only {allowed} can be {what} for '{kind}' using --bootstrap-server. Unexpected config names: \
-                     {form}({unknown})"
+                     {collection}({unknown})"
                 ));
             }
         }
@@ -186,6 +187,6 @@ fn quota_line(quotas: &Quotas) -> String {
         [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();
     let mut values = quotas.values.clone();
     sort_as_hash_map(&mut values, 16, |(name, _)| string_hash(name));
-    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java_text::double(*value))).collect();
+    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java::double(*value))).collect();
     format!("Quota configs for {} are {}", parts.join(", "), values.join(", "))
 }
