@@ -10,6 +10,7 @@ use super::context::{Answer, Caller, Context, Principal};
 use super::handle;
 use super::large_batches::LargeBatches;
 use crate::clock::Clock;
+use crate::environment::Environment;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;
@@ -90,8 +91,9 @@ impl Fixture {
         let command_line = vec![("log.dirs".to_owned(), log_dirs), ("ottla.ephemeral".to_owned(), "true".to_owned())];
         let config = load(&Sources { command_line, ..Default::default() }).unwrap().config;
         let clock = Clock::start();
-        let limiter = LogRateLimiter::new(move || clock.monotonic());
-        let broker = Broker::open(config, clock, Vec::new(), Arc::new(NoLoggers), limiter).await.unwrap();
+        let limiter = LogRateLimiter::new(clock);
+        let broker =
+            Broker::open(config, Environment::system(clock), Vec::new(), Arc::new(NoLoggers), limiter).await.unwrap();
         let fixture = Fixture { broker, _dir: dir };
         let created = fixture.send(Arc::new(AllowAll), 7, create_topics(&["orders"]).into()).await;
         assert_eq!(error_codes(created), []);

@@ -4,6 +4,7 @@
 use super::super::authorizer::{Operation, Resource};
 use super::super::context::{Answer, Context};
 use super::super::errors::ToErrorCode;
+use crate::blocking;
 use crate::state::transactions::{ForeignMarker, MarkerError};
 use ottla_core::machine::Outcome;
 use ottla_wire::protocol::messages::write_txn_markers::{
@@ -22,7 +23,7 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
     let context = context.clone();
     // May block: opens the logs that have not been used yet, and syncs where that is asked for.
     Answer::parked(async move {
-        let written = tokio::task::spawn_blocking(move || {
+        let written = blocking::run(move || {
             request
                 .markers
                 .into_iter()
