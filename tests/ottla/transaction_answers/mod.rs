@@ -8,6 +8,7 @@
 //! 4.3 with the settings of the table (and one replica for internal topics). A new line of a table needs no answer
 //! before that.
 
+mod offsets_log;
 mod script;
 mod transaction_log;
 
@@ -62,6 +63,7 @@ tables! {
         ("transactional.id.expiration.ms", "1500"),
         ("transaction.remove.expired.transaction.cleanup.interval.ms", "100"),
     ];
+    offsets_of_transactions_are_written_as_by_kafka: "offsets", "TRANSACTION_OFFSETS_OF_4_3", [];
     answers_with_each_transaction_version_match_kafka: "feature", "TRANSACTION_FEATURE_OF_4_3", [];
 }
 

@@ -8,13 +8,14 @@
 //!   CONCURRENT_TRANSACTIONS, a coordinator that is not available yet, or an unknown topic of a Produce request.
 //! - `until TEXT`: the request is sent again until the answer contains the text, within [`ATTEMPTS`].
 //!
-//! The API `TransactionLog` is no request: its answer is the records of a transactional id in `__transaction_state`.
+//! Two APIs are no requests: the answer to `TransactionLog` is the records of a transactional id in `__transaction_state`,
+//! that to `OffsetsLog` all batches of `__consumer_offsets`.
 
 use std::time::Duration;
 
 use ottla_wire::protocol::ApiKey;
 
-use super::transaction_log;
+use super::{offsets_log, transaction_log};
 use crate::wire::WireClient;
 
 /// Limit for repeating a request, and the delay between two.
@@ -24,6 +25,7 @@ const DELAY: Duration = Duration::from_millis(20);
 const PROPAGATION: Duration = Duration::from_millis(200);
 
 const TRANSACTION_LOG: &str = "TransactionLog";
+const OFFSETS_LOG: &str = "OffsetsLog";
 
 /// When a request is sent again.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +144,9 @@ impl Runner {
     fn call(&mut self, line: &Line, tag: i16, request: &str) -> String {
         if line.api == TRANSACTION_LOG {
             return transaction_log::show(&mut self.client, request);
+        }
+        if line.api == OFFSETS_LOG {
+            return offsets_log::show(&mut self.client);
         }
         let api = ApiKey::ALL.iter().find(|known| known.name() == line.api);
         let api = *api.unwrap_or_else(|| panic!("no API is called {}", line.api));

@@ -44,9 +44,10 @@ pub fn show(client: &mut WireClient, transactional_id: &str) -> String {
     shown.join(" ")
 }
 
-struct Bytes<'a> {
-    rest: &'a [u8],
-    flexible: bool,
+/// The fields of a record's key or value.
+pub struct Bytes<'a> {
+    pub rest: &'a [u8],
+    pub flexible: bool,
 }
 
 impl<'a> Bytes<'a> {
@@ -109,7 +110,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    fn text(&mut self) -> String {
+    pub fn text(&mut self) -> String {
         let length = self.length(2).expect("text");
         String::from_utf8_lossy(self.take(length)).into_owned()
     }
@@ -127,13 +128,13 @@ impl<'a> Bytes<'a> {
         taken
     }
 
-    fn number(&mut self, size: usize) -> i64 {
+    pub fn number(&mut self, size: usize) -> i64 {
         let bytes = self.take(size);
         let sign = if bytes.first().is_some_and(|first| first & 0x80 != 0) { -1 } else { 0 };
         bytes.iter().fold(sign, |number: i64, byte| number << 8 | i64::from(*byte))
     }
 
-    fn uvarint(&mut self) -> usize {
+    pub fn uvarint(&mut self) -> usize {
         let mut value = 0;
         for shift in (0..).step_by(7) {
             let byte = self.take(1)[0];
@@ -146,6 +147,6 @@ impl<'a> Bytes<'a> {
     }
 }
 
-fn time(time: i64) -> &'static str {
+pub fn time(time: i64) -> &'static str {
     if time < 0 { "none" } else { "N" }
 }
