@@ -6,6 +6,7 @@ use ottla_client::Client;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnTopic};
+use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
 use ottla_wire::protocol::messages::end_txn::EndTxnRequest;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
@@ -181,4 +182,15 @@ impl<'a> TransactionalProducer<'a> {
 
 fn error(code: i16) -> ErrorCode {
     ErrorCode::from_code(code).unwrap_or(ErrorCode::UnknownServerError)
+}
+
+/// The state of a transactional id, such as `Ongoing`, or why it cannot be described.
+pub async fn state_of(client: &Client, transactional_id: &str) -> Result<String, ErrorCode> {
+    let request = DescribeTransactionsRequest { transactional_ids: vec![Str::from(transactional_id)] };
+    let answer = client.call(request).await.expect("an answer");
+    let state = &answer.transaction_states[0];
+    match error(state.error_code) {
+        ErrorCode::None => Ok(state.transaction_state.to_string()),
+        error => Err(error),
+    }
 }

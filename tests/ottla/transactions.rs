@@ -9,6 +9,7 @@ use ottla_wire::types::ProducerIdEpoch;
 use crate::fixture::{Fixture, LONG_AGO, code, text};
 use crate::settings::dynamic::eventually;
 use common::Broker;
+use common::transactions::{TransactionalProducer, TxnProtocol};
 
 async fn write(fixture: &Fixture, producer_id: i64, epoch: i16, sequence: i32) {
     let mut builder = BatchBuilder::new(Codec::None).producer(ProducerIdEpoch { producer_id, epoch }, sequence);
@@ -67,11 +68,15 @@ async fn describe_producers_lists_active_producers() {
 #[tokio::test]
 async fn describe_transactions_of_an_unknown_id_returns_not_found() {
     let fixture = Fixture::start().await;
-    let transactional_ids = vec![text("a"), text("")];
-    let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
-    let states = answer.transaction_states.iter();
-    let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
-    assert_eq!(states, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
+    // No broker is the coordinator before __transaction_state exists.
+    for unknown in ["NOT_COORDINATOR", "TRANSACTIONAL_ID_NOT_FOUND"] {
+        let transactional_ids = vec![text("a"), text("")];
+        let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
+        let states = answer.transaction_states.iter();
+        let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
+        assert_eq!(states, [("a", unknown), ("", "INVALID_REQUEST")]);
+        TransactionalProducer::start(&fixture.client, "other", TxnProtocol::V1, 60_000).await;
+    }
 }
 
 #[tokio::test]

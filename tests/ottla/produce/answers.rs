@@ -9,6 +9,7 @@ use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::ProducerIdEpoch;
 
 use crate::fixture::{Fixture, LONG_AGO, batch, batch_at, code, text};
+use common::transactions::{TransactionalProducer, TxnProtocol};
 use common::{Broker, wait_until};
 
 fn request(topic: &str, partition: i32, records: Option<Bytes>) -> ProduceRequest {
@@ -228,6 +229,10 @@ async fn transactional_batch_without_a_known_transactional_id_is_refused() {
     let codes: Vec<_> = answer.responses.iter().map(|topic| code(topic.partition_responses[0].error_code)).collect();
     assert_eq!(codes, ["TRANSACTIONAL_ID_AUTHORIZATION_FAILED"; 2]);
     let unknown = ProduceRequest { transactional_id: Some(text("missing")), ..request("t", 0, Some(records)) };
+    // There is no coordinator before __transaction_state exists. The client tries again.
+    let answer = fixture.client.call_at(unknown.clone(), 9).await.unwrap();
+    assert_eq!(code(only(&answer).error_code), "NOT_ENOUGH_REPLICAS");
+    TransactionalProducer::start(&fixture.client, "other", TxnProtocol::V1, 60_000).await;
     let answer = fixture.client.call_at(unknown, 9).await.unwrap();
     assert_eq!(code(only(&answer).error_code), "INVALID_PRODUCER_ID_MAPPING");
     assert_eq!(fixture.client.list_offset("t", 0, -1).await.unwrap().offset, 0);
