@@ -12,7 +12,6 @@ mod admin;
 mod broker;
 mod check;
 mod describe;
-mod duration;
 mod listener;
 mod load;
 mod protection;

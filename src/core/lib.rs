@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`machine`] | the trait of every state machine |
 //! | [`metadata`] | topics, settings, registration, producer ids |
-//! | [`coordinator`] | groups and their offsets |
+//! | [`coordinator`] | groups and their offsets, transactions |
 //! | [`log_windows`] | counts for rate limits of log lines |
 
 pub mod coordinator;

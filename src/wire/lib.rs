@@ -7,9 +7,11 @@
 //! | [`types`] | identities, times, error codes |
 //! | [`codec`] | wire primitives and the schema macro |
 //! | [`protocol`] | a struct for each API's requests and responses |
+//! | [`java`] | what Java's classes compute, where Kafka depends on it |
 //! | [`record`] | record batches: verification, building, compression, old formats |
 
 pub mod codec;
+pub mod java;
 pub mod protocol;
 pub mod record;
 pub mod types;

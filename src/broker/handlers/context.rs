@@ -1,5 +1,6 @@
 //! The input and output of handlers: [`Context`] and [`Answer`].
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -104,6 +105,11 @@ impl Context {
             ?operation, %resource, "denied an operation"
         );
         Err(Denied::from(resource))
+    }
+
+    /// The topics on which the caller may not do an operation; logs them.
+    pub fn denied_topics<'a>(&self, operation: Operation, names: impl Iterator<Item = &'a Str>) -> HashSet<Str> {
+        names.filter(|name| self.authorize(operation, Resource::Topic(name)).is_err()).cloned().collect()
     }
 
     /// Whether the caller may do an operation, for questions whose "no" is not an error.

@@ -171,12 +171,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
     let group_id: Arc<str> = (&*request.group_id).into();
     let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
     // The coordinator gets the partitions that exist and may be read; each of the others is refused.
-    let denied: HashSet<Str> = request
-        .topics
-        .iter()
-        .filter(|topic| context.authorize(Operation::Read, Resource::Topic(&topic.name)).is_err())
-        .map(|topic| topic.name.clone())
-        .collect();
+    let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &topic.name));
     let topics: Vec<(TopicName, Vec<PartitionIndex>)> = request
         .topics
         .iter()

@@ -57,7 +57,7 @@ impl LoggedMachine for TransactionMachine {
     }
 }
 
-/// The markers of one transaction, to be written to a partition.
+/// The marker of one transaction, as it is written to each partition.
 struct Marker {
     batch: Verified,
     origin: Origin,
@@ -150,29 +150,39 @@ impl Transactions {
 
     /// Writes the markers of a transaction that has ended, and reports those that are written.
     fn write_markers(self: &Arc<Self>, markers: WriteMarkers) {
-        let mut written = Vec::new();
-        let mut unsynced = Vec::new();
-        let mut left = Vec::new();
-        let Ok(marker) = self.marker(&markers).inspect_err(|error| {
-            tracing::error!(transactional_id = %markers.transactional_id, %error, "failed to build a transaction marker");
-        }) else {
-            return;
-        };
-        for partition in &markers.partitions {
-            match self.write_marker(partition, &marker) {
-                Written::Done => written.push(partition.clone()),
-                Written::Unsynced(log, end) => unsynced.push((partition.clone(), log, end)),
-                Written::TryAgain => left.push(partition.clone()),
-            }
-        }
-        self.report_written(&markers, written);
-        if !unsynced.is_empty() {
+        let round = self.write_missing(&markers);
+        self.report_written(&markers, round.written);
+        if !round.unsynced.is_empty() {
             let (this, markers) = (Arc::clone(self), markers.clone());
-            tokio::spawn(async move { this.sync_markers(markers, unsynced).await });
+            tokio::spawn(async move { this.sync_markers(markers, round.unsynced).await });
         }
-        if !left.is_empty() {
-            self.try_again(WriteMarkers { partitions: left, ..markers }, MARKER_RETRY_DELAY);
+        if !round.left.is_empty() {
+            self.try_again(WriteMarkers { partitions: round.left, ..markers }, MARKER_RETRY_DELAY);
         }
+    }
+
+    /// Writes the markers that the coordinator still waits for. It is locked meanwhile: a marker that is written later than
+    /// the coordinator knows could end the next transaction of the producer, which has the same epoch in protocol 1.
+    fn write_missing(&self, markers: &WriteMarkers) -> Round {
+        let mut round = Round::default();
+        let Ok(marker) = self.marker(markers).inspect_err(|error| {
+            let transactional_id = &*markers.transactional_id;
+            tracing::error!(transactional_id, %error, "failed to build a transaction marker");
+        }) else {
+            return round;
+        };
+        // A coordinator that is not available writes all markers again when it is loaded.
+        let _ = self.query(&markers.transactional_id, |machine| {
+            let missing = machine.unwritten(&markers.transactional_id, markers.position);
+            for partition in missing.iter().filter(|partition| markers.partitions.contains(partition)) {
+                match self.write_marker(partition, &marker) {
+                    Written::Done => round.written.push(partition.clone()),
+                    Written::Unsynced(log, end) => round.unsynced.push((partition.clone(), log, end)),
+                    Written::TryAgain => round.left.push(partition.clone()),
+                }
+            }
+        });
+        round
     }
 
     /// The marker in the form of a batch. Its coordinator epoch is the leader epoch of the coordinator's partition.
@@ -248,19 +258,8 @@ impl Transactions {
         let _ = self.submit(&id, report);
     }
 
-    async fn sync_markers(
-        self: Arc<Self>,
-        markers: WriteMarkers,
-        unsynced: Vec<(TopicPartition, Arc<Partition>, Offset)>,
-    ) {
-        let mut written = Vec::new();
-        let mut left = Vec::new();
-        for (partition, log, end) in unsynced {
-            match log.sync_to(end).await {
-                Ok(()) => written.push(partition),
-                Err(_) => left.push(partition),
-            }
-        }
+    async fn sync_markers(self: Arc<Self>, markers: WriteMarkers, unsynced: Vec<Unsynced>) {
+        let (written, left) = synced(unsynced).await;
         self.report_written(&markers, written);
         if !left.is_empty() {
             self.try_again(WriteMarkers { partitions: left, ..markers }, MARKER_RETRY_DELAY);
@@ -271,38 +270,43 @@ impl Transactions {
     fn try_again(self: &Arc<Self>, mut markers: WriteMarkers, mut delay: Duration) {
         let (this, clock) = (Arc::downgrade(self), self.clock);
         tokio::spawn(async move {
-            loop {
+            while !markers.partitions.is_empty() {
                 clock.sleep(delay).await;
                 let Some(transactions) = this.upgrade() else { return };
-                let unwritten = transactions.unwritten(&markers);
-                markers.partitions.retain(|partition| unwritten.contains(partition));
-                if markers.partitions.is_empty() {
-                    return;
-                }
-                let Ok(marker) = transactions.marker(&markers) else { return };
-                let mut written = Vec::new();
-                for partition in &markers.partitions {
-                    match transactions.write_marker(partition, &marker) {
-                        Written::Done => written.push(partition.clone()),
-                        Written::Unsynced(log, end) => {
-                            if log.sync_to(end).await.is_ok() {
-                                written.push(partition.clone());
-                            }
-                        }
-                        Written::TryAgain => {}
-                    }
-                }
+                let Round { mut written, unsynced, mut left } = transactions.write_missing(&markers);
+                let (also_written, also_left) = synced(unsynced).await;
+                written.extend(also_written);
+                left.extend(also_left);
                 transactions.report_written(&markers, written);
+                markers.partitions = left;
                 delay = (delay * 2).min(MAX_MARKER_RETRY_DELAY);
             }
         });
     }
+}
 
-    /// Which markers of the transaction the coordinator still waits for.
-    fn unwritten(&self, markers: &WriteMarkers) -> Vec<TopicPartition> {
-        self.query(&markers.transactional_id, |machine| machine.unwritten(&markers.transactional_id, markers.position))
-            .unwrap_or_default()
+/// A marker that is appended but must be synced up to an offset.
+type Unsynced = (TopicPartition, Arc<Partition>, Offset);
+
+/// The result of writing the markers of a transaction once.
+#[derive(Default)]
+struct Round {
+    written: Vec<TopicPartition>,
+    unsynced: Vec<Unsynced>,
+    /// To be tried again.
+    left: Vec<TopicPartition>,
+}
+
+/// Syncs the partitions. Returns those whose markers are durable, and those where the sync failed.
+async fn synced(unsynced: Vec<Unsynced>) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
+    let (mut written, mut left) = (Vec::new(), Vec::new());
+    for (partition, log, end) in unsynced {
+        match log.sync_to(end).await {
+            Ok(()) => written.push(partition),
+            Err(_) => left.push(partition),
+        }
     }
+    (written, left)
 }
 
 /// Why a marker was not appended.

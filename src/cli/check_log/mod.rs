@@ -23,6 +23,7 @@ use transactions::FoundTransactions;
 
 mod groups;
 mod metadata;
+mod records;
 mod report;
 mod topics;
 mod transactions;

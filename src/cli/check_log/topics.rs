@@ -6,10 +6,9 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::cli::tools::kafka_dump_log::batches::BatchFile;
+use super::records::for_each_record;
 use ottla_core::metadata::records::{MetadataRecord, RecordBody};
 use ottla_core::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snapshot};
-use ottla_wire::record::Batch;
 use ottla_wire::types::{TopicId, TopicPartition};
 
 pub use ottla_wire::types::METADATA_TOPIC as METADATA;
@@ -40,8 +39,13 @@ impl Topics {
             topics.apply(&record.body);
         }
         for name in names.iter().filter(|name| name.ends_with(".log")) {
-            // Corruption is reported by the check of the log itself.
-            let _ = topics.replay(&directory.join(name));
+            for_each_record(&directory.join(name), |record| {
+                if let Some(value) = record.value
+                    && let Ok(record) = MetadataRecord::decode(&value)
+                {
+                    topics.apply(&record.body);
+                }
+            });
         }
         topics
     }
@@ -58,24 +62,6 @@ impl Topics {
     pub fn is_compacted(&self, partition: &TopicPartition) -> bool {
         let topic = &*partition.topic;
         [CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_STATE].contains(&topic) || self.compacted.contains(topic)
-    }
-
-    fn replay(&mut self, path: &Path) -> Option<()> {
-        let file = BatchFile::open(path, u64::MAX).ok()?;
-        let mut position = 0;
-        while let Some(found) = file.batch_at(position, u64::MAX).ok()? {
-            position += found.size;
-            let batch = Batch::parse(&file.bytes_of(&found).ok()?).ok()?;
-            if batch.header().is_control() {
-                continue;
-            }
-            for record in batch.records().map_while(Result::ok).filter_map(|record| record.value) {
-                if let Ok(record) = MetadataRecord::decode(&record) {
-                    self.apply(&record.body);
-                }
-            }
-        }
-        Some(())
     }
 
     fn apply(&mut self, record: &RecordBody) {

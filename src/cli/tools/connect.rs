@@ -1,9 +1,10 @@
 //! Connects a tool to a broker, by its bootstrap servers.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::time::{Duration, Instant};
 
 use super::exceptions::Exception;
@@ -150,6 +151,19 @@ pub fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Like [`block_on`]; an error is printed and makes the tool fail.
+pub fn run_to_exit<T: Termination, E: fmt::Display>(work: impl Future<Output = Result<T, E>>) -> ExitCode {
+    block_on(async {
+        match work.await {
+            Ok(done) => done.report(),
+            Err(why) => {
+                err_line!("{why}");
+                ExitCode::FAILURE
+            }
+        }
+    })
 }
 
 /// Connects to the first of these addresses (`host:port,host:port`) that answers. Like Kafka's tools, it retries for

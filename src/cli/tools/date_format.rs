@@ -1,6 +1,8 @@
 //! Formats times by a pattern, as Java's `SimpleDateFormat` does; in UTC.
 
-use super::log_line::date;
+use jiff::civil::DateTime;
+
+use super::log_line::civil;
 use ottla_wire::types::TimestampMs;
 
 const MONTHS: [&str; 12] = [
@@ -17,7 +19,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// A parsed pattern.
 #[derive(Clone, Debug)]
@@ -54,8 +56,9 @@ impl DateFormat {
         Ok(DateFormat(parts))
     }
 
-    /// Formats a time.
+    /// Formats a time; outside of the years -9999 to 9999 it is a number of milliseconds.
     pub fn format(&self, time: TimestampMs) -> String {
+        let Some(time) = civil(time) else { return time.to_string() };
         let one = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Field(letter, count) => field(*letter, *count, time),
@@ -80,28 +83,27 @@ fn quoted(letters: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Result<Stri
     }
 }
 
-fn field(letter: char, count: usize, time: TimestampMs) -> String {
-    let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
-    let (year, month, day) = date(days);
-    let hour = within / 3_600_000;
-    let number = |value: i64| format!("{value:0count$}");
+fn field(letter: char, count: usize, time: DateTime) -> String {
+    let number = |value: i16| format!("{value:0count$}");
+    let small = |value: i8| number(i16::from(value));
+    let hour = time.hour();
     match letter {
-        'y' | 'Y' if count == 2 => format!("{:02}", year.rem_euclid(100)),
-        'y' | 'Y' => number(year),
-        'M' | 'L' if count >= 3 => name(&MONTHS, month - 1, count),
-        'M' | 'L' => number(month),
-        'd' => number(day),
-        'D' => number(days - days_before(year) + 1),
-        'E' => name(&WEEKDAYS, days.rem_euclid(7), count),
-        'u' => number((days + 3).rem_euclid(7) + 1),
+        'y' | 'Y' if count == 2 => format!("{:02}", time.year().rem_euclid(100)),
+        'y' | 'Y' => number(time.year()),
+        'M' | 'L' if count >= 3 => name(&MONTHS, time.month() - 1, count),
+        'M' | 'L' => small(time.month()),
+        'd' => small(time.day()),
+        'D' => number(time.day_of_year()),
+        'E' => name(&WEEKDAYS, time.weekday().to_monday_zero_offset(), count),
+        'u' => small(time.weekday().to_monday_one_offset()),
         'a' => if hour < 12 { "AM" } else { "PM" }.to_owned(),
-        'H' => number(hour),
-        'k' => number(if hour == 0 { 24 } else { hour }),
-        'K' => number(hour % 12),
-        'h' => number(if hour % 12 == 0 { 12 } else { hour % 12 }),
-        'm' => number(within / 60_000 % 60),
-        's' => number(within / 1_000 % 60),
-        'S' => number(within % 1_000),
+        'H' => small(hour),
+        'k' => small(if hour == 0 { 24 } else { hour }),
+        'K' => small(hour % 12),
+        'h' => small(if hour % 12 == 0 { 12 } else { hour % 12 }),
+        'm' => small(time.minute()),
+        's' => small(time.second()),
+        'S' => number(time.millisecond()),
         'G' => "AD".to_owned(),
         'Z' => "+0000".to_owned(),
         'X' => "Z".to_owned(),
@@ -111,15 +113,9 @@ fn field(letter: char, count: usize, time: TimestampMs) -> String {
 }
 
 /// Returns the name if the letter is repeated at least four times, otherwise its first three letters.
-fn name(names: &[&str], index: i64, count: usize) -> String {
+fn name(names: &[&str], index: i8, count: usize) -> String {
     let name = usize::try_from(index).ok().and_then(|index| names.get(index)).copied().unwrap_or_default();
     if count >= 4 { name.to_owned() } else { name.chars().take(3).collect() }
-}
-
-/// Counts the days from 1970-01-01 to 1 January of a year.
-fn days_before(year: i64) -> i64 {
-    let years = year - 1;
-    years * 365 + years / 4 - years / 100 + years / 400 - 719_162
 }
 
 #[cfg(test)]

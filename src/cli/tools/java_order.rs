@@ -3,6 +3,7 @@
 //! Kafka's tools print topics, settings and partitions in that order. It is the same in every run, so scripts and tests
 //! may depend on it.
 
+use ottla_wire::java::string_hash;
 use ottla_wire::types::sort_by_key;
 
 /// Sorts items in the iteration order of a `java.util.HashMap` that they were added to. `capacity` is the initial
@@ -25,11 +26,6 @@ pub fn sort_by_name<T>(items: &mut [T], name: impl Fn(&T) -> &str) {
     sort_as_hash_map(items, 16, |item| string_hash(name(item)));
 }
 
-/// Computes `String.hashCode`.
-pub fn string_hash(text: &str) -> i32 {
-    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
-}
-
 /// Computes `org.apache.kafka.common.TopicPartition.hashCode`.
 pub fn topic_partition_hash(topic: &str, partition: i32) -> i32 {
     31i32.wrapping_add(partition).wrapping_mul(31).wrapping_add(string_hash(topic))
@@ -38,15 +34,6 @@ pub fn topic_partition_hash(topic: &str, partition: i32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn string_hashes_are_those_of_java() {
-        let check = |text, expect| assert_eq!(string_hash(text), expect, "{text}");
-        check("", 0);
-        check("a", 97);
-        check("cleanup.policy", -537_988_164);
-        check("retention.ms", -1_339_220_362);
-    }
 
     #[test]
     fn items_are_sorted_as_a_hash_map_iterates() {

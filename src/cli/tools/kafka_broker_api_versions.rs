@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::options::ParserStyle;
 use super::output::Output;
 use super::servers::{BROKERS, describe_cluster};
@@ -48,15 +48,7 @@ const INTER_BROKER_APIS: [(i16, &str, i16, i16); 7] = [
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        block_on(async move {
-            match self.print_versions().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.print_versions())
     }
 }
 

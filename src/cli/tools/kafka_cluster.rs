@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::connect::block_on;
+use super::connect::run_to_exit;
 use super::exceptions::Exception;
 use super::options::ParserStyle;
 use super::output::Output;
@@ -86,15 +86,7 @@ impl RunTool for Options {
                  instead.",
             );
         }
-        block_on(async move {
-            match self.command.act().await {
-                Ok(code) => code,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.command.act())
     }
 }
 

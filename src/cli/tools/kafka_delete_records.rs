@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde_json::Value;
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::json_input::{array, field, integer, long, object, operation, read_file, string, version_1};
 use super::options::{ParserStyle, one_value, required};
@@ -44,15 +44,7 @@ impl RunTool for Options {
         if let Some(message) = required(&options) {
             return tool.usage_error(&message);
         }
-        block_on(async move {
-            match self.delete().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    err_line!("{}", error.message);
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(async move { self.delete().await.map_err(|error| error.message) })
     }
 }
 

@@ -11,7 +11,7 @@ use clap::{CommandFactory as _, Parser};
 use tokio::sync::mpsc;
 
 use super::Tool;
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::java_error;
 use super::log_line::log;
 use super::options::{self, ParserStyle};
@@ -82,15 +82,7 @@ fn run_tool(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
     };
     match options.check() {
         Err(message) => tool.usage_error(&message),
-        Ok(run) => block_on(async {
-            match run.measure().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        }),
+        Ok(run) => run_to_exit(run.measure()),
     }
 }
 

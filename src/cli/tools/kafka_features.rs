@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::connect::block_on;
+use super::connect::run_to_exit;
 use super::exceptions::Exception;
 use super::options::ParserStyle;
 use super::output::Output;
@@ -107,12 +107,7 @@ impl RunTool for Options {
                 feature.iter().try_for_each(|feature| print_dependencies(feature))
             }
             _ => {
-                return block_on(async move {
-                    match self.act().await {
-                        Ok(()) => ExitCode::SUCCESS,
-                        Err(why) => report_failure(&why),
-                    }
-                });
+                return run_to_exit(self.act());
             }
         };
         result.map_or_else(|why| report_failure(&why), |()| ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use serde::Deserialize;
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
 use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::ParserStyle;
@@ -75,15 +75,7 @@ type Partition = (String, i32);
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        block_on(async move {
-            match self.elect().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.elect())
     }
 }
 

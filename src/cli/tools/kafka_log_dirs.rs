@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 
-use super::connect::{Properties, block_on, connect};
+use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
-use super::java_order::{sort_as_hash_map, string_hash, topic_partition_hash};
+use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::{ParserStyle, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
@@ -19,6 +19,7 @@ use crate::cli::admin::{
     self,
     log_dirs::{self, LogDir, LogDirReplica},
 };
+use ottla_wire::java::string_hash;
 use ottla_wire::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", ParserStyle::JoptSimple);
@@ -51,15 +52,7 @@ impl RunTool for Options {
         if let Some(message) = missing {
             return tool.usage_error(&message);
         }
-        block_on(async move {
-            match self.describe().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    err_line!("{}", error.message);
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(async move { self.describe().await.map_err(|error| error.message) })
     }
 }
 

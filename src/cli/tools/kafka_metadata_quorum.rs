@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::connect::block_on;
+use super::connect::run_to_exit;
 use super::exceptions::Exception;
 use super::options::ParserStyle;
 use super::output::{Output, print_table};
@@ -72,15 +72,7 @@ enum Command {
 
 impl RunTool for Options {
     fn run(self, _tool: &Tool) -> ExitCode {
-        block_on(async move {
-            match self.act().await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.act())
     }
 }
 

@@ -1,5 +1,9 @@
 //! Log lines on stderr in the format of Kafka's tools.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
+
 use ottla_broker::clock::wall_clock_ms;
 use ottla_wire::types::TimestampMs;
 
@@ -18,26 +22,17 @@ pub fn log_exception(class: &str, text: &str, exception: impl std::fmt::Display)
     err_line!("[{}] ERROR {text} ({class})\n{exception}", date_and_time(wall_clock_ms()));
 }
 
-/// Formats a time as in log lines, in UTC: `2026-01-31 12:00:00,000`.
+/// Formats a time as in log lines, in UTC: `2026-01-31 12:00:00,000`; outside of the years -9999 to 9999 as a number of
+/// milliseconds.
 pub fn date_and_time(time: TimestampMs) -> String {
-    let (days, within) = (time.div_euclid(86_400_000), time.rem_euclid(86_400_000));
-    let (year, month, day) = date(days);
-    let (hour, minute) = (within / 3_600_000, within / 60_000 % 60);
-    let (second, milli) = (within / 1000 % 60, within % 1000);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{milli:03}")
+    let Some(at) = civil(time) else { return time.to_string() };
+    let date = format!("{:04}-{:02}-{:02}", at.year(), at.month(), at.day());
+    format!("{date} {:02}:{:02}:{:02},{:03}", at.hour(), at.minute(), at.second(), at.millisecond())
 }
 
-/// Converts a number of days since 1970-01-01 to year, month and day of the Gregorian calendar.
-pub fn date(days: i64) -> (i64, i64, i64) {
-    // Days are counted from 1 March of the year 0, so that the leap day is the last day of a year.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+/// Converts a time to a date and time in UTC; `None` outside of the years -9999 to 9999.
+pub fn civil(time: TimestampMs) -> Option<DateTime> {
+    Some(Offset::UTC.to_datetime(Timestamp::from_millisecond(time).ok()?))
 }
 
 #[cfg(test)]
@@ -51,5 +46,6 @@ mod tests {
         check(951_782_400_123, "2000-02-29 00:00:00,123");
         check(1_769_860_799_999, "2026-01-31 11:59:59,999");
         check(-1, "1969-12-31 23:59:59,999");
+        check(i64::MAX, "9223372036854775807");
     }
 }

@@ -16,7 +16,6 @@ pub mod coordinator_json;
 mod date_format;
 pub mod exceptions;
 pub mod java_order;
-pub mod java_text;
 pub mod json_input;
 mod kafka_acls;
 mod kafka_broker_api_versions;

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 
-use super::java_text;
 use ottla_wire::codec::{DecodeError, DecodeErrorKind, FieldRow, Reader, Schema, Shape};
+use ottla_wire::java;
 
 /// Reads a message of `schema` at `version`, and appends its JSON to `out`. Bytes after the message stay unread.
 ///
@@ -77,7 +77,7 @@ impl Walk<'_> {
             Shape::I32 => add(out, reader.i32()?),
             Shape::U32 => add(out, reader.u32()?),
             Shape::I64 => add(out, reader.i64()?),
-            Shape::F64 => out.push_str(&java_text::double(reader.f64()?)),
+            Shape::F64 => out.push_str(&java::double(reader.f64()?)),
             Shape::Uuid => add(out, format_args!("\"{}\"", reader.uuid()?)),
             Shape::Nullable(inner) => self.nullable(inner, out)?,
             Shape::Struct { fields, .. } => self.structure(fields, out)?,

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::assignors::Assignor;
-use super::iso_duration;
+use ottla_wire::java;
 
 /// The settings of a consumer.
 #[derive(Clone, Debug)]
@@ -153,7 +153,10 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> Settings<F> {
         let name = "auto.offset.reset";
         let text = self.get(name).unwrap_or("latest");
         let lower = text.to_ascii_lowercase();
-        let duration = || lower.strip_prefix("by_duration:").and_then(iso_duration::parse);
+        let duration = || {
+            let ms = java::parse_duration_ms(lower.strip_prefix("by_duration:")?)?;
+            u64::try_from(ms).ok().map(Duration::from_millis)
+        };
         match lower.as_str() {
             "earliest" => Ok(OffsetReset::Earliest),
             "latest" => Ok(OffsetReset::Latest),

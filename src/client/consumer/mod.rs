@@ -17,7 +17,6 @@ mod config;
 mod coordinator;
 mod error;
 mod fetching;
-mod iso_duration;
 mod member_state;
 mod positions;
 mod reading;

@@ -155,7 +155,6 @@ typed_settings! {
         transactional_id_expiration_ms: u64 = "transactional.id.expiration.ms";
         remove_expired_cleanup_interval_ms: u64 = "transaction.remove.expired.transaction.cleanup.interval.ms";
         partition_verification_enable: bool = "transaction.partition.verification.enable";
-        two_phase_commit_enable: bool = "transaction.two.phase.commit.enable";
         state_log_num_partitions: i32 = "transaction.state.log.num.partitions";
         state_log_segment_bytes: u32 = "transaction.state.log.segment.bytes";
     }
@@ -316,7 +315,7 @@ fn check_group_sessions(values: &Values) -> Result<(), String> {
 
 /// A producer that leaves the outcome to another coordinator would lose its transaction to the usual timeout.
 fn check_two_phase_commit(values: &Values) -> Result<(), String> {
-    match TransactionsConfig::read(|name| values.text(name)).two_phase_commit_enable {
+    match values.read("transaction.two.phase.commit.enable") {
         true => Err("transaction.two.phase.commit.enable=true: two-phase commit is not supported yet".to_owned()),
         false => Ok(()),
     }

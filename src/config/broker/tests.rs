@@ -36,6 +36,7 @@ const UNTYPED: &[&str] = &[
     "broker.id",
     "broker.rack",
     "max.connections.per.ip.overrides",
+    "transaction.two.phase.commit.enable",
 ];
 
 #[test]

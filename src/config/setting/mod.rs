@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::duration;
+use ottla_wire::java;
+
 use super::listener;
 use super::start_topics::{self, StartTopic};
 use super::text::address_count;
@@ -164,7 +165,7 @@ impl Setting {
         let read = match self.kind {
             Kind::Boolean => parse_bool(value).map(|value| value.to_string()),
             Kind::Short | Kind::Int | Kind::Long => value.parse::<i64>().ok().map(|value| value.to_string()),
-            Kind::Double => value.parse::<f64>().ok().map(format_double),
+            Kind::Double => value.parse::<f64>().ok().map(java::double),
             Kind::List if matches!(self.rule, Rule::EachOf(_)) => Some(distinct(value).join(",")),
             Kind::List | Kind::String | Kind::Class | Kind::Password => None,
         };
@@ -183,7 +184,7 @@ impl Setting {
             Kind::Long => self.check_integer(value, i64::MIN, i64::MAX).map_err(shown),
             Kind::Double => {
                 let number = value.parse::<f64>().map_err(|_| shown(not_a_number(self.kind)))?;
-                self.rule.check_ratio(number).map_err(|reason| (format_double(number), reason))
+                self.rule.check_ratio(number).map_err(|reason| (java::double(number), reason))
             }
             Kind::List => self.rule.check_list(self.name, value),
             Kind::String | Kind::Class | Kind::Password => self.rule.check_text(self.name, value).map_err(shown),
@@ -313,22 +314,6 @@ fn has_empty_entry(value: &str) -> bool {
     !value.is_empty() && value.split(',').any(|entry| entry.trim().is_empty())
 }
 
-/// Formats a number as Java formats a double: `0.5`, `1.0E-5`.
-fn format_double(number: f64) -> String {
-    match number.abs() {
-        size if size.is_nan() => "NaN".to_owned(),
-        f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
-        0.0 | 1e-3..1e7 => format!("{number:?}"),
-        _ => {
-            let text = format!("{number:E}");
-            match text.split_once('E') {
-                Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0E{exponent}"),
-                _ => text,
-            }
-        }
-    }
-}
-
 const NOT_A_NUMBER: &str = "Not a number of type";
 
 fn not_a_number(kind: Kind) -> String {
@@ -362,7 +347,7 @@ fn is_throttled_replica(entry: &str) -> bool {
 fn is_offset_reset(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     match value.strip_prefix("by_duration:") {
-        Some(text) => duration::is_iso_8601(text),
+        Some(text) => java::parse_duration_ms(text).is_some_and(|duration| duration >= 0),
         None => value == "latest" || value == "earliest",
     }
 }

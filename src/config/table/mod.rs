@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use strsim::osa_distance;
+
 use super::setting::Setting;
 
 mod client_metrics;
@@ -118,7 +120,7 @@ pub fn hint(scope: Scope, name: &str) -> String {
 pub fn nearest_of<N: AsRef<str> + Ord>(names: impl Iterator<Item = N>, wanted: &str) -> Option<N> {
     let max_distance = (wanted.len() / 5).clamp(1, 3);
     names
-        .map(|name| (distance(wanted, name.as_ref()), name))
+        .map(|name| (osa_distance(wanted, name.as_ref()), name))
         .filter(|(distance, _)| *distance <= max_distance)
         .min()
         .map(|(_, name)| name)
@@ -150,26 +152,6 @@ static SETTINGS: LazyLock<BTreeMap<Scope, BTreeMap<&'static str, &'static Settin
 const COMPRESSION_TYPES: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
 const CLEANUP_POLICIES: &[&str] = &["compact", "delete"];
-
-/// The edit distance: insertions, deletions, replacements and swaps of neighbouring letters that turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // The last three rows of the matrix of distances between all prefixes of `a` and `b`.
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let mut best = (last[j] + usize::from(from != to)).min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i - 1] == *to && *from == b[j - 1] {
-                best = best.min(before_last[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last.last().copied().unwrap_or(0)
-}
 
 /// Defines a table from rows; see the module documentation.
 macro_rules! settings {

@@ -92,16 +92,6 @@ fn misspelled_name_finds_the_nearest_setting() {
 }
 
 #[test]
-fn edit_distances() {
-    let check = |a, b, expect| assert_eq!(distance(a, b), expect, "{a} {b}");
-    check("", "", 0);
-    check("abc", "abc", 0);
-    check("abc", "acb", 1);
-    check("abc", "", 3);
-    check("kitten", "sitting", 3);
-}
-
-#[test]
 fn removed_and_plugin_settings_are_recognized() {
     assert!(is_removed(Scope::Broker, "zookeeper.connect"));
     assert!(is_removed(Scope::Topic, "message.format.version"));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::compress::{Codec, MAX_EXPANSION, decompress_within};
+use super::decoded::{Header, Record, RecordOffset};
 use super::error::RecordError;
 use super::header::{BATCH_OVERHEAD, BatchHeader, check_crc, headers};
 use super::legacy::Messages;
@@ -15,31 +16,6 @@ use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 pub struct Batch {
     header: BatchHeader,
     bytes: Bytes,
-}
-
-/// A record, with fields that are slices of the (expanded) batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub offset: Offset,
-    /// The broker's time if the batch has `LogAppendTime`, else the producer's.
-    pub timestamp: TimestampMs,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Vec<Header>,
-}
-
-/// A record's header. The key is UTF-8 by convention, which is not checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    pub key: Bytes,
-    pub value: Option<Bytes>,
-}
-
-/// A record's offset and timestamp.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordOffset {
-    pub offset: Offset,
-    pub timestamp: TimestampMs,
 }
 
 /// Iterates over the batches in `bytes`; ends as [`headers`] does.

@@ -4,7 +4,6 @@ use bytes::{Buf, BufMut};
 
 use super::compress::Codec;
 use super::error::RecordError;
-use super::legacy;
 use crate::types::{
     LeaderEpoch, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Offset, ProducerId, TimestampMs,
 };
@@ -22,6 +21,10 @@ const _: () = assert!(BATCH_OVERHEAD == 61);
 pub(super) const MAGIC_OFFSET: usize = LOG_OVERHEAD + 4;
 /// The magic byte of format 2.
 pub const MAGIC_V2: i8 = 2;
+
+/// The minimum length of a message in formats 0 and 1: CRC, magic, attributes, a timestamp in format 1, key length, value
+/// length.
+const MIN_MESSAGE_LENGTH: [i32; 2] = [4 + 1 + 1 + 4 + 4, 4 + 1 + 1 + 8 + 4 + 4];
 
 /// The codec and the timestamp type have the same bits in every format.
 pub(super) const CODEC_MASK: i16 = 0b111;
@@ -77,7 +80,7 @@ impl BatchHeader {
     #[inline]
     pub fn parse_any(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
         match bytes.get(MAGIC_OFFSET) {
-            Some(0 | 1) => legacy::message_header(bytes),
+            Some(0 | 1) => BatchHeader::parse_message(bytes),
             _ => BatchHeader::parse(bytes),
         }
     }
@@ -109,6 +112,42 @@ impl BatchHeader {
             return Err(RecordError::corrupt(format!("batch length {} is less than its header", header.batch_length)));
         }
         Ok(header)
+    }
+
+    /// Like [`BatchHeader::parse_any`], for a message of format 0 or 1.
+    fn parse_message(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
+        /// Offset, length, CRC, magic, attributes.
+        const FRONT: usize = MAGIC_OFFSET + 1 + 1;
+        let needed = |needed| RecordError::Truncated { needed, available: bytes.len() };
+        let Some(mut front) = bytes.get(..FRONT) else { return Err(needed(FRONT)) };
+        let (offset, length, crc) = (front.get_i64(), front.get_i32(), front.get_u32());
+        let (magic, attributes) = (front.get_i8(), i16::from(front.get_u8()));
+        let min_length = MIN_MESSAGE_LENGTH.get(usize::from(magic.unsigned_abs()));
+        let min_length = *min_length.ok_or_else(|| RecordError::unknown_magic(magic))?;
+        if length < min_length {
+            return Err(RecordError::corrupt(format!("a message of magic {magic} can't be {length} bytes long")));
+        }
+        let (mask, timestamp) = match magic {
+            // No timestamp, so no timestamp type.
+            0 => (CODEC_MASK, NO_TIMESTAMP),
+            _ => {
+                let timestamp = bytes.get(FRONT..).and_then(|rest| rest.first_chunk::<8>());
+                let timestamp = timestamp.ok_or_else(|| needed(FRONT + 8))?;
+                (CODEC_MASK | LOG_APPEND_TIME, i64::from_be_bytes(*timestamp))
+            }
+        };
+        let attributes = attributes & mask;
+        Ok(BatchHeader {
+            base_offset: offset,
+            batch_length: length,
+            magic,
+            crc,
+            attributes,
+            base_timestamp: timestamp,
+            max_timestamp: timestamp,
+            record_count: if attributes & CODEC_MASK == 0 { 1 } else { -1 },
+            ..BatchHeader::default()
+        })
     }
 
     /// Encodes the header.

@@ -17,6 +17,8 @@ mod batch;
 mod builder;
 pub mod compress;
 pub mod control;
+mod decoded;
+mod down_convert;
 mod error;
 mod faults;
 mod header;
@@ -28,13 +30,15 @@ mod sparse;
 mod verified;
 mod verify;
 
-pub use batch::{Batch, Batches, Header, Record, RecordOffset, Records, batches};
+pub use batch::{Batch, Batches, Records, batches};
 pub use builder::BatchBuilder;
 pub use compress::Codec;
+pub use decoded::{Header, Record, RecordOffset};
+pub use down_convert::{OldFormat, converts_to_nothing, down_convert, with_records};
 pub use error::RecordError;
 pub use faults::{Fault, RecordFault, RecordFaults, TimeLimit};
 pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
-pub use legacy::{Message as OldMessage, OldFormat, converts_to_nothing, down_convert, expand_wrapper, with_records};
+pub use legacy::{Message as OldMessage, expand_wrapper};
 pub use sparse::{Expanded, RecordView, SparseBatch, put_empty_batch};
 pub use verified::{Verified, VerifiedSet};
 pub use verify::{Accepts, Unverified, VerifyRules};
@@ -43,5 +47,7 @@ pub use verify::{Accepts, Unverified, VerifyRules};
 mod fixtures;
 #[cfg(test)]
 mod known_answers;
+#[cfg(test)]
+mod old_formats;
 #[cfg(test)]
 mod properties;

@@ -60,6 +60,8 @@ fn modules_use_only_modules_below_them() {
     check(&["broker/handlers"], &["crate::service", "crate::http"], &[]);
     check(&["wire/codec"], &["crate::record"], &[]);
     check(&["wire/types"], &["crate::record", "crate::codec"], &[]);
+    check(&["wire/record/header.rs", "wire/record/decoded.rs"], &["legacy", "batch::"], &[]);
+    check(&["wire/record/legacy"], &["batch::", "down_convert"], &[]);
 }
 
 #[test]

@@ -29,12 +29,7 @@ use ottla_wire::types::{ErrorCode, TopicPartition};
 
 pub(in super::super) fn describe_producers(context: &Context, request: DescribeProducersRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
-    let denied: HashSet<Str> = request
-        .topics
-        .iter()
-        .filter(|topic| context.authorize(Operation::Read, Resource::Topic(&topic.name)).is_err())
-        .map(|topic| topic.name.clone())
-        .collect();
+    let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &topic.name));
     // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
         let described = tokio::task::spawn_blocking(move || {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use deletion::OffsetsDeleted;
 pub use description::{GroupOffsets, PartitionRow, assignment_text};
-pub use moment::{date_and_time, duration};
+pub use moment::date_and_time;
 pub use reset::{Note, Reset, Scope, Target, TopicSelection};
 pub use reset_plan::{ResetPlan, to_csv};
 

@@ -5,10 +5,10 @@ use super::entities::{Entities, Kind};
 use super::{Failure, Options};
 use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::{sort_as_hash_map, string_hash};
-use crate::cli::tools::java_text;
+use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::output::Output;
 use ottla_client::{Client, ClientError};
+use ottla_wire::java::{self, string_hash};
 use ottla_wire::protocol::ApiKey;
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
@@ -186,6 +186,6 @@ fn quota_line(quotas: &Quotas) -> String {
         [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();
     let mut values = quotas.values.clone();
     sort_as_hash_map(&mut values, 16, |(name, _)| string_hash(name));
-    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java_text::double(*value))).collect();
+    let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java::double(*value))).collect();
     format!("Quota configs for {} are {}", parts.join(", "), values.join(", "))
 }

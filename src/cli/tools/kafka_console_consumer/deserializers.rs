@@ -1,7 +1,7 @@
 //! Converts bytes to text, as Kafka's deserializers and `toString` do.
 
 use super::super::exceptions::Exception;
-use super::super::java_text;
+use ottla_wire::java;
 
 const PACKAGE: &str = "org.apache.kafka.common.serialization.";
 
@@ -57,8 +57,8 @@ impl Deserializer {
             Deserializer::Integer => i32::from_be_bytes(self.sized(bytes)?).to_string(),
             Deserializer::Long => i64::from_be_bytes(self.sized(bytes)?).to_string(),
             Deserializer::Short => i16::from_be_bytes(self.sized(bytes)?).to_string(),
-            Deserializer::Float => java_text::float(f32::from_be_bytes(self.sized(bytes)?)),
-            Deserializer::Double => java_text::double(f64::from_be_bytes(self.sized(bytes)?)),
+            Deserializer::Float => java::float(f32::from_be_bytes(self.sized(bytes)?)),
+            Deserializer::Double => java::double(f64::from_be_bytes(self.sized(bytes)?)),
             Deserializer::Boolean => match self.sized(bytes)? {
                 [0] => "false".to_owned(),
                 [1] => "true".to_owned(),

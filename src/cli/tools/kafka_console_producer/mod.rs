@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::sync::oneshot;
 
-use super::connect::{Properties, block_on};
+use super::connect::{Properties, run_to_exit};
 use super::log_line::log;
 use super::options::ParserStyle;
 use super::producing::{java_send_error, key_values, start, wait_for_stop_signal};
@@ -122,15 +122,7 @@ impl RunTool for Options {
             return tool.usage_error(&message);
         }
         self.warn_of_deprecated_options();
-        block_on(async {
-            match self.produce().await {
-                Ok(code) => code,
-                Err(why) => {
-                    err_line!("{why}");
-                    ExitCode::FAILURE
-                }
-            }
-        })
+        run_to_exit(self.produce())
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser};
 
-use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time, duration};
+use crate::cli::admin::groups::{GroupsError, ResetPlan, Scope, Target, TopicSelection, date_and_time};
 use ottla_broker::clock::wall_clock_ms;
+use ottla_wire::java::parse_duration_ms;
 
 /// This tool helps to list all consumer groups, describe a consumer group, delete consumer group info, or reset consumer
 /// group offsets.
@@ -145,7 +146,7 @@ impl TargetArgs {
         } else if let Some(text) = &self.to_datetime {
             Target::Time(date_and_time(text).ok_or_else(|| InvalidTime::Date(text.clone()))?)
         } else if let Some(text) = &self.by_duration {
-            let back = duration(text).ok_or_else(|| InvalidTime::Duration(text.clone()))?;
+            let back = parse_duration_ms(text).ok_or_else(|| InvalidTime::Duration(text.clone()))?;
             Target::Time(wall_clock_ms().saturating_sub(back))
         } else {
             return Ok(None);

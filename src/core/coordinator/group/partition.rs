@@ -1,12 +1,12 @@
 //! The partition of `__consumer_offsets` for a group.
 
+use ottla_wire::java;
+
 /// The partition whose machine coordinates the group; 0 if `partitions` is not positive.
 ///
-/// As in Kafka, the hash is Java's `String.hashCode`, over UTF-16 units.
 pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    let hash = group_id.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
     // Kafka's `abs` returns zero for the one number without a positive counterpart.
-    hash.checked_abs().unwrap_or(0).checked_rem(partitions.max(0)).unwrap_or(0)
+    java::string_hash(group_id).checked_abs().unwrap_or(0).checked_rem(partitions.max(0)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::TransactionMachine;
 use super::command::EndTxn;
 use super::error::TransactionError;
 use super::machine::{Decision, check_id};
-use super::transitions::{End, MAX_EPOCH, increments_epoch, is_exhausted};
+use super::transitions::{End, HIGHEST_EPOCH, increments_epoch, is_exhausted};
 use crate::coordinator::records::{TransactionMetadata, TransactionState};
 use crate::coordinator::{Outcome, TransactionalId};
 use ottla_wire::types::ProducerIdEpoch;
@@ -108,10 +108,16 @@ fn answer_2(
         return Err(TransactionError::ConcurrentTransactions);
     }
     let ProducerIdEpoch { producer_id, epoch } = current.producer;
-    let repeats_overflow =
-        current.previous_producer_id == producer.producer_id && producer.epoch == MAX_EPOCH - 1 && epoch == 0;
-    // The answer to a repeated request would give the client the maximum epoch.
-    let repeats = repeats_overflow || (producer.epoch.checked_add(1) == Some(epoch) && epoch != MAX_EPOCH);
+    // If protocol 1 ended the transaction, the epoch before the current one is of a fenced producer. (Kafka would give it
+    // the current one.)
+    let may_repeat = increments_epoch(current.client_transaction_version);
+    let repeats_overflow = may_repeat
+        && current.previous_producer_id == producer.producer_id
+        && producer.epoch == HIGHEST_EPOCH - 1
+        && epoch == 0;
+    // Only fencing leads to the maximum epoch, which no client may get.
+    let repeats_end = may_repeat && producer.epoch.checked_add(1) == Some(epoch) && epoch != HIGHEST_EPOCH;
+    let repeats = repeats_overflow || repeats_end;
     if producer_id != producer.producer_id && !repeats_overflow {
         return Err(TransactionError::InvalidProducerIdMapping);
     }

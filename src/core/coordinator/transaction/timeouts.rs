@@ -7,17 +7,17 @@ use super::machine::Decision;
 use ottla_wire::types::{Now, TimestampMs};
 
 /// Maximum number of transactions that one check aborts, so that its batch stays small. The rest follows at once.
-const ABORT_BATCH: usize = 100;
+const MAX_ABORTS: usize = 100;
 /// The same for the tombstones of unused ids.
-const REMOVAL_BATCH: usize = 5_000;
+const EXPIRY_BATCH: usize = 5_000;
 
 impl TransactionMachine {
     /// Aborts transactions that were open for longer than their timeout.
     pub(super) fn abort_overdue(&mut self, decision: &mut Decision) {
         let now = decision.now;
         let overdue = self.ongoing.iter().take_while(|(deadline, _)| *deadline < now.wall);
-        let overdue: Vec<_> = overdue.take(ABORT_BATCH).map(|(_, id)| id.clone()).collect();
-        self.next_abort_check = next_check(now, overdue.len() < ABORT_BATCH, self.config.abort_check_interval);
+        let overdue: Vec<_> = overdue.take(MAX_ABORTS).map(|(_, id)| id.clone()).collect();
+        self.next_abort_check = next_check(now, overdue.len() < MAX_ABORTS, self.config.abort_check_interval);
         for id in overdue {
             let Some(current) = self.ids.get(&id).map(|entry| entry.durable.clone()) else { continue };
             if self.abort_lines.allows((), now.monotonic) {
@@ -41,8 +41,8 @@ impl TransactionMachine {
         let expiration = TimestampMs::try_from(self.config.id_expiration.as_millis()).unwrap_or(TimestampMs::MAX);
         let unused_since = now.wall.saturating_sub(expiration);
         let unused = self.idle.iter().take_while(|(last_update, _)| *last_update <= unused_since);
-        let unused: Vec<_> = unused.take(REMOVAL_BATCH).map(|(_, id)| id.clone()).collect();
-        self.next_removal = next_check(now, unused.len() < REMOVAL_BATCH, self.config.removal_interval);
+        let unused: Vec<_> = unused.take(EXPIRY_BATCH).map(|(_, id)| id.clone()).collect();
+        self.next_removal = next_check(now, unused.len() < EXPIRY_BATCH, self.config.removal_interval);
         for id in &unused {
             decision.record(id, None);
         }

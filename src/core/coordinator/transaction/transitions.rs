@@ -7,7 +7,7 @@ use ottla_wire::types::{
 };
 
 /// The highest epoch. Only markers that end the last transaction of a producer id have it.
-pub(super) const MAX_EPOCH: i16 = i16::MAX;
+pub(super) const HIGHEST_EPOCH: i16 = i16::MAX;
 
 /// The first level of `transaction.version` with protocol 2.
 const PROTOCOL_2: i16 = 2;
@@ -19,7 +19,7 @@ pub(super) fn increments_epoch(transaction_version: i16) -> bool {
 
 /// Whether no client may get a higher epoch of the same producer id.
 pub(super) fn is_exhausted(epoch: i16) -> bool {
-    epoch >= MAX_EPOCH - 1
+    epoch >= HIGHEST_EPOCH - 1
 }
 
 /// The end of a transaction.

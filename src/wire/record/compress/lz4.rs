@@ -3,12 +3,18 @@
 //! A frame starts with `u32 magic, u8 flags, u8 block size, [u64 content size,] [u32 dictionary,] u8 checksum`; the
 //! checksum covers flags to dictionary. Old Kafka clients included the magic as well, so format 0 has that checksum, which
 //! readers don't check (KAFKA-3160).
+//!
+//! There is a library for each direction. `lz4`, the reference library in C, compresses, because only it has the high
+//! compressor that gives `compression.lz4.level` its effect: 1 MiB of records in JSON becomes 416 kB with the fast compressor
+//! (at 970 MB/s; that of `lz4_flex` makes 428 kB at 700 MB/s), 391 kB at level 1 (300 MB/s), 347 kB at level 12 (32 MB/s).
+//! `lz4_flex` decompresses, because streams come from peers and it is safe Rust. It costs little: the C library would
+//! decompress 1 MiB at 5 GB/s instead of 4 to 4.5, and 1 KiB at 0.85 GB/s instead of 0.97.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io;
 
 use lz4::block::CompressionMode;
-use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use lz4_flex::frame::FrameDecoder;
 
 const MAGIC: [u8; 4] = 0x184D_2204u32.to_le_bytes();
 const MAGIC_SIZE: usize = MAGIC.len();
@@ -35,28 +41,17 @@ pub type Frame<'a> = FrameDecoder<&'a [u8]>;
 /// `level` is `compression.lz4.level`. As in Kafka, the default level and `None` use the fast compressor; every other level
 /// uses the high compressor, which compresses better with each level up to 12.
 pub fn compress(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
-    match level {
-        None | Some(DEFAULT_LEVEL) => compress_fast(plain),
-        Some(level) => compress_high(level, plain),
-    }
-}
-
-fn compress_fast(plain: &[u8]) -> io::Result<Vec<u8>> {
-    let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
-    let mut encoder = FrameEncoder::with_frame_info(info, Vec::with_capacity(plain.len() / 2));
-    encoder.write_all(plain)?;
-    encoder.finish().map_err(io::Error::other)
-}
-
-/// The same frame around blocks of the high compressor.
-fn compress_high(level: i32, plain: &[u8]) -> io::Result<Vec<u8>> {
     const DESCRIPTOR: [u8; 2] = [FORMAT_VERSION | INDEPENDENT_BLOCKS, BLOCKS_OF_64_KIB];
+    let mode = match level {
+        None | Some(DEFAULT_LEVEL) => CompressionMode::DEFAULT,
+        Some(level) => CompressionMode::HIGHCOMPRESSION(level),
+    };
     let mut out = Vec::with_capacity(plain.len() / 2);
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&DESCRIPTOR);
     out.push(header_checksum(&DESCRIPTOR));
     for block in plain.chunks(64 << 10) {
-        let compressed = lz4::block::compress(block, Some(CompressionMode::HIGHCOMPRESSION(level)), false)?;
+        let compressed = lz4::block::compress(block, Some(mode), false)?;
         let (stored, flag) =
             if compressed.len() < block.len() { (&compressed[..], 0) } else { (block, STORED_UNCOMPRESSED) };
         out.extend_from_slice(&(stored.len() as u32 | flag).to_le_bytes());

@@ -11,14 +11,11 @@ use bytes::{Buf, BufMut};
 
 use super::super::compress::{self, Codec};
 use super::super::error::RecordError;
-use super::super::header::{BatchHeader, CODEC_MASK, LOG_APPEND_TIME, LOG_OVERHEAD, TimestampType};
+use super::super::header::{CODEC_MASK, LOG_APPEND_TIME, LOG_OVERHEAD, TimestampType};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
 /// The start of the bytes that the CRC covers: after offset, length and CRC.
 const CRC_START: usize = LOG_OVERHEAD + 4;
-/// The minimum length of a message in formats 0 and 1: CRC, magic, attributes, a timestamp in format 1, key length, value
-/// length.
-const SHORTEST: [i32; 2] = [4 + 1 + 1 + 4 + 4, 4 + 1 + 1 + 8 + 4 + 4];
 
 /// A message's fields as slices of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,41 +58,6 @@ fn take<'a>(
     let message = Message::parse(offset, body)?;
     *bytes = rest;
     Ok(Some(message))
-}
-
-/// Parses the header of the message at the front of `bytes` as a batch header; see [`BatchHeader`].
-pub fn message_header(bytes: &[u8]) -> Result<BatchHeader, RecordError> {
-    /// Offset, length, CRC, magic, attributes.
-    const FRONT: usize = CRC_START + 1 + 1;
-    let needed = |needed| RecordError::Truncated { needed, available: bytes.len() };
-    let Some(mut front) = bytes.get(..FRONT) else { return Err(needed(FRONT)) };
-    let (offset, length, crc) = (front.get_i64(), front.get_i32(), front.get_u32());
-    let (magic, attributes) = (front.get_i8(), i16::from(front.get_u8()));
-    let shortest = *SHORTEST.get(usize::from(magic.unsigned_abs())).ok_or_else(|| RecordError::unknown_magic(magic))?;
-    if length < shortest {
-        return Err(RecordError::corrupt(format!("a message of magic {magic} can't be {length} bytes long")));
-    }
-    let (mask, timestamp) = match magic {
-        // No timestamp, so no timestamp type.
-        0 => (CODEC_MASK, NO_TIMESTAMP),
-        _ => {
-            let timestamp = bytes.get(FRONT..).and_then(|rest| rest.first_chunk::<8>());
-            let timestamp = timestamp.ok_or_else(|| needed(FRONT + 8))?;
-            (CODEC_MASK | LOG_APPEND_TIME, i64::from_be_bytes(*timestamp))
-        }
-    };
-    let attributes = attributes & mask;
-    Ok(BatchHeader {
-        base_offset: offset,
-        batch_length: length,
-        magic,
-        crc,
-        attributes,
-        base_timestamp: timestamp,
-        max_timestamp: timestamp,
-        record_count: if attributes & CODEC_MASK == 0 { 1 } else { -1 },
-        ..BatchHeader::default()
-    })
 }
 
 fn check_crc(stored: u32, body: &[u8]) -> Result<(), RecordError> {

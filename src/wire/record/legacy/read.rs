@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::super::batch::Record;
 use super::super::compress::{Codec, MAX_EXPANSION};
+use super::super::decoded::Record;
 use super::super::error::RecordError;
 use super::super::header::TimestampType;
 use super::message::{Message, expand_wrapper, take_stored_message};

@@ -59,7 +59,8 @@ fn check_2(
     reply: Result<i16, TransactionError>,
     after: (TransactionState, i16),
 ) {
-    let mut c = TestCoordinator::recovered(2, metadata(state, 3));
+    let mut c =
+        TestCoordinator::recovered(2, TransactionMetadata { client_transaction_version: 2, ..metadata(state, 3) });
     let name = format!("{state} {outcome:?} {epoch}");
     assert_eq!(c.ends_2(producer(10, epoch), outcome), reply.map(|epoch| producer(10, epoch)), "{name}");
     assert_eq!(c.state(), (after.0, producer(10, after.1)), "{name}");
@@ -95,6 +96,16 @@ fn protocol_2_without_an_open_transaction_answers_as_kafka() {
     for state in [Empty, CompleteAbort, CompleteCommit] {
         for outcome in [Commit, Abort] {
             check_2(state, outcome, LATER, Err(ProducerFenced), (state, 3));
+        }
+    }
+}
+
+#[test]
+fn zombie_of_protocol_2_does_not_get_the_producer_of_a_client_of_protocol_1() {
+    for state in [CompleteCommit, CompleteAbort] {
+        for outcome in [Commit, Abort] {
+            let mut c = TestCoordinator::recovered(2, metadata(state, 3));
+            assert_eq!(c.ends_2(producer(10, RETRY), outcome), Err(ProducerFenced));
         }
     }
 }
@@ -152,18 +163,18 @@ fn marker_of_protocol_2_has_the_next_epoch() {
 
 /// An epoch that is the last one a client may have.
 fn exhausted(state: TransactionState) -> TransactionMetadata {
-    metadata(state, MAX_EPOCH - 1)
+    metadata(state, HIGHEST_EPOCH - 1)
 }
 
 /// Checks that EndTxn with the last epoch leads to a new producer id, also when it is repeated.
 #[track_caller]
 fn check_overflow(before: TransactionMetadata, outcome: Outcome) {
-    let (last, next) = (producer(10, MAX_EPOCH - 1), producer(1_001, 0));
+    let (last, next) = (producer(10, HIGHEST_EPOCH - 1), producer(1_001, 0));
     let has_partitions = !before.partitions.is_empty();
     let mut c = TestCoordinator::recovered(2, before);
     assert_eq!(c.ends_2(last, outcome), Ok(next));
     if has_partitions {
-        assert_eq!(c.action().producer, producer(10, MAX_EPOCH));
+        assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
         assert_eq!(c.current().next_producer_id, 1_001);
         // The client may already use the next producer.
         assert_eq!(c.adds(next, &[0]), Err(ConcurrentTransactions));
@@ -193,41 +204,41 @@ fn exhausted_epoch_ends_with_a_new_producer_id() {
 #[test]
 fn repeat_of_an_overflow_with_the_other_outcome_is_rejected() {
     let mut c = TestCoordinator::recovered(2, exhausted(Ongoing));
-    c.ends_2(producer(10, MAX_EPOCH - 1), Commit).unwrap();
+    c.ends_2(producer(10, HIGHEST_EPOCH - 1), Commit).unwrap();
     c.writes_markers();
-    assert_eq!(c.ends_2(producer(10, MAX_EPOCH - 1), Abort), Err(InvalidTxnState));
+    assert_eq!(c.ends_2(producer(10, HIGHEST_EPOCH - 1), Abort), Err(InvalidTxnState));
 }
 
 #[test]
 fn continuing_client_gets_the_producer_of_an_overflow() {
     let mut c = TestCoordinator::recovered(2, exhausted(Ongoing));
-    c.ends_2(producer(10, MAX_EPOCH - 1), Commit).unwrap();
+    c.ends_2(producer(10, HIGHEST_EPOCH - 1), Commit).unwrap();
     c.writes_markers();
-    assert_eq!(c.continues(producer(10, MAX_EPOCH - 1)), Ok(producer(1_001, 0)));
+    assert_eq!(c.continues(producer(10, HIGHEST_EPOCH - 1)), Ok(producer(1_001, 0)));
     assert_eq!(c.continues(producer(1_001, 0)), Ok(producer(1_001, 1)));
 }
 
 #[test]
 fn protocol_1_keeps_an_exhausted_epoch() {
     let mut c = TestCoordinator::recovered(2, exhausted(Ongoing));
-    assert_eq!(c.ends_1(producer(10, MAX_EPOCH - 1), Commit), Ok(()));
+    assert_eq!(c.ends_1(producer(10, HIGHEST_EPOCH - 1), Commit), Ok(()));
     c.writes_markers();
-    assert_eq!(c.state(), (CompleteCommit, producer(10, MAX_EPOCH - 1)));
+    assert_eq!(c.state(), (CompleteCommit, producer(10, HIGHEST_EPOCH - 1)));
 }
 
 #[test]
 fn no_client_gets_the_maximum_epoch() {
     // Only fencing leads to this state.
-    let mut c = TestCoordinator::recovered(2, metadata(CompleteAbort, MAX_EPOCH));
-    assert_eq!(c.ends_2(producer(10, MAX_EPOCH - 1), Abort), Err(ProducerFenced));
-    assert_eq!(c.continues(producer(10, MAX_EPOCH - 1)), Err(ProducerFenced));
+    let mut c = TestCoordinator::recovered(2, metadata(CompleteAbort, HIGHEST_EPOCH));
+    assert_eq!(c.ends_2(producer(10, HIGHEST_EPOCH - 1), Abort), Err(ProducerFenced));
+    assert_eq!(c.continues(producer(10, HIGHEST_EPOCH - 1)), Err(ProducerFenced));
     assert_eq!(c.init(), Ok(producer(1_001, 0)));
 }
 
 #[test]
 fn protocol_2_just_after_a_downgrade_keeps_its_state_in_the_records() {
     let mut c = TestCoordinator::recovered(0, exhausted(Ongoing));
-    assert_eq!(c.ends_2(producer(10, MAX_EPOCH - 1), Commit), Ok(producer(1_001, 0)));
+    assert_eq!(c.ends_2(producer(10, HIGHEST_EPOCH - 1), Commit), Ok(producer(1_001, 0)));
     c.check_recovery();
     c.crash();
     assert_eq!(c.action().transaction_version, 2);

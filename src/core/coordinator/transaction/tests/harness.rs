@@ -20,7 +20,7 @@ pub const ID: &str = "pay";
 /// Wall time at the start of a test.
 pub const START: i64 = 1_700_000_000_000;
 pub const TIMEOUT_MS: i32 = 60_000;
-pub const MAX_EPOCH: i16 = i16::MAX;
+pub const HIGHEST_EPOCH: i16 = i16::MAX;
 
 type Reply = Result<ProducerIdEpoch, TransactionError>;
 
@@ -71,7 +71,10 @@ impl TestCoordinator {
     }
 
     pub fn at_level(level: i16) -> TestCoordinator {
-        let config = TransactionConfig::default();
+        TestCoordinator::with(TransactionConfig::default(), level)
+    }
+
+    pub fn with(config: TransactionConfig, level: i16) -> TestCoordinator {
         let machine = TransactionMachine::new(Arc::new(config.clone()));
         let mut coordinator = TestCoordinator {
             machine,
@@ -90,9 +93,14 @@ impl TestCoordinator {
     /// A coordinator that has recovered this state of [`ID`].
     pub fn recovered(level: i16, metadata: TransactionMetadata) -> TestCoordinator {
         let mut coordinator = TestCoordinator::at_level(level);
-        coordinator.append(TransactionRecord { transactional_id: ID.into(), value: Some(Arc::new(metadata)) });
-        coordinator.crash();
+        coordinator.recovers(ID, metadata);
         coordinator
+    }
+
+    /// Recovers with this state of an id at the end of the log.
+    pub fn recovers(&mut self, id: &str, metadata: TransactionMetadata) {
+        self.append(TransactionRecord { transactional_id: id.into(), value: Some(Arc::new(metadata)) });
+        self.crash();
     }
 
     // Time, metadata and crashes.
@@ -237,9 +245,20 @@ impl TestCoordinator {
     }
 
     pub fn adds_to(&mut self, id: &str, producer: ProducerIdEpoch, partitions: &[i32]) -> Result<(), TransactionError> {
-        let results = self.send(add_partitions(id, producer, partitions, false))?;
+        self.add(add_partitions(id, producer, partitions, false))
+    }
+
+    /// Adds partitions by producing to them (protocol 2).
+    pub fn produces(&mut self, producer: ProducerIdEpoch, partitions: &[i32]) -> Result<(), TransactionError> {
+        let request = add_partitions(ID, producer, partitions, false);
+        self.add(AddPartitions { client_transaction_version: 2, ..request })
+    }
+
+    fn add(&mut self, request: AddPartitions) -> Result<(), TransactionError> {
+        let partitions = request.partitions.clone();
+        let results = self.send(request)?;
         assert!(results.iter().all(|(_, result)| result.is_ok()));
-        assert_eq!(results.into_iter().map(|(partition, _)| partition).collect::<Vec<_>>(), orders(partitions));
+        assert_eq!(results.into_iter().map(|(partition, _)| partition).collect::<Vec<_>>(), partitions);
         Ok(())
     }
 

@@ -134,10 +134,22 @@ fn repeated_request_of_a_continuing_client_gets_the_same_epoch() {
 }
 
 #[test]
+fn repeated_request_after_an_abort_of_the_coordinator_is_rejected() {
+    for level in [0, 1] {
+        let mut c = TestCoordinator::recovered(level, metadata(Empty, 3));
+        let p = c.continues(producer(10, 3)).unwrap();
+        c.adds(p, &[0]).unwrap();
+        assert_eq!(c.init(), Err(ConcurrentTransactions));
+        c.writes_markers();
+        assert_eq!(c.continues(producer(10, 3)), Err(ProducerFenced));
+    }
+}
+
+#[test]
 fn exhausted_epoch_leads_to_a_new_producer_id() {
-    let last = MAX_EPOCH - 1;
+    let last = HIGHEST_EPOCH - 1;
     for state in [Empty, CompleteCommit, CompleteAbort] {
-        for epoch in [last, MAX_EPOCH] {
+        for epoch in [last, HIGHEST_EPOCH] {
             check(2, metadata(state, epoch), None, Ok(producer(1_001, 0)), (Empty, producer(1_001, 0)));
         }
         check(2, metadata(state, last - 1), None, Ok(producer(10, last)), (Empty, producer(10, last)));
@@ -152,20 +164,24 @@ fn exhausted_epoch_leads_to_a_new_producer_id() {
 
 #[test]
 fn fencing_an_exhausted_epoch_uses_the_maximum_epoch_for_markers_only() {
-    let last = MAX_EPOCH - 1;
+    let last = HIGHEST_EPOCH - 1;
     // Protocol 1: the next InitProducerId assigns a producer id.
     let mut c = TestCoordinator::recovered(1, metadata(Ongoing, last));
     assert_eq!(c.init(), Err(ConcurrentTransactions));
-    assert_eq!(c.action().producer, producer(10, MAX_EPOCH));
+    assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
     c.writes_markers();
-    assert_eq!(c.state(), (CompleteAbort, producer(10, MAX_EPOCH)));
+    assert_eq!(c.state(), (CompleteAbort, producer(10, HIGHEST_EPOCH)));
     assert_eq!(c.init(), Ok(producer(1_001, 0)));
+    // Apache Kafka may have left an open transaction with the maximum epoch.
+    let mut c = TestCoordinator::recovered(1, metadata(Ongoing, HIGHEST_EPOCH));
+    assert_eq!(c.init(), Err(ConcurrentTransactions));
+    assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
     // Protocol 2: the abort does.
     let mut c = TestCoordinator::recovered(2, metadata(Ongoing, last));
     assert_eq!(c.init(), Err(ConcurrentTransactions));
-    assert_eq!(c.action().producer, producer(10, MAX_EPOCH));
+    assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
     c.crash();
-    assert_eq!(c.action().producer, producer(10, MAX_EPOCH));
+    assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
     c.writes_markers();
     assert_eq!(c.state(), (CompleteAbort, producer(1_001, 0)));
     assert_eq!(c.init(), Ok(producer(1_001, 1)));

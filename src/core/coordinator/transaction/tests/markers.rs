@@ -21,11 +21,14 @@ fn transaction_is_complete_when_the_last_marker_is_written() {
     c.reports(&action, orders(&[1]));
     c.reports(&action, orders(&[1, 0, 9]));
     assert_eq!(c.state().0, PrepareCommit);
+    assert_eq!(c.machine.unwritten(ID, action.position), orders(&[2]));
+    assert_eq!(c.machine.unwritten(ID, action.position + 1), []);
     c.wait(10);
     c.reports(&action, orders(&[2]));
     assert_eq!(c.state().0, CompleteCommit);
     let current = c.current();
     assert!(current.partitions.is_empty());
+    assert_eq!(c.machine.unwritten(ID, action.position), []);
     assert_eq!((current.start, current.last_update), (START, START + 10));
     let records = c.log_len();
     c.reports(&action, orders(&[2]));

@@ -3,6 +3,7 @@ mod harness;
 mod initializing;
 mod markers;
 mod partitions;
+mod property;
 mod queries;
 mod recovery;
 mod timeouts;

@@ -1,5 +1,6 @@
 use super::harness::*;
 use crate::coordinator::Outcome;
+use crate::coordinator::records::TransactionMetadata;
 use crate::coordinator::transaction::*;
 use ottla_wire::types::ProducerIdEpoch;
 
@@ -18,7 +19,9 @@ fn check(level: i16, version: i16, outcome: Outcome, end: TransactionState) {
                 *p = next;
             }
         },
-        |c, _, _, _| _ = c.writes_markers(),
+        |c, _, _, _| {
+            c.writes_markers();
+        },
     ];
     for crash in 0..=steps.len() {
         let mut c = TestCoordinator::at_level(level);
@@ -78,4 +81,34 @@ fn state_with_next_producer_of_two_phase_commit_is_carried_on() {
     assert_eq!(c.state(), (CompleteCommit, producer(10, 7)));
     let current = c.current();
     assert_eq!((current.next_producer_id, current.next_producer_epoch), (-1, -1));
+}
+
+/// The records that Apache Kafka 4.3.1 wrote for a producer that was killed in a transaction, and its successor:
+/// state, epoch, number of partitions, and the client's `transaction.version`.
+#[test]
+fn killed_producer_and_its_successor_lead_to_the_records_of_kafka() {
+    let mut c = TestCoordinator::new();
+    let p = c.init().unwrap();
+    c.produces(p, &[0]).unwrap();
+    assert_eq!(c.init(), Err(TransactionError::ConcurrentTransactions));
+    c.writes_markers();
+    let p = c.init().unwrap();
+    c.produces(p, &[0]).unwrap();
+    c.ends_2(p, Outcome::Commit).unwrap();
+    c.writes_markers();
+    let fields = |value: TransactionMetadata| {
+        assert_eq!(value.previous_producer_id, value.producer.producer_id);
+        (value.state, value.producer.epoch, value.partitions.len(), value.client_transaction_version)
+    };
+    let expect = [
+        (Empty, 0, 0, 0),
+        (Ongoing, 0, 1, 2),
+        (PrepareAbort, 1, 1, 2),
+        (CompleteAbort, 1, 0, 2),
+        (Empty, 2, 0, 2),
+        (Ongoing, 2, 1, 2),
+        (PrepareCommit, 3, 1, 2),
+        (CompleteCommit, 3, 0, 2),
+    ];
+    assert_eq!(c.records(0).into_iter().flatten().map(fields).collect::<Vec<_>>(), expect);
 }

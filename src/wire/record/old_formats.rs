@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 
-use super::super::batch::{Batch, Record, batches};
-use super::super::compress::Codec;
-use super::super::error::RecordError;
-use super::super::fixtures::{NOW, sample, sent};
-use super::super::header::{BatchHeader, TimestampType, headers};
-use super::super::{BatchBuilder, control};
-use super::*;
+use super::batch::{Batch, batches};
+use super::compress::Codec;
+use super::decoded::Record;
+use super::down_convert::{OldFormat, converts_to_nothing, down_convert, with_records};
+use super::error::RecordError;
+use super::fixtures::{NOW, sample, sent};
+use super::header::{BatchHeader, TimestampType, headers};
+use super::legacy::Message;
+use super::{BatchBuilder, control};
 use crate::types::{NO_TIMESTAMP, Offset, ProducerIdEpoch, TimestampMs};
 
 const CODECS: [Codec; 4] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4];

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use super::super::batch::{Batch, Record, batches};
-use super::super::compress::{self, Codec};
-use super::super::error::RecordError;
-use super::super::header::{BatchHeader, TimestampType};
-use super::super::limits::limit_in_memory;
-use super::message::Message;
+use super::batch::{Batch, batches};
+use super::compress::{self, Codec};
+use super::decoded::Record;
+use super::error::RecordError;
+use super::header::{BatchHeader, TimestampType};
+use super::legacy::Message;
+use super::limits::limit_in_memory;
 use crate::types::{NO_TIMESTAMP, Offset};
 
 /// A message format before 2.
