@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ottla_client::Client;
+use ottla_client::{Client, Pending};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnTopic};
@@ -161,8 +161,8 @@ impl<'a> TransactionalProducer<'a> {
         self.produce(topic, partition, value).await
     }
 
-    /// Ends the transaction. With protocol 2 the producer continues with the epoch in the answer.
-    pub async fn end(&mut self, commit: bool) -> ErrorCode {
+    /// Sends EndTxn without awaiting the answer.
+    pub async fn submit_end(&self, commit: bool) -> Pending<EndTxnRequest> {
         let request = EndTxnRequest {
             transactional_id: Str::from(self.id.as_str()),
             producer_id: self.producer.producer_id,
@@ -171,7 +171,12 @@ impl<'a> TransactionalProducer<'a> {
             ..Default::default()
         };
         let version = if self.protocol == TxnProtocol::V2 { END_2 } else { END_1 };
-        let answer = self.client.call_at(request, version).await.expect("an answer");
+        self.client.submit_at(request, version).await.expect("a connection")
+    }
+
+    /// Ends the transaction. With protocol 2 the producer continues with the epoch in the answer.
+    pub async fn end(&mut self, commit: bool) -> ErrorCode {
+        let answer = self.submit_end(commit).await.answer().await.expect("an answer");
         if answer.error_code == 0 && self.protocol == TxnProtocol::V2 {
             self.producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
             self.sequences.clear();
