@@ -1,7 +1,9 @@
 //! A producer with a transactional id that sends one request at a time, as a test asks for it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use ottla_broker::clock::wall_clock_ms;
 use ottla_client::{Client, Pending};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
@@ -12,7 +14,7 @@ use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use ottla_wire::record::{BatchBuilder, Codec};
-use ottla_wire::types::{ErrorCode, ProducerIdEpoch, TimestampMs, TopicPartition};
+use ottla_wire::types::{ErrorCode, ProducerIdEpoch, TopicPartition};
 
 /// The versions of the requests of protocol 1.
 const ADD_PARTITIONS: i16 = 3;
@@ -21,11 +23,12 @@ const END_1: i16 = 4;
 /// The versions of the requests of protocol 2.
 const PRODUCE_2: i16 = 12;
 const END_2: i16 = 5;
-const TIMESTAMP: TimestampMs = 1_795_000_000_000;
 const TRANSACTION: i8 = 1;
 const FIND_ONE: i16 = 3;
 /// The number of attempts at a request while a coordinator loads or an earlier transaction ends.
 const ATTEMPTS: u32 = 1000;
+
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The protocol of a producer's transactions (KIP-890).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +96,13 @@ impl<'a> TransactionalProducer<'a> {
         error(answer.error_code)
     }
 
-    /// The first such request creates `__transaction_state`.
+    /// Calls FindCoordinator, and pauses. The first such request creates `__transaction_state`.
     async fn find_coordinator(&self) {
         let version = self.client.version_up_to(ApiKey::FindCoordinator, FIND_ONE).expect("a version");
         let request =
             FindCoordinatorRequest { key: Str::from(self.id.as_str()), key_type: TRANSACTION, ..Default::default() };
         self.client.call_at(request, version).await.expect("an answer");
+        tokio::time::sleep(PAUSE).await;
     }
 
     /// Calls AddPartitionsToTxn of protocol 1 with one partition.
@@ -116,14 +120,9 @@ impl<'a> TransactionalProducer<'a> {
 
     /// Writes a record without adding its partition in a request of protocol 1.
     pub async fn produce(&mut self, topic: &str, partition: i32, value: &str) -> ErrorCode {
-        self.produce_at(topic, partition, value, TIMESTAMP).await
-    }
-
-    /// Like [`TransactionalProducer::produce`], with a record of this time.
-    pub async fn produce_at(&mut self, topic: &str, partition: i32, value: &str, at: TimestampMs) -> ErrorCode {
         let sequence = self.sequences.entry(TopicPartition::new(topic, partition)).or_insert(0);
         let mut batch = BatchBuilder::new(Codec::None).producer(self.producer, *sequence).transactional();
-        batch.append(at, None, Some(value.as_bytes()), &[]);
+        batch.append(wall_clock_ms(), None, Some(value.as_bytes()), &[]);
         let records = batch.build().expect("a batch").bytes().clone();
         let request = ProduceRequest {
             transactional_id: Some(Str::from(self.id.as_str())),
@@ -153,6 +152,7 @@ impl<'a> TransactionalProducer<'a> {
                 if added != ErrorCode::ConcurrentTransactions {
                     break;
                 }
+                tokio::time::sleep(PAUSE).await;
             }
             if added != ErrorCode::None {
                 return added;

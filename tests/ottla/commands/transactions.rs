@@ -83,7 +83,6 @@ async fn hanging_transaction_is_found_and_aborted() {
     let expect = "TOPIC   PARTITION  START OFFSET  PRODUCER ID  PRODUCER EPOCH  IDLE MINUTES\n\
                   orders          0             0            0               0             0\n\
                   Abort one with: ottla transactions abort --topic orders --partition 0 --start-offset 0\n";
-    // The time of the record is in the past; the producer was seen just now.
     for line in ["find-hanging --longer-than 0", "find-hanging --topic orders --longer-than 0"] {
         assert_eq!(stdout(&fixture, line), expect);
     }
