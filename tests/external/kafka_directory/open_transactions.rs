@@ -91,8 +91,9 @@ async fn open<'a>(client: &'a Client, id: &str, protocol: TxnProtocol, timeout_m
     producer
 }
 
-/// Complete transactions, and one that its timeout must end, of each protocol.
-async fn complete_and_open(client: &Client, expected: &mut BTreeMap<String, &str>) {
+/// Complete transactions, and one open for at most `timeout_ms`, of each protocol. Returns the final states.
+async fn complete_and_open(client: &Client, timeout_ms: i32) -> BTreeMap<String, &'static str> {
+    let mut expected = BTreeMap::new();
     client.create_topic(TOPIC, PARTITIONS, &[]).await.expect("a topic");
     for protocol in PROTOCOLS {
         for (name, commit, state) in [("committed", true, "CompleteCommit"), ("aborted", false, "CompleteAbort")] {
@@ -104,9 +105,10 @@ async fn complete_and_open(client: &Client, expected: &mut BTreeMap<String, &str
             expected.extend(complete);
         }
         let id = format!("open-{protocol:?}");
-        open(client, &id, protocol, SHORT_MS).await;
+        open(client, &id, protocol, timeout_ms).await;
         expected.insert(id, "CompleteAbort");
     }
+    expected
 }
 
 /// The batches of a segment: position, whether it is a control batch, and the text of its records.
@@ -157,10 +159,9 @@ async fn ottla_carries_on_the_transactions_of_apache_kafka() {
     let Some(java) = java() else { return };
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
-    let mut expected = BTreeMap::new();
     let mut kafka = ApacheKafka::start(java, &data, "").await;
     let client = Client::connect(kafka.address()).await.unwrap();
-    complete_and_open(&client, &mut expected).await;
+    let mut expected = complete_and_open(&client, SHORT_MS).await;
     let mut prepared = Vec::new();
     for attempt in 0..ATTEMPTS {
         let client = Client::connect(kafka.address()).await.unwrap();
@@ -224,6 +225,22 @@ async fn carries_on(servers: &str, expected: &BTreeMap<String, &str>) {
     assert_eq!(committed(servers).get("after"), Some(&(6 * PARTITIONS as usize)));
 }
 
+/// Apache Kafka 4.3.1 may complete a prepared transaction without markers: at its start the partitions have no leader for
+/// a moment, and it skips partitions without a leader as if they were deleted.
+fn abort_hanging(servers: &str) {
+    let run = |line: &str| {
+        let line = format!("transactions {line} -b {servers}");
+        let output = common::run(&line.split(' ').collect::<Vec<_>>());
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let found: serde_json::Value = serde_json::from_slice(&run("find-hanging --longer-than 0 --json")).unwrap();
+    for found in found.as_array().unwrap() {
+        let (partition, start) = (&found["partition"], &found["start_offset"]);
+        run(&format!("abort --topic {TOPIC} --partition {partition} --start-offset {start}"));
+    }
+}
+
 /// Removes the last batch of a segment, as a crash before it does.
 fn remove_last_batch(segment: &Path, is_last: impl Fn(bool, &str) -> bool) {
     let (position, is_control, records) = batches(segment).pop().expect("a batch");
@@ -236,12 +253,10 @@ async fn apache_kafka_carries_on_the_transactions_of_ottla() {
     let Some(java) = java() else { return };
     let dir = TempDir::with_prefix("ottla-test-").unwrap();
     let data = dir.path().join("data");
-    let mut expected = BTreeMap::new();
     let settings = Broker::with().data_dir(&data).set("transaction.state.log.num.partitions", "2");
     let mut broker = settings.set("offsets.topic.num.partitions", "3").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    complete_and_open(&client, &mut expected).await;
-    // One in each partition of __transaction_state.
+    let mut expected = complete_and_open(&client, LONG_MS).await;
     let prepared = [("commit-a", true, TxnProtocol::V1), ("abort-b", false, TxnProtocol::V2)];
     for (id, commit, protocol) in prepared {
         let mut producer = open(&client, id, protocol, LONG_MS).await;
@@ -251,7 +266,7 @@ async fn apache_kafka_carries_on_the_transactions_of_ottla() {
     broker.kill();
     let is_marker = |is_control: bool, _: &str| is_control;
     for segment in segments(&data, TOPIC) {
-        // The marker of the second transaction in all partitions; all but one partition has that of the first.
+        // The marker of the last transaction.
         remove_last_batch(&segment, is_marker);
     }
     let last = prepared[1].0;
@@ -263,8 +278,11 @@ async fn apache_kafka_carries_on_the_transactions_of_ottla() {
     }
     assert_eq!(statuses(&data).get(last), Some(&PREPARE_ABORT));
 
-    let (name, value) = OFTEN;
-    let kafka = ApacheKafka::start(java, &data, &format!("{name}={value}\n")).await;
+    // Their producers come back.
+    expected.retain(|id, _| !id.starts_with("open-"));
+    let kafka = ApacheKafka::start(java, &data, "").await;
+    wait_for_states(&Client::connect(kafka.address()).await.unwrap(), &expected).await;
+    abort_hanging(kafka.address());
     carries_on(kafka.address(), &expected).await;
     kafka.stop();
 }
