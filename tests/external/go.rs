@@ -18,7 +18,7 @@ pub fn go_is_installed() -> bool {
     found
 }
 
-/// Writes the files of a module that requires the client in the same versions as the module of the benchmark.
+/// Writes the files of a module in which the client has the same versions as in the benchmark's Go module.
 pub fn write_module(dir: &Path, name: &str) {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/kfake");
     let wanted = ["franz-go v", "franz-go/pkg/kmsg ", "compress ", "lz4/v4 "];
@@ -32,7 +32,7 @@ pub fn write_module(dir: &Path, name: &str) {
     fs::copy(module.join("go.sum"), dir.join("go.sum")).unwrap();
 }
 
-fn transactions() {
+fn transactions_by_franz_go_pass() {
     if !go_is_installed() {
         return;
     }
@@ -55,5 +55,5 @@ fn transactions() {
 }
 
 pub fn tests() -> Vec<Trial> {
-    trials![plain: transactions]
+    trials![plain: transactions_by_franz_go_pass]
 }

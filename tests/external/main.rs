@@ -22,7 +22,11 @@ fn main() -> ExitCode {
     let suites = [
         docker::tests(),
         go::tests(),
+        java::bank::tests(),
         java::clients::tests(),
+        java::connect::tests(),
+        java::streams::tests(),
+        java::transactions::tests(),
         kafka_directory::tests(),
         python::tests(),
         testing_page::tests(),

@@ -52,7 +52,7 @@ fn path() -> OsString {
     std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&others))).unwrap()
 }
 
-/// Runs a command in `dir`, and asserts that it succeeds and leaves no directory of a broker.
+/// Runs a command in `dir`, and asserts that it succeeds and that no directory of a broker remains.
 fn run(dir: &Path, command: &mut Command) -> String {
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
     let text = run_with(dir, command.env("TMPDIR", temporary.path()));
@@ -85,7 +85,7 @@ fn listings_of_every_language_are_found() {
     assert_eq!(names("java"), ["OrdersTest.java", "Ottla.java"]);
 }
 
-fn pytest() {
+fn pytest_listings_pass() {
     let Some(python) = python_of(&TESTING_PAGE) else { return };
     let dir = write_listings(PAGE, "python");
     for workers in [&[][..], &["-n", "3"]] {
@@ -146,7 +146,7 @@ fn killed_pytest_run_leaves_no_broker() {
     common::wait_until("the ready file to be removed", || !dir.path().join("ready.json").exists());
 }
 
-fn go() {
+fn go_listings_pass() {
     if !go_is_installed() {
         return;
     }
@@ -157,7 +157,7 @@ fn go() {
     assert_eq!(run(dir.path(), Command::new("gofmt").args(["-l", "."])), "");
 }
 
-fn junit() {
+fn junit_listings_pass() {
     let Some(java) = java::java() else { return };
     let dir = write_listings(PAGE, "java");
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
@@ -168,7 +168,7 @@ fn junit() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: listings_of_every_language_are_found, pytest, rust_listing_equals_the_test_of_this_repository, rust_package_of_the_page_alone_passes_its_tests,
-            killed_pytest_run_leaves_no_broker, go, junit
+        plain: listings_of_every_language_are_found, pytest_listings_pass, rust_listing_equals_the_test_of_this_repository,
+            rust_package_of_the_page_alone_passes_its_tests, killed_pytest_run_leaves_no_broker, go_listings_pass, junit_listings_pass
     ]
 }
