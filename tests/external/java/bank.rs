@@ -79,12 +79,8 @@ impl<'a> Bank<'a> {
             .set("group.initial.rebalance.delay.ms", "0")
             .set("transaction.abort.timed.out.transaction.cleanup.interval.ms", "100")
             .start();
-        let kinds = [
-            Kind::Java("today"),
-            Kind::Java("2.8.2"),
-            Kind::Python(today.to_owned()),
-            Kind::Python(old.to_owned()),
-        ];
+        let kinds =
+            [Kind::Java("today"), Kind::Java("2.8.2"), Kind::Python(today.to_owned()), Kind::Python(old.to_owned())];
         let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
         client.create_topic("orders", kinds.len() as i32, &[]).await.unwrap();
         client.create_topic("transfers", PARTITIONS as i32, &[]).await.unwrap();
