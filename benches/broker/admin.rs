@@ -1,10 +1,15 @@
 //! Administrative requests of the benchmarks: topics, and whether their partitions serve.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use ottla::client::{Client, produced};
+use ottla_wire::protocol::ApiKey;
+use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla_wire::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use ottla_wire::types::ProducerIdEpoch;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::contender::Running;
@@ -15,24 +20,62 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const IN_FLIGHT: usize = 64;
 /// The timestamp with which ListOffsets returns the end offset.
 const LATEST: i64 = -1;
+/// The `key_type` of FindCoordinator for transactional ids.
+const TRANSACTION_COORDINATOR: i8 = 1;
 
 /// A blocking client.
 pub struct Admin {
     runtime: Runtime,
     client: Client,
+    address: SocketAddr,
 }
 
 impl Admin {
     pub fn connect(broker: &Running) -> Admin {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = runtime.block_on(Client::connect(&broker.address().to_string())).expect("the broker answers");
-        Admin { runtime, client }
+        Admin { runtime, client, address: broker.address() }
     }
 
     /// Creates a topic and waits until each partition serves.
     pub fn create_topic(&self, name: &str, partitions: i32) {
         self.runtime.block_on(self.client.create_topic(name, partitions, &[])).expect("a topic is created");
         self.wait_for_ends(name, partitions, 0);
+    }
+
+    /// The broker's address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the oldest and the newest version that the broker serves.
+    pub fn served(&self, key: ApiKey) -> Option<(i16, i16)> {
+        self.client.served(key)
+    }
+
+    /// Initializes a transactional id; waits until the coordinator has its topic.
+    pub fn init_producer_id(&self, transactional_id: &str) -> ProducerIdEpoch {
+        let find = FindCoordinatorRequest {
+            key_type: TRANSACTION_COORDINATOR,
+            coordinator_keys: vec![transactional_id.into()],
+            ..Default::default()
+        };
+        let init = InitProducerIdRequest {
+            transactional_id: Some(transactional_id.into()),
+            transaction_timeout_ms: 60_000,
+            ..Default::default()
+        };
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            // It creates the topic of the coordinator; whether it has succeeded is seen below.
+            self.runtime.block_on(self.client.call(find.clone())).expect("an answer");
+            let answer = self.runtime.block_on(self.client.call(init.clone())).expect("an answer");
+            if answer.error_code == 0 {
+                return ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+            }
+            assert!(Instant::now() < deadline, "{transactional_id} is not initialized: {answer:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn delete_topic(&self, name: &str) {

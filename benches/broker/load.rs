@@ -15,7 +15,7 @@ use ottla_wire::protocol::frame::{decode_response, encode_request};
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
-use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec};
+use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
 
 /// Versions that every measured broker supports, and that identify topics by name.
 pub const PRODUCE_VERSION: i16 = 9;
@@ -29,6 +29,13 @@ const BATCHES_PER_FETCH: u64 = 16;
 const PRODUCE_WINDOW: u64 = 16;
 const FETCH_WINDOW: u64 = 4;
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which records a fetch returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    ReadUncommitted = 0,
+    ReadCommitted = 1,
+}
 
 /// The addresses and the topic of a measurement.
 #[derive(Clone, Debug)]
@@ -50,7 +57,8 @@ pub struct Load {
 impl Load {
     /// Makes a load of about `bytes` over `connections` connections.
     pub fn new(connections: u64, bytes: u64) -> Load {
-        let (batch, records) = batch();
+        let (batch, records) = batch(false);
+        let batch = batch.bytes().clone();
         let fetches = bytes / connections / (batch.len() as u64 * BATCHES_PER_FETCH);
         Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_PER_FETCH }
     }
@@ -81,7 +89,9 @@ impl Load {
     pub fn fetch(&self, from: &Target) -> Duration {
         self.on_every_connection(from.fetch, |partition, socket| {
             let step = self.records * BATCHES_PER_FETCH;
-            let request = |number| fetch_request(&from.topic, partition, number * step, self.fetch_bytes());
+            let request = |number| {
+                fetch_request(&from.topic, partition, number * step, self.fetch_bytes(), Isolation::ReadUncommitted)
+            };
             let fetches = self.batches_each / BATCHES_PER_FETCH;
             fetch_and_discard(socket, fetches, self.fetch_bytes(), request)
         })
@@ -104,7 +114,8 @@ impl Load {
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+/// Opens a connection to a broker.
+pub fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).expect("the broker accepts");
     socket.set_nodelay(true).expect("no delay");
     socket.set_read_timeout(Some(READ_TIMEOUT)).expect("a timeout");
@@ -112,19 +123,23 @@ fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Builds a batch of [`BATCH_BYTES`] with records of [`RECORD_BYTES`], and returns it with the number of records.
-fn batch() -> (Bytes, u64) {
+pub fn batch(transactional: bool) -> (Verified, u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
     let value: Vec<u8> = (0..RECORD_BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let mut builder = BatchBuilder::new(Codec::None);
+    if transactional {
+        builder = builder.transactional();
+    }
     // The fields of a record take up to 12 bytes besides the value.
     let records = (BATCH_BYTES - BATCH_OVERHEAD) / (RECORD_BYTES + 12);
     for _ in 0..records {
         builder.append(now, None, Some(&value), &[]);
     }
-    (builder.build().expect("a batch").bytes().clone(), records as u64)
+    (builder.build().expect("a batch"), records as u64)
 }
 
-fn request(key: ApiKey, version: i16, request: Request) -> Bytes {
+/// Encodes a request as a frame.
+pub fn request(key: ApiKey, version: i16, request: Request) -> Bytes {
     let client_id = Some(Str::from_static("bench"));
     let header = RequestHeader { api_key: key as i16, api_version: version, correlation_id: 0, client_id };
     encode_request(&header, &request).expect("a request").concat().into()
@@ -137,12 +152,20 @@ fn produce_request(topic: &str, index: i32, batch: Bytes) -> Bytes {
     request(ApiKey::Produce, PRODUCE_VERSION, produce.into())
 }
 
-fn fetch_request(topic: &str, partition: i32, offset: u64, bytes: usize) -> Bytes {
+/// Encodes a fetch of one partition.
+pub fn fetch_request(topic: &str, partition: i32, offset: u64, bytes: usize, isolation: Isolation) -> Bytes {
     let limit = bytes as i32;
     let partition =
         FetchPartition { partition, fetch_offset: offset as i64, partition_max_bytes: limit, ..Default::default() };
     let topics = vec![FetchTopic { topic: topic.into(), partitions: vec![partition], ..Default::default() }];
-    let fetch = FetchRequest { max_wait_ms: 500, min_bytes: 1, max_bytes: limit, topics, ..Default::default() };
+    let fetch = FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: limit,
+        isolation_level: isolation as i8,
+        topics,
+        ..Default::default()
+    };
     request(ApiKey::Fetch, FETCH_VERSION, fetch.into())
 }
 
@@ -188,7 +211,7 @@ fn exchange(
 
 /// Sends `total` fetches with [`FETCH_WINDOW`] in flight, and reads responses of at least `bytes` each into a buffer
 /// that is overwritten.
-fn fetch_and_discard(
+pub fn fetch_and_discard(
     mut socket: TcpStream,
     total: u64,
     bytes: usize,

@@ -5,25 +5,31 @@
 //! - Cycles of start, use and stop, and resets, as in test suites ([`fixture`]).
 //! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), compared with a minimal program that
 //!   does the same socket and memory work and nothing else ([`floor`]).
+//! - Transactions a second, their latencies and the CPU for them ([`transactions`]); reading committed and uncommitted
+//!   records ([`isolation`]).
 //!
 //! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run. The benchmark starts all brokers
 //! itself, in separate directories below target/tmp, and removes the directories at the end. Figures are medians;
-//! `--raw` prints the samples.
+//! `--raw` prints the samples. `--quick` takes a fraction of the time, for a first impression.
 
 mod admin;
 mod clients;
 mod contender;
 mod fixture;
 mod floor;
+mod isolation;
 mod load;
 
 mod report;
 mod start;
 mod system;
 mod throughput;
+mod transactions;
+mod txn_producer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use contender::Contender;
@@ -48,7 +54,7 @@ struct Options {
     #[arg(long, value_enum)]
     only: Vec<Section>,
 
-    /// Rounds of throughput bursts
+    /// Rounds of throughput bursts and of transactions
     #[arg(long, value_name = "N", default_value_t = 7)]
     rounds: usize,
 
@@ -67,6 +73,18 @@ struct Options {
     /// Restarts with 1,000 partitions after kill -9, and first records of Python clients
     #[arg(long, value_name = "N", default_value_t = 5)]
     restarts: usize,
+
+    /// Time in ms for which each load of transactions runs in each round
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    slice: u64,
+
+    /// Pairs of reads, committed and uncommitted
+    #[arg(long, value_name = "N", default_value_t = 24)]
+    pairs: usize,
+
+    /// Measure much less of everything
+    #[arg(long)]
+    quick: bool,
 
     /// Print every sample below its table
     #[arg(long)]
@@ -92,10 +110,30 @@ enum Section {
     Clients,
     Fixture,
     Throughput,
+    Transactions,
+}
+
+impl Options {
+    /// Reduces the options to those of a quick run, if one is asked for.
+    fn reduced(self) -> Options {
+        match self.quick {
+            false => self,
+            true => Options {
+                rounds: self.rounds.min(3),
+                burst: self.burst.min(64),
+                starts: self.starts.min(3),
+                cycles: self.cycles.min(10),
+                restarts: self.restarts.min(1),
+                slice: self.slice.min(200),
+                pairs: self.pairs.min(7),
+                ..self
+            },
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::parse().reduced();
     let done = match &options.floor {
         Some(dir) => floor::run(dir.clone(), options.floor_slice).map_err(|e| e.to_string()),
         None => run(&options),
@@ -134,6 +172,11 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if wanted(Section::Throughput) {
         throughput::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);
+    }
+    if wanted(Section::Transactions) {
+        let slice = Duration::from_millis(options.slice);
+        transactions::measure(&contenders, options.rounds, slice).iter().for_each(print);
+        print(&isolation::measure(&contenders, options.pairs, options.burst * 1_000_000));
     }
     Ok(())
 }

@@ -26,6 +26,36 @@ impl Samples {
         }
     }
 
+    /// Returns the smallest sample that at least `percent` percent of all samples do not exceed.
+    pub fn percentile(&self, percent: f64) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
+        sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Returns an interval that contains the median of the distribution with a probability of at least 95 %, whatever the
+    /// distribution: from the k-th smallest to the k-th largest sample. All samples if there are too few.
+    pub fn median_interval(&self) -> (f64, f64) {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len();
+        // The probability that exactly k samples are below the median, and that at most k are.
+        let mut exactly = 0.5_f64.powi(count as i32);
+        let mut at_most = exactly;
+        let mut k = 0;
+        while k < count / 2 && at_most <= 0.025 {
+            k += 1;
+            exactly *= (count - k + 1) as f64 / k as f64;
+            at_most += exactly;
+        }
+        let outer = k.saturating_sub(1);
+        match sorted.as_slice() {
+            [] => (f64::NAN, f64::NAN),
+            sorted => (sorted[outer], sorted[count - 1 - outer]),
+        }
+    }
+
     /// Returns each sample as a percentage of the other one of the same round.
     pub fn percent_of(&self, other: &Samples) -> Samples {
         self.0.iter().zip(&other.0).map(|(ours, theirs)| 100.0 * ours / theirs).collect()
@@ -71,7 +101,7 @@ impl Table {
         }
         let cell = |samples: &&Samples| match samples.is_empty() {
             true => String::new(),
-            false => format!("{} {unit}", significant(samples.median())),
+            false => format!("{} {unit}", significant(samples.median())).trim_end().to_owned(),
         };
         self.row(name, columns.iter().map(cell).collect::<Vec<_>>());
     }

@@ -13,6 +13,7 @@ mod kafka_directory;
 mod python;
 mod testing_page;
 mod tools;
+mod transactions_page;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         python::tests(),
         testing_page::tests(),
         tools::tests(),
+        transactions_page::tests(),
     ];
     let result = harness::run(suites.into_iter().flatten().collect());
     docker::remove_images();

@@ -208,7 +208,7 @@ impl Check {
         if only.is_none() && !without_directory.is_empty() {
             let log = self.metadata.as_ref().map(|metadata| MetadataLog::read(&metadata.data)).unwrap_or_default();
             for (partition, lost) in without_directory {
-                let is_elsewhere = directory.meta().is_some_and(|meta| log.has_elsewhere(&partition, &meta));
+                let is_elsewhere = directory.meta().is_some_and(|meta| log.is_hosted_elsewhere(&partition, &meta));
                 if topics.id(&partition).is_none() || *partition.topic == *topics::METADATA || is_elsewhere {
                     continue;
                 }

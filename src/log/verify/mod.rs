@@ -2,7 +2,8 @@
 //!
 //! [`verify`] reads all files and changes nothing. It checks batches with their CRCs and records, offsets, indexes,
 //! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which is
-//! copied to plain files first, as recovery does. An empty batch replaces the lost offsets, as compaction leaves them.
+//! copied to plain files first, as recovery does. A batch without records, like those of compaction, takes
+//! the place of the lost offsets.
 //! Derived files are rebuilt by [`Log::open`](crate::Log::open).
 
 mod directory;
@@ -74,7 +75,7 @@ pub enum AtStart {
     Repairs,
     /// Uses the file as it is.
     Trusts,
-    /// Truncates the log here and sets the rest aside.
+    /// Copies the rest of the log to a plain file, and truncates the log here.
     Truncates,
     /// Doesn't detect it; reads of these records fail.
     Ignores,

@@ -27,7 +27,7 @@ use crate::harness::skip;
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Options of a small virtual machine that starts fast.
 const JVM: [&str; 5] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", NO_PERFORMANCE_DATA];
-/// Prevents the file for `jps` that each virtual machine leaves in /tmp.
+/// Prevents the file in /tmp that each virtual machine creates for `jps`.
 const NO_PERFORMANCE_DATA: &str = "-XX:-UsePerfData";
 const PROGRAMS: [&str; 5] = [
     "today/Check.java",
@@ -66,7 +66,7 @@ impl Java {
     /// from the same pom.xml.
     pub fn fetch(&self, name: &str, pom: &Path) -> PathBuf {
         self.make_once(name, &[pom.to_owned()], |libs| {
-            print_progress(&format!("fetching what {} names with Maven", pom.display()));
+            print_progress(&format!("downloading the artifacts of {} with Maven", pom.display()));
             let mut mvn = Command::new("mvn");
             mvn.env("MAVEN_OPTS", NO_PERFORMANCE_DATA);
             mvn.arg("-q").arg("-B").arg("-f").arg(pom).arg("process-resources");
@@ -164,7 +164,7 @@ fn javac() -> Command {
 /// Returns the command of a small virtual machine with this class path; the caller adds the class to run.
 pub fn jvm(class_path: &str) -> Command {
     let mut java = Command::new("java");
-    // A virtual machine that is killed leaves the native libraries that it unpacked.
+    // Under `target`: a virtual machine that is killed does not remove the native libraries that it unpacked.
     java.arg(concat!("-Djava.io.tmpdir=", env!("CARGO_TARGET_TMPDIR")));
     java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
     java

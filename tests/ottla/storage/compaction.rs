@@ -38,7 +38,7 @@ async fn connect(broker: &Broker) -> Client {
     Client::connect(broker.bootstrap_servers()).await.unwrap()
 }
 
-/// Produces to the topic and knows what it must contain after compaction.
+/// Produces to the topic, and keeps what the topic must contain after compaction.
 struct TestTopic {
     begun: TimestampMs,
     /// The number of batches produced.
@@ -148,7 +148,7 @@ fn offsets(found: &[Found]) -> Vec<Offset> {
     found.iter().map(|record| record.offset).collect()
 }
 
-/// Whether every key occurs once, without the active segment, which has one record.
+/// Whether every key occurs once in the records before the last one, which is alone in the active segment.
 fn is_compacted(found: &[Found]) -> bool {
     let sealed = found.split_last().map_or(found, |(_, sealed)| sealed);
     let keys: BTreeSet<_> = sealed.iter().map(|record| &record.key).collect();
@@ -261,7 +261,7 @@ async fn compaction_interrupted_by_a_kill_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttled_compaction_ends_with_its_topic_or_the_broker() {
+async fn throttled_compaction_stops_when_its_topic_is_deleted_or_the_broker_stops() {
     let mut broker = broker()
         .set("log.cleaner.io.max.bytes.per.second", "1000")
         .env("RUST_LOG", "info,ottla::broker::cleaner=debug")
@@ -312,7 +312,7 @@ async fn log_below_the_dirty_ratio_is_compacted_after_max_compaction_lag() {
 async fn compact_and_delete_policy_removes_old_segments() {
     let broker = broker().start();
     let client = connect(&broker).await;
-    // Compaction would put old and new records into one segment.
+    // With this dirty ratio nothing is compacted: compaction would put old and new records into one segment.
     let settings = [&COMPACTED[..2], &[("min.cleanable.dirty.ratio", "1.0"), ("retention.ms", "-1")]].concat();
     client.create_topic(TOPIC, 1, &settings).await.unwrap();
     let mut topic = TestTopic::new();

@@ -57,7 +57,7 @@ impl WireClient {
     /// its other fields, joined where a name occurs more than once.
     pub fn call_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
         let answer = self.read(api, version, request).expect(NO_ANSWER);
-        let all = reading::each(&answer, list, &self.ids).expect("a list of that name");
+        let all = reading::elements_of(&answer, list, &self.ids).expect("a list of that name");
         let mut elements: BTreeMap<String, String> = BTreeMap::new();
         for (name, text) in all {
             let text = self.hide(&text);
@@ -75,7 +75,7 @@ impl WireClient {
         };
         let header = if api.response_header_version(version) == 1 { 5 } else { 4 };
         let response = reading::response(api, version, &answer[header..]);
-        reading::learn_ids(&response, &mut self.ids);
+        reading::collect_topic_ids(&response, &mut self.ids);
         Some(response)
     }
 

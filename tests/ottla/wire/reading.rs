@@ -1,4 +1,4 @@
-//! Decodes an answer by the codec's reflection rows and writes it as text.
+//! Decodes a response with the codec's descriptions of fields (`FieldRow`), and formats it as text.
 
 use std::collections::BTreeMap;
 
@@ -47,9 +47,9 @@ pub fn response(api: ApiKey, version: i16, body: &[u8]) -> Read {
 }
 
 /// Collects topic ids by name.
-pub fn learn_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
+pub fn collect_topic_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
     match read {
-        Read::List(list) => list.iter().for_each(|one| learn_ids(one, ids)),
+        Read::List(list) => list.iter().for_each(|one| collect_topic_ids(one, ids)),
         Read::Struct(fields) => {
             let of = |name: &str| fields.iter().find(|(row, _)| row.name == name).map(|(_, value)| value);
             if let (Some(Read::Text(name)), Some(Read::Uuid(id))) = (of("name"), of("topic_id"))
@@ -59,7 +59,7 @@ pub fn learn_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
             {
                 ids.insert(name.clone(), *id);
             }
-            fields.iter().for_each(|(_, value)| learn_ids(value, ids));
+            fields.iter().for_each(|(_, value)| collect_topic_ids(value, ids));
         }
         _ => {}
     }
@@ -71,13 +71,13 @@ pub fn show(read: &Read, ids: &BTreeMap<String, Uuid>) -> String {
     show_fields(fields, ids)
 }
 
-/// The elements of the first list of that name at any depth, as names and texts.
-pub fn each(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec<(String, String)>> {
+/// The elements of the first list with the name `list`, at any depth: the name of each, and its other fields as text.
+pub fn elements_of(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec<(String, String)>> {
     match read {
-        Read::List(all) => all.iter().find_map(|one| each(one, list, ids)),
+        Read::List(all) => all.iter().find_map(|one| elements_of(one, list, ids)),
         Read::Struct(fields) => fields.iter().find_map(|(row, value)| match value {
             Read::List(all) if row.name == list => Some(all.iter().map(|one| named(one, ids)).collect()),
-            value => each(value, list, ids),
+            value => elements_of(value, list, ids),
         }),
         _ => None,
     }
@@ -116,7 +116,7 @@ fn show_fields(fields: &[(&'static FieldRow, Read)], ids: &BTreeMap<String, Uuid
 /// The prefix of member ids, which have a random suffix.
 const MEMBER: &str = "tester-";
 
-/// Lists with more settings than this are those of all settings.
+/// A list of settings with more elements than this is a list of all settings.
 const MANY: usize = 20;
 
 fn is_default_config(config: &Read) -> bool {
