@@ -351,7 +351,10 @@ async fn data_without_meta_properties_starts_after_the_recommended_format() {
     let before = contents(&data);
     let log_dirs = format!("log.dirs={}", data.display());
     let printed = refused(&[&log_dirs]);
-    assert!(printed.contains("holds the metadata log and 1 partition (used-0), and no meta.properties"), "{printed}");
+    assert!(
+        printed.contains("contains the metadata log and 1 partition (used-0), but no meta.properties"),
+        "{printed}"
+    );
     assert_eq!(contents(&data), before);
 
     assert!(printed.contains("ottla kafka-storage format --cluster-id ID --config FILE"), "{printed}");
