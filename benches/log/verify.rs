@@ -50,9 +50,9 @@ fn rules() -> VerifyRules {
         now: fixture::now(),
         before_max_ms: i64::MAX,
         after_max_ms: 3_600_000,
-        target: None,
+        target_codec: None,
         compacted: false,
-        large: None,
+        large_batch_memory: None,
     }
 }
 

@@ -9,10 +9,14 @@
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
+mod blocking;
 pub mod clock;
+pub mod environment;
 pub mod handlers;
 pub mod http;
 pub mod log_rate_limiter;
 pub mod server;
 pub mod service;
 pub mod state;
+#[cfg(test)]
+mod testing;

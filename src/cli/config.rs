@@ -35,9 +35,9 @@ pub struct ConfigArgs {
     serve: ServeArgs,
 }
 
-/// One setting, in the form that is shown.
+/// One setting as it is printed.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct SettingView {
     name: &'static str,
     /// `null` if it is unset or a secret.
     value: Option<String>,
@@ -55,7 +55,7 @@ struct Shown {
     effect: Effect,
 }
 
-impl Shown {
+impl SettingView {
     /// The value as text, never empty.
     fn value_text(&self) -> String {
         match &self.value {
@@ -92,7 +92,7 @@ pub fn run(args: &ConfigArgs) -> Result<ExitCode, String> {
 }
 
 /// Finds a setting of the broker, or the broker's value for a setting of topics, groups or client metrics.
-fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
+fn find(config: &BrokerConfig, name: &str) -> Result<SettingView, String> {
     let none = BTreeMap::new();
     let scopes = [
         (config::describe_broker(config), Scope::Broker),
@@ -116,7 +116,7 @@ fn find(config: &BrokerConfig, name: &str) -> Result<Shown, String> {
     Err(format!("unknown setting {name}{hint}"))
 }
 
-fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
+fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> SettingView {
     let setting = described.setting;
     let decided_by = described.synonyms.first().map_or(setting.name, |synonym| synonym.name);
     let from = match config.values.source(decided_by) {
@@ -124,7 +124,7 @@ fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> Shown {
         Some(source) => format!("{decided_by} ({source})"),
         None => DEFAULT.to_owned(),
     };
-    Shown {
+    SettingView {
         name: setting.name,
         value: described.value,
         from,
@@ -155,7 +155,7 @@ fn show_many(resolved: &Resolved, args: &ConfigArgs) {
         config.values.source(one.setting.name).is_some() && config.values.given(one.setting.name) != one.setting.default
     };
     let described = config::describe_broker(config).into_iter().filter(|one| args.all || differs(one));
-    let rows: Vec<Shown> = described.map(|one| shown(config, Scope::Broker, one)).collect();
+    let rows: Vec<SettingView> = described.map(|one| shown(config, Scope::Broker, one)).collect();
     let mut out = Output::stdout();
     if args.json {
         return out.line(json(&rows));
@@ -163,15 +163,15 @@ fn show_many(resolved: &Resolved, args: &ConfigArgs) {
     if rows.is_empty() {
         out.line("Every setting has its default; ottla config --all shows them.");
     }
-    let cell = Shown::value_text;
+    let cell = SettingView::value_text;
     let name_width = rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
     let value_width = rows.iter().map(|row| cell(row).len()).max().unwrap_or(0).min(MAX_VALUE_WIDTH);
     for row in &rows {
         let mark = if row.in_effect { "" } else { "  [without effect]" };
         out.line(format_args!("{:name_width$}  {:value_width$}  {}{mark}", row.name, cell(row), row.from));
     }
-    let of_table = |name: &&String| table::find(Scope::Broker, name).is_none();
-    let others: Vec<&str> = resolved.without_effect.iter().filter(of_table).map(String::as_str).collect();
+    let is_not_in_table = |name: &&String| table::find(Scope::Broker, name).is_none();
+    let others: Vec<&str> = resolved.without_effect.iter().filter(is_not_in_table).map(String::as_str).collect();
     if !others.is_empty() {
         out.line(format_args!("settings without effect: {}", others.join(", ")));
     }
@@ -180,7 +180,7 @@ fn show_many(resolved: &Resolved, args: &ConfigArgs) {
 /// Width limit of the column of values; a longer value shifts only the rest of its own line.
 const MAX_VALUE_WIDTH: usize = 48;
 
-fn show_one(one: &Shown, as_json: bool) {
+fn show_one(one: &SettingView, as_json: bool) {
     let mut out = Output::stdout();
     if as_json {
         return out.line(json(one));

@@ -1,6 +1,6 @@
 //! Requests about topics and the cluster.
 
-use super::{Client, ClientError, Result, refuse};
+use super::{Client, ClientError, Result, check_error_code};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
@@ -52,7 +52,7 @@ impl Client {
             ..Default::default()
         };
         let answer = self.call(request).await?;
-        refuse(ApiKey::Metadata, answer.error_code, None)?;
+        check_error_code(ApiKey::Metadata, answer.error_code, None)?;
         let broker = |broker: &ottla_wire::protocol::messages::metadata::MetadataResponseBroker| BrokerAddress {
             node_id: broker.node_id,
             host: broker.host.to_string(),
@@ -82,7 +82,7 @@ impl Client {
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: CHANGE_TIMEOUT_MS, ..Default::default() };
         let answer = self.call(request).await?;
         let topic = answer.topics.first().ok_or(ClientError::Incomplete { key: ApiKey::CreateTopics })?;
-        refuse(ApiKey::CreateTopics, topic.error_code, topic.error_message.as_ref())?;
+        check_error_code(ApiKey::CreateTopics, topic.error_code, topic.error_message.as_ref())?;
         Ok(topic.topic_id)
     }
 
@@ -95,7 +95,7 @@ impl Client {
         };
         let answer = self.call(request).await?;
         let topic = answer.responses.first().ok_or(ClientError::Incomplete { key: ApiKey::DeleteTopics })?;
-        refuse(ApiKey::DeleteTopics, topic.error_code, topic.error_message.as_ref())
+        check_error_code(ApiKey::DeleteTopics, topic.error_code, topic.error_message.as_ref())
     }
 }
 

@@ -25,9 +25,9 @@ pub enum ClientError {
     /// A member's assignment is not in the format of the consumer protocol.
     #[error("cannot decode a member's assignment: {error}")]
     Assignment { error: DecodeError },
-    /// The group is not a group of consumers.
+    /// The group has another protocol type than `consumer`.
     #[error("GroupId {group} is not a consumer group ({protocol_type}).")]
-    NotConsumers { group: String, protocol_type: String },
+    NotConsumerGroup { group: String, protocol_type: String },
     /// The requested item is missing in the answer.
     #[error("the answer to {key} is incomplete")]
     Incomplete { key: ApiKey },

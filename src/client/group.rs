@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::admin::BrokerAddress;
-use super::{Client, ClientError, Result, refuse};
+use super::{Client, ClientError, Result, check_error_code};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
@@ -73,7 +73,7 @@ impl Client {
         let version = self.version_up_to(key, FIND_ONE_COORDINATOR)?;
         let request = FindCoordinatorRequest { key: Str::from(group), ..Default::default() };
         let answer = self.call_at(request, version).await?;
-        refuse(key, answer.error_code, answer.error_message.as_ref())?;
+        check_error_code(key, answer.error_code, answer.error_message.as_ref())?;
         Ok(BrokerAddress { node_id: answer.node_id, host: answer.host.to_string(), port: answer.port })
     }
 
@@ -87,7 +87,7 @@ impl Client {
             request.member_id = answer.member_id;
             answer = self.call(request).await?;
         }
-        refuse(key, answer.error_code, None)?;
+        check_error_code(key, answer.error_code, None)?;
         let member = Member {
             group: subscription.group.clone(),
             id: answer.member_id.to_string(),
@@ -121,7 +121,7 @@ impl Client {
             assignments: assignments.iter().map(assignment).collect(),
         };
         let answer = self.call(request).await?;
-        refuse(ApiKey::SyncGroup, answer.error_code, None)?;
+        check_error_code(ApiKey::SyncGroup, answer.error_code, None)?;
         Ok(answer.assignment)
     }
 
@@ -134,7 +134,7 @@ impl Client {
             group_instance_id: member.instance_id.as_deref().map(Str::from),
         };
         let answer = self.call(request).await?;
-        refuse(ApiKey::Heartbeat, answer.error_code, None)
+        check_error_code(ApiKey::Heartbeat, answer.error_code, None)
     }
 
     /// Removes the member from its group.
@@ -145,8 +145,8 @@ impl Client {
         let request =
             LeaveGroupRequest { group_id: Str::from(member.group.as_str()), member_id: id, members: vec![identity] };
         let answer = self.call(request).await?;
-        refuse(ApiKey::LeaveGroup, answer.error_code, None)?;
-        answer.members.iter().try_for_each(|member| refuse(ApiKey::LeaveGroup, member.error_code, None))
+        check_error_code(ApiKey::LeaveGroup, answer.error_code, None)?;
+        answer.members.iter().try_for_each(|member| check_error_code(ApiKey::LeaveGroup, member.error_code, None))
     }
 
     /// Commits offsets of a topic as `member`, or without a member if the group is empty.
@@ -176,7 +176,7 @@ impl Client {
         };
         let answer = self.call_at(request, version).await?;
         let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
+        partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
     /// Fetches a group's committed offsets of a topic, in the order of `partitions`.
@@ -191,13 +191,13 @@ impl Client {
         let topics = vec![OffsetFetchRequestTopic { name: Str::from(topic), partition_indexes: partitions.to_vec() }];
         let request = OffsetFetchRequest { group_id: Str::from(group), topics: Some(topics), ..Default::default() };
         let answer = self.call_at(request, version).await?;
-        refuse(key, answer.error_code, None)?;
+        check_error_code(key, answer.error_code, None)?;
         let answered = answer.topics.iter().flat_map(|topic| &topic.partitions);
         let answered: Vec<_> = answered.collect();
         let committed = |index: &PartitionIndex| {
             let partition = answered.iter().find(|partition| partition.partition_index == *index);
             let partition = partition.ok_or(ClientError::Incomplete { key })?;
-            refuse(key, partition.error_code, None)?;
+            check_error_code(key, partition.error_code, None)?;
             let metadata = partition.metadata.as_ref().map(Str::to_string);
             Ok(Committed { offset: partition.committed_offset, metadata })
         };

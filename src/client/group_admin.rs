@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Client, ClientError, Result, refuse};
+use super::{Client, ClientError, Result, check_error_code};
 use ottla_wire::codec::{Message as _, Reader, Str, read_prefix};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::consumer_protocol::ConsumerProtocolAssignment;
@@ -93,7 +93,7 @@ impl Client {
         let words = |words: &[&str]| words.iter().map(|word| Str::from(*word)).collect();
         let request = ListGroupsRequest { states_filter: words(states), types_filter: words(types) };
         let answer = self.call(request).await?;
-        refuse(ApiKey::ListGroups, answer.error_code, None)?;
+        check_error_code(ApiKey::ListGroups, answer.error_code, None)?;
         let reported = |word: Str| (!word.is_empty()).then(|| word.to_string());
         let listed = answer.groups.into_iter().map(|group| ListedGroup {
             id: group.group_id.to_string(),
@@ -104,8 +104,8 @@ impl Client {
         Ok(listed.collect())
     }
 
-    /// Describes a group of consumers, of the consumer or the classic type; [`ClientError::NotConsumers`] if it has another
-    /// protocol type.
+    /// Describes a group of consumers, of the consumer or the classic type; [`ClientError::NotConsumerGroup`] if it has
+    /// another protocol type.
     pub async fn describe_consumer_group(&self, group: &str) -> Result<GroupDescription> {
         if self.version_up_to(ApiKey::ConsumerGroupDescribe, i16::MAX).is_ok() {
             match self.describe_consumer_type_group(group).await {
@@ -121,7 +121,7 @@ impl Client {
         let request = ConsumerGroupDescribeRequest { group_ids: vec![Str::from(group)], ..Default::default() };
         let answer = self.call(request).await?;
         let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
-        refuse(key, described.error_code, described.error_message.as_ref())?;
+        check_error_code(key, described.error_code, described.error_message.as_ref())?;
         Ok(GroupDescription {
             id: described.group_id.to_string(),
             state: described.group_state.to_string(),
@@ -136,9 +136,9 @@ impl Client {
         let request = DescribeGroupsRequest { groups: vec![Str::from(group)], ..Default::default() };
         let answer = self.call(request).await?;
         let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
-        refuse(key, described.error_code, described.error_message.as_ref())?;
+        check_error_code(key, described.error_code, described.error_message.as_ref())?;
         if !matches!(described.protocol_type.as_ref(), CONSUMER_PROTOCOL | "") {
-            return Err(ClientError::NotConsumers {
+            return Err(ClientError::NotConsumerGroup {
                 group: described.group_id.to_string(),
                 protocol_type: described.protocol_type.to_string(),
             });
@@ -161,7 +161,7 @@ impl Client {
         let answer = self.call_at(request, version).await?;
         let mut committed = BTreeMap::new();
         let mut add = |topic: &Str, partition, error, offset: Offset, epoch: LeaderEpoch| {
-            refuse(key, error, None)?;
+            check_error_code(key, error, None)?;
             if offset >= 0 {
                 let leader_epoch = (epoch >= 0).then_some(epoch);
                 let partition = TopicPartition::new(&**topic, partition);
@@ -170,7 +170,7 @@ impl Client {
             Ok(())
         };
         if version < FETCH_MANY_GROUPS {
-            refuse(key, answer.error_code, None)?;
+            check_error_code(key, answer.error_code, None)?;
             for topic in &answer.topics {
                 for it in &topic.partitions {
                     add(
@@ -184,7 +184,7 @@ impl Client {
             }
         } else {
             let answered = answer.groups.first().ok_or(ClientError::Incomplete { key })?;
-            refuse(key, answered.error_code, None)?;
+            check_error_code(key, answered.error_code, None)?;
             for topic in &answered.topics {
                 for it in &topic.partitions {
                     add(
@@ -221,7 +221,7 @@ impl Client {
         let request = OffsetCommitRequest { group_id: Str::from(group), topics, ..Default::default() };
         let answer = self.call_at(request, version).await?;
         let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
+        partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
     /// Deletes a group and its offsets. The group must have no members.
@@ -229,7 +229,7 @@ impl Client {
         let key = ApiKey::DeleteGroups;
         let answer = self.call(DeleteGroupsRequest { groups_names: vec![Str::from(group)] }).await?;
         let result = answer.results.first().ok_or(ClientError::Incomplete { key })?;
-        refuse(key, result.error_code, result.error_message.as_ref())
+        check_error_code(key, result.error_code, result.error_message.as_ref())
     }
 
     /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result for each
@@ -247,7 +247,7 @@ impl Client {
         }
         let topics = topics.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic { name, partitions });
         let answer = self.call(OffsetDeleteRequest { group_id: Str::from(group), topics: topics.collect() }).await?;
-        refuse(key, answer.error_code, None)?;
+        check_error_code(key, answer.error_code, None)?;
         let answered: BTreeMap<(&str, PartitionIndex), i16> = answer
             .topics
             .iter()
@@ -257,7 +257,8 @@ impl Client {
             .in_order();
         let result = |requested: &TopicPartition| {
             let code = answered.get(&(requested.topic.as_ref(), requested.partition));
-            let result = code.ok_or(ClientError::Incomplete { key }).and_then(|code| refuse(key, *code, None));
+            let result =
+                code.ok_or(ClientError::Incomplete { key }).and_then(|code| check_error_code(key, *code, None));
             (requested.clone(), result)
         };
         Ok(partitions.iter().map(result).collect())

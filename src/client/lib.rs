@@ -1,4 +1,4 @@
-//! A small Kafka client on the broker's own codec: for the command line, tests and benchmarks.
+//! A small Kafka client that uses the broker's own codec: for the command line, tests and benchmarks.
 //!
 //! [`Client::connect`] negotiates the API versions; [`Client::call`] sends any request in the newest version that both
 //! sides support and awaits its answer; [`Client::submit`] sends now and lets the caller await the answer later. Modules
@@ -136,7 +136,7 @@ impl Client {
             let too_new = frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
             let answer = decode::<ApiVersionsRequest>(if too_new { 0 } else { version }, frame)?;
             if !too_new || version == 0 {
-                refuse(key, answer.error_code, None)?;
+                check_error_code(key, answer.error_code, None)?;
                 return Ok(answer);
             }
             let served = answer.api_keys.iter().find(|api| api.api_key == key as i16);
@@ -172,7 +172,7 @@ impl Client {
         self.call_at(request, version).await
     }
 
-    /// Sends a request in this version, served or not, and awaits the answer.
+    /// Sends a request in this version, even if the broker does not serve it, and awaits the answer.
     pub async fn call_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<R::ApiResponse> {
         self.submit_at(request, version).await?.answer().await
     }
@@ -256,8 +256,8 @@ fn decode<R: ApiRequest>(version: i16, frame: Bytes) -> Result<R::ApiResponse> {
     R::from_response(response).ok_or(ClientError::Incomplete { key: R::KEY })
 }
 
-/// Converts an error code to a result.
-fn refuse(key: ApiKey, code: i16, message: Option<&Str>) -> Result<()> {
+/// Returns an error unless the code is 0.
+fn check_error_code(key: ApiKey, code: i16, message: Option<&Str>) -> Result<()> {
     match code {
         0 => Ok(()),
         code => Err(ClientError::Refused { key, code, message: message.map(Str::to_string) }),

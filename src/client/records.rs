@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Client, ClientError, Pending, Result, refuse};
+use super::{Client, ClientError, Pending, Result, check_error_code};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
@@ -15,7 +15,7 @@ use ottla_wire::protocol::messages::produce::{
 };
 use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TimestampMs};
 
-/// The last versions of Produce and Fetch that name topics by name.
+/// The last versions of Produce and Fetch that identify topics by name instead of id.
 const PRODUCE_BY_NAME: i16 = 12;
 const FETCH_BY_NAME: i16 = 12;
 /// The isolation level `read_uncommitted`.
@@ -128,7 +128,8 @@ impl Client {
         self.list_offsets_at(requested, READ_UNCOMMITTED).await
     }
 
-    /// Like [`Client::list_offsets`], with an isolation level: at 1, read committed, the end is the last stable offset.
+    /// Like [`Client::list_offsets`], with an isolation level: with 1 (`read_committed`), the end is the last stable
+    /// offset.
     pub async fn list_offsets_at(
         &self,
         requested: &[(&str, PartitionIndex, TimestampMs)],
@@ -149,7 +150,7 @@ impl Client {
         let mut found = HashMap::new();
         for topic in &answer.topics {
             for partition in &topic.partitions {
-                let listed = refuse(key, partition.error_code, None).map(|()| ListedOffset {
+                let listed = check_error_code(key, partition.error_code, None).map(|()| ListedOffset {
                     offset: partition.offset,
                     timestamp: partition.timestamp,
                     leader_epoch: partition.leader_epoch,
@@ -183,7 +184,7 @@ pub fn produced(answer: ProduceResponse) -> Result<Produced> {
     let key = ApiKey::Produce;
     let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
     let partition = partition.ok_or(ClientError::Incomplete { key })?;
-    refuse(key, partition.error_code, partition.error_message.as_ref())?;
+    check_error_code(key, partition.error_code, partition.error_message.as_ref())?;
     Ok(Produced {
         base_offset: partition.base_offset,
         log_append_time: partition.log_append_time_ms,
@@ -194,10 +195,10 @@ pub fn produced(answer: ProduceResponse) -> Result<Produced> {
 /// Extracts the result of a fetch request with one partition.
 pub fn fetched(mut answer: FetchResponse) -> Result<Fetched> {
     let key = ApiKey::Fetch;
-    refuse(key, answer.error_code, None)?;
+    check_error_code(key, answer.error_code, None)?;
     let partition = answer.responses.first_mut().and_then(|topic| topic.partitions.first_mut());
     let partition = partition.ok_or(ClientError::Incomplete { key })?;
-    refuse(key, partition.error_code, None)?;
+    check_error_code(key, partition.error_code, None)?;
     Ok(Fetched {
         records: partition.records.take().unwrap_or_default(),
         high_watermark: partition.high_watermark,

@@ -10,7 +10,7 @@ use super::topic::TopicConfig;
 /// Why a value is rejected. The text is Apache Kafka's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("{}: {name}", unknown(*scope))]
+    #[error("{}: {name}", unknown_message(*scope))]
     Unknown { scope: Scope, name: String },
     #[error(transparent)]
     Invalid(#[from] InvalidValue),
@@ -19,7 +19,7 @@ pub enum Refused {
     Conflict(String),
 }
 
-fn unknown(scope: Scope) -> String {
+fn unknown_message(scope: Scope) -> String {
     match scope {
         Scope::ClientMetrics => "Unknown client metrics configuration".to_owned(),
         other => format!("Unknown {} config name", other.name()),
@@ -160,24 +160,24 @@ mod tests {
             assert_eq!(message, expect, "{pairs:?}");
         };
         check(&[], "ok");
-        let (least, most) = ("greater than or equal to group", "less than or equal to group");
+        let (at_least, at_most) = ("greater than or equal to group", "less than or equal to group");
         let session = "consumer.session.timeout.ms";
         check(&[(session, "45000")], "ok");
-        check(&[(session, "44999")], &format!("{session} must be {least}.consumer.min.session.timeout.ms"));
-        check(&[(session, "50001")], &format!("{session} must be {most}.consumer.max.session.timeout.ms"));
+        check(&[(session, "44999")], &format!("{session} must be {at_least}.consumer.min.session.timeout.ms"));
+        check(&[(session, "50001")], &format!("{session} must be {at_most}.consumer.max.session.timeout.ms"));
         check(
             &[(session, "x")],
             "Invalid value x for configuration consumer.session.timeout.ms: Not a number of type INT",
         );
         let slow = ("consumer.heartbeat.interval.ms", "45000");
         check(&[(session, "45001"), slow], "ok");
-        let crossed = format!("{session} must be greater than consumer.heartbeat.interval.ms");
-        check(&[(session, "45000"), slow], &crossed);
-        check(&[slow], &crossed);
+        let not_greater = format!("{session} must be greater than consumer.heartbeat.interval.ms");
+        check(&[(session, "45000"), slow], &not_greater);
+        check(&[slow], &not_greater);
         let locks = "share.partition.max.record.locks";
-        check(&[(locks, "4001")], &format!("{locks} must be {most}.share.max.partition.max.record.locks"));
+        check(&[(locks, "4001")], &format!("{locks} must be {at_most}.share.max.partition.max.record.locks"));
         let standby = "streams.num.standby.replicas";
-        check(&[(standby, "3")], &format!("{standby} must be {most}.streams.max.standby.replicas"));
+        check(&[(standby, "3")], &format!("{standby} must be {at_most}.streams.max.standby.replicas"));
         check(&[("share.auto.offset.reset", "earliest")], "ok");
     }
 

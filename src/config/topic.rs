@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn defaults_have_the_types_of_their_fields() {
-        assert_eq!(TopicConfig::misfits(default_text), Vec::<&str>::new());
+        assert_eq!(TopicConfig::invalid_fields(default_text), Vec::<&str>::new());
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn broker_setting_in_the_finest_unit_counts() {
+    fn broker_setting_in_the_smallest_unit_takes_precedence() {
         assert_eq!(resolve(&[("log.retention.hours", "2")], &[]).retention_ms, 7_200_000);
         assert_eq!(resolve(&[("log.retention.hours", "2"), ("log.retention.minutes", "3")], &[]).retention_ms, 180_000);
         assert_eq!(resolve(&[("log.retention.ms", "5"), ("log.retention.minutes", "3")], &[]).retention_ms, 5);

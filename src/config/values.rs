@@ -207,7 +207,7 @@ macro_rules! typed_settings {
 
             /// The names of settings whose text is not of the field's type.
             #[cfg(test)]
-            pub(super) fn misfits<'a>(
+            pub(super) fn invalid_fields<'a>(
                 text: impl Fn(&'static str) -> Option<std::borrow::Cow<'a, str>>,
             ) -> Vec<&'static str> {
                 use $crate::values::SettingValue;

@@ -22,7 +22,7 @@ pub struct Effects<Record, Reply, Action> {
     /// The producer whose transaction the records belong to; [`ProducerIdEpoch::NONE`] outside transactions.
     pub producer: ProducerIdEpoch,
     pub replies: Vec<(ReplyTo, Reply)>,
-    /// Work for others. It may be repeated after a crash, so that it must be safe to do twice.
+    /// Work outside the machine. It must be idempotent, because recovery may request it again.
     pub actions: Vec<Action>,
 }
 
@@ -66,7 +66,7 @@ pub trait StateMachine {
     type Record;
     /// The reply to any command.
     type Reply;
-    /// Work that the machine asks others to do.
+    /// Work outside the machine, which the runtime performs.
     type Action;
 
     /// Decides on a command. Durable state does not change before the records are passed to `replay`.

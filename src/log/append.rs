@@ -57,6 +57,7 @@ impl Log {
         if let Some(earlier) = self.check_producer(&header, marker.as_ref(), params)? {
             return Ok(self.duplicate(batch, earlier));
         }
+        let reach = self.reach();
         let stored = self.store(batch, &header, marker.as_ref(), params.now).inspect_err(|error| {
             // Without a free file descriptor the batch failed before any byte was written.
             if !error.is_fd_exhaustion() || self.end != header.base_offset {
@@ -64,7 +65,7 @@ impl Log {
             }
         });
         if let State::Failed(failure) = &mut self.state {
-            failure.append_size = size as u64;
+            (failure.append_size, failure.reach) = (size as u64, reach);
         }
         let rolled = stored?;
         Ok(Appended {
@@ -172,7 +173,7 @@ impl Log {
             files.data.check_length().doing_with("appending to", || folder.file(base, names::LOG))?;
         }
         let rest = batch.bytes().get(PLACED..).unwrap_or_default();
-        let placed = batch.placed(header.base_offset, header.partition_leader_epoch);
+        let placed = batch.log_prefix(header.base_offset, header.partition_leader_epoch);
         files.data.append(&placed, rest).doing_with("appending to", || folder.file(base, names::LOG))?;
         if position - files.offsets.last().map_or(0, |entry| entry.position) > interval {
             files.times.advance(newest);
@@ -208,11 +209,14 @@ impl Log {
             return Ok(());
         }
         if let Some(marker) = marker {
-            let aborted = self.producers.apply_marker(marker, header.base_offset, now);
+            // Before the marker takes effect: if the index cannot be written, readers must not see the aborted records as
+            // committed ones.
+            let aborted = self.producers.aborted_by(marker, header.base_offset);
             if let (Some(aborted), Some(active)) = (aborted, self.segments.last_mut()) {
                 self.folder_changed = true;
                 active.add_aborted(&self.folder, aborted)?;
             }
+            self.producers.apply_marker(marker, now);
         } else if !header.is_control() {
             self.producers.apply(header, now);
         }

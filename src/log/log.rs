@@ -101,15 +101,19 @@ pub(super) struct Failure {
     pub(super) data_lost: bool,
     /// Size of the batch whose append failed.
     pub(super) append_size: u64,
+    /// The position up to which files and indexes are complete. A batch whose append failed after the batch itself was
+    /// written is above it: the transaction index may lack its entry.
+    pub(super) reach: Option<Validated>,
 }
 
 impl Failure {
-    fn from_write(error: &LogError) -> Failure {
-        Failure { error: Arc::new(error.clone()), sync_failed: false, data_lost: error.is_data_loss(), append_size: 0 }
+    fn from_write(error: &LogError, reach: Option<Validated>) -> Failure {
+        let data_lost = error.is_data_loss();
+        Failure { error: Arc::new(error.clone()), sync_failed: false, data_lost, append_size: 0, reach }
     }
 
     pub(super) fn from_sync(error: LogError) -> Failure {
-        Failure { error: Arc::new(error), sync_failed: true, data_lost: false, append_size: 0 }
+        Failure { error: Arc::new(error), sync_failed: true, data_lost: false, append_size: 0, reach: None }
     }
 }
 
@@ -264,7 +268,7 @@ impl Log {
 
     /// Closes the log to writes: the content of its files is uncertain.
     pub(super) fn latch(&mut self, error: &LogError) {
-        self.state = State::Failed(Failure::from_write(error));
+        self.state = State::Failed(Failure::from_write(error, self.reach()));
     }
 
     /// The index of the segment that contains `offset` (or has the gap with `offset` after it).

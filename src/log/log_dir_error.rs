@@ -46,8 +46,8 @@ pub enum LogDirError {
     MultipleWithData { found: String, target: PathBuf },
     /// The directory holds data but has no `meta.properties`.
     #[error(
-        "{} holds {holds}, and no meta.properties with the ids of their cluster and node. Nothing was changed. Restore \
-         the file from a backup, or write a new one with `ottla kafka-storage format --cluster-id ID --config FILE`, \
+        "{} contains {holds}, but no meta.properties, the file with the cluster id and node id. Nothing was changed. Restore \
+         that file from a backup, or write a new one with `ottla kafka-storage format --cluster-id ID --config FILE`, \
          where FILE has the lines node.id=N and log.dirs={}; for an empty broker, name another directory",
         path.display(), path.display()
     )]
@@ -68,8 +68,8 @@ pub enum LogDirError {
     )]
     CorruptMetaProperties { path: PathBuf, why: String },
     #[error(
-        "{} is corrupt: {why}. Nothing was changed. Restore it from a backup, or set it aside \
-         with `ottla check-log --repair {}`: records deleted by DeleteRecords may then reappear",
+        "{} is corrupt: {why}. Nothing was changed. Restore it from a backup, or move it \
+         away with `ottla check-log --repair {}`: records deleted by DeleteRecords may then reappear",
         path.join(LOG_STARTS).display(), path.display()
     )]
     CorruptLogStarts { path: PathBuf, why: String },

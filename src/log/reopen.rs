@@ -40,7 +40,7 @@ impl Log {
             now,
             clean_shutdown: false,
             recovery_point: self.recovery_point(),
-            validated: if failure.sync_failed || failure.data_lost { None } else { self.reach() },
+            validated: if failure.sync_failed || failure.data_lost { None } else { failure.reach },
             log_start: Some(self.start),
             first_dirty: self.first_dirty_synced,
             topic_id: None,

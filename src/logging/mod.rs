@@ -54,7 +54,8 @@ impl Logging {
         Logging { writer, levels, format, rust_log }
     }
 
-    /// The outcome of reading `RUST_LOG`: a warning for each unknown logger, or the error; then the level is INFO.
+    /// The outcome of reading `RUST_LOG`: a warning for each unknown logger; or the error, in which case the level is
+    /// INFO.
     pub fn rust_log(&self) -> &Result<Vec<String>, String> {
         &self.rust_log
     }
@@ -76,7 +77,8 @@ impl Logging {
         self.writer.set_format(format);
     }
 
-    /// Writes a message after everything that was logged before: as plain text without time and level, or as an error in JSON.
+    /// Writes a message after all earlier log lines: in the text format without time and level, in the JSON format with
+    /// the level ERROR.
     pub fn print(&self, text: impl fmt::Display) {
         let text = text.to_string();
         let line = match self.format.load() {

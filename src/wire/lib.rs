@@ -2,12 +2,12 @@
 //!
 //! Pure: no files, no network, no clock, no runtime.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`types`] | identities, times, error codes |
+//! | [`types`] | ids, times, error codes |
 //! | [`codec`] | wire primitives and the schema macro |
 //! | [`protocol`] | a struct for each API's requests and responses |
-//! | [`java`] | what Java's classes compute, where Kafka depends on it |
+//! | [`java`] | functions whose results must equal those of Java's classes |
 //! | [`record`] | record batches: verification, building, compression, old formats |
 
 pub mod codec;

@@ -18,12 +18,17 @@ use std::sync::OnceLock;
 
 use rustix::fs::{FlockOperation, flock};
 
-/// The old clients that courses and older services pin: kafka-python 2.0.2, confluent-kafka 2.3.0.
+/// The old clients that courses and older services pin: kafka-python 2.0.2, confluent-kafka 2.3.0, aiokafka
+/// 0.8.1.
 pub static PINNED_OLD: Environment =
     Environment::new("pinned-old", include_str!("../python/requirements-pinned-old.txt"), (8, Some(11)));
 
 /// The newest clients, aiokafka and Faust among them.
 pub static TODAY: Environment = Environment::new("today", include_str!("../python/requirements-today.txt"), (11, None));
+
+/// quixstreams, which needs an older confluent-kafka than today's.
+pub static QUIXSTREAMS: Environment =
+    Environment::new("quixstreams", include_str!("../python/requirements-quixstreams.txt"), (11, None));
 
 /// Testcontainers for Python and a client to use its container with.
 pub static TESTCONTAINERS: Environment = Environment {

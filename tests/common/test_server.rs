@@ -103,7 +103,7 @@ impl TestServer {
         let listener = Listener::bind("PLAINTEXT", &BindAddress { host, port: 0 }, &limits).unwrap();
         let address = listener.address();
         let commands = Arc::new(Commands::default());
-        let limiter = LogRateLimiter::new(|| Duration::ZERO);
+        let limiter = LogRateLimiter::new(Clock::start());
         let inner = serve(vec![listener], commands.clone(), &limits, Clock::start(), limiter).unwrap();
         TestServer { commands, address, inner }
     }

@@ -17,7 +17,7 @@ const MAX_CONCURRENT_TESTS: usize = 4;
 static SKIPPED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
 thread_local! {
-    /// Why the test that runs on this thread is skipped, in whole or in part.
+    /// The reason why the test that runs on this thread is skipped, completely or in part.
     static MISSING: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 

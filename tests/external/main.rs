@@ -7,23 +7,31 @@
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
 mod docker;
+mod go;
 mod harness;
 mod java;
 mod kafka_directory;
 mod python;
 mod testing_page;
 mod tools;
+mod transactions_page;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let suites = [
         docker::tests(),
+        go::tests(),
+        java::bank::tests(),
         java::clients::tests(),
+        java::connect::tests(),
+        java::streams::tests(),
+        java::transactions::tests(),
         kafka_directory::tests(),
         python::tests(),
         testing_page::tests(),
         tools::tests(),
+        transactions_page::tests(),
     ];
     let result = harness::run(suites.into_iter().flatten().collect());
     docker::remove_images();

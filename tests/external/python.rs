@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{plain, skip, trials};
 use common::Broker;
-use common::python_env::{Environment, PINNED_OLD, TODAY, Unavailable};
+use common::python_env::{Environment, PINNED_OLD, QUIXSTREAMS, TODAY, Unavailable};
 use libtest_mimic::Trial;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ static MACHINE_LOAD: RwLock<()> = RwLock::new(());
 const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// Programs, each with the environments that it is run in.
-const PROGRAMS: [(&str, &[&str]); 15] = [
+const PROGRAMS: [(&str, &[&str]); 20] = [
     ("kafka_python_producing", &["pinned_old", "today"]),
     ("kafka_python_partitioning", &["pinned_old", "today"]),
     ("kafka_python_consuming", &["pinned_old", "today"]),
@@ -38,6 +38,11 @@ const PROGRAMS: [(&str, &[&str]); 15] = [
     ("starting_together", &["pinned_old", "today"]),
     ("aiokafka_client", &["today"]),
     ("faust_streams", &["today"]),
+    ("kafka_python_transactions", &["pinned_old", "today"]),
+    ("confluent_transactions", &["pinned_old", "today", "quixstreams"]),
+    ("aiokafka_transactions", &["pinned_old", "today"]),
+    ("faust_exactly_once", &["today"]),
+    ("quix_streams", &["quixstreams"]),
 ];
 
 /// The exercise's thousand transactions per second, within its latency, while no other program runs.
@@ -83,7 +88,8 @@ fn first_message() {
 fn run_shared(program: &str, environment: &Environment) {
     let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(python) = python_of(environment) {
-        run(&python, program, &Broker::start(), &[]);
+        let ottla = format!("--ottla={}", common::ottla().display());
+        run(&python, program, &Broker::start(), &[&ottla]);
     }
 }
 
@@ -175,7 +181,7 @@ pub fn tests() -> Vec<Trial> {
         plain: fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
     ];
     for (program, environments) in PROGRAMS {
-        for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY)] {
+        for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY), ("quixstreams", &QUIXSTREAMS)] {
             if environments.contains(&name) {
                 let module = format!("{}::{program}", module_path!());
                 tests.push(plain(&module, name, || run_shared(program, environment)));

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use ottla::client::Client;
 use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
@@ -18,6 +19,9 @@ pub const LONG_AGO: i64 = 1_700_000_000_000;
 /// Resource types of DescribeConfigs.
 pub const TOPIC: i8 = 2;
 pub const BROKER: i8 = 4;
+
+/// The key type of FindCoordinator for transactional ids.
+const TRANSACTION: i8 = 1;
 
 /// A broker and a client that is connected to it.
 pub struct Fixture {
@@ -47,6 +51,17 @@ impl Fixture {
         let request =
             MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: false, ..Default::default() };
         self.client.call(request).await.unwrap().topics.remove(0)
+    }
+
+    /// Finds the coordinator of a transactional id; the first request creates `__transaction_state`.
+    pub async fn transaction_coordinator(&self, transactional_id: &str) {
+        let request = FindCoordinatorRequest {
+            key_type: TRANSACTION,
+            coordinator_keys: vec![transactional_id.into()],
+            ..Default::default()
+        };
+        let found = self.client.call(request).await.unwrap();
+        assert_eq!(code(found.coordinators[0].error_code), "NONE");
     }
 
     /// Sets one setting of a resource and returns the name of the error code.

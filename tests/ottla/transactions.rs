@@ -16,8 +16,8 @@ async fn write(fixture: &Fixture, producer_id: i64, epoch: i16, sequence: i32) {
     fixture.client.produce("t", 0, builder.build().unwrap().bytes().clone()).await.unwrap();
 }
 
-/// Calls DescribeProducers; returns `index error [id/epoch last-sequence coordinator-epoch transaction-start]` for each
-/// partition.
+/// Calls DescribeProducers. Returns a line for each partition: its index, its error, and for each producer
+/// `id/epoch last-sequence coordinator-epoch transaction-start`.
 async fn producers(fixture: &Fixture, topic: &str, indexes: &[i32]) -> Vec<String> {
     let topic = TopicRequest { name: text(topic), partition_indexes: indexes.to_vec() };
     let answer = fixture.client.call(DescribeProducersRequest { topics: vec![topic] }).await.unwrap();
@@ -65,13 +65,17 @@ async fn describe_producers_lists_active_producers() {
 }
 
 #[tokio::test]
-async fn describe_transactions_of_an_unknown_id_returns_not_found() {
+async fn describe_transactions_of_an_unknown_id_returns_transactional_id_not_found() {
     let fixture = Fixture::start().await;
-    let transactional_ids = vec![text("a"), text("")];
-    let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
-    let states = answer.transaction_states.iter();
-    let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
-    assert_eq!(states, [("a", "TRANSACTIONAL_ID_NOT_FOUND"), ("", "INVALID_REQUEST")]);
+    // The first request for a coordinator of transactions creates __transaction_state.
+    for expect in ["NOT_COORDINATOR", "TRANSACTIONAL_ID_NOT_FOUND"] {
+        let transactional_ids = vec![text("a"), text("")];
+        let answer = fixture.client.call(DescribeTransactionsRequest { transactional_ids }).await.unwrap();
+        let states = answer.transaction_states.iter();
+        let states: Vec<_> = states.map(|it| (&*it.transactional_id, code(it.error_code))).collect();
+        assert_eq!(states, [("a", expect), ("", "INVALID_REQUEST")]);
+        fixture.transaction_coordinator("a").await;
+    }
 }
 
 #[tokio::test]

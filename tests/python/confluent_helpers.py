@@ -2,7 +2,7 @@
 
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import suite
@@ -111,5 +111,25 @@ def read_all(bootstrap, topic):
         place.offset = low
     reader.assign(places)
     messages = take(reader, sum(high - low for low, high in marks))
+    reader.close()
+    return sorted(messages, key=lambda message: (message.partition(), message.offset()))
+
+
+def read_committed(bootstrap, topic):
+    """Returns all committed messages of a topic, by partition and offset: up to the first open transaction."""
+    reader = consumer(bootstrap, enable_partition_eof=True, isolation_level="read_committed")
+    unread = set(partitions_of(reader, topic))
+    reader.assign([TopicPartition(topic, index, 0) for index in unread])
+    messages = []
+
+    def complete():
+        for message in reader.consume(1000, 0.2):
+            if message.error() is None:
+                messages.append(message)
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                unread.discard(message.partition())
+        return not unread
+
+    suite.wait_until(complete, f"{topic} is read to its end", seconds=20)
     reader.close()
     return sorted(messages, key=lambda message: (message.partition(), message.offset()))

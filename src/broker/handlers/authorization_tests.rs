@@ -10,6 +10,7 @@ use super::context::{Answer, Caller, Context, Principal};
 use super::handle;
 use super::large_batches::LargeBatches;
 use crate::clock::Clock;
+use crate::environment::Environment;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::ConnectionInfo;
 use crate::state::Broker;
@@ -18,10 +19,17 @@ use ottla_config::{Sources, load};
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_core::metadata::ConfigKind;
 use ottla_wire::codec::Str;
+use ottla_wire::protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
+use ottla_wire::protocol::messages::add_partitions_to_txn::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction,
+};
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use ottla_wire::protocol::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 use ottla_wire::protocol::messages::describe_configs::{DescribeConfigsRequest, DescribeConfigsResource};
 use ottla_wire::protocol::messages::describe_groups::DescribeGroupsRequest;
+use ottla_wire::protocol::messages::describe_producers::{DescribeProducersRequest, TopicRequest};
+use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
+use ottla_wire::protocol::messages::end_txn::EndTxnRequest;
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchTopic};
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
@@ -29,6 +37,7 @@ use ottla_wire::protocol::messages::incremental_alter_configs::{AlterConfigsReso
 use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla_wire::protocol::messages::join_group::JoinGroupRequest;
 use ottla_wire::protocol::messages::leave_group::LeaveGroupRequest;
+use ottla_wire::protocol::messages::list_transactions::ListTransactionsRequest;
 use ottla_wire::protocol::messages::metadata::{MetadataRequest, MetadataRequestTopic};
 use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -38,8 +47,15 @@ use ottla_wire::protocol::messages::offset_fetch::{
 };
 use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
+use ottla_wire::protocol::messages::txn_offset_commit::{
+    TxnOffsetCommitRequest, TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+use ottla_wire::protocol::messages::write_txn_markers::{
+    WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
+};
 use ottla_wire::protocol::{Request, RequestHeader, Response};
-use ottla_wire::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Uuid};
+use ottla_wire::record::{BatchBuilder, Codec};
+use ottla_wire::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, ProducerIdEpoch, Uuid};
 
 use ErrorCode::{
     ClusterAuthorizationFailed, GroupAuthorizationFailed, TopicAuthorizationFailed, TransactionalIdAuthorizationFailed,
@@ -75,8 +91,9 @@ impl Fixture {
         let command_line = vec![("log.dirs".to_owned(), log_dirs), ("ottla.ephemeral".to_owned(), "true".to_owned())];
         let config = load(&Sources { command_line, ..Default::default() }).unwrap().config;
         let clock = Clock::start();
-        let limiter = LogRateLimiter::new(move || clock.monotonic());
-        let broker = Broker::open(config, clock, Vec::new(), Arc::new(NoLoggers), limiter).await.unwrap();
+        let limiter = LogRateLimiter::new(clock);
+        let broker =
+            Broker::open(config, Environment::system(clock), Vec::new(), Arc::new(NoLoggers), limiter).await.unwrap();
         let fixture = Fixture { broker, _dir: dir };
         let created = fixture.send(Arc::new(AllowAll), 7, create_topics(&["orders"]).into()).await;
         assert_eq!(error_codes(created), []);
@@ -342,4 +359,131 @@ async fn init_producer_id_needs_idempotent_write_on_cluster_or_write_on_a_topic(
     assert_eq!(codes, [ClusterAuthorizationFailed]);
     assert_eq!(checks, ["IdempotentWrite Cluster:kafka-cluster", "Write Topic:*"]);
     assert_eq!(fixture.check(&["Write Topic:*"], 5, request).await.0, []);
+}
+
+const TXN: Str = Str::from_static("txn");
+const ORDERS: Str = Str::from_static("orders");
+const WRITE_TXN: &str = "Write TransactionalId:txn";
+const CLUSTER_ACTION: &str = "ClusterAction Cluster:kafka-cluster";
+
+fn add_partitions(topics: &[&'static str]) -> AddPartitionsToTxnRequest {
+    let topics =
+        topics.iter().map(|name| AddPartitionsToTxnTopic { name: Str::from_static(name), partitions: vec![0] });
+    AddPartitionsToTxnRequest {
+        v3_and_below_transactional_id: TXN,
+        v3_and_below_topics: topics.collect(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn transactional_apis_without_write_on_the_id_return_transactional_id_authorization_failed() {
+    let fixture = Fixture::start().await;
+    let code = TransactionalIdAuthorizationFailed;
+    // Before the producer id and epoch are validated.
+    let init =
+        InitProducerIdRequest { transactional_id: Some(TXN), producer_id: 1, producer_epoch: -1, ..Default::default() };
+    fixture.check_denied(5, init, code, WRITE_TXN).await;
+    let end = EndTxnRequest { transactional_id: TXN, ..Default::default() };
+    fixture.check_denied(5, end, code, WRITE_TXN).await;
+    // Before it is checked whether topics exist.
+    fixture.check_denied(3, add_partitions(&["unknown"]), code, WRITE_TXN).await;
+    let offsets = AddOffsetsToTxnRequest { transactional_id: TXN, group_id: WORKERS, ..Default::default() };
+    fixture.check_denied(4, offsets, code, WRITE_TXN).await;
+    fixture.check_denied(5, commit_offsets(), code, WRITE_TXN).await;
+    assert!(!fixture.broker.has_internal_topic(CONSUMER_OFFSETS));
+}
+
+fn commit_offsets() -> TxnOffsetCommitRequest {
+    let partitions = vec![TxnOffsetCommitRequestPartition::default()];
+    let topic = TxnOffsetCommitRequestTopic { name: ORDERS, partitions, ..Default::default() };
+    TxnOffsetCommitRequest { transactional_id: TXN, group_id: WORKERS, topics: vec![topic], ..Default::default() }
+}
+
+#[tokio::test]
+async fn offsets_in_transactions_check_the_id_the_group_and_then_each_topic() {
+    let fixture = Fixture::start().await;
+    let (write, read) = (WRITE_TXN.to_owned(), "Read Group:workers".to_owned());
+    let offsets = AddOffsetsToTxnRequest { transactional_id: TXN, group_id: WORKERS, ..Default::default() };
+    let checked = fixture.check(&[WRITE_TXN], 4, offsets).await;
+    assert_eq!(checked, (vec![GroupAuthorizationFailed], vec![write.clone(), read.clone()]));
+    let checked = fixture.check(&[WRITE_TXN], 5, commit_offsets()).await;
+    assert_eq!(checked, (vec![GroupAuthorizationFailed], vec![write.clone(), read.clone()]));
+    let checked = fixture.check(&[WRITE_TXN, "Read Group:workers"], 5, commit_offsets()).await;
+    assert_eq!(checked, (vec![TopicAuthorizationFailed], vec![write, read, "Read Topic:orders".to_owned()]));
+}
+
+#[tokio::test]
+async fn add_partitions_of_a_client_checks_the_id_and_then_each_topic() {
+    let fixture = Fixture::start().await;
+    let allowed = &[WRITE_TXN, "Write Topic:orders"];
+    let (codes, checks) = fixture.check(allowed, 3, add_partitions(&["orders", "secret"])).await;
+    assert_eq!(codes, [ErrorCode::OperationNotAttempted, TopicAuthorizationFailed]);
+    assert_eq!(checks, [WRITE_TXN, "Write Topic:orders", "Write Topic:secret"]);
+}
+
+#[tokio::test]
+async fn add_partitions_of_a_client_does_not_add_internal_topics() {
+    let fixture = Fixture::start().await;
+    let (codes, checks) = fixture.check(&[WRITE_TXN], 3, add_partitions(&[CONSUMER_OFFSETS])).await;
+    assert_eq!((codes, checks), (vec![TopicAuthorizationFailed], vec![WRITE_TXN.to_owned()]));
+}
+
+#[tokio::test]
+async fn add_partitions_of_a_broker_checks_cluster_action_only() {
+    let fixture = Fixture::start().await;
+    let topics = add_partitions(&["orders"]).v3_and_below_topics;
+    let transaction = AddPartitionsToTxnTransaction { transactional_id: TXN, topics, ..Default::default() };
+    let request = AddPartitionsToTxnRequest { transactions: vec![transaction], ..Default::default() };
+    fixture.check_denied(5, request.clone(), ClusterAuthorizationFailed, CLUSTER_ACTION).await;
+    let (codes, checks) = fixture.check(&[CLUSTER_ACTION], 5, request).await;
+    assert_eq!((codes, checks), (vec![ErrorCode::NotCoordinator], vec![CLUSTER_ACTION.to_owned()]));
+}
+
+#[tokio::test]
+async fn write_txn_markers_needs_alter_or_cluster_action_on_the_cluster() {
+    let fixture = Fixture::start().await;
+    let topic = WritableTxnMarkerTopic { name: ORDERS, partition_indexes: vec![0, 1] };
+    let marker = WritableTxnMarker { topics: vec![topic], ..Default::default() };
+    let request = WriteTxnMarkersRequest { markers: vec![marker] };
+    let (codes, checks) = fixture.check(&[], 1, request.clone()).await;
+    assert_eq!(codes, [ClusterAuthorizationFailed; 2]);
+    assert_eq!(checks, ["Alter Cluster:kafka-cluster", CLUSTER_ACTION]);
+    for allowed in [&["Alter Cluster:kafka-cluster"], &[CLUSTER_ACTION]] {
+        assert_eq!(fixture.check(allowed, 1, request.clone()).await.0, [ErrorCode::UnknownTopicOrPartition]);
+    }
+}
+
+#[tokio::test]
+async fn descriptions_of_transactions_need_describe_on_the_id_and_read_on_the_topic() {
+    let fixture = Fixture::start().await;
+    let describe = DescribeTransactionsRequest { transactional_ids: vec![TXN] };
+    let code = TransactionalIdAuthorizationFailed;
+    fixture.check_denied(0, describe, code, "Describe TransactionalId:txn").await;
+    let producers = |name| {
+        let topic = TopicRequest { name: Str::from_static(name), partition_indexes: vec![0] };
+        DescribeProducersRequest { topics: vec![topic] }
+    };
+    fixture.check_denied(0, producers("orders"), TopicAuthorizationFailed, "Read Topic:orders").await;
+    fixture.check_denied(0, producers("unknown"), TopicAuthorizationFailed, "Read Topic:unknown").await;
+    let (codes, _) = fixture.check(&[], 0, producers("a b")).await;
+    assert_eq!(codes, [ErrorCode::InvalidTopicException]);
+    // An empty list has nothing to check.
+    assert_eq!(fixture.check(&[], 2, ListTransactionsRequest::default()).await, (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
+async fn produce_of_a_transactional_batch_checks_the_id_before_acks_and_topics() {
+    let fixture = Fixture::start().await;
+    let producer = ProducerIdEpoch { producer_id: 1, epoch: 0 };
+    let mut batch = BatchBuilder::new(Codec::None).producer(producer, 0).transactional();
+    batch.append(0, None, None, &[]);
+    let records = Some(batch.build().unwrap().bytes().clone());
+    let mut request = produce("orders");
+    request.topic_data[0].partition_data[0].records = records;
+    request.acks = 7;
+    let without_id = fixture.check(&[], 11, request.clone()).await;
+    assert_eq!(without_id, (vec![TransactionalIdAuthorizationFailed], Vec::new()));
+    request.transactional_id = Some(TXN);
+    fixture.check_denied(11, request, TransactionalIdAuthorizationFailed, WRITE_TXN).await;
 }

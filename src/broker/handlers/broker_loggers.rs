@@ -40,7 +40,7 @@ const SETTABLE: [LogLevel; 6] =
     [LogLevel::Debug, LogLevel::Error, LogLevel::Fatal, LogLevel::Info, LogLevel::Trace, LogLevel::Warn];
 
 /// The outcome for one resource, and its message.
-pub(super) type Settled = (ErrorCode, Option<Str>);
+pub(super) type ResourceOutcome = (ErrorCode, Option<Str>);
 
 /// Describes the levels of the requested loggers, or of all.
 pub(super) fn describe(context: &Context, resource: &DescribeConfigsResource) -> DescribeConfigsResult {
@@ -93,7 +93,7 @@ fn described(
 }
 
 /// The outcome for each resource of a request, in order; `None` for resources of other types.
-pub(super) fn alter(context: &Context, request: &IncrementalAlterConfigsRequest) -> Vec<Option<Settled>> {
+pub(super) fn alter(context: &Context, request: &IncrementalAlterConfigsRequest) -> Vec<Option<ResourceOutcome>> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for resource in request.resources.iter().filter(|resource| resource.resource_type == BROKER_LOGGER) {
         *counts.entry(&resource.resource_name).or_default() += 1;

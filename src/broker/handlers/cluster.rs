@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use crate::blocking;
 use crate::state::Broker;
 use crate::state::cluster::Topic;
 use crate::state::partition::Partition;
@@ -40,7 +41,7 @@ pub(super) fn describe_log_dirs(context: &Context, request: DescribeLogDirsReque
     let broker = Arc::clone(&context.broker);
     // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
-        let described = tokio::task::spawn_blocking(move || log_dirs(&broker, request)).await;
+        let described = blocking::run(move || log_dirs(&broker, request)).await;
         described.unwrap_or_else(|_| DescribeLogDirsResponse {
             error_code: ErrorCode::UnknownServerError.code(),
             ..Default::default()

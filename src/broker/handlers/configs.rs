@@ -4,15 +4,15 @@
 //! Broker settings with an unknown name are described without their values, as in Kafka.
 //! BROKER_LOGGER resources are in [`super::broker_loggers`]; AlterConfigs does not support them, as in Kafka.
 //!
-//! Departures: version 0 of DescribeConfigs reports which values are defaults; Kafka reports that none is. An unknown
-//! operation, or a resource that a request names twice, is INVALID_REQUEST, where Kafka answers UNKNOWN_SERVER_ERROR or
-//! nothing.
+//! Differences from Kafka: version 0 of DescribeConfigs reports which values are defaults; Kafka reports `false` for
+//! each. The error for an unknown operation, and for a resource that a request contains twice, is INVALID_REQUEST;
+//! Kafka returns UNKNOWN_SERVER_ERROR or nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::authorizer::{Denied, Operation, Resource};
-use super::broker_loggers::{self, BROKER_LOGGER, Settled};
+use super::broker_loggers::{self, BROKER_LOGGER, ResourceOutcome};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, Refused, ToErrorCode};
 use crate::log_rate_limiter::log_limited;
@@ -318,16 +318,16 @@ pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
 
 pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterConfigsRequest) -> Answer {
     let loggers = broker_loggers::alter(context, &request);
-    let requested = request.resources.into_iter().zip(loggers).map(|(resource, settled)| {
-        if let Some(settled) = settled {
-            return (resource.resource_type, resource.resource_name, Err(settled));
+    let requested = request.resources.into_iter().zip(loggers).map(|(resource, outcome)| {
+        if let Some(outcome) = outcome {
+            return (resource.resource_type, resource.resource_name, Err(outcome));
         }
         let ops = resource.configs.into_iter().map(|config| {
             let kind = OpKind::from_code(config.config_operation)
                 .ok_or_else(|| refused(format!("Unknown operation type {}", config.config_operation)))?;
             Ok(ConfigOp { name: config.name.to_string(), kind, value: config.value.map(|value| value.to_string()) })
         });
-        let ops: Result<Vec<ConfigOp>, Settled> = ops.collect();
+        let ops: Result<Vec<ConfigOp>, ResourceOutcome> = ops.collect();
         (resource.resource_type, resource.resource_name, ops.map(Alteration::Incremental))
     });
     let applied = apply(context, requested.collect(), request.validate_only);
@@ -350,10 +350,11 @@ struct Altered {
     message: Option<Str>,
 }
 
-/// A requested change of one resource: its type, its name, and the change, or its outcome if that is already known.
-type Requested = (i8, Str, Result<Alteration, Settled>);
+/// A requested change of one resource: the type and name of the resource, and the change. If the outcome is already
+/// known, it takes the place of the change.
+type Requested = (i8, Str, Result<Alteration, ResourceOutcome>);
 
-fn refused(message: String) -> Settled {
+fn refused(message: String) -> ResourceOutcome {
     (ErrorCode::InvalidRequest, Some(message.into()))
 }
 
@@ -380,7 +381,7 @@ fn apply(
                 indexes.push(altered.len());
                 (ErrorCode::None, None)
             }
-            Err(settled) => settled,
+            Err(outcome) => outcome,
         };
         altered.push(Altered { resource_type, resource_name, error, message });
     }

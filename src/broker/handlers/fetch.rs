@@ -20,6 +20,7 @@ use bytes::Bytes;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use crate::blocking;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
 use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
@@ -67,7 +68,7 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     }
     let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
     Answer::parked(async move {
-        let result = fetch.wait(max_wait).await;
+        let result = fetch.wait(broker.clock(), max_wait).await;
         respond(&broker, version, &fetch_context, result.partitions)
     })
 }
@@ -77,8 +78,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
 fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
-        let result = fetch.wait(max_wait).await;
-        let response = tokio::task::spawn_blocking(move || respond(&broker, version, &context, result.partitions));
+        let result = fetch.wait(broker.clock(), max_wait).await;
+        let response = blocking::run(move || respond(&broker, version, &context, result.partitions));
         response.await.unwrap_or_else(|_| FetchResponse::default())
     })
 }
@@ -151,7 +152,7 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
     };
     // Message formats 0 and 1 do not support zstd.
     let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
-    let withheld = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
+    let error_for_client = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
     let name = match &key.topic {
         FetchTopic::Name(name) => Some(name),
         FetchTopic::Id(_) => topic.map(|topic| topic.name()),
@@ -162,7 +163,7 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
         None => Err(missing),
         Some(topic) => topic.partition(key.partition).cloned().map_err(FetchFault::from),
     };
-    FetchPartition { key: key.clone(), request: *ask, partition, withheld }
+    FetchPartition { key: key.clone(), request: *ask, partition, error_for_client }
 }
 
 /// Updates the fetch session and builds the response.

@@ -143,8 +143,7 @@ fn transaction_is_loaded(broker: &Broker, transactional_id: &str) -> bool {
 
 /// Whether no coordinator of these groups is loading.
 pub(super) fn are_loaded(broker: &Broker, group_ids: &[Str]) -> bool {
-    let is_loading = |id: &Str| matches!(broker.groups().query(id, |_| ()), Err(Unavailable::Loading));
-    !group_ids.iter().any(is_loading)
+    !group_ids.iter().any(|id| broker.groups().is_loading(id))
 }
 
 /// Waits for the coordinators of these groups, for a bounded time. Only for requests on which no other depends: while a

@@ -44,9 +44,9 @@ impl LargeBatches {
     pub fn verify(&self, records: &Unverified, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
         match run_on_batch(records, || records.clone().verify_set(rules)) {
             Err(RecordError::ExpandsTooFar { .. }) => block_in_place(|| {
-                let may_be_held = rules.target.is_some() || rules.accepts == Accepts::AnyFormat;
+                let may_be_held = rules.target_codec.is_some() || rules.accepts == Accepts::AnyFormat;
                 let _alone = may_be_held.then(|| self.held.lock());
-                records.clone().verify_set(&VerifyRules { large: Some(self.memory), ..rules.clone() })
+                records.clone().verify_set(&VerifyRules { large_batch_memory: Some(self.memory), ..rules.clone() })
             }),
             done => done,
         }

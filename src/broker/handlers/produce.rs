@@ -42,13 +42,15 @@ const BY_ID: i16 = 13;
 /// The one client id that may write to internal topics, as in Kafka.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
+/// Kafka's message to transactional batches of several producers in one request.
+const SEVERAL_PRODUCERS: &str = "Transactional records contained more than one producer ID";
+/// Kafka's message where the transaction coordinator does not have a partition.
+const NOT_ADDED: &str = "Partition was not added to the transaction";
+
 /// The kind of log line for connections closed because a produce request with acks 0 failed.
 const FAILED_WITHOUT_ACKS: &str = "connections closed for a failed produce request with acks=0";
 
 pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
-    if !matches!(request.acks, -1..=1) {
-        return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
-    }
     if has_transactional_batch(&request) {
         let transactional_id = request.transactional_id.as_deref();
         let is_allowed = |id: &str| context.authorize(Operation::Write, Resource::TransactionalId(id)).is_ok();
@@ -59,6 +61,9 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
             }
             (false, _) => return refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
         }
+    }
+    if !matches!(request.acks, -1..=1) {
+        return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
     }
     match Verifications::begin(context, &request) {
         Ok(Begun::Now(verifications)) => respond(context, request, &verifications),
@@ -74,7 +79,12 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
                 }
             })
         }
-        Err(error) => refuse_all(&request, error).into(),
+        Err(error) => {
+            let mut response = refuse_all(&request, error);
+            let partitions = response.responses.iter_mut().flat_map(|topic| &mut topic.partition_responses);
+            partitions.for_each(|partition| partition.error_message = Some(Str::from_static(SEVERAL_PRODUCERS)));
+            response.into()
+        }
     }
 }
 
@@ -297,6 +307,7 @@ impl Refusal {
             Refusal::Records(error) => failed(index, code, error.to_string()),
             Refusal::Partition(error) => failed(index, code, error.to_string()),
             Refusal::Rule(_, reason) => failed(index, code, reason.to_owned()),
+            Refusal::Transaction(ErrorCode::InvalidTxnState) => failed(index, code, NOT_ADDED.to_owned()),
             Refusal::Transaction(_) => failed(index, code, None),
         }
     }

@@ -13,13 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::clock::{Clock, Sleep};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
 
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 
@@ -41,6 +41,7 @@ const UNFINISHED: &str = "admin connections closed before a whole request arrive
 #[derive(Clone)]
 pub(super) struct Slots {
     table: Arc<Mutex<Table>>,
+    clock: Clock,
     limiter: Arc<LogRateLimiter>,
 }
 
@@ -65,8 +66,8 @@ struct Slot {
 }
 
 impl Slots {
-    pub fn new(limiter: Arc<LogRateLimiter>) -> Slots {
-        Slots { table: Arc::default(), limiter }
+    pub fn new(clock: Clock, limiter: Arc<LogRateLimiter>) -> Slots {
+        Slots { table: Arc::default(), clock, limiter }
     }
 
     /// Takes a slot for a new connection, if need be by evicting one without a request. `None` if all have requests.
@@ -87,7 +88,7 @@ impl Slots {
             stream,
             peer,
             remaining: MAX_BYTES,
-            deadline: Box::pin(tokio::time::sleep(REQUEST_TIMEOUT)),
+            deadline: Box::pin(self.clock.sleep(REQUEST_TIMEOUT)),
             has_request,
             is_extended: false,
             closed,
@@ -152,7 +153,7 @@ impl axum::serve::Listener for Acceptor {
                         "failures to accept admin connections",
                         %error, "failed to accept an admin connection, retrying"
                     );
-                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
+                    self.slots.clock.sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }

@@ -25,6 +25,7 @@ use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{Limits, Listener};
 use crate::state::Broker;
@@ -88,8 +89,8 @@ impl AdminPort {
 
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
-        let slots = Slots::new(Arc::clone(&limiter));
+    pub fn open(self, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+        let slots = Slots::new(clock, Arc::clone(&limiter));
         let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
         let shared = Arc::new(Shared { serving, known_hosts: self.known_hosts, changes, limiter });
         let mut tasks = JoinSet::new();
@@ -143,7 +144,7 @@ mod tests {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new() }).unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(LogRateLimiter::new(|| std::time::Duration::ZERO)).unwrap();
+        let admin = port.open(Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "POST /reset").await, "503");

@@ -29,11 +29,11 @@ pub(super) fn routes(shared: Arc<Shared>) -> Router {
         .route("/reset", post(reset))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(Arc::clone(&shared), guarded))
+        .layer(from_fn_with_state(Arc::clone(&shared), with_checks))
         .with_state(shared)
 }
 
-/// Requests for an unknown host are not given the version.
+/// Answers `GET /health`; without the version if the host of the request is unknown.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
     let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts) {
         None => json!({"status": "alive", "version": env!("CARGO_PKG_VERSION")}),
@@ -59,7 +59,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     let Some(serving) = shared.serving() else { return not_ready() };
     let Ok(_change) = shared.changes.try_acquire() else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many resets are under way");
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many resets are in progress");
     };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
     match tokio::spawn(serving.broker.reset()).await {
@@ -77,31 +77,32 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn unknown_path() -> Response {
-    refuse(StatusCode::NOT_FOUND, "the requests are GET /health, GET /ready and POST /reset")
+    refuse(StatusCode::NOT_FOUND, "the supported requests are GET /health, GET /ready and POST /reset")
 }
 
 async fn unknown_method() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "the requests are GET /health, GET /ready and POST /reset")
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "the supported requests are GET /health, GET /ready and POST /reset")
 }
 
 fn not_ready() -> Response {
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the broker is starting or stopping")
 }
 
-/// Wraps every request. A connection serves one request, so that the limits of a connection are those of a request.
-async fn guarded(
+/// Wraps the handler of every request. Each connection serves one request, so that the limits of connections also limit
+/// requests.
+async fn with_checks(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = admitted(&shared, &caller, request, next).await;
+    let mut response = check_and_run(&shared, &caller, request, next).await;
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
-async fn admitted(shared: &Shared, caller: &Caller, request: Request, next: Next) -> Response {
+async fn check_and_run(shared: &Shared, caller: &Caller, request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let (limiter, peer) = (&shared.limiter, caller.peer);
     // The body is read before the response is sent, because a client that still sends may not read the response.

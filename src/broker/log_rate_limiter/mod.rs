@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tracing::Level;
 
+use crate::clock::Clock;
 use ottla_core::log_windows::{LogWindows, Report};
 
 /// Logs a line that a peer caused, unless the limiter (an `Arc<LogRateLimiter>`) suppresses it.
@@ -46,7 +47,7 @@ pub(crate) use log_limited_by_reason;
 /// Decides which lines are logged. A broker has one.
 pub struct LogRateLimiter {
     /// The monotonic time.
-    now: Box<dyn Fn() -> Duration + Send + Sync>,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -77,9 +78,9 @@ enum Peer {
 }
 
 impl LogRateLimiter {
-    /// Creates a limiter that reads the monotonic time from `now`.
-    pub fn new(now: impl Fn() -> Duration + Send + Sync + 'static) -> Arc<LogRateLimiter> {
-        Arc::new(LogRateLimiter { now: Box::new(now), state: Mutex::default() })
+    /// Creates a limiter that has suppressed nothing.
+    pub fn new(clock: Clock) -> Arc<LogRateLimiter> {
+        Arc::new(LogRateLimiter { clock, state: Mutex::default() })
     }
 
     /// Whether a line that `peer` caused may be logged now. `kind` is the kind of line, in the plural.
@@ -103,7 +104,7 @@ impl LogRateLimiter {
     }
 
     fn admits_key(self: &Arc<Self>, key: Key) -> bool {
-        let now = (self.now)();
+        let now = self.clock.monotonic();
         let mut state = self.state.lock();
         let is_allowed = match key.reason {
             Some(_) => state.windows.allows_up_to(1, key, now),
@@ -123,15 +124,15 @@ impl LogRateLimiter {
 
     /// Reports the lines suppressed so far, also in windows that have not ended.
     pub fn report_all(&self) {
-        let reports = self.state.lock().windows.take_all((self.now)());
+        let reports = self.state.lock().windows.take_all(self.clock.monotonic());
         reports.into_iter().for_each(log_report);
     }
 
     /// Reports suppressed lines at the end of each window, until there are none.
     async fn report(self: Arc<Self>) {
         while let Some(at) = self.next_report() {
-            tokio::time::sleep(at.saturating_sub((self.now)())).await;
-            let reports = self.state.lock().windows.take_due((self.now)());
+            self.clock.sleep(at.saturating_sub(self.clock.monotonic())).await;
+            let reports = self.state.lock().windows.take_due(self.clock.monotonic());
             reports.into_iter().for_each(log_report);
         }
     }
@@ -190,8 +191,7 @@ mod tests {
     use ottla_core::log_windows::{LINES, WINDOW};
 
     fn limiter() -> Arc<LogRateLimiter> {
-        let began = tokio::time::Instant::now();
-        LogRateLimiter::new(move || began.elapsed())
+        LogRateLimiter::new(Clock::start())
     }
 
     fn admitted(limiter: &Arc<LogRateLimiter>, times: u64, peer: &str) -> u64 {
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn lines_are_limited_without_a_runtime() {
-        let limiter = LogRateLimiter::new(|| Duration::from_secs(7));
+        let limiter = LogRateLimiter::new(Clock::start());
         assert_eq!(admitted(&limiter, 100, "10.0.0.1"), LINES);
         limiter.report_all();
         assert_eq!(admitted(&limiter, 100, "10.0.0.1"), LINES);

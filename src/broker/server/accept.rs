@@ -104,7 +104,7 @@ impl Acceptor {
                             "failed to accept a connection, retrying"
                         );
                     }
-                    tokio::time::sleep(delay).await;
+                    self.shared.clock.sleep(delay).await;
                     delay = (delay * 2).min(MAX_RETRY_DELAY);
                 }
             }

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome};
 use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Activity, Verdict, Watchdog};
+use crate::clock::{Clock, Sleep};
 use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
 
 /// Chunks of replies in one write call.
@@ -37,6 +37,7 @@ pub(super) struct Shared {
     pub max_frame: usize,
     pub idle: Option<Duration>,
     pub stall_timeout: Duration,
+    pub clock: Clock,
     pub log_rate_limiter: Arc<LogRateLimiter>,
 }
 
@@ -82,7 +83,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(socket: S, info: Arc<ConnectionInfo>, shared: Arc<Shared>) -> Self {
         let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), shared.max_frame);
         let watchdog = Watchdog::new(shared.idle, shared.stall_timeout);
-        let alarm = Box::pin(tokio::time::sleep(watchdog.period()));
+        let alarm = Box::pin(shared.clock.sleep(watchdog.period()));
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
         Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, draining: false }
@@ -203,7 +204,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the next check of the watchdog. Ends the connection if it is idle or stalled.
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         if self.watchdog.shorten_period(self.reader.unfinished().is_some(), self.reader.received()) {
-            self.alarm.set(tokio::time::sleep(self.watchdog.period()));
+            self.alarm.set(self.shared.clock.sleep(self.watchdog.period()));
         }
         loop {
             ready!(self.alarm.as_mut().poll(cx));
@@ -215,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 contended: self.shared.budget.is_contended(),
             });
             match (verdict, self.reader.unfinished()) {
-                (Verdict::Alive, _) => self.alarm.set(tokio::time::sleep(self.watchdog.period())),
+                (Verdict::Alive, _) => self.alarm.set(self.shared.clock.sleep(self.watchdog.period())),
                 _ if self.replies.can_send() => {
                     let why = CloseReason::new(
                         "connections closed for unread responses",

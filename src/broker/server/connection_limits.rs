@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::Limits;
+use crate::clock::Clock;
 
 /// The limits of all listeners, and the open connections that count towards them.
 pub(super) struct ConnectionLimits {
-    /// The monotonic time.
-    now: Box<dyn Fn() -> Duration + Send + Sync>,
+    clock: Clock,
     state: Mutex<State>,
     /// Notified when a connection was closed or the limits were changed.
     changed: Notify,
@@ -57,8 +57,8 @@ pub(super) struct IpPermit {
 }
 
 impl ConnectionLimits {
-    /// Creates limits that read the monotonic time from `now`.
-    pub fn new(limits: &Limits, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+    /// Creates limits without connections.
+    pub fn new(limits: &Limits, clock: Clock) -> Self {
         let mut state = State {
             max_connections: 0,
             max_per_ip: 0,
@@ -69,7 +69,7 @@ impl ConnectionLimits {
             burst_refilled_at: None,
         };
         state.set(limits);
-        ConnectionLimits { now: Box::new(now), state: Mutex::new(state), changed: Notify::new() }
+        ConnectionLimits { clock, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Replaces the limits.
@@ -105,10 +105,10 @@ impl ConnectionLimits {
     /// Waits until `max.connection.creation.rate` allows one more connection (KIP-612).
     pub async fn wait_for_rate(&self) {
         loop {
-            let token = self.state.lock().take_token((self.now)());
+            let token = self.state.lock().take_token(self.clock.monotonic());
             match token {
                 Ok(()) => return,
-                Err(wait) => tokio::time::sleep(wait.min(MAX_RATE_WAIT)).await,
+                Err(wait) => self.clock.sleep(wait.min(MAX_RATE_WAIT)).await,
             }
         }
     }
@@ -187,8 +187,7 @@ mod tests {
     const OVERRIDDEN: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
     fn connection_limits(limits: &Limits) -> ConnectionLimits {
-        let started = tokio::time::Instant::now();
-        ConnectionLimits::new(limits, move || started.elapsed())
+        ConnectionLimits::new(limits, Clock::start())
     }
 
     fn limits() -> Limits {

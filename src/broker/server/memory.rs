@@ -47,7 +47,7 @@ impl RequestBudget {
         self.free.clone().acquire_many_owned(bytes).await.ok().map(Reservation)
     }
 
-    /// Whether at least half of the budget is free. Then no request waits, and a frame may get its reservation before
+    /// Whether at least half of the budget is free. If so, no request waits, and a frame may get its reservation before
     /// any of its body has arrived.
     pub fn is_half_free(&self) -> bool {
         self.free.available_permits() >= self.total / 2
@@ -89,7 +89,8 @@ const CAPACITY_STEP: usize = 16 << 10;
 /// The first allocation for a frame of which no byte has arrived.
 const MIN_GROWTH: usize = 4 << 10;
 
-/// A pool of unused frame buffers. The first access to a new page costs several times as much as filling it.
+/// A pool of unused frame buffers. A used buffer is cheaper than a new one: the first access to a new page takes
+/// several times as long as filling the page.
 pub(super) struct BufferPool {
     capacity: usize,
     unused: Mutex<Unused>,
@@ -97,10 +98,10 @@ pub(super) struct BufferPool {
 
 #[derive(Default)]
 struct Unused {
-    /// The buffer that was used last is the last one.
+    /// In the order of their last use.
     buffers: Vec<Vec<u8>>,
     bytes: usize,
-    /// The lowest number of buffers since the last [`BufferPool::trim`]: as many buffers were not needed.
+    /// The lowest number of buffers since the last [`BufferPool::trim`]: this many buffers were not needed.
     min_count: usize,
 }
 
@@ -232,8 +233,8 @@ mod tests {
         let mut buffer = buffers.take(size);
         while buffer.bytes.len() < size {
             buffer.grow_towards(size);
-            let room = buffer.bytes.capacity().min(size) - buffer.bytes.len();
-            buffer.bytes.extend(std::iter::repeat_n(7, room));
+            let missing = buffer.bytes.capacity().min(size) - buffer.bytes.len();
+            buffer.bytes.extend(std::iter::repeat_n(7, missing));
         }
         buffer
     }

@@ -13,6 +13,8 @@ mod connection;
 mod connection_limits;
 pub mod dispatch;
 mod first_use;
+#[cfg(test)]
+pub mod in_memory;
 mod limits;
 mod listener;
 mod memory;
@@ -55,6 +57,7 @@ pub struct Server {
     phase: watch::Sender<Phase>,
     connection_limits: Arc<ConnectionLimits>,
     tasks: JoinSet<()>,
+    clock: Clock,
 }
 
 /// Changes the connection limits of a running server.
@@ -88,9 +91,10 @@ pub fn serve(
         max_frame: limits.max_request_bytes,
         idle: limits.idle,
         stall_timeout: limits.stall_timeout,
+        clock,
         log_rate_limiter,
     });
-    let connection_limits = Arc::new(ConnectionLimits::new(limits, move || clock.monotonic()));
+    let connection_limits = Arc::new(ConnectionLimits::new(limits, clock));
     let next_id = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -109,11 +113,11 @@ pub fn serve(
     }
     tasks.spawn(async move {
         loop {
-            tokio::time::sleep(TRIM_INTERVAL).await;
+            clock.sleep(TRIM_INTERVAL).await;
             buffers.trim();
         }
     });
-    Ok(Server { phase, connection_limits, tasks })
+    Ok(Server { phase, connection_limits, tasks, clock })
 }
 
 impl Server {
@@ -128,7 +132,7 @@ impl Server {
         self.tasks.shutdown().await;
         self.phase.send_replace(Phase::Draining);
         // Each connection holds a receiver until it ends.
-        if tokio::time::timeout(grace, self.phase.closed()).await.is_ok() {
+        if self.clock.timeout(grace, self.phase.closed()).await.is_some() {
             return 0;
         }
         let unanswered = self.phase.receiver_count();

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, End, Shared};
 use super::memory::{BufferPool, RequestBudget};
 use super::{ConnectionInfo, Dispatch, Outcome};
+use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 
 const IDLE: Duration = Duration::from_secs(600);
@@ -94,7 +95,8 @@ impl TestServer {
     fn new() -> Self {
         let dispatch = Arc::new(EchoDispatch::default());
         let shared = Arc::new(Shared {
-            log_rate_limiter: LogRateLimiter::new(|| Duration::ZERO),
+            clock: Clock::start(),
+            log_rate_limiter: LogRateLimiter::new(Clock::start()),
             dispatch: Arc::new(dispatch.clone()),
             budget: Arc::new(RequestBudget::new(BUDGET)),
             buffers: Arc::new(BufferPool::new(BUDGET)),

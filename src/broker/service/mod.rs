@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::blocking;
 use crate::clock::Clock;
+use crate::environment::Environment;
 use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
@@ -64,12 +66,12 @@ impl Service {
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let admin_url = admin_port.as_ref().map(AdminPort::url);
-        let limiter = LogRateLimiter::new(move || clock.monotonic());
-        let admin = admin_port.map(|port| port.open(Arc::clone(&limiter))).transpose();
+        let limiter = LogRateLimiter::new(clock);
+        let admin = admin_port.map(|port| port.open(clock, Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
-        let broker =
-            Broker::open(config.clone(), clock, bind::endpoints(config, &ports), loggers, Arc::clone(&limiter));
-        let broker = broker.await.map_err(|error| format!("cannot use the data directory: {error}"))?;
+        let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
+        let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
+        let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
         let server = server::serve(ports, handlers, &limits, clock, limiter);
@@ -114,7 +116,7 @@ impl Service {
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());
-        let closed = match tokio::task::spawn_blocking(move || broker.close()).await {
+        let closed = match blocking::run(move || broker.close()).await {
             Ok(closed) => closed.map_err(|error| error.to_string()),
             Err(panic) => Err(panic.to_string()),
         };
@@ -128,7 +130,7 @@ async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_
     loop {
         let config = Arc::clone(&settings.borrow_and_update());
         // May block: resolves the host names of max.connections.per.ip.overrides.
-        match tokio::task::spawn_blocking(move || server::Limits::of(&config)).await {
+        match blocking::run(move || server::Limits::of(&config)).await {
             Ok(Ok(limits)) => limits_handle.set_limits(&limits),
             Ok(Err(error)) => tracing::warn!(%error, "failed to apply connection limits, keeping the previous ones"),
             Err(_) => return,

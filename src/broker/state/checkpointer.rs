@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::partition::Partition;
 use super::publisher::Publisher;
+use crate::blocking;
 use ottla_log::{Checkpoint, Log, LogDir, LogError, Validated};
 use ottla_wire::types::{Offset, TopicPartition};
 
@@ -114,7 +115,7 @@ impl Checkpointer {
             }
             let received = requests.received.load(Ordering::Acquire);
             let writer = Arc::clone(&this);
-            let written = tokio::task::spawn_blocking(move || writer.try_write_log_starts()).await;
+            let written = blocking::run(move || writer.try_write_log_starts()).await;
             written.unwrap_or(Err(LogError::Closed))?;
             requests.completed.fetch_max(received, Ordering::AcqRel);
             Ok(())

@@ -116,9 +116,9 @@ impl Topic {
             now,
             before_max_ms: config.message_timestamp_before_max_ms,
             after_max_ms: config.message_timestamp_after_max_ms,
-            target: target_codec(config),
+            target_codec: target_codec(config),
             compacted: config.cleanup_policy.compact,
-            large: None,
+            large_batch_memory: None,
         }
     }
 }
@@ -152,7 +152,7 @@ pub struct Cluster {
     pub config: Arc<BrokerConfig>,
     by_name: SharedMap<TopicName, Arc<Topic>>,
     by_id: SharedMap<TopicId, Arc<Topic>>,
-    /// The topics with `flush.ms`: few, if any.
+    /// The topics that set `flush.ms`: few, if any.
     with_flush_ms: SharedMap<TopicId, Arc<Topic>>,
 }
 
@@ -162,8 +162,8 @@ impl Cluster {
         Cluster { config, ..Cluster::default() }
     }
 
-    /// The same topics with another image and other settings. The caller puts and removes the topics that differ.
-    /// Others are shared, so the cost depends on the number of changes.
+    /// Creates a view with the same topics, another image and other settings. The caller then puts and removes the
+    /// topics that differ. The others are shared, so the cost depends on the number of changes.
     pub fn with(&self, image: Image, config: Arc<BrokerConfig>) -> Cluster {
         Cluster { image, config, ..self.clone() }
     }

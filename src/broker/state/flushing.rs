@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Broker;
+use crate::blocking;
 use crate::clock::Clock;
 use ottla_wire::types::TopicId;
 
@@ -23,13 +24,13 @@ async fn flush_due(broker: Weak<Broker>, clock: Clock, mut republished: watch::R
         due.follow(clock.monotonic(), running.flush_intervals());
         let topics = due.take(clock.monotonic());
         if !topics.is_empty() {
-            let _ = tokio::task::spawn_blocking(move || running.flush_topics(&topics)).await;
+            let _ = blocking::run(move || running.flush_topics(&topics)).await;
             continue;
         }
         drop(running);
         let next = async {
             match due.next() {
-                Some(at) => tokio::time::sleep_until(clock.instant_at(at)).await,
+                Some(at) => clock.sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };

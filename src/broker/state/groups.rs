@@ -133,6 +133,12 @@ impl Groups {
         self.runtime.query(&self.partition_of(group_id)?, query)
     }
 
+    /// Whether the group's coordinator is loading. Unlike a query, this is not a use of the group by its clients.
+    pub fn is_loading(&self, group_id: &str) -> bool {
+        let queried = self.partition_of(group_id).and_then(|partition| self.runtime.query(&partition, |_| ()));
+        matches!(queried, Err(Unavailable::Loading))
+    }
+
     /// Waits until the group's machine is loaded, at most `limit`.
     pub async fn wait_until_loaded(&self, group_id: &str, limit: Duration) {
         if let Ok(partition) = self.partition_of(group_id) {

@@ -13,7 +13,9 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
 use super::transactions::Transactions;
-use super::{Broker, flushing, random};
+use super::{Broker, flushing};
+use crate::blocking;
+use crate::clock::Clock;
 use ottla_core::metadata::ImageDelta;
 use ottla_log::{DeletedFiles, FoundPartition, LogError, PartitionState};
 use ottla_wire::types::TopicPartition;
@@ -86,8 +88,9 @@ pub fn start(broker: &Arc<Broker>, work_queue: WorkQueue) {
     let transactions = Arc::clone(broker.transactions.runtime());
     tokio::spawn(Arc::clone(&groups).run_timers());
     tokio::spawn(Arc::clone(&transactions).run_timers());
-    // The session timeouts of the members of existing groups begin now. Groups first: transactions write markers to their partitions.
-    tokio::task::spawn_blocking(move || {
+    // The session timeouts of the members of existing groups begin now. Groups first: transactions write markers to
+    // their partitions.
+    blocking::spawn(move || {
         groups.load_all();
         transactions.load_all();
     });
@@ -108,16 +111,16 @@ pub fn start(broker: &Arc<Broker>, work_queue: WorkQueue) {
 
 /// Runs `job` periodically on a blocking thread until the broker is dropped, or once if the interval is zero.
 fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Broker)) {
-    let broker: Weak<Broker> = Arc::downgrade(broker);
+    let (broker, clock): (Weak<Broker>, Clock) = (Arc::downgrade(broker), broker.clock);
     tokio::spawn(async move {
-        tokio::time::sleep(first).await;
+        clock.sleep(first).await;
         loop {
             let Some(broker) = broker.upgrade() else { return };
-            let _ = tokio::task::spawn_blocking(move || job(&broker)).await;
+            let _ = blocking::run(move || job(&broker)).await;
             if interval.is_zero() {
                 return;
             }
-            tokio::time::sleep(interval).await;
+            clock.sleep(interval).await;
         }
     });
 }
@@ -126,7 +129,7 @@ fn every(broker: &Arc<Broker>, first: Duration, interval: Duration, job: fn(&Bro
 async fn do_work(mut work_queue: WorkQueue) {
     while let Some(work) = work_queue.0.recv().await {
         // After a failed sync, the partition is offline, and that was logged.
-        let _ = tokio::task::spawn_blocking(move || match work {
+        let _ = blocking::run(move || match work {
             Work::SyncSealed(partition) => {
                 let _ = partition.sync_sealed();
             }
@@ -187,7 +190,7 @@ impl Broker {
 
     /// Renames the folder of a partition that is not in the metadata.
     fn rename_to_stray(&self, id: &TopicPartition) {
-        match self.log_dir.rename_to_stray(id, random::uuid()) {
+        match self.log_dir.rename_to_stray(id, self.random.uuid()) {
             Ok(path) => {
                 tracing::warn!(partition = %id, "renamed the directory of an unknown partition to {}", path.display())
             }
@@ -223,7 +226,7 @@ impl Broker {
             && !files.is_empty()
         {
             let delay = Duration::from_millis(topic.config.file_delete_delay_ms.max(0).unsigned_abs());
-            unlink_later(files, delay, &Handle::current());
+            unlink_later(files, delay, self.clock, &Handle::current());
         }
     }
 
@@ -232,7 +235,7 @@ impl Broker {
     pub fn close(&self) -> Result<(), LogError> {
         self.groups.runtime().stop();
         self.transactions.runtime().stop();
-        self.cleaner.stop();
+        self.cleaner.stop(self.clock);
         if self.config.storage.ephemeral {
             return Ok(());
         }
@@ -275,9 +278,9 @@ fn note_close_failure(partition: &Partition, error: LogError, first_failure: &mu
 }
 
 /// Unlinks files after a delay, during which consumers may still read them.
-pub(super) fn unlink_later(files: DeletedFiles, delay: Duration, runtime: &Handle) {
+pub(super) fn unlink_later(files: DeletedFiles, delay: Duration, clock: Clock, runtime: &Handle) {
     runtime.spawn(async move {
-        tokio::time::sleep(delay).await;
-        let _ = tokio::task::spawn_blocking(move || unlink(files)).await;
+        clock.sleep(delay).await;
+        let _ = blocking::run(move || unlink(files)).await;
     });
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use super::Broker;
 use super::metadata::MetadataUnavailable;
-use super::{Broker, random};
 use ottla_config::BrokerConfig;
 use ottla_core::metadata::{CONSUMER_OFFSETS, NewTopic, TRANSACTION_STATE};
+use ottla_wire::types::Uuid;
 
-/// An internal topic with the settings of this broker; `None` for every other topic.
-pub(super) fn new_internal_topic(config: &BrokerConfig, name: &str) -> Option<NewTopic> {
-    let id = random::uuid();
+/// An internal topic with the settings of this broker and a new id; `None` for every other topic.
+pub(super) fn new_internal_topic(config: &BrokerConfig, name: &str, id: Uuid) -> Option<NewTopic> {
     match name {
         CONSUMER_OFFSETS => {
             let groups = &config.groups;

@@ -58,6 +58,7 @@ use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
+use random::Random;
 pub use start_topics::StartTopicError;
 use transactions::Transactions;
 
@@ -65,6 +66,7 @@ use transactions::Transactions;
 pub struct Broker {
     config: Arc<BrokerConfig>,
     clock: Clock,
+    random: Random,
     log_dir: Arc<LogDir>,
     publisher: Arc<Publisher>,
     metadata: Arc<Metadata>,
@@ -93,6 +95,11 @@ impl Broker {
 
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The clock of all tasks.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     pub fn node_id(&self) -> i32 {
@@ -149,7 +156,7 @@ impl Broker {
         context: &FetchContext,
         answered: &[(FetchKey, Answered)],
     ) -> Result<(i32, Vec<bool>), SessionError> {
-        self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, random::positive_i32)
+        self.fetch_sessions.lock().finish(self.clock.monotonic(), context, answered, || self.random.positive_i32())
     }
 
     /// The loggers, whose levels clients can change.
@@ -177,8 +184,9 @@ impl Broker {
         let topics = names
             .iter()
             .map(|name| {
-                let internal = internal_topics::new_internal_topic(&self.config, name);
-                internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), random::uuid()))
+                let id = self.random.uuid();
+                let internal = internal_topics::new_internal_topic(&self.config, name, id);
+                internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), id))
             })
             .collect();
         let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
@@ -199,7 +207,7 @@ impl Broker {
 
     /// A new random id.
     pub fn new_uuid(&self) -> Uuid {
-        random::uuid()
+        self.random.uuid()
     }
 
     /// Makes the current log start offsets durable.
@@ -209,7 +217,7 @@ impl Broker {
 
     /// Random bits for a command.
     pub fn random_bits(&self) -> u128 {
-        random::bits()
+        self.random.bits()
     }
 }
 

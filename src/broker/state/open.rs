@@ -1,7 +1,6 @@
 //! Opens a broker on a data directory.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +21,8 @@ use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
 use super::runtime::DriveError;
 use super::transactions::Transactions;
-use super::{Broker, Clock, ProducerIds, hosting, housekeeping, random, recovering, reopening};
+use super::{Broker, Clock, ProducerIds, hosting, housekeeping, recovering, reopening};
+use crate::environment::Environment;
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
@@ -32,7 +32,7 @@ use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, 
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
-use ottla_wire::types::{METADATA_TOPIC, Offset, PartitionIndex, TimestampMs, TopicId, TopicPartition};
+use ottla_wire::types::{METADATA_TOPIC, Offset, TimestampMs, TopicId, TopicPartition};
 
 /// How long a fetch session must not have been used before another may replace it (Kafka's constant).
 const SESSION_EVICTION: Duration = Duration::from_secs(120);
@@ -91,15 +91,18 @@ impl Broker {
     /// controls the log. Needs a tokio runtime.
     pub async fn open(
         config: BrokerConfig,
-        clock: Clock,
+        environment: Environment,
         endpoints: Vec<metadata::Endpoint>,
         loggers: Arc<dyn Loggers>,
         log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Result<Arc<Broker>, OpenError> {
         let config = Arc::new(config);
-        let log_dir = Arc::new(open_log_dir(&config)?);
+        let clock = environment.clock;
+        let log_dir = Arc::new(open_log_dir(&config, &environment)?);
         let (partition_failed, failed_partitions) = watch::channel(());
-        let publisher = Arc::new(Publisher::new(Arc::clone(&config), Arc::clone(&log_dir), partition_failed.clone()));
+        let publisher =
+            Publisher::new(Arc::clone(&config), &environment, Arc::clone(&log_dir), partition_failed.clone());
+        let publisher = Arc::new(publisher);
         let codec = Codec::from_id(config.groups.offsets_topic_compression_codec).unwrap_or_default();
         let limiter = Arc::clone(&log_rate_limiter);
         let groups = Groups::new(clock, GroupConfig::from(&*config), codec, Arc::clone(&publisher), limiter);
@@ -128,8 +131,17 @@ impl Broker {
             None => bootstrap_records(&log_dir)?,
             Some(_) => Vec::new(),
         };
-        let found_in_directory = hosting::found_here(&publisher.current(), &log_dir);
-        register(&metadata, &config, &log_dir, endpoints, bootstrap_records, found_in_directory).await?;
+        let register = RegisterBroker {
+            incarnation_id: environment.random.uuid(),
+            endpoints,
+            features: features::supported(&features::READABLE),
+            rack: config.rack.clone(),
+            directory_id: log_dir.meta().directory_id,
+            has_metadata_log: log_dir.has_metadata(),
+            found_in_directory: hosting::found_here(&publisher.current(), &log_dir),
+            bootstrap_records,
+        };
+        metadata.submit(register).await??;
         check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
@@ -141,6 +153,7 @@ impl Broker {
         );
         let broker = Arc::new(Broker {
             clock,
+            random: environment.random,
             log_dir,
             publisher,
             metadata,
@@ -165,13 +178,20 @@ impl Broker {
 }
 
 /// Chooses and opens the data directory.
-fn open_log_dir(config: &BrokerConfig) -> Result<LogDir, LogDirError> {
+fn open_log_dir(config: &BrokerConfig, environment: &Environment) -> Result<LogDir, LogDirError> {
     let identity = Identity {
         node_id: config.node_id,
         cluster_id: None,
-        new_cluster_id: config.storage.cluster_id.clone().unwrap_or_else(|| random::uuid().to_string()),
-        new_directory_id: random::uuid(),
+        new_cluster_id: config.storage.cluster_id.clone().unwrap_or_else(|| environment.random.uuid().to_string()),
+        new_directory_id: environment.random.uuid(),
     };
+    if let Some(disk) = &environment.disk {
+        return LogDir::open_on(
+            disk.clone(),
+            config.log_dirs.first().map_or(Path::new(""), PathBuf::as_path),
+            &identity,
+        );
+    }
     let chosen = log::choose(&config.log_dirs, config.metadata_log_dir.as_deref())?;
     let log_dir = LogDir::open_chosen(&chosen, &identity, !config.storage.ephemeral)?;
     chosen.notices.iter().for_each(|notice| tracing::warn!("{notice}"));
@@ -243,29 +263,6 @@ fn bootstrap_records(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError>
             .map_err(|error| OpenError::Bootstrap { path: log_dir.path().to_path_buf(), error }),
         None => Ok(Vec::new()),
     }
-}
-
-/// Registers this broker in the metadata log.
-async fn register(
-    metadata: &Arc<Metadata>,
-    config: &BrokerConfig,
-    log_dir: &LogDir,
-    endpoints: Vec<metadata::Endpoint>,
-    bootstrap_records: Vec<MetadataRecord>,
-    found_in_directory: HashSet<(TopicId, PartitionIndex)>,
-) -> Result<(), OpenError> {
-    let register = RegisterBroker {
-        incarnation_id: random::uuid(),
-        endpoints,
-        features: features::supported(&features::READABLE),
-        rack: config.rack.clone(),
-        directory_id: log_dir.meta().directory_id,
-        has_metadata_log: log_dir.has_metadata(),
-        found_in_directory,
-        bootstrap_records,
-    };
-    metadata.submit(register).await??;
-    Ok(())
 }
 
 fn metadata_config(config: &Arc<BrokerConfig>) -> MetadataConfig {

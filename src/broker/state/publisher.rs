@@ -12,8 +12,9 @@ use tokio::sync::watch;
 
 use super::cluster::{Cluster, Location, Topic};
 use super::partition::{OpenLog, Partition};
-use super::random;
-use crate::clock;
+use super::random::Random;
+use crate::clock::Clock;
+use crate::environment::Environment;
 use ottla_config::{BrokerConfig, TopicConfig};
 use ottla_core::metadata::{Hosting, Image, PartitionImage, TopicImage};
 use ottla_log::{DeletedFiles, Log, LogConfig, LogDir, LogError, OpenParams};
@@ -22,6 +23,8 @@ use ottla_wire::types::{Offset, PartitionIndex, TopicPartition};
 /// The published view of the metadata.
 pub struct Publisher {
     config: Arc<BrokerConfig>,
+    clock: Clock,
+    random: Random,
     log_dir: Arc<LogDir>,
     /// The end offset of the metadata log at `current`. Locked during the publication of an image, so that there is one
     /// at a time.
@@ -45,11 +48,18 @@ pub struct Published {
 }
 
 impl Publisher {
-    pub fn new(config: Arc<BrokerConfig>, log_dir: Arc<LogDir>, partition_failed: watch::Sender<()>) -> Publisher {
+    pub fn new(
+        config: Arc<BrokerConfig>,
+        environment: &Environment,
+        log_dir: Arc<LogDir>,
+        partition_failed: watch::Sender<()>,
+    ) -> Publisher {
         let empty = Cluster::new(Arc::clone(&config));
         let settings = watch::Sender::new(Arc::clone(&config));
         Publisher {
             config,
+            clock: environment.clock,
+            random: environment.random.clone(),
             log_dir,
             published_to: Mutex::new(-1),
             current: RwLock::new(Arc::new(empty)),
@@ -113,9 +123,9 @@ impl Publisher {
         }
         for topic in &deleted_topics {
             for partition in topic.local_partitions() {
-                let deleted = match partition.delete(random::uuid()) {
+                let deleted = match partition.delete(self.random.uuid()) {
                     Some(deleted) => deleted.map(Some),
-                    None => self.log_dir.delete(partition.id(), random::uuid()),
+                    None => self.log_dir.delete(partition.id(), self.random.uuid()),
                 };
                 match deleted {
                     Ok(deleted) => files.extend(deleted),
@@ -205,17 +215,18 @@ impl Publisher {
     ) -> Arc<Partition> {
         let id = TopicPartition::new(Arc::clone(&topic.name), index);
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
+        let (clock, random) = (self.clock, self.random.clone());
         let open: OpenLog = Box::new(move || {
             log_dir.retry_remove_checkpoints()?;
-            let at = log_dir.open_at(&opened, Some(topic_id), clock::wall_clock_ms());
+            let at = log_dir.open_at(&opened, Some(topic_id), clock.wall());
             let path = log_dir.partition_path(&opened);
             match Log::open(log_dir.disk(), &path, Arc::clone(&config), at) {
                 // The data of a deleted topic of the same name, if a crash interrupted the deletion.
                 Err(LogError::OtherTopic { found, .. }) => {
-                    let stray = log_dir.rename_to_stray(&opened, random::uuid())?;
+                    let stray = log_dir.rename_to_stray(&opened, random.uuid())?;
                     let stray = stray.display();
                     tracing::warn!(partition = %opened, topic_id = %found, "renamed the folder of another topic to {stray}");
-                    let empty = OpenParams { topic_id: Some(topic_id), ..OpenParams::fresh(clock::wall_clock_ms()) };
+                    let empty = OpenParams { topic_id: Some(topic_id), ..OpenParams::fresh(clock.wall()) };
                     Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }
                 opened => opened,

@@ -19,9 +19,9 @@ pub async fn recover(broker: &Arc<Broker>) {
     }
     let wait = broker.log_dir.may_have_lost_power();
     let broker = Arc::clone(broker);
-    let opening = tokio::task::spawn_blocking(move || open_all(&broker));
-    if wait {
-        let _ = opening.await;
+    match wait {
+        true => drop(blocking::run(move || open_all(&broker)).await),
+        false => blocking::spawn(move || open_all(&broker)),
     }
 }
 
@@ -44,6 +44,9 @@ fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
             let _ = partition.offsets();
         }
     };
+    if threads <= 1 {
+        return open_some();
+    }
     thread::scope(|scope| {
         for _ in 0..threads.min(partitions.len()) {
             scope.spawn(open_some);
@@ -77,3 +80,4 @@ mod tests {
         assert!(partitions.iter().all(|partition| partition.if_open(|_| ()).is_some()));
     }
 }
+use crate::blocking;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::Broker;
 use super::partition::Partition;
+use crate::blocking;
 use crate::clock::Clock;
 use ottla_core::metadata::{CONSUMER_OFFSETS, TRANSACTION_STATE};
 use ottla_wire::types::TopicPartition;
@@ -30,7 +31,7 @@ async fn reopen_failed(broker: Weak<Broker>, clock: Clock, mut partition_failed:
     loop {
         let due = async {
             match retries.next() {
-                Some(at) => tokio::time::sleep_until(clock.instant_at(at)).await,
+                Some(at) => clock.sleep_until(at).await,
                 None => std::future::pending().await,
             }
         };
@@ -39,7 +40,7 @@ async fn reopen_failed(broker: Weak<Broker>, clock: Clock, mut partition_failed:
             changed = partition_failed.changed() => if changed.is_err() { return },
         }
         let Some(broker) = broker.upgrade() else { return };
-        let round = tokio::task::spawn_blocking(move || {
+        let round = blocking::run(move || {
             broker.reopen_due(&mut retries);
             retries
         });

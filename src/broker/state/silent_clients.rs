@@ -168,7 +168,7 @@ impl SilentClients {
     async fn log_silent(self: Arc<Self>, clock: Clock) {
         let mut next = Some(SILENT_FOR);
         while let Some(after) = next {
-            tokio::time::sleep(after).await;
+            clock.sleep(after).await;
             let now = clock.monotonic();
             let mut watched = self.watched.lock();
             let (silent, next_due) = watched.take_silent(now);
@@ -226,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn client_that_uses_its_group_or_fetches_is_not_silent() {
-        let clients = SilentClients::new(LogRateLimiter::new(|| Duration::ZERO));
+        let clients = SilentClients::new(LogRateLimiter::new(Clock::start()));
         for (client_id, group_id) in [("a", "g"), ("b", "h"), ("c", "i")] {
             (0..ASKS).for_each(|_| clients.asked(Clock::start(), client(client_id, group_id)));
         }
@@ -238,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn names_are_in_the_filter_while_their_client_is_watched() {
-        let clients = SilentClients::new(LogRateLimiter::new(|| Duration::ZERO));
+        let clients = SilentClients::new(LogRateLimiter::new(Clock::start()));
         let may_contain = |name| clients.names.may_contain(name);
         for (client_id, group_id) in [("a", "g"), ("a", "h"), ("b", "h")] {
             clients.asked(Clock::start(), client(client_id, group_id));
@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn fetch_of_unrelated_client_does_not_take_the_lock() {
-        let clients = SilentClients::new(LogRateLimiter::new(|| Duration::ZERO));
+        let clients = SilentClients::new(LogRateLimiter::new(Clock::start()));
         clients.asked(Clock::start(), client("a", "g"));
         let locked = clients.watched.lock();
         let (done_tx, done) = std::sync::mpsc::channel();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::Broker;
 use super::metadata::MetadataUnavailable;
-use super::{Broker, random};
+use super::random::Random;
 use ottla_config::StartTopic;
 use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_wire::types::TopicName;
@@ -50,16 +51,17 @@ impl Broker {
 
     /// The topics of `ottla.create.topics`, as commands.
     pub(super) fn start_topics(&self) -> Vec<NewTopic> {
-        self.config.topics.create_at_start.iter().map(new_topic).collect()
+        let topics = self.config.topics.create_at_start.iter();
+        topics.map(|topic| new_topic(topic, &self.random)).collect()
     }
 }
 
-fn new_topic(topic: &StartTopic) -> NewTopic {
+fn new_topic(topic: &StartTopic, random: &Random) -> NewTopic {
     let policy = topic.cleanup_policy.as_ref().map(|policy| ("cleanup.policy".to_owned(), Some(policy.clone())));
     NewTopic {
         partitions: topic.partitions.unwrap_or(-1),
         replication_factor: topic.replication_factor.unwrap_or(-1),
         configs: policy.into_iter().collect(),
-        ..NewTopic::new(topic.name.as_str(), random::uuid())
+        ..NewTopic::new(topic.name.as_str(), random.uuid())
     }
 }

@@ -27,7 +27,8 @@ pub struct LogDirReplica {
     pub partition: TopicPartition,
     /// In bytes.
     pub size: i64,
-    /// How far its end is behind the high watermark; for a future replica, behind the current one.
+    /// The number of records from its end to the high watermark; for a future replica, to the end of the current
+    /// replica.
     pub offset_lag: i64,
     /// Whether it is being moved here from another directory.
     pub is_future: bool,
@@ -75,8 +76,8 @@ pub async fn move_replicas(
     let mut results = BTreeMap::new();
     for topic in answer.results {
         for partition in topic.partitions {
-            let place = TopicPartition::new(&*topic.topic_name, partition.partition_index);
-            results.insert(place, accepted(partition.error_code, None));
+            let topic_partition = TopicPartition::new(&*topic.topic_name, partition.partition_index);
+            results.insert(topic_partition, accepted(partition.error_code, None));
         }
     }
     Ok(results)

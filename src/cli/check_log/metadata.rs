@@ -1,4 +1,4 @@
-//! Reads the metadata log as a start does, and replaces one with which a broker cannot start.
+//! Reads the metadata log as a starting broker does, and replaces a metadata log that prevents the start.
 
 use std::fmt::Display;
 use std::fs;
@@ -11,7 +11,7 @@ use super::groups::FoundGroups;
 use super::report::DirectoryRepair;
 use super::topics::{METADATA, Topics};
 use crate::cli::tools::kafka_dump_log::batches::BatchFile;
-use ottla_broker::state::random;
+use ottla_broker::state::random::Random;
 use ottla_core::metadata::records::MetadataRecord;
 use ottla_core::metadata::{self, CONSUMER_OFFSETS, FoundFolder, Host, Hosting, Salvage, SnapshotId, read_snapshot};
 use ottla_log::verify::{Directory, Repaired, Verdict};
@@ -22,8 +22,8 @@ use ottla_log::{
 use ottla_wire::record::{Batch, BatchBuilder, Codec};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicName, TopicPartition, Uuid};
 
-/// The number of topics or partitions that a message names.
-const NAMED: usize = 10;
+/// The maximum number of topics or partitions that a message lists.
+const NAMES_PER_MESSAGE: usize = 10;
 
 /// The readable part of a metadata log.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl MetadataLog {
     }
 
     /// Whether the partition is assigned to another node or log directory, so that it has no directory here.
-    pub fn has_elsewhere(&self, partition: &TopicPartition, meta: &MetaProperties) -> bool {
+    pub fn is_hosted_elsewhere(&self, partition: &TopicPartition, meta: &MetaProperties) -> bool {
         let known = self.salvage.image().partition(&partition.topic, partition.partition);
         known.is_some_and(|known| known.hosting(meta.node_id, meta.directory_id) != Hosting::Here)
     }
@@ -127,7 +127,7 @@ impl MetadataLog {
             ),
             false => begins_late
                 .map(|at| format!("it starts at offset {at}, and no snapshot has the records before it"))
-                .or_else(|| Some(format!("a record is not valid after the records before it: {}", self.salvage.first_error()?))),
+                .or_else(|| Some(format!("a record conflicts with the records before it: {}", self.salvage.first_error()?))),
         }
     }
 
@@ -154,7 +154,7 @@ impl MetadataLog {
         let host = Host { node_id: meta.node_id, ..host };
         let added = self.salvage.add_folders(found, &host, |partitions| groups.fit(partitions));
         let (directory, epoch) = (self.directory(), self.latest_epoch.saturating_add(1));
-        let hex: String = random::uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = Random::system().uuid().0.iter().map(|byte| format!("{byte:02x}")).collect();
         let beside = |suffix: &str| directory.with_file_name(format!("{METADATA}-0.{hex}-{suffix}"));
         // The next start removes a `-delete` directory that a crash leaves.
         let (new, aside) = (beside("delete"), beside("stray"));
@@ -174,27 +174,27 @@ impl MetadataLog {
             let mut directory = Directory::lock(directory).map_err(|error| error.to_string())?;
             directory.write_checkpoints(&repaired).map_err(|error| error.to_string())?;
         }
-        let mut messages = vec![made_of(&added.topics)];
-        messages.extend(empty(&added.empty));
-        // Partitions belong in the directory that has some: `metadata.log.dir` may be another one.
+        let mut messages = vec![created_message(&added.topics)];
+        messages.extend(empty_message(&added.empty));
+        // The message names a directory that already has partitions: `metadata.log.dir` may have none.
         let holds = |directory: &&PathBuf| found.iter().any(|it| directory.join(directory_name(it)).exists());
-        messages.extend(unavailable(&added.absent, directories.iter().find(holds).unwrap_or(&self.data)));
-        messages.extend(added.offsets_partitions.map(offsets_partitions));
-        messages.push(unknown(&directory, existed.then_some(&*aside)));
+        messages.extend(unavailable_message(&added.absent, directories.iter().find(holds).unwrap_or(&self.data)));
+        messages.extend(added.offsets_partitions.map(offsets_partitions_message));
+        messages.push(unknown_message(&directory, existed.then_some(&*aside)));
         Ok(DirectoryRepair {
             moved_aside: existed.then_some(aside).into_iter().collect(),
             rebuilt: Some(messages.join("\n")),
             empty: added.empty.iter().map(TopicPartition::to_string).collect(),
             unavailable: added.absent.iter().map(TopicPartition::to_string).collect(),
-            not_repaired: left_out(&added.left_out).into_iter().collect(),
+            not_repaired: left_out_message(&added.left_out).into_iter().collect(),
         })
     }
 }
 
-/// "2 topics (a, b)".
+/// Formats `2 topics (a, b)`; `None` if nothing was found.
 fn counted<T: Display>(found: &[T], what: &str) -> Option<String> {
-    let named: Vec<String> = found.iter().take(NAMED).map(T::to_string).collect();
-    let more = if found.len() > NAMED { ", …" } else { "" };
+    let named: Vec<String> = found.iter().take(NAMES_PER_MESSAGE).map(T::to_string).collect();
+    let more = if found.len() > NAMES_PER_MESSAGE { ", …" } else { "" };
     let plural = if found.len() == 1 { "" } else { "s" };
     (!found.is_empty()).then(|| format!("{} {what}{plural} ({}{more})", found.len(), named.join(", ")))
 }
@@ -203,7 +203,7 @@ fn directory_name(found: &FoundFolder) -> String {
     TopicPartition::new(found.topic.clone(), found.partition).to_string()
 }
 
-fn made_of(topics: &[TopicName]) -> String {
+fn created_message(topics: &[TopicName]) -> String {
     let from_directories = counted(topics, "topic").map(|topics| {
         format!(
             "; known only from their directories: {topics}. Their settings are lost, and they keep all records \
@@ -213,7 +213,7 @@ fn made_of(topics: &[TopicName]) -> String {
     format!("a new metadata log was created{}", from_directories.unwrap_or_default())
 }
 
-fn empty(partitions: &[TopicPartition]) -> Option<String> {
+fn empty_message(partitions: &[TopicPartition]) -> Option<String> {
     let partitions = counted(partitions, "partition")?;
     Some(format!(
         "without a directory, empty now: {partitions}. Only Ottla has used this data directory, and Ottla creates a \
@@ -221,7 +221,7 @@ fn empty(partitions: &[TopicPartition]) -> Option<String> {
     ))
 }
 
-fn unavailable(partitions: &[TopicPartition], data: &Path) -> Option<String> {
+fn unavailable_message(partitions: &[TopicPartition], data: &Path) -> Option<String> {
     let (first, data) = (partitions.first()?, data.display());
     let partitions = counted(partitions, "partition")?;
     Some(format!(
@@ -231,7 +231,7 @@ fn unavailable(partitions: &[TopicPartition], data: &Path) -> Option<String> {
     ))
 }
 
-fn left_out(partitions: &[TopicPartition]) -> Option<String> {
+fn left_out_message(partitions: &[TopicPartition]) -> Option<String> {
     let partitions = counted(partitions, "partition")?;
     Some(format!(
         "not in the new metadata log, not changed: {partitions}. Their numbers are far above the others, so they do not seem \
@@ -240,7 +240,7 @@ fn left_out(partitions: &[TopicPartition]) -> Option<String> {
     ))
 }
 
-fn offsets_partitions(count: i32) -> String {
+fn offsets_partitions_message(count: i32) -> String {
     format!(
         "{CONSUMER_OFFSETS} has {count} partitions now: its number of partitions is not known, and {count} fits the groups \
          that were found. Groups of its missing partitions have no coordinator (COORDINATOR_NOT_AVAILABLE)"
@@ -248,7 +248,7 @@ fn offsets_partitions(count: i32) -> String {
 }
 
 /// What the partitions' directories do not show, and how to undo the repair.
-fn unknown(directory: &Path, aside: Option<&Path>) -> String {
+fn unknown_message(directory: &Path, aside: Option<&Path>) -> String {
     let directory = directory.display();
     let undo = match aside {
         Some(aside) => format!("replace {directory} with {}", aside.display()),
@@ -267,7 +267,8 @@ pub fn is_partition(path: &Path) -> bool {
     super::partition_of(&resolved).is_some() && !path.join(super::META_PROPERTIES).exists()
 }
 
-/// The topic of a partition's directory, for the new metadata log.
+/// What a partition's directory shows, for the new metadata log. `None` for directories that belong to no live
+/// partition, and for the metadata log itself.
 pub fn found_partition(
     found: &FoundPartition,
     verdict: &Verdict,

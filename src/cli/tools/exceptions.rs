@@ -74,7 +74,7 @@ impl From<&ClientError> for Exception {
                 let message = format!("The node does not support {}", constant_name(key.name()));
                 return Exception::new("org.apache.kafka.common.errors.UnsupportedVersionException", message);
             }
-            ClientError::NotConsumers { .. } => "java.lang.IllegalArgumentException",
+            ClientError::NotConsumerGroup { .. } => "java.lang.IllegalArgumentException",
             ClientError::Timeout { .. } => "org.apache.kafka.common.errors.TimeoutException",
             ClientError::Connect { .. } | ClientError::Disconnected(_) => {
                 "org.apache.kafka.common.errors.DisconnectException"

@@ -14,7 +14,7 @@ use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::configs::{self, Change, ConfigEntry, ResourceType};
-use ottla_broker::state::random;
+use ottla_broker::state::random::Random;
 use ottla_client::Client;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-client-metrics", ParserStyle::JoptSimple);
@@ -144,7 +144,7 @@ impl Options {
     }
 
     async fn alter(&self, client: &Client, output: &mut Output) -> Result<(), Exception> {
-        let name = self.name.clone().unwrap_or_else(|| random::uuid().to_string());
+        let name = self.name.clone().unwrap_or_else(|| Random::system().uuid().to_string());
         let settings = [("interval.ms", &self.interval), ("metrics", &self.metrics), ("match", &self.selectors)];
         let change = |(setting, value): (&str, &Option<String>)| match value.as_deref()? {
             "" => Some(Change::Delete(setting.to_owned())),

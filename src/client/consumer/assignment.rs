@@ -1,18 +1,18 @@
-//! The data that assignors work on: members in, assignments out. Pure.
+//! The input and output of assignors: members, and the partitions assigned to them. Pure.
 
 use std::collections::BTreeMap;
 
 use ottla_wire::types::{TopicName, TopicPartition};
 
-/// A member as the group's leader sees it.
+/// A member of the group, with its subscription, as the group's leader gets it from JoinGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
     pub id: String,
     pub instance_id: Option<String>,
     pub topics: Vec<TopicName>,
-    /// The partitions it owns since the previous generation.
+    /// The partitions that the member owns from an earlier generation.
     pub owned: Vec<TopicPartition>,
-    /// The generation in which it got them; -1 if unknown.
+    /// The generation in which these partitions were assigned to it; -1 if unknown.
     pub generation: i32,
 }
 
@@ -38,8 +38,8 @@ pub(super) mod tests {
         counts.iter().map(|(topic, count)| (TopicName::from(*topic), *count)).collect()
     }
 
-    /// `member=topic-0 topic-1; member=…`
-    pub fn written(assignments: &Assignments) -> String {
+    /// Formats assignments as `member=topic-0 topic-1; member=…`.
+    pub fn formatted(assignments: &Assignments) -> String {
         let one = |(id, partitions): (&String, &Vec<TopicPartition>)| {
             let partitions: Vec<_> = partitions.iter().map(TopicPartition::to_string).collect();
             format!("{id}={}", partitions.join(" "))

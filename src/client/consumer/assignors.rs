@@ -117,12 +117,12 @@ fn round_robin(
 
 #[cfg(test)]
 mod tests {
-    use super::super::assignment::tests::{candidate, topics, written};
+    use super::super::assignment::tests::{candidate, formatted, topics};
     use super::*;
 
     #[track_caller]
     fn check(assignor: Assignor, candidates: &[Candidate], counts: &[(&str, i32)], expect: &str) {
-        assert_eq!(written(&assignor.assign(candidates, &topics(counts))), expect);
+        assert_eq!(formatted(&assignor.assign(candidates, &topics(counts))), expect);
     }
 
     #[test]

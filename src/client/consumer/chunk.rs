@@ -21,6 +21,7 @@ pub struct ConsumedRecord {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// The records of one partition in a fetch response.
 pub struct Chunk {
     pub partition: TopicPartition,
     /// The next record is at or after this offset.
@@ -75,7 +76,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// The offset after the last record, and after the records skipped behind it.
+    /// The offset after the last record that was taken, and after the records that were skipped after it.
     pub fn next_offset(&self) -> Offset {
         self.next
     }
@@ -90,7 +91,7 @@ impl Chunk {
         while !self.rest.is_empty() {
             let batch = match Batch::parse(&self.rest) {
                 Ok(batch) => batch,
-                // The broker cut it off; the next fetch returns it whole.
+                // The broker truncated this batch to fit the response; the next fetch returns all of it.
                 Err(RecordError::Truncated { .. }) => {
                     self.rest.clear();
                     return Ok(false);
@@ -102,7 +103,7 @@ impl Chunk {
             }
             self.rest.advance(batch.header().size());
             let header = *batch.header();
-            let visible = !self.aborted.hides(&batch) && !header.is_control();
+            let visible = !self.aborted.skips(&batch) && !header.is_control();
             if visible && header.last_offset() >= self.next {
                 self.current = Some(Current {
                     records: batch.records(),
@@ -136,8 +137,9 @@ impl Aborted {
         Aborted { pending: aborted.into(), open: HashSet::new() }
     }
 
-    /// Whether the batch, the next in order, belongs to an aborted transaction or ends one.
-    fn hides(&mut self, batch: &Batch) -> bool {
+    /// Whether the batch must be skipped: it belongs to an aborted transaction, or is the marker that ends one. Must be
+    /// called for each batch in order.
+    fn skips(&mut self, batch: &Batch) -> bool {
         let header = batch.header();
         while let Some(next) = self.pending.front().filter(|next| next.first_offset <= header.last_offset()) {
             self.open.insert(next.producer_id);
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_batch_is_left_to_the_next_fetch() {
+    fn truncated_batch_is_not_returned_and_is_fetched_again() {
         let bytes = log(vec![plain(Codec::None, &["a"]), plain(Codec::None, &["b"])]);
         check(&bytes.slice(..bytes.len() - 1), 10, &[], &["a"], 11);
         assert_eq!(end_of(&bytes[..20]), None);

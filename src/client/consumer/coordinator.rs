@@ -20,7 +20,9 @@ use super::config::GroupConfig;
 use super::member_state::{self, Membership};
 use super::positions::Progress;
 use crate::group::{COMMIT_BY_NAME, FETCH_ONE_GROUP, join_request};
-use crate::{Client, ClientError, ClientOptions, Joined, Member, Result as ClientResult, Subscription, refuse};
+use crate::{
+    Client, ClientError, ClientOptions, Joined, Member, Result as ClientResult, Subscription, check_error_code,
+};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::join_group::JoinGroupResponse;
@@ -187,7 +189,7 @@ impl CoordinatorClient {
         };
         let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
         let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.try_for_each(|partition| refuse(key, partition.error_code, None))
+        partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
     /// Fetches the committed offsets of these partitions. Partitions without one are left out.
@@ -210,11 +212,11 @@ impl CoordinatorClient {
             ..Default::default()
         };
         let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
-        refuse(key, answer.error_code, None)?;
+        check_error_code(key, answer.error_code, None)?;
         let mut found = BTreeMap::new();
         for topic in &answer.topics {
             for partition in &topic.partitions {
-                refuse(key, partition.error_code, None)?;
+                check_error_code(key, partition.error_code, None)?;
                 if partition.committed_offset >= 0 {
                     let key = TopicPartition::new(&*topic.name, partition.partition_index);
                     found.insert(key, (partition.committed_offset, partition.committed_leader_epoch));
@@ -304,7 +306,7 @@ async fn join(
             membership.lock().member_id = answer.member_id.to_string();
             continue;
         }
-        refuse(ApiKey::JoinGroup, answer.error_code, None)?;
+        check_error_code(ApiKey::JoinGroup, answer.error_code, None)?;
         membership.lock().joined(&answer.member_id, answer.generation_id);
         return Ok(answer);
     }

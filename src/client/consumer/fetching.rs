@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::chunk::{Chunk, end_of};
 use super::config::ConsumerConfig;
 use super::coordinator::by_topic;
-use crate::{Client, Result, refuse};
+use crate::{Client, Result, check_error_code};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic};
@@ -49,7 +49,7 @@ impl InFlight {
 
     /// Splits the answer by partition. Partitions that were not requested are ignored.
     pub fn partitions(&self, config: &ConsumerConfig, answer: FetchResponse) -> Result<Vec<FetchedPartition>> {
-        refuse(ApiKey::Fetch, answer.error_code, None)?;
+        check_error_code(ApiKey::Fetch, answer.error_code, None)?;
         let mut fetched = Vec::new();
         for topic in answer.responses {
             for data in topic.partitions {

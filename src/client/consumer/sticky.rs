@@ -100,7 +100,7 @@ fn next_move(candidates: &[&Candidate], assignments: &Assignments) -> Option<(St
 
 #[cfg(test)]
 mod tests {
-    use super::super::assignment::tests::{candidate, topics, written};
+    use super::super::assignment::tests::{candidate, formatted, topics};
     use super::*;
 
     fn owning(id: &str, reads: &[&str], owned: &[(&str, i32)], generation: i32) -> Candidate {
@@ -113,8 +113,8 @@ mod tests {
         let candidates: Vec<&Candidate> = candidates.iter().collect();
         let none = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
         let assignments = assign(&candidates, &topics(counts), none);
-        assert_eq!(written(&assignments), sticky);
-        assert_eq!(written(&withhold_owned(&candidates, assignments)), cooperative);
+        assert_eq!(formatted(&assignments), sticky);
+        assert_eq!(formatted(&withhold_owned(&candidates, assignments)), cooperative);
     }
 
     #[test]

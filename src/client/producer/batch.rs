@@ -20,7 +20,7 @@ pub type RecordHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NewRecord<'a> {
     pub topic: &'a str,
-    /// Chosen by key, or by the sticky partitioner without one, if `None`.
+    /// If `None`, the partition is chosen by the key, or by the sticky partitioner for a record without a key.
     pub partition: Option<PartitionIndex>,
     /// The current time if `None`.
     pub timestamp: Option<TimestampMs>,
@@ -39,7 +39,7 @@ impl NewRecord<'_> {
     }
 }
 
-/// A batch that isn't delivered yet, with a token for each record.
+/// A batch that isn't delivered yet, with a token for each record: a value of the caller that identifies the record.
 pub struct Batch<T> {
     state: State,
     pub tokens: Vec<T>,

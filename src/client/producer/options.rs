@@ -187,7 +187,7 @@ impl Reader<'_> {
         self.text(name).map(number).transpose()
     }
 
-    /// Reads a number that is at least `least`, which Kafka stores in 32 or 64 bits.
+    /// Reads a number that must be at least `least` and fit into `T`.
     fn at_least<T: TryFrom<i64>>(&self, name: &str, least: i64, default: T) -> Result<T, String> {
         let Some(number) = self.number::<i64>(name)? else { return Ok(default) };
         if number < least {
@@ -200,7 +200,8 @@ impl Reader<'_> {
         self.at_least::<u64>(name, 0, default.as_millis() as u64).map(Duration::from_millis)
     }
 
-    /// On by default, unless other settings conflict with it. An explicit `true` that conflicts is an error.
+    /// Reads `enable.idempotence`. The default is `true`, or `false` if other settings conflict with idempotence. An
+    /// explicit `true` is then an error.
     fn idempotence(&self, acks: i16, retries: u32, max_in_flight: usize) -> Result<bool, String> {
         let requested = self.boolean("enable.idempotence")?;
         let conflict = if retries == 0 {

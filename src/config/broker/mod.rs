@@ -209,7 +209,8 @@ impl BrokerConfig {
         let topics = TopicsConfig::read(|name| values.text(name));
         if topics.default_replication_factor > 1 && topics.replication_factor_policy == ReplicationFactorPolicy::Clamp {
             let factor = topics.default_replication_factor;
-            notices.push(format!("default.replication.factor={factor}: there is one broker, topics get one replica"));
+            notices
+                .push(format!("default.replication.factor={factor}: there is one broker, so topics get one replica"));
         }
         let without_effect = controller_listeners.into_iter().map(|name| format!("listener {name}")).collect();
         Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })

@@ -55,26 +55,26 @@ fn every_implemented_setting_is_read() {
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
     let read: BTreeSet<_> = typed.concat().into_iter().chain(UNTYPED.iter().copied()).chain(by_topics).collect();
-    let message: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();
-    assert_eq!(message.symmetric_difference(&read).collect::<Vec<_>>(), Vec::<&&str>::new());
+    let implemented: BTreeSet<_> = in_effect(Scope::Broker).map(|setting| setting.name).collect();
+    assert_eq!(implemented.symmetric_difference(&read).collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 #[test]
 fn defaults_have_the_types_of_their_fields() {
     let values = Values::default();
     let text = |name| values.text(name);
-    let misfits = [
-        AnnouncementConfig::misfits(text),
-        LoggingConfig::misfits(text),
-        NetworkConfig::misfits(text),
-        FetchConfig::misfits(text),
-        TopicsConfig::misfits(text),
-        StorageConfig::misfits(text),
-        CleanerConfig::misfits(text),
-        GroupsConfig::misfits(text),
-        TransactionsConfig::misfits(text),
+    let invalid_fields = [
+        AnnouncementConfig::invalid_fields(text),
+        LoggingConfig::invalid_fields(text),
+        NetworkConfig::invalid_fields(text),
+        FetchConfig::invalid_fields(text),
+        TopicsConfig::invalid_fields(text),
+        StorageConfig::invalid_fields(text),
+        CleanerConfig::invalid_fields(text),
+        GroupsConfig::invalid_fields(text),
+        TransactionsConfig::invalid_fields(text),
     ];
-    assert_eq!(misfits.concat(), Vec::<&str>::new());
+    assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn retention_time_of_zero_is_rejected() {
 }
 
 #[test]
-fn dynamic_values_take_precedence_by_layer() {
+fn dynamic_value_of_the_broker_overrides_the_default_of_the_cluster_and_the_static_value() {
     let map = |value: &str| BTreeMap::from([("message.max.bytes".to_owned(), value.to_owned())]);
     let base = config(&[("message.max.bytes", "1")]);
     let limit = |config: &BrokerConfig| super::super::TopicConfig::resolve(config, &BTreeMap::new()).max_message_bytes;
@@ -154,7 +154,7 @@ fn dynamic_values_take_precedence_by_layer() {
 fn clamped_replication_factor_is_reported() {
     let notices = |pairs: &[(&str, &str)]| resolve(pairs).unwrap().notices;
     let three = ("default.replication.factor", "3");
-    assert_eq!(notices(&[three]), ["default.replication.factor=3: there is one broker, topics get one replica"]);
+    assert_eq!(notices(&[three]), ["default.replication.factor=3: there is one broker, so topics get one replica"]);
     assert_eq!(notices(&[three, ("ottla.replication.factor.policy", "strict")]), Vec::<String>::new());
 }
 

@@ -179,7 +179,7 @@ pub(super) fn from_advertised(advertised: &str) -> Result<String, String> {
 
 /// Old settings of Kafka up to 2.8 that `listeners` and `advertised.listeners` replaced.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct OldNames<'a> {
+pub(super) struct OldListenerSettings<'a> {
     /// `host.name`.
     pub host: Option<&'a str>,
     /// `port`.
@@ -190,11 +190,12 @@ pub(super) struct OldNames<'a> {
     pub advertised_port: Option<&'a str>,
 }
 
-/// Derives `listeners` and `advertised.listeners` from old settings, each if it is not given itself. As in Kafka 2.8 they
-/// define the listener PLAINTEXT; if there are other listeners, the first one for clients.
+/// Derives `listeners` and `advertised.listeners` from old settings; one that is given itself is not derived. As in
+/// Kafka 2.8, the old settings define the listener PLAINTEXT. If other listeners are given, they apply to the first
+/// client listener.
 pub(super) fn from_old_names(
     settings: ListenerSettings<'_>,
-    old: OldNames<'_>,
+    old: OldListenerSettings<'_>,
 ) -> Result<(Option<String>, Option<String>), String> {
     let port = |name: &str, text: Option<&str>| {
         text.map(|text| endpoint::parse_port(text).map_err(|fault| format!("{name}: {fault}"))).transpose()
@@ -300,8 +301,8 @@ pub(super) fn update_advertised(listeners: &mut [Listener], advertised: &str) {
     }
 }
 
-/// The fault of an entry of `listeners` or `advertised.listeners`, if it has one.
-pub(super) fn endpoint_fault(entry: &str) -> Option<String> {
+/// The reason why an entry of `listeners` or `advertised.listeners` is invalid; `None` for a valid one.
+pub(super) fn endpoint_error(entry: &str) -> Option<String> {
     Endpoint::parse(entry).err()
 }
 

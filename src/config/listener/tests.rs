@@ -72,7 +72,7 @@ fn wildcard_address_is_not_advertised() {
 }
 
 #[test]
-fn invalid_listeners_are_rejected_with_their_fault() {
+fn invalid_listeners_are_rejected_with_the_reason() {
     let too_large = "listeners: \"PLAINTEXT://h:70000\": the port 70000 is more than 65535";
     check_error(Some("PLAINTEXT://h:70000"), None, too_large);
     check_error(

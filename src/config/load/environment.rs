@@ -11,6 +11,7 @@ use ottla_wire::types::sort_by;
 pub(super) struct Variable {
     /// The variable's name.
     pub variable: String,
+    /// The setting's name.
     pub name: String,
     pub value: String,
 }
@@ -67,7 +68,7 @@ const FILE_SUFFIX: &str = "_FILE";
 pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
     let mut found = Vec::new();
     for (variable, value) in variables.iter().filter(|(_, value)| !value.trim().is_empty()) {
-        let (kind, name, value) = match (meaning(variable), setting_in_file(variable)) {
+        let (kind, name, value) = match (setting_of(variable), setting_in_file(variable)) {
             // Kafka has settings that end in ".file".
             (Some((kind, name)), _) if is_known(&name) => (kind, name, value.clone()),
             (_, Some((kind, name))) => (kind, name, read_value_file(variable, value)?),
@@ -83,7 +84,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
     Ok(found)
 }
 
-/// The variable that forbids PLAINTEXT listeners, and its value, if it is set and does so.
+/// Returns [`ALLOW_PLAINTEXT_LISTENER`] and its value, if it is set to a value that forbids PLAINTEXT listeners.
 pub(super) fn plaintext_forbidden(variables: &[(String, String)]) -> Option<(&str, &str)> {
     let (variable, value) = variables.iter().find(|(variable, _)| variable == ALLOW_PLAINTEXT_LISTENER)?;
     let allows = ["yes", "true", "1"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes));
@@ -91,7 +92,7 @@ pub(super) fn plaintext_forbidden(variables: &[(String, String)]) -> Option<(&st
 }
 
 /// The setting that `variable` maps to; `None` if it is not a setting.
-fn meaning(variable: &str) -> Option<(Kind, String)> {
+fn setting_of(variable: &str) -> Option<(Kind, String)> {
     if let Some((_, name)) = ALIASES.iter().find(|(alias, _)| *alias == variable) {
         return Some((Kind::Alias, (*name).to_owned()));
     }
@@ -113,9 +114,9 @@ fn setting_name(rest: &str) -> String {
     rest.to_ascii_lowercase().replace("___", "-").replace("__", "\u{0}").replace('_', ".").replace('\u{0}', "_")
 }
 
-/// The setting whose value is in the file that `variable` contains, if it is such a variable.
+/// The setting that `variable` maps to, if its value is the path of a file with the value of the setting.
 fn setting_in_file(variable: &str) -> Option<(Kind, String)> {
-    meaning(variable.strip_suffix(FILE_SUFFIX)?).filter(|(_, name)| is_known(name))
+    setting_of(variable.strip_suffix(FILE_SUFFIX)?).filter(|(_, name)| is_known(name))
 }
 
 fn is_known(name: &str) -> bool {

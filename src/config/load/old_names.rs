@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::error::LoadError;
-use crate::listener::{self, ListenerSettings, OldNames};
+use crate::listener::{self, ListenerSettings, OldListenerSettings};
 use crate::values::{Source, Values};
 
 const HOST: &str = "host.name";
@@ -34,7 +34,7 @@ impl OldSettings {
         let text = |name: &str| self.0.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty());
         let (has_listeners, has_advertised) =
             (values.given("listeners").is_some(), values.given("advertised.listeners").is_some());
-        let old = OldNames {
+        let old = OldListenerSettings {
             host: text(HOST).or_else(|| text(HOST_OF_0_7)),
             port: text(PORT),
             advertised_host: text(ADVERTISED_HOST),

@@ -235,7 +235,7 @@ impl Rule {
             }
             Rule::StartTopics => check_start_topics(value),
             Rule::Endpoints => {
-                let fault = list(value).find_map(|entry| listener::endpoint_fault(entry).map(|fault| (entry, fault)));
+                let fault = list(value).find_map(|entry| listener::endpoint_error(entry).map(|fault| (entry, fault)));
                 fault.map_or(Ok(()), |(entry, fault)| Err((entry.to_owned(), fault)))
             }
             _ => Ok(()),

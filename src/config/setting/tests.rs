@@ -57,8 +57,8 @@ fn list_entries_are_checked() {
     topic("cleanup.policy", "compact,delete", "ok");
     topic("cleanup.policy", " compact , delete ", "ok");
     topic("cleanup.policy", "", "ok");
-    for holes in [",", "delete,", "delete,,compact"] {
-        topic("cleanup.policy", holes, "Configuration 'cleanup.policy' values must not be empty.");
+    for with_empty_entry in [",", "delete,", "delete,,compact"] {
+        topic("cleanup.policy", with_empty_entry, "Configuration 'cleanup.policy' values must not be empty.");
     }
     topic(
         "cleanup.policy",
@@ -75,7 +75,7 @@ fn list_entries_are_checked() {
 }
 
 #[test]
-fn canonical_value_is_parsed_and_formatted_again() {
+fn canonical_value_does_not_depend_on_how_it_was_written() {
     let check = |name, value: &str, expect: &str| {
         assert_eq!(table::find(Scope::Topic, name).expect(name).canonical(value), expect);
     };
@@ -103,7 +103,7 @@ fn connection_overrides_are_checked() {
 }
 
 #[test]
-fn start_topics_are_checked() {
+fn topics_to_create_at_start_are_checked() {
     let check = |value, expect| check(Scope::Broker, "ottla.create.topics", value, expect);
     check("orders:3:1:compact, users,", "ok");
     let form = "users:x for configuration ottla.create.topics: A topic must be of the form \

@@ -41,5 +41,5 @@ settings! {
     "segment.index.bytes",                     Int,     "10485760",            AtLeast(4),      ClusterWide, Implemented, "Size limit of an index file; a full index starts a new segment.";
     "segment.jitter.ms",                       Long,    "0",                   AtLeast(0),      ClusterWide, Implemented, "The maximum that is randomly subtracted from segment.ms, so that segments do not all roll at once.";
     "segment.ms",                              Long,    "604800000",           AtLeast(1),      ClusterWide, Implemented, "The age at which a new segment is started.";
-    "unclean.leader.election.enable",          Boolean, "false",               Any,             ClusterWide, Ignored, "Whether a replica that lags may become leader; the single replica never lags.";
+    "unclean.leader.election.enable",          Boolean, "false",               Any,             ClusterWide, Ignored, "Whether a replica that is not in sync may become leader; a single replica is always in sync.";
 }

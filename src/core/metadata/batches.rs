@@ -3,8 +3,8 @@
 use super::records::{BeginTransactionRecord, EndTransactionRecord, MetadataRecord};
 use ottla_wire::codec::EncodeError;
 
-/// The maximum size of the record values of one batch, in bytes: half of the 8 MiB that Apache Kafka reads. The other
-/// half is for the headers of batch and records.
+/// The maximum size of the record values of one batch, in bytes: half of the 8 MiB that Apache Kafka reads. The
+/// other half is for the headers of the batch and of its records.
 pub const MAX_BATCH_BYTES: usize = 4 << 20;
 
 /// Splits the records of one decision into batches of about `limit` bytes at most.

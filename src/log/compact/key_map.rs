@@ -1,8 +1,8 @@
 //! The last offset of each key: Kafka's `SkimpyOffsetMap`, 24 bytes per key, allocated once.
 //!
-//! Only a 128-bit hash of each key is stored, and never in a file. Two keys with the same hash would be taken for one, as
-//! in Kafka; with 128 bits that doesn't happen by chance, and a producer that could cause it on purpose can overwrite the
-//! keys anyway.
+//! Only a 128-bit hash of each key is stored, and never in a file. Two keys with the same hash would be treated as one
+//! key, as in Kafka. With 128 bits that doesn't happen by chance. A producer could cause it on purpose, but such a
+//! producer can overwrite the records of both keys anyway.
 
 use twox_hash::XxHash3_128;
 
@@ -29,8 +29,8 @@ pub(super) struct KeyMap {
 pub(super) struct Full;
 
 impl KeyMap {
-    /// Creates a map of at most `bytes`, filled to `load_factor` at most, and no larger than `wanted` keys need. `None`
-    /// if not even one key fits.
+    /// Creates a map of at most `bytes`, in which at most the part `load_factor` of the slots is used. It is no larger
+    /// than `wanted` keys need. `None` if not even one key fits.
     pub(super) fn new(bytes: usize, load_factor: f64, seed: u64, wanted: u64) -> Option<KeyMap> {
         let load_factor = load_factor.clamp(0.01, 1.0);
         let limit = bytes / SLOT;
@@ -42,7 +42,7 @@ impl KeyMap {
         (capacity > 0).then(|| KeyMap { slots: vec![[0; 3]; needed.min(limit)], capacity, len: 0, seed })
     }
 
-    /// Sets the last offset of `key`; `offset` must be larger than those before.
+    /// Sets the last offset of `key`; `offset` must be larger than all earlier ones.
     pub(super) fn put(&mut self, key: &[u8], offset: Offset) -> Result<(), Full> {
         let (hash, at) = self.find(key);
         let Some(slot) = self.slots.get_mut(at) else { return Err(Full) };

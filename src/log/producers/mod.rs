@@ -107,14 +107,21 @@ impl Producers {
         }
     }
 
-    /// Applies a marker at `offset`. Returns the transaction if the marker aborts one.
-    pub(crate) fn apply_marker(&mut self, marker: &Marker, offset: Offset, now: TimestampMs) -> Option<AbortedTxn> {
+    /// The transaction that a marker at `offset` aborts.
+    pub(crate) fn aborted_by(&self, marker: &Marker, offset: Offset) -> Option<AbortedTxn> {
+        let producer_id = marker.producer_id;
+        let first_offset = self.by_id.get(&producer_id).filter(|_| marker.aborts)?.txn_start?;
+        let last_stable_offset = self.open_txns.keys().find(|open| **open != first_offset).copied();
+        let last_stable_offset = last_stable_offset.unwrap_or(offset + 1);
+        Some(AbortedTxn { producer_id, first_offset, last_offset: offset, last_stable_offset })
+    }
+
+    /// Applies a marker.
+    pub(crate) fn apply_marker(&mut self, marker: &Marker, now: TimestampMs) {
         let producer = self.by_id.entry(marker.producer_id).or_default();
-        let first_offset = producer.apply_marker(marker, now)?;
-        self.open_txns.remove(&first_offset);
-        let last_stable_offset = self.first_unstable().unwrap_or(offset + 1);
-        let (producer_id, last_offset) = (marker.producer_id, offset);
-        marker.aborts.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
+        if let Some(first_offset) = producer.apply_marker(marker, now) {
+            self.open_txns.remove(&first_offset);
+        }
     }
 
     /// The last record of each producer, for compaction.

@@ -1,11 +1,11 @@
 //! Pending verifications of transactions (KIP-890): Kafka's `VerificationStateEntry` and `VerificationGuard`.
 //!
-//! Before a batch begins a transaction in this partition, the coordinator is asked whether the partition belongs to the
-//! producer's ongoing transaction. A marker that is written while the coordinator's answer is on its way makes that answer
-//! worthless. So a pending verification is noted here before the coordinator is asked, and the marker removes it: the batch
-//! with its guard is then refused, and doesn't begin a transaction that nothing ends.
+//! Before a batch begins a transaction in this partition, the coordinator verifies that the partition belongs to the
+//! producer's ongoing transaction. The answer is outdated if a marker is written before the answer arrives. So a
+//! pending verification is added here before the request to the coordinator, and a marker removes it. The batch with
+//! the guard of a removed verification is rejected: it would begin a transaction that no marker ends.
 //!
-//! Kept in memory only, as in Kafka: after a restart, the batches of before are refused.
+//! Kept in memory only, as in Kafka: batches whose verification was pending before a restart are rejected.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,9 +14,9 @@ use crate::{TxnVerification, VerificationGuard};
 use ottla_wire::record::BatchHeader;
 use ottla_wire::types::{ProducerId, ProducerIdEpoch, TimestampMs};
 
-/// The number of pending verifications of a partition. One more removes the oldest: its batch is refused. An entry is pending
-/// for the time of one request to the coordinator, unless the verification fails; then it stays until the producer's next
-/// append or marker.
+/// The number of pending verifications of a partition. One more removes the oldest: its batch is rejected. An entry is
+/// pending for the time of one request to the coordinator, unless the verification fails; then it stays until the
+/// producer's next append or marker.
 const MAX_PENDING: usize = 2000;
 
 /// Unique in the process, not only in a log: a guard from before a log was reopened must not be valid afterwards.
@@ -33,8 +33,9 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Whether `sequence` is above one that is waiting for its verification: after a retriable error the lower one is sent
-    /// again, and must not find that the higher one was appended before it.
+    /// Whether a batch with a lower sequence number than `sequence` waits for its verification. Then the batch with
+    /// `sequence` must not be appended: after a retriable error the producer sends the lower one again, and it must be
+    /// appended first.
     pub(super) fn is_overtaken_by(&self, sequence: i32) -> bool {
         sequence > self.lowest_sequence
     }
@@ -44,8 +45,8 @@ impl Pending {
         self.supports_epoch_bump
     }
 
-    /// Notes another batch that is to be verified. A higher epoch makes earlier sequence numbers obsolete.
-    fn note(&mut self, epoch: i16, sequence: i32) {
+    /// Adds another batch to verify. A higher epoch makes earlier sequence numbers obsolete.
+    fn add_batch(&mut self, epoch: i16, sequence: i32) {
         if epoch > self.epoch {
             (self.epoch, self.lowest_sequence) = (epoch, sequence);
         } else if epoch == self.epoch {
@@ -74,7 +75,7 @@ impl Verifications {
     ) -> VerificationGuard {
         let ProducerIdEpoch { producer_id, epoch } = producer;
         if let Some(pending) = self.by_producer.get_mut(&producer_id) {
-            pending.note(epoch, first_sequence);
+            pending.add_batch(epoch, first_sequence);
             return pending.guard;
         }
         if self.by_producer.len() >= MAX_PENDING
@@ -102,9 +103,9 @@ impl Verifications {
         }
     }
 
-    /// Ends the producer's pending verification when a batch or a marker of a transaction was appended. A marker in the epoch
-    /// of the pending verification is one of the transaction before, if each transaction has its own epoch: the pending one
-    /// is then of the next transaction and stays.
+    /// Ends the producer's pending verification when a batch or a marker of a transaction was appended. Exception: if
+    /// each transaction has its own epoch, a marker in the epoch of the pending verification ends the previous
+    /// transaction. The pending verification belongs to the next one and stays.
     pub(crate) fn appended(&mut self, header: &BatchHeader) {
         if !header.is_transactional() {
             return;
@@ -121,11 +122,11 @@ impl Verifications {
     pub(crate) fn expire(&mut self, now: TimestampMs, expiration_ms: i64) {
         let by_age = &mut self.by_age;
         self.by_producer.retain(|_, pending| {
-            let keeps = now.saturating_sub(pending.began) < expiration_ms;
-            if !keeps {
+            let is_valid = now.saturating_sub(pending.began) < expiration_ms;
+            if !is_valid {
                 by_age.remove(&pending.guard);
             }
-            keeps
+            is_valid
         });
         if self.by_producer.is_empty() {
             *self = Verifications::default();

@@ -80,7 +80,7 @@ impl Files {
     ) -> Result<Option<Located>, LogError> {
         let entry = self.offsets.at_or_before(&folder.disk, from).doing("reading", self.offsets.path());
         if let Some(entry) = ignore_index_error(entry)? {
-            // Indexes are disposable: after a wrong entry, walk from the segment's start.
+            // Records can be found without an index: after a wrong entry, walk from the segment's start.
             if let Ok(found) = self.locate_from(folder, base, Some(entry), from) {
                 return Ok(found);
             }

@@ -1,5 +1,5 @@
-//! Any byte of any file changed, any file truncated or removed: the log opens, or is refused with a reason, and no
-//! corrupt record is served.
+//! Changes any byte of any file, or truncates or removes any file: then the log opens, or opening fails with a reason,
+//! and no corrupt record is served.
 //!
 //! `LOG_CORRUPTION_ALL=1` corrupts every byte of every file in turn, instead of a sample.
 
@@ -13,8 +13,8 @@ use super::*;
 use ottla_wire::types::TopicPartition;
 
 const DIR: &str = "/data";
-/// Positions per file at which a file is truncated and a byte is changed.
-const SAMPLE: usize = 1;
+/// The number of positions per file at which the file is truncated, and at which a byte is changed.
+const POSITIONS_PER_FILE: usize = 1;
 const TOPIC: Uuid = Uuid([3; 16]);
 /// Key and value of each record, by offset.
 type Contents = BTreeMap<Offset, (Option<String>, Option<String>)>;
@@ -85,7 +85,7 @@ fn batch_of(index: i32) -> Verified {
 }
 
 /// Writes a directory with all kinds of files; returns it and all records that were ever appended.
-fn written(ended: Ended) -> (Simulation, Contents) {
+fn write_directory(ended: Ended) -> (Simulation, Contents) {
     let disk = Simulation::default();
     let dir = open_dir(&disk).expect("opens");
     let mut log = open_log(&dir).expect("opens");
@@ -243,7 +243,7 @@ impl Original<'_> {
         let Ok(outcome) = catch_unwind(AssertUnwindSafe(|| open_and_use(&disk))) else { panic!("{}", context()) };
         let contents = match outcome {
             Ok(contents) => contents,
-            Err(error) => return assert!(error.contains(DIR), "{error:?} doesn't name the file: {}", context()),
+            Err(error) => return assert!(error.contains(DIR), "{error:?} has no path: {}", context()),
         };
         if is_derived(path) {
             assert_eq!(&contents, self.served, "{}", context());
@@ -263,7 +263,7 @@ fn log_with_any_corrupt_file_opens_or_fails_and_serves_no_bad_record() {
     let mut random = Random(number("LOG_MODEL_SEED").unwrap_or(7));
     let mut corruptions = 0;
     for ended in [Ended::Cleanly, Ended::Killed, Ended::BeforeSwap, Ended::InSwap] {
-        let (disk, appended) = written(ended);
+        let (disk, appended) = write_directory(ended);
         let served = open_and_use(&copy(&disk)).expect("opens");
         let original = Original { ended, disk: &disk, appended: &appended, served: &served };
         let names: Vec<String> = disk.all_files().iter().map(|path| path.to_string_lossy().into_owned()).collect();
@@ -273,7 +273,7 @@ fn log_with_any_corrupt_file_opens_or_fails_and_serves_no_bad_record() {
             let len = Disk::simulated(&disk).len(&path).expect("looks").unwrap_or(0) as usize;
             let places: Vec<usize> = match all {
                 true => (0..len).collect(),
-                false => (0..SAMPLE.min(len)).map(|_| random.below(len as u64) as usize).collect(),
+                false => (0..POSITIONS_PER_FILE.min(len)).map(|_| random.below(len as u64) as usize).collect(),
             };
             original.check(&path, Corruption::Removed);
             for at in places {

@@ -300,3 +300,23 @@ fn last_stable_offset_with_inconsistent_files_stays_within_log() {
         assert!(log.last_stable_offset() <= log.end_offset(), "{} of {}", log.last_stable_offset(), log.end_offset());
     });
 }
+
+#[test]
+fn abort_whose_index_entry_is_not_written_is_not_read_as_committed() {
+    let disk = Simulation::default();
+    let fixture = Fixture::simulated(&disk);
+    let mut log = fixture.open();
+    append(&mut log, &in_txn(1, 0, 0, 2));
+    // The marker is written, and then creating the index fails.
+    disk.fail_after_changes(Some(1));
+    log.append(&abort(1), COORDINATOR).expect_err("fails");
+    assert_eq!((log.end_offset(), log.last_stable_offset()), (3, 0));
+    disk.fail_after_changes(None);
+    let mut log = log.reopen(NOW).expect("opens");
+    let aborted = AbortedTxn { producer_id: 1, first_offset: 0, last_offset: 2, last_stable_offset: 3 };
+    assert_eq!(log.aborted_transactions(0, 3).expect("looks up"), [aborted]);
+    // The coordinator repeats the marker.
+    append(&mut log, &abort(1));
+    assert_eq!(log.aborted_transactions(0, 4).expect("looks up"), [aborted]);
+    assert_eq!(log.last_stable_offset(), 4);
+}

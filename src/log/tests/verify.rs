@@ -327,3 +327,23 @@ fn log_with_all_records_deleted_keeps_last_epoch_after_disk_failure_and_kill() {
         check_epochs(&fixture, &format!("{allowed} changes, appended: {appended}, killed"));
     }
 }
+
+#[test]
+fn last_batch_of_a_new_epoch_that_the_checkpoint_lacks_is_found_only_after_a_clean_stop() {
+    for clean in [false, true] {
+        let (fixture, _) = written(&Simulation::default(), true);
+        let checkpoint = fixture.folder.join("leader-epoch-checkpoint");
+        let before = fixture.disk.read(&checkpoint).expect("reads").expect("exists");
+        let mut log = fixture.open();
+        log.append(&batch(&["begins an epoch"]), AppendParams { leader_epoch: 9, ..COORDINATOR }).expect("appends");
+        let end = log.end_offset();
+        fixture.close(log);
+        // The rename of the new checkpoint was not synced.
+        fixture.disk.write_atomic(&checkpoint, &before, true).expect("writes");
+        let mut known = known(&fixture, end);
+        known.at.clean_shutdown = clean;
+        let findings = verify_log(&fixture, known).findings;
+        let is_found = findings.iter().any(|finding| finding.what.contains("its neighbours"));
+        assert_eq!(is_found, clean, "{findings:?}");
+    }
+}

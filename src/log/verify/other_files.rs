@@ -99,6 +99,9 @@ impl Pass<'_> {
     }
 
     /// Finds single batches whose epoch differs from that of their neighbours: the CRC doesn't cover this field.
+    ///
+    /// The last batch after a crash may have begun an epoch, which a checkpoint that was not synced lacks after a power
+    /// loss.
     fn check_epoch_fields(&mut self) {
         let stored = self.stored_epochs();
         let runs = self.runs.clone();
@@ -109,7 +112,10 @@ impl Pass<'_> {
             let checkpointed = stored.as_ref().map(|epochs| epochs.at(run.first));
             let neighbours = match (before, after) {
                 (Some(before), Some(after)) => (before == after).then_some(before),
-                (Some(before), None) => checkpointed.filter(|epoch| *epoch == before),
+                (Some(before), None) => {
+                    let may_begin_epoch = !self.known.at.clean_shutdown && run.epoch > before;
+                    checkpointed.filter(|epoch| *epoch == before && !may_begin_epoch)
+                }
                 (None, Some(after)) => checkpointed.filter(|epoch| *epoch == after),
                 (None, None) => None,
             };

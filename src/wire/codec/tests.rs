@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::*;
 
 structs! {
-    struct Everything {
+    struct AllFieldKinds {
         flag: bool = 0..;
         small: i8 = 0.., default -1;
         name: Option<Str> = 0.., nullable 1..;
@@ -23,10 +23,10 @@ structs! {
 }
 
 messages! {
-    Everything, versions 0..=3, flexible 2;
+    AllFieldKinds, versions 0..=3, flexible 2;
 }
 
-fn write(value: &Everything, version: i16) -> Vec<u8> {
+fn write(value: &AllFieldKinds, version: i16) -> Vec<u8> {
     let mut w = Writer::new();
     value.write(&mut w, version).unwrap();
     assert_eq!(w.len(), w.into_bytes().len());
@@ -35,11 +35,11 @@ fn write(value: &Everything, version: i16) -> Vec<u8> {
     w.into_bytes().to_vec()
 }
 
-fn read(bytes: &[u8], version: i16) -> Result<Everything, DecodeError> {
-    Everything::read(&mut Reader::new(Bytes::copy_from_slice(bytes)), version)
+fn read(bytes: &[u8], version: i16) -> Result<AllFieldKinds, DecodeError> {
+    AllFieldKinds::read(&mut Reader::new(Bytes::copy_from_slice(bytes)), version)
 }
 
-fn check(value: &Everything, version: i16, expect: &[u8]) {
+fn check(value: &AllFieldKinds, version: i16, expect: &[u8]) {
     assert_eq!(write(value, version), expect, "writing version {version}");
     assert_eq!(read(expect, version).as_ref(), Ok(value), "reading version {version}");
     for cut in 0..expect.len() {
@@ -53,9 +53,9 @@ fn check_error(bytes: &[u8], version: i16, expect: &str) {
 
 #[test]
 fn field_is_encoded_only_in_its_versions() {
-    let value = Everything { name: Some("ab".into()), only_zero: 5, ..Everything::default() };
+    let value = AllFieldKinds { name: Some("ab".into()), only_zero: 5, ..AllFieldKinds::default() };
     check(&value, 0, &[0, 0xff, 0, 2, b'a', b'b', 0, 5, 0, 0, 0, 0]);
-    let value = Everything { only_zero: 0, ..value };
+    let value = AllFieldKinds { only_zero: 0, ..value };
     check(&value, 1, &[0, 0xff, 0, 2, b'a', b'b', 0, 0, 0, 0]);
     check(&value, 2, &[0, 0xff, 3, b'a', b'b', 0, 0, 0, 7, 1, 0]);
     check(&value, 3, &[0, 0xff, 3, b'a', b'b', 0, 0, 0, 7, 1, 0xff, 0]);
@@ -64,13 +64,13 @@ fn field_is_encoded_only_in_its_versions() {
 #[test]
 fn arrays_and_nullable_structs_round_trip() {
     let inner = Inner { blob: Bytes::from_static(b"xy") };
-    let value = Everything { inner: vec![inner.clone()], maybe: Some(inner), ..Everything::default() };
+    let value = AllFieldKinds { inner: vec![inner.clone()], maybe: Some(inner), ..AllFieldKinds::default() };
     check(&value, 3, &[0, 0xff, 0, 0, 0, 0, 7, 2, 3, b'x', b'y', 0, 1, 3, b'x', b'y', 0, 0]);
 }
 
 #[test]
 fn tagged_field_is_written_unless_it_has_the_default() {
-    let value = Everything { hint: "h".into(), count: 1, ..Everything::default() };
+    let value = AllFieldKinds { hint: "h".into(), count: 1, ..AllFieldKinds::default() };
     let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
     let tags = [2, 0, 2, 2, b'h', 3, 8, 0, 0, 0, 0, 0, 0, 0, 1];
     check(&value, 2, &[&plain[..], &tags].concat());
@@ -80,7 +80,7 @@ fn tagged_field_is_written_unless_it_has_the_default() {
 fn unknown_tagged_field_is_skipped() {
     let plain = [0, 0xff, 0, 0, 0, 0, 7, 1];
     let tags = [2, 0, 2, 2, b'h', 9, 3, 1, 2, 3];
-    let value = Everything { hint: "h".into(), ..Everything::default() };
+    let value = AllFieldKinds { hint: "h".into(), ..AllFieldKinds::default() };
     assert_eq!(read(&[&plain[..], &tags].concat(), 2), Ok(value));
 }
 
@@ -99,7 +99,7 @@ fn length_beyond_the_input_is_rejected_before_allocating() {
     );
 }
 
-/// A million empty blobs: two bytes each on the wire, but 32 and more in memory.
+/// A million empty blobs have two bytes each on the wire, but at least 32 bytes each in memory.
 #[test]
 fn array_that_takes_too_much_memory_is_rejected() {
     let elements = |count: u32| {
@@ -120,7 +120,7 @@ fn array_that_takes_too_much_memory_is_rejected() {
 #[test]
 fn null_is_rejected_in_versions_without_it() {
     check_error(&[0, 0, 0xff, 0xff], 0, "name at byte 4: null, which this version doesn't allow");
-    let error = Everything::default().write(&mut Writer::new(), 0).unwrap_err();
+    let error = AllFieldKinds::default().write(&mut Writer::new(), 0).unwrap_err();
     assert_eq!((error.kind(), error.path().as_str()), (&EncodeErrorKind::UnexpectedNull, "name"));
 }
 
@@ -153,7 +153,7 @@ fn invalid_utf_8_is_replaced() {
 
 #[test]
 fn text_over_the_size_limit_is_not_encoded() {
-    let value = Everything { name: Some("x".repeat(32_768).into()), ..Everything::default() };
+    let value = AllFieldKinds { name: Some("x".repeat(32_768).into()), ..AllFieldKinds::default() };
     for version in [1, 2] {
         let error = value.write(&mut Writer::new(), version).unwrap_err();
         assert_eq!(error.kind(), &EncodeErrorKind::TooLong { length: 32_768, limit: 32_767 });
@@ -163,7 +163,7 @@ fn text_over_the_size_limit_is_not_encoded() {
 #[test]
 fn large_blobs_are_encoded_without_copying() {
     let blob = Bytes::from(vec![7; 4096]);
-    let value = Everything { inner: vec![Inner { blob: blob.clone() }; 2], ..Everything::default() };
+    let value = AllFieldKinds { inner: vec![Inner { blob: blob.clone() }; 2], ..AllFieldKinds::default() };
     let mut w = Writer::new();
     value.write(&mut w, 2).unwrap();
     let chunks = w.finish();
@@ -173,15 +173,15 @@ fn large_blobs_are_encoded_without_copying() {
 }
 
 #[test]
-fn prefixed_messages_and_records_round_trip() {
-    let value = Everything { name: Some("n".into()), ..Everything::default() };
+fn message_with_version_prefix_and_record_with_frame_round_trip() {
+    let value = AllFieldKinds { name: Some("n".into()), ..AllFieldKinds::default() };
     let bytes = write_record(RecordFrame { kind: 300, version: 1 }, &value).unwrap();
     assert_eq!(&bytes[..4], &[1, 0xac, 2, 1]);
     let mut r = Reader::new(bytes);
     let frame = read_record_frame(&mut r).unwrap();
     assert_eq!(frame, RecordFrame { kind: 300, version: 1 });
-    assert_eq!(read_record::<Everything>(&mut r, frame), Ok(value.clone()));
+    assert_eq!(read_record::<AllFieldKinds>(&mut r, frame), Ok(value.clone()));
 
     let bytes = write_prefixed(1, &value, 1).unwrap();
-    assert_eq!(read_prefixed::<Everything>(&bytes), Ok((1, value)));
+    assert_eq!(read_prefixed::<AllFieldKinds>(&bytes), Ok((1, value)));
 }

@@ -1,7 +1,7 @@
 //! Formats numbers as Java's `toString` does.
 
 /// Formats a number as `Double.toString` does: `1.0`, `1.0E10`, `NaN`. Uses the fewest digits that identify the number,
-/// but at least two; if one digit is enough, the closest number with two digits.
+/// but at least two. If one digit would identify it, the two digits are those closest to its exact value.
 pub fn double(number: f64) -> String {
     let shortest = format!("{:e}", number.abs());
     let digits = if shortest.contains('.') { shortest } else { format!("{:.1e}", number.abs()) };

@@ -3,11 +3,11 @@
 //!
 //! - 0: topics, and the assignor's own data.
 //! - 1: the partitions that the member owns, for cooperative rebalancing (KIP-429).
-//! - 2: the generation in which it got them (KIP-792).
-//! - 3: its rack (KIP-881).
+//! - 2: the generation in which these partitions were assigned to the member (KIP-792).
+//! - 3: the rack of the member (KIP-881).
 //!
-//! Assignments have the same version numbers and never changed. Newer versions only append fields, so a version above 3
-//! is decoded as 3.
+//! Assignments have the same version numbers, but the same fields in all versions. Newer versions only append fields,
+//! so a version above 3 is decoded as 3.
 
 use bytes::Bytes;
 

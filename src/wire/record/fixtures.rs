@@ -19,9 +19,9 @@ pub fn rules() -> VerifyRules {
         now: NOW,
         before_max_ms: i64::MAX,
         after_max_ms: 3_600_000,
-        target: None,
+        target_codec: None,
         compacted: false,
-        large: Some(0),
+        large_batch_memory: Some(0),
     }
 }
 

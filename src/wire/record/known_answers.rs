@@ -106,7 +106,7 @@ fn transaction_marker_equals_javas() {
     let producer = ProducerIdEpoch { producer_id: 77, epoch: 2 };
     let marker = control::EndTxnMarker { coordinator_epoch: 9 };
     let batch = BatchBuilder::end_transaction(producer, control::ControlType::Commit, marker, FIRST).expect("builds");
-    let stored = [&batch.placed(5, 3)[..], &batch.bytes()[16..]].concat();
+    let stored = [&batch.log_prefix(5, 3)[..], &batch.bytes()[16..]].concat();
     assert_eq!(stored, answer("java-commit-marker"));
     let read = records(&answer("java-commit-marker"));
     let (key, value) = (read[0].key.clone().expect("a key"), read[0].value.clone().expect("a value"));

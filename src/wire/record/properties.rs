@@ -61,7 +61,7 @@ fn assert_same(read: &[Record], plain: &[Plain], with_headers: bool) {
 
 /// Calls every function that accepts untrusted bytes.
 fn exercise_all(bytes: &Bytes) {
-    for rules in [rules(), old_rules(), VerifyRules { target: Some((Codec::Lz4, None)), ..old_rules() }] {
+    for rules in [rules(), old_rules(), VerifyRules { target_codec: Some((Codec::Lz4, None)), ..old_rules() }] {
         if let Ok(verified) = verify(bytes, &rules) {
             assert_eq!(records(verified.bytes()).len(), verified.record_count() as usize);
         }
@@ -81,7 +81,7 @@ proptest! {
 
     #[test]
     fn records_round_trip_in_every_codec(codec in codec(), target in option::of(codec()), plain in vec(plain_record(), 1..20)) {
-        let rules = VerifyRules { target: target.map(|codec| (codec, None)), ..rules() };
+        let rules = VerifyRules { target_codec: target.map(|codec| (codec, None)), ..rules() };
         let verified = verify(&build(codec, &plain), &rules).expect("verifies");
         prop_assert_eq!(verified.header().codec(), Ok(target.unwrap_or(codec)));
         prop_assert_eq!(verified.max_timestamp(), plain.iter().map(|r| r.timestamp).max().unwrap_or(-1));
@@ -158,7 +158,10 @@ fn every_single_bit_flip_is_detected() {
             for rules in [rules(), old_rules()] {
                 match verify(&bytes, &rules) {
                     Ok(verified) if LEADER_EPOCH.contains(&(bit / 8)) => {
-                        assert_eq!(verified.placed(0, 0), verify(&good, &rules).expect("verifies").placed(0, 0));
+                        assert_eq!(
+                            verified.log_prefix(0, 0),
+                            verify(&good, &rules).expect("verifies").log_prefix(0, 0)
+                        );
                         assert_eq!(verified.bytes()[16..], good[16..]);
                     }
                     Ok(_) => panic!("bit {bit} of a {} batch flipped unnoticed", codec.name()),

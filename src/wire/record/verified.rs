@@ -8,7 +8,8 @@ use crate::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
 /// Exactly one v2 batch that may be appended.
 ///
-/// Its base offset and leader epoch are those of the sender; [`Verified::placed`] returns the bytes to write instead.
+/// Its bytes contain the base offset and leader epoch that the sender wrote; [`Verified::log_prefix`] returns the bytes
+/// that replace them in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     header: BatchHeader,
@@ -49,7 +50,8 @@ impl Verified {
         (self.header.timestamp_type() == TimestampType::LogAppendTime).then_some(self.header.max_timestamp)
     }
 
-    /// Returns the batch with another producer and sequence. `TooLarge` beyond the limit of the length field.
+    /// Returns the batch with another producer and sequence. Fails with `TooLarge` if the size exceeds the length
+    /// field.
     pub fn with_producer(&self, producer: ProducerIdEpoch, base_sequence: i32) -> Result<Verified, RecordError> {
         let mut header = self.header;
         header.producer_id = producer.producer_id;
@@ -59,9 +61,9 @@ impl Verified {
         Ok(Verified::trusted(header, bytes.into()))
     }
 
-    /// The batch's first 16 bytes at `base_offset`: base offset, length, leader epoch. The rest of [`Verified::bytes`] does
-    /// not change, CRC included.
-    pub fn placed(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
+    /// Returns the batch's first 16 bytes in a log: base offset, length, leader epoch. The other bytes of
+    /// [`Verified::bytes`] do not change, and the CRC stays valid.
+    pub fn log_prefix(&self, base_offset: Offset, leader_epoch: LeaderEpoch) -> [u8; MAGIC_OFFSET] {
         let mut prefix = [0; MAGIC_OFFSET];
         prefix[..8].copy_from_slice(&base_offset.to_be_bytes());
         prefix[8..LOG_OVERHEAD].copy_from_slice(&self.header.batch_length.to_be_bytes());

@@ -8,7 +8,7 @@ use crate::docker::lifecycle::write_to;
 use crate::harness::trials;
 use libtest_mimic::Trial;
 
-/// A broker started from such a file.
+/// A Compose file for one of these images, and what a broker that is started from it must show.
 struct Family {
     file: &'static str,
     service: &'static str,
@@ -22,7 +22,7 @@ struct Family {
     data: &'static str,
 }
 
-async fn apache_kafka() {
+async fn compose_file_of_apache_kafka_starts_a_broker() {
     check(&Family {
         file: "examples/apache-kafka.yaml",
         service: "broker",
@@ -35,7 +35,7 @@ async fn apache_kafka() {
     .await;
 }
 
-async fn apache_kafka_native() {
+async fn compose_file_of_apache_kafka_native_starts_a_broker() {
     check(&Family {
         file: "examples/apache-kafka-native.yaml",
         service: "broker",
@@ -48,7 +48,7 @@ async fn apache_kafka_native() {
     .await;
 }
 
-async fn confluent() {
+async fn compose_file_of_confluent_starts_a_broker() {
     check(&Family {
         file: "examples/confluent.yaml",
         service: "kafka-kraft",
@@ -61,7 +61,7 @@ async fn confluent() {
     .await;
 }
 
-async fn bitnami() {
+async fn compose_file_of_bitnami_starts_a_broker() {
     check(&Family {
         file: "examples/bitnami.yaml",
         service: "kafka",
@@ -110,6 +110,7 @@ async fn check(family: &Family) {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: apache_kafka, apache_kafka_native, confluent, bitnami
+        on_tokio: compose_file_of_apache_kafka_starts_a_broker, compose_file_of_apache_kafka_native_starts_a_broker,
+            compose_file_of_confluent_starts_a_broker, compose_file_of_bitnami_starts_a_broker
     ]
 }

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 
 const CONNECTIONS: usize = 8;
 const ROUNDS: usize = 24;
-/// Uncompressed, so that each stage holds the whole batch in memory.
+/// Not compressed, so that the broker needs this much memory wherever it holds the batch.
 const BATCH_BYTES: usize = 900_000;
 /// What each connection requests in one fetch.
 const FETCH_BYTES: i32 = 8 << 20;

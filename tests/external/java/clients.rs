@@ -16,7 +16,7 @@ use crate::java::java;
 use libtest_mimic::Trial;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
-/// From message formats 0 (0.9) and 1 (0.10) to the last version whose consumers have the old `poll`.
+/// The first two use message formats 0 and 1; the last one is the last release whose consumers have the old `poll`.
 const OLD_CLIENTS: [&str; 5] = ["0.9.0.1", "0.10.2.2", "0.11.0.3", "1.1.1", "2.8.2"];
 const IDEMPOTENT: &str = "idempotent";
 const STAMPED: &str = "stamped";

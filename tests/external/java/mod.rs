@@ -3,8 +3,13 @@
 //!
 //! Without Java or Maven, tests that need them are skipped; with `OTTLA_REQUIRE_JAVA=1` they fail.
 
+pub mod bank;
 pub mod clients;
+pub mod connect;
 pub mod dump_log;
+pub mod process;
+pub mod streams;
+pub mod transactions;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,13 +19,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::harness::skip;
 
 /// Far longer than any command takes, including the download of all artifacts over a slow network.
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Options of a small virtual machine that starts fast.
 const JVM: [&str; 5] = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", NO_PERFORMANCE_DATA];
-/// Prevents the file for `jps` that each virtual machine leaves in /tmp.
+/// Prevents the file in /tmp that each virtual machine creates for `jps`.
 const NO_PERFORMANCE_DATA: &str = "-XX:-UsePerfData";
 const PROGRAMS: [&str; 5] = [
     "today/Check.java",
@@ -59,7 +66,7 @@ impl Java {
     /// from the same pom.xml.
     pub fn fetch(&self, name: &str, pom: &Path) -> PathBuf {
         self.make_once(name, &[pom.to_owned()], |libs| {
-            print_progress(&format!("fetching what {} names with Maven", pom.display()));
+            print_progress(&format!("downloading the artifacts of {} with Maven", pom.display()));
             let mut mvn = Command::new("mvn");
             mvn.env("MAVEN_OPTS", NO_PERFORMANCE_DATA);
             mvn.arg("-q").arg("-B").arg("-f").arg(pom).arg("process-resources");
@@ -88,6 +95,24 @@ impl Java {
         make(&directory);
         fs::write(&inputs_file, text).expect("a file in the target directory");
         directory
+    }
+
+    /// Compiles all programs of a directory in `tests/java` against these libraries, and returns the directory of the
+    /// classes.
+    pub fn classes(&self, directory: &str, libraries: &[&str]) -> String {
+        self.classes_as(directory, directory, libraries)
+    }
+
+    /// Like [`Java::classes`], for programs that are compiled against several versions: `name` has the version.
+    pub fn classes_as(&self, name: &str, directory: &str, libraries: &[&str]) -> String {
+        static COMPILING: Mutex<()> = Mutex::new(());
+        let _one_at_a_time = COMPILING.lock();
+        let files = fs::read_dir(source(directory)).expect("a directory of programs");
+        let mut programs: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
+        programs.retain(|file| file.extension().is_some_and(|end| end == "java"));
+        programs.sort();
+        let classes = self.compile(&format!("classes-{name}"), &programs, &libraries.join(":"));
+        classes.display().to_string()
     }
 
     /// Returns a class path of all artifacts in this directory: `today`, or a version.
@@ -139,13 +164,14 @@ fn javac() -> Command {
 /// Returns the command of a small virtual machine with this class path; the caller adds the class to run.
 pub fn jvm(class_path: &str) -> Command {
     let mut java = Command::new("java");
-    // A virtual machine that is killed leaves the native libraries that it unpacked.
+    // Under `target`: a virtual machine that is killed does not remove the native libraries that it unpacked.
     java.arg(concat!("-Djava.io.tmpdir=", env!("CARGO_TARGET_TMPDIR")));
     java.args(JVM).arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn").arg("-cp").arg(class_path);
     java
 }
 
-fn source(name: &str) -> PathBuf {
+/// Returns the path of a file in `tests/java`.
+pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java").join(name)
 }
 

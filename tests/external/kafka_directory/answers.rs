@@ -17,20 +17,22 @@ use ottla_wire::types::{Offset, TopicId};
 
 const UNCOMMITTED: i8 = 0;
 const COMMITTED: i8 = 1;
-/// The special times of ListOffsets.
-const ENDS: [i64; 3] = [-1, -2, -3];
+/// The special timestamps of ListOffsets: log end, log start, largest timestamp.
+const SPECIAL_TIMES: [i64; 3] = [-1, -2, -3];
 const TOPIC_RESOURCE: i8 = 2;
 /// The config source of a setting that was set for the topic.
 const DYNAMIC_TOPIC_CONFIG: i8 = 1;
+/// The last version of OffsetFetch that identifies topics by name.
 const OFFSETS_BY_NAME: i16 = 9;
-const WHOLE: i32 = 64 << 20;
+/// The size limit in bytes of fetches that read a whole partition.
+const WHOLE_PARTITION_BYTES: i32 = 64 << 20;
 /// The size of about one batch in most partitions.
 const SMALL: i32 = 600;
 /// Group types that both brokers support.
 const GROUP_TYPES: [&str; 2] = ["classic", "consumer"];
-/// Queries for timestamps that a batch without records is the first to have. Apache Kafka searches only the first
-/// segment whose largest timestamp is high enough, and may return no offset; Ottla continues with the next segment.
-/// Whether such a batch exists depends on which markers have the same millisecond.
+/// Queries for timestamps where the first batch with a sufficient timestamp has no records. Apache Kafka searches only
+/// the first segment whose largest timestamp is sufficient, and may return no offset; Ottla continues with the next
+/// segment. Whether there is such a batch depends on which markers were written in the same millisecond.
 const TIMES_OF_EMPTY_BATCHES: &str = "offsets by times of batches without records";
 /// Queries for the last timestamps of producers. They are unknown after a crash, and Ottla returns the current time.
 pub const TIMES_OF_PRODUCERS: &str = "times of producers";
@@ -114,10 +116,10 @@ async fn query_settings(client: &Client, topic: &str, answers: &mut Answers) {
 
 async fn query_partition(client: &Client, partition: &Partition, answers: &mut Answers) {
     let mut queries = PartitionQueries { client, partition, answers };
-    let batches = queries.fetch_all(UNCOMMITTED, WHOLE).await;
-    queries.fetch_all(COMMITTED, WHOLE).await;
+    let batches = queries.fetch_all(UNCOMMITTED, WHOLE_PARTITION_BYTES).await;
+    queries.fetch_all(COMMITTED, WHOLE_PARTITION_BYTES).await;
     queries.fetch_pairs(&batches).await;
-    queries.fetch_from_within(&batches).await;
+    queries.fetch_from_various_offsets(&batches).await;
     queries.offsets(&batches).await;
     queries.epochs(&batches).await;
     queries.producers(&batches).await;
@@ -143,7 +145,7 @@ impl PartitionQueries<'_> {
             ..Default::default()
         };
         let request = FetchRequest {
-            max_bytes: WHOLE,
+            max_bytes: WHOLE_PARTITION_BYTES,
             isolation_level,
             topics: vec![FetchTopic {
                 topic: self.partition.name.as_str().into(),
@@ -190,7 +192,7 @@ impl PartitionQueries<'_> {
     }
 
     /// Fetches from offsets inside batches, between them, and outside the log.
-    async fn fetch_from_within(&mut self, batches: &[BatchHeader]) {
+    async fn fetch_from_various_offsets(&mut self, batches: &[BatchHeader]) {
         let (start, end) = (self.list_offset(-2, UNCOMMITTED).await.1, self.list_offset(-1, UNCOMMITTED).await.1);
         let mut offsets = vec![start - 1, start, start + 1, end - 1, end, end + 1];
         offsets.extend(batches.iter().step_by(3).map(|header| (header.base_offset + header.last_offset()) / 2));
@@ -199,7 +201,7 @@ impl PartitionQueries<'_> {
             let data = self.fetch(from, COMMITTED, SMALL).await;
             let (batches, next) = whole_batches(&data);
             let (answer, first) = (describe_fetch(from, &data, next), batches.first().map(|(_, line)| line));
-            self.note("from within", format!("{answer}: {first:?}"));
+            self.note("from various offsets", format!("{answer}: {first:?}"));
         }
     }
 
@@ -213,19 +215,19 @@ impl PartitionQueries<'_> {
     }
 
     async fn offsets(&mut self, batches: &[BatchHeader]) {
-        let mut times: BTreeSet<i64> = ENDS.into_iter().chain([i64::MAX]).collect();
+        let mut times: BTreeSet<i64> = SPECIAL_TIMES.into_iter().chain([i64::MAX]).collect();
         for header in batches {
             times.extend([header.base_timestamp, header.max_timestamp, header.max_timestamp + 1]);
         }
         for time in times {
             let first = batches.iter().find(|header| header.max_timestamp >= time);
-            let is_of_empty = first.is_some_and(|header| header.record_count == 0);
+            let is_without_records = first.is_some_and(|header| header.record_count == 0);
             for isolation in [UNCOMMITTED, COMMITTED] {
                 let (error, offset, timestamp, epoch) = self.list_offset(time, isolation).await;
                 // The log end offset has the current leader epoch, which grows with each start of a broker.
-                let epoch = if time == ENDS[0] || batches.is_empty() { 0 } else { epoch };
+                let epoch = if time == SPECIAL_TIMES[0] || batches.is_empty() { 0 } else { epoch };
                 let answer = format!("{time}: {error} {offset} {timestamp} epoch {epoch}");
-                match is_of_empty && time >= 0 {
+                match is_without_records && time >= 0 {
                     true => self.note(TIMES_OF_EMPTY_BATCHES, answer),
                     false => self.note(&format!("offsets by time, isolation {isolation}"), answer),
                 }
@@ -270,7 +272,7 @@ impl PartitionQueries<'_> {
 
 /// Formats the response fields of a fetch whose records end before `next`.
 ///
-/// Of the aborted transactions, only those that begin there: Apache Kafka may return some after `next`, up to the next
+/// Includes only the aborted transactions that begin before `next`: Apache Kafka may return later ones, up to the next
 /// entry of its offset index.
 fn describe_fetch(from: Offset, data: &PartitionData, next: Option<Offset>) -> String {
     let within = |first: Offset| next.is_some_and(|next| first < next);

@@ -14,7 +14,7 @@ use crate::java::{Java, jvm};
 
 /// Far longer than a start or a stop takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
-/// Settings of a single node; its cleaner and retention run often.
+/// Settings of a single node.
 const SETTINGS: &str = "process.roles=broker,controller
 node.id=1
 controller.listener.names=CONTROLLER
@@ -30,7 +30,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.index.size.max.bytes=65536
 ";
-/// Settings with which the cleaner and retention run all the time.
+/// Settings with which the cleaner and retention run often.
 pub const BUSY: &str = "log.cleaner.backoff.ms=100
 log.retention.check.interval.ms=300
 log.initial.task.delay.ms=100
@@ -104,6 +104,12 @@ impl ApacheKafka {
         let status = self.wait();
         // The exit code of a Java virtual machine after SIGTERM.
         assert_eq!(status.code(), Some(143), "{}", self.log_tail());
+    }
+
+    /// Kills it, as a crash of the process does.
+    pub fn kill(mut self) {
+        self.process.kill().expect("the process can be killed");
+        self.wait();
     }
 
     fn wait(&mut self) -> ExitStatus {

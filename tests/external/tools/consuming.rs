@@ -10,7 +10,7 @@ use crate::harness::trials;
 use common::{self, Broker};
 use libtest_mimic::Trial;
 
-async fn broker() -> (SideBySide, Client) {
+async fn broker_with_records() -> (SideBySide, Client) {
     let broker = Broker::with().set("ottla.ephemeral", "true").set("log.retention.ms", "-1").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     client.create_topic("t", 1, &[]).await.unwrap();
@@ -24,7 +24,7 @@ async fn broker() -> (SideBySide, Client) {
 }
 
 /// Replaces each run of digits by one 9: times and speeds differ, but their format is the same.
-fn digits(text: &str) -> String {
+fn hide_numbers(text: &str) -> String {
     let mut out = String::new();
     for letter in text.chars() {
         match letter {
@@ -36,9 +36,9 @@ fn digits(text: &str) -> String {
     out.replace("Infinity", "9.9").replace("NaN", "9.9").replace("-9", "9")
 }
 
-async fn perf_test_prints_the_same() {
-    let (side, _) = broker().await;
-    let side = side.normalised(digits);
+async fn perf_test_prints_the_same_as_kafka() {
+    let (side, _) = broker_with_records().await;
+    let side = side.normalised(hide_numbers);
     let check = |arguments: &str| side.check(&format!("kafka-consumer-perf-test {arguments}"));
     let ran = check("--topic t --num-records 5");
     assert!(ran.out.starts_with("start.time, end.time, data.consumed.in.MB, MB.sec, "), "{ran:?}");
@@ -59,7 +59,7 @@ async fn perf_test_prints_the_same() {
 }
 
 /// Removes times, and the lines that Kafka's tool prints only when its process ends.
-fn events(text: &str) -> String {
+fn hide_times(text: &str) -> String {
     let without_time = |line: &str| match line.split_once(",\"name\":") {
         Some((_, rest)) => format!("{rest}\n"),
         None => format!("{line}\n"),
@@ -67,9 +67,9 @@ fn events(text: &str) -> String {
     text.lines().filter(|line| !line.contains("shutdown_requested")).map(without_time).collect()
 }
 
-async fn verifiable_consumer_prints_the_same_events() {
-    let (side, _) = broker().await;
-    let side = side.normalised(events);
+async fn verifiable_consumer_prints_the_same_events_as_kafka() {
+    let (side, _) = broker_with_records().await;
+    let side = side.normalised(hide_times);
     let check = |arguments: &str| side.check(&format!("kafka-verifiable-consumer --topic t {arguments}"));
     let ran = check("--group-id a{} --max-messages 2 --verbose");
     assert!(ran.out.contains("\"record_data\",\"key\":\"k1\",\"value\":\"v1\",\"topic\":\"t\""), "{ran:?}");
@@ -79,15 +79,15 @@ async fn verifiable_consumer_prints_the_same_events() {
     check(&format!("--group-id c{{}} --max-messages 1 --group-instance-id i --reset-policy earliest {cooperative}"));
     check("--group-id a{} --max-messages 0");
     check("--group-id a{} --reset-policy soon");
-    // Kafka's tool then ends its whole process.
+    // Only Ottla's tool runs: Kafka's would end the Java process that runs all of Kafka's tools.
     for wrong in ["", "--group-id a --max-messages x", "--group-id a --bogus"] {
         let ran = side.ours(&format!("kafka-verifiable-consumer --topic t {wrong}"));
         assert!(ran.code == 1 && ran.err.starts_with("usage: "), "{wrong}: {ran:?}");
     }
 }
 
-async fn internal_topics_are_printed_the_same() {
-    let (side, client) = broker().await;
+async fn internal_topics_are_printed_as_by_kafka() {
+    let (side, client) = broker_with_records().await;
     client.find_coordinator("g").await.unwrap();
     let ran = side.ours("kafka-console-consumer --topic t --group g --from-beginning --max-messages 2");
     assert_eq!(ran.code, 0, "{ran:?}");
@@ -110,7 +110,7 @@ fn consume(side: &SideBySide, arguments: &[&str]) -> Ran {
 }
 
 async fn own_consume_command_prints_text_and_json() {
-    let (side, _) = broker().await;
+    let (side, _) = broker_with_records().await;
     let check = |arguments: &[&str], expect: &str| assert_eq!(consume(&side, arguments).out, expect, "{arguments:?}");
     let two = "1970-01-01 00:00:01.000  0:0  k0  v0\n1970-01-01 00:00:01.001  0:1  k1  v1\n";
     check(&["t", "--from-beginning", "-n", "2"], two);
@@ -128,6 +128,7 @@ async fn own_consume_command_prints_text_and_json() {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        on_tokio: perf_test_prints_the_same, verifiable_consumer_prints_the_same_events, internal_topics_are_printed_the_same, own_consume_command_prints_text_and_json
+        on_tokio: perf_test_prints_the_same_as_kafka, verifiable_consumer_prints_the_same_events_as_kafka,
+            internal_topics_are_printed_as_by_kafka, own_consume_command_prints_text_and_json
     ]
 }

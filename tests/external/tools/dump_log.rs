@@ -84,7 +84,7 @@ fn plain(codec: Codec) -> BatchBuilder {
 
 fn encoded(batch: BatchBuilder, at: Offset) -> Vec<u8> {
     let batch = batch.placed_at(at, 7).build().unwrap();
-    [&batch.placed(at, 7)[..], &batch.bytes()[batch.placed(at, 7).len()..]].concat()
+    [&batch.log_prefix(at, 7)[..], &batch.bytes()[batch.log_prefix(at, 7).len()..]].concat()
 }
 
 fn control(kind: ControlType, value: &[u8], at: Offset) -> Vec<u8> {

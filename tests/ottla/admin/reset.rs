@@ -1,4 +1,4 @@
-//! Resets: what they remove, what connected clients observe, and what must not be set back.
+//! Resets: what they remove, what connected clients observe, and which numbers must continue.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use common::Broker;
 
 const END: i64 = -1;
 /// Far longer than a reset takes; a request that waits this long was not completed by the reset.
-const LONG: Duration = Duration::from_secs(20);
+const LONG_WAIT: Duration = Duration::from_secs(20);
 
 fn start() -> Broker {
     Broker::with().arg("--admin-port").arg("0").start()
@@ -76,7 +76,7 @@ async fn set_retention(client: &Client, resource_type: i8, name: &str, setting: 
 }
 
 /// The dynamic settings of a new cluster.
-const OF_NEW_CLUSTER: [&str; 1] = ["min.insync.replicas"];
+const INITIAL_SETTINGS: [&str; 1] = ["min.insync.replicas"];
 
 /// Names of the dynamic settings of a topic or a broker.
 async fn dynamic_settings(client: &Client, resource_type: i8, name: &str) -> Vec<String> {
@@ -112,10 +112,10 @@ async fn reset_removes_topics_groups_and_dynamic_settings() {
         assert!(done["took_ms"].as_f64().is_some_and(|ms| ms > 0.0), "{done}");
         assert_eq!(topics(&client).await, Vec::<String>::new());
         assert_eq!(groups(&client).await, 0);
-        assert_eq!(dynamic_settings(&client, 4, "1").await, OF_NEW_CLUSTER);
+        assert_eq!(dynamic_settings(&client, 4, "1").await, INITIAL_SETTINGS);
 
         client.create_topic("orders", 1, &[]).await.unwrap();
-        assert_eq!(dynamic_settings(&client, 2, "orders").await, OF_NEW_CLUSTER);
+        assert_eq!(dynamic_settings(&client, 2, "orders").await, INITIAL_SETTINGS);
         assert_eq!(client.list_offset("orders", 0, END).await.unwrap().offset, 0);
         assert_eq!(client.committed_offsets("offsets-alone", "orders", &[0]).await.unwrap()[0].offset, -1);
         reset(&broker);
@@ -142,12 +142,12 @@ async fn waiting_fetch_is_answered_at_once_by_a_reset() {
     let client = connect(&broker).await;
     client.create_topic("orders", 1, &[]).await.unwrap();
     client.produce("orders", 0, batch("x")).await.unwrap();
-    let waiting = client.submit_fetch("orders", 0, 1, 1 << 20, LONG * 2).await.unwrap();
+    let waiting = client.submit_fetch("orders", 0, 1, 1 << 20, LONG_WAIT * 2).await.unwrap();
     // The broker reads the fetch before it answers this later request, so the fetch is waiting by now.
     connect(&broker).await.list_offset("orders", 0, END).await.unwrap();
     reset(&broker);
     let answer =
-        tokio::time::timeout(LONG, waiting.answer()).await.expect("the reset did not complete the fetch").unwrap();
+        tokio::time::timeout(LONG_WAIT, waiting.answer()).await.expect("the reset did not complete the fetch").unwrap();
     let refused = code(fetched(answer).unwrap_err());
     assert!([ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicId].contains(&refused), "{refused:?}");
 }
@@ -195,7 +195,7 @@ async fn waiting_join_is_answered_at_once_by_a_reset() {
         tokio::task::yield_now().await;
     }
     reset(&broker);
-    let joined = tokio::time::timeout(LONG, waiting).await.expect("the reset did not complete the join").unwrap();
+    let joined = tokio::time::timeout(LONG_WAIT, waiting).await.expect("the reset did not complete the join").unwrap();
     let refused = code(joined.unwrap_err());
     assert!([ErrorCode::CoordinatorNotAvailable, ErrorCode::UnknownMemberId].contains(&refused), "{refused:?}");
 }
@@ -208,11 +208,11 @@ async fn leader_epochs_and_producer_ids_grow_across_resets() {
         let client = connect(&broker).await;
         client.create_topic("orders", 1, &[]).await.unwrap();
         client.produce("orders", 0, batch("x")).await.unwrap();
-        let now = client.list_offset("orders", 0, END).await.unwrap().leader_epoch;
-        assert!(now > epoch, "round {round}: {now} after {epoch}");
+        let current = client.list_offset("orders", 0, END).await.unwrap().leader_epoch;
+        assert!(current > epoch, "round {round}: {current} after {epoch}");
         let id = producer_id(&client).await;
         assert!(id > last_id, "round {round}: {id} after {last_id}");
-        (epoch, last_id) = (now, id);
+        (epoch, last_id) = (current, id);
         reset(&broker);
         match round % 3 {
             1 => broker.kill(),

@@ -93,8 +93,7 @@ async fn connect() -> (Server, Client) {
     let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
     let address = listener.address().to_string();
     let server =
-        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), LogRateLimiter::new(|| Duration::ZERO))
-            .unwrap();
+        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
     let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
     (server, Client::connect_with(&address, options).await.unwrap())
 }

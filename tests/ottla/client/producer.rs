@@ -13,9 +13,9 @@ const TOPIC: &str = "numbers";
 const RECORDS: u32 = 20_000;
 
 /// Counts delivered records; panics when a record fails.
-struct Count(Arc<AtomicUsize>);
+struct CountDelivered(Arc<AtomicUsize>);
 
-impl Observer<()> for Count {
+impl Observer<()> for CountDelivered {
     fn delivered(&mut self, _batch: &Delivered, tokens: Vec<()>) {
         self.0.fetch_add(tokens.len(), Ordering::Relaxed);
     }
@@ -30,9 +30,10 @@ impl Observer<()> for Count {
 #[tokio::test(flavor = "multi_thread")]
 async fn producer_delivers_every_record_once_across_broker_restarts() {
     let mut broker = Broker::start();
-    let stored = Arc::new(AtomicUsize::new(0));
+    let delivered = Arc::new(AtomicUsize::new(0));
     let options = ProducerOptions { batch_size: 1024, ..ProducerOptions::default() };
-    let producer = Producer::new(vec![broker.bootstrap_servers().to_owned()], options, Count(stored.clone()));
+    let producer =
+        Producer::new(vec![broker.bootstrap_servers().to_owned()], options, CountDelivered(delivered.clone()));
     for number in 0..RECORDS {
         if number == RECORDS / 3 || number == RECORDS / 3 * 2 {
             // While batches are in flight.
@@ -42,7 +43,7 @@ async fn producer_delivers_every_record_once_across_broker_restarts() {
         producer.send(&NewRecord { topic: TOPIC, value: Some(value.as_bytes()), ..NewRecord::default() }, ()).await;
     }
     producer.flush().await;
-    assert_eq!(stored.load(Ordering::Relaxed), RECORDS as usize);
+    assert_eq!(delivered.load(Ordering::Relaxed), RECORDS as usize);
     let found = values(&Client::connect(broker.bootstrap_servers()).await.unwrap()).await;
     let expect: Vec<String> = (0..RECORDS).map(|number| number.to_string()).collect();
     assert!(found == expect, "{} records, not {RECORDS} in order", found.len());

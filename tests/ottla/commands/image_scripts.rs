@@ -117,7 +117,7 @@ fn commands_in_the_image_use_the_data_directory_of_the_broker() {
     let image = Image::new();
     let data = image.serve("--port 0");
     assert_eq!(data, image.path("var/lib/kafka/data"));
-    assert!(image.stdout("check-log").contains("all is well"));
+    assert!(image.stdout("check-log").contains("no faults found"));
     assert!(image.stdout("config log.dir").starts_with(&format!("log.dir = {}\n", data.display())));
 
     // A mounted settings file names another directory.
@@ -128,7 +128,7 @@ fn commands_in_the_image_use_the_data_directory_of_the_broker() {
     assert!(image.stdout("config log.dirs").contains(&format!("from     {}:1", mounted.display())));
     fs::remove_file(elsewhere.join("meta.properties")).unwrap();
     assert_eq!(image.run("check-log").status.code(), Some(1), "the configured directory is checked");
-    assert!(image.stdout(&format!("check-log {}", data.display())).contains("all is well"));
+    assert!(image.stdout(&format!("check-log {}", data.display())).contains("no faults found"));
 }
 
 #[test]

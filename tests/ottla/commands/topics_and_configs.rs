@@ -85,7 +85,7 @@ fn failed_topics_command_prints_one_line() {
 fn configs_commands_set_show_and_unset() {
     let ottla = CommandLine::new();
     ottla.stdout("topics create a");
-    assert!(ottla.stdout("configs show topic a").starts_with("Nothing is set"));
+    assert!(ottla.stdout("configs show topic a").starts_with("No settings are changed."));
     assert!(
         ottla.stdout("configs show topic a --all").contains("\nretention.ms                             604800000")
     );
@@ -101,8 +101,8 @@ fn configs_commands_set_show_and_unset() {
     assert!(printed.lines().any(|line| line.split_whitespace().take(2).eq(["log.retention.ms", "99"])), "{printed}");
     let default = "SETTING           VALUE   FROM     EFFECT\nlog.retention.ms  (none)  default  yes\n";
     assert_eq!(ottla.stdout("configs unset broker log.retention.ms"), default);
-    let without_effect = "SETTING                         VALUE  FROM                  EFFECT\n\
-                          unclean.leader.election.enable  true  broker, while it ran  none here\n";
+    let without_effect = "SETTING                         VALUE  FROM             EFFECT\n\
+                          unclean.leader.election.enable  true   broker, dynamic  none\n";
     let printed = ottla.stdout("configs set broker unclean.leader.election.enable=true");
     assert_eq!(printed.split_whitespace().collect::<Vec<_>>(), without_effect.split_whitespace().collect::<Vec<_>>());
     let group = ottla.json("configs set group g consumer.session.timeout.ms=50000 --json");

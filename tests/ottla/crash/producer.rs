@@ -1,5 +1,5 @@
-//! An idempotent producer like those of Kafka's clients: five batches in flight, and after a crash the same bytes again in
-//! the same order.
+//! An idempotent producer like those of Kafka's clients: it has five batches in flight, and after a crash it sends the
+//! same bytes again in the same order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -94,7 +94,8 @@ impl Producer {
         Sent { first: record_id(0), count, batch: batch.build().unwrap().bytes().clone() }
     }
 
-    /// Pauses briefly half of the time, so that a crash can meet an idle producer as well as a busy one.
+    /// Pauses briefly after half of the batches, so that crashes happen both while the producer is idle and while it is
+    /// busy.
     async fn pause(&mut self) {
         if self.random.one_in(2) {
             tokio::time::sleep(Duration::from_millis(self.random.within(1..40))).await;

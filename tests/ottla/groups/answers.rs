@@ -65,14 +65,12 @@ async fn stable_group(client: &Client, group: &str) -> Joined {
 }
 
 #[tokio::test]
-async fn find_coordinator_returns_this_broker_for_every_group() {
+async fn find_coordinator_returns_this_broker_for_every_group_and_transactional_id() {
     let fixture = Fixture::start().await;
     let node = fixture.client.metadata(None).await.unwrap().brokers[0].node_id;
     for version in 0..=6 {
-        let no_transactions =
-            if version == 2 { "TRANSACTIONAL_ID_AUTHORIZATION_FAILED" } else { "UNSUPPORTED_VERSION" };
         for (key_type, expect, found) in
-            [(0, "NONE", node), (1, no_transactions, -1), (2, "INVALID_REQUEST", -1), (9, "INVALID_REQUEST", -1)]
+            [(0, "NONE", node), (1, "NONE", node), (2, "INVALID_REQUEST", -1), (9, "INVALID_REQUEST", -1)]
         {
             if version == 0 && key_type != 0 {
                 continue;
@@ -80,10 +78,6 @@ async fn find_coordinator_returns_this_broker_for_every_group() {
             let keys = ["group", "", "group"].map(text);
             let request = FindCoordinatorRequest { key: text("group"), key_type, coordinator_keys: keys.to_vec() };
             let answer = fixture.client.call_at(request, version).await.unwrap();
-            if key_type == 1 {
-                let message = answer.coordinators.first().map_or(&answer.error_message, |one| &one.error_message);
-                assert_eq!(message.as_deref(), Some("transactions are not supported yet"), "version {version}");
-            }
             let results = match version < 4 {
                 true => vec![(code(answer.error_code), answer.node_id)],
                 false => answer.coordinators.iter().map(|one| (code(one.error_code), one.node_id)).collect(),

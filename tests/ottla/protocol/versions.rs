@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 
 use bytes::Bytes;
 use ottla::client::ClientError;
+use ottla_wire::protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
+use ottla_wire::protocol::messages::add_partitions_to_txn::AddPartitionsToTxnRequest;
 use ottla_wire::protocol::messages::alter_configs::AlterConfigsRequest;
 use ottla_wire::protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use ottla_wire::protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
@@ -27,6 +29,7 @@ use ottla_wire::protocol::messages::describe_topic_partitions::DescribeTopicPart
 use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsRequest;
 use ottla_wire::protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::elect_leaders::ElectLeadersRequest;
+use ottla_wire::protocol::messages::end_txn::EndTxnRequest;
 use ottla_wire::protocol::messages::fetch::FetchRequest;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
@@ -46,8 +49,10 @@ use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
+use ottla_wire::protocol::messages::txn_offset_commit::TxnOffsetCommitRequest;
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
 use ottla_wire::protocol::messages::update_features::UpdateFeaturesRequest;
+use ottla_wire::protocol::messages::write_txn_markers::WriteTxnMarkersRequest;
 use ottla_wire::protocol::{ApiKey, ApiRequest, Response, frame};
 
 use crate::fixture::{Fixture, code, text};
@@ -84,6 +89,11 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, DeleteTopicsRequest::default()).await
         + answered(w, DeleteRecordsRequest::default()).await
         + answered(w, InitProducerIdRequest::default()).await
+        + answered(w, AddPartitionsToTxnRequest::default()).await
+        + answered(w, AddOffsetsToTxnRequest::default()).await
+        + answered(w, EndTxnRequest::default()).await
+        + answered(w, WriteTxnMarkersRequest::default()).await
+        + answered(w, TxnOffsetCommitRequest::default()).await
         + answered(w, OffsetForLeaderEpochRequest::default()).await
         + answered(w, DescribeConfigsRequest::default()).await
         + answered(w, AlterConfigsRequest::default()).await
@@ -122,14 +132,17 @@ fn api_versions() -> ApiVersionsRequest {
 async fn served_version_ranges_identify_the_broker_version() {
     let fixture = Fixture::start().await;
     let served = |key| fixture.client.served(key).unwrap();
-    assert_eq!(served(ApiKey::Produce), (0, 11));
+    assert_eq!(served(ApiKey::Produce), (0, 13));
     assert_eq!(served(ApiKey::Fetch), (0, 18));
     assert_eq!(served(ApiKey::Metadata), (0, 13));
     assert_eq!(served(ApiKey::OffsetFetch), (0, 10));
     let answer = fixture.client.call(api_versions()).await.unwrap();
     let features: Vec<_> =
         answer.finalized_features.iter().map(|feature| (&*feature.name, feature.max_version_level)).collect();
-    assert_eq!(features, [("eligible.leader.replicas.version", 1), ("metadata.version", 30)]);
+    assert_eq!(
+        features,
+        [("eligible.leader.replicas.version", 1), ("metadata.version", 30), ("transaction.version", 2)]
+    );
 }
 
 #[tokio::test]
@@ -196,7 +209,7 @@ async fn api_versions_of_an_unknown_version_returns_a_version_0_body() {
 async fn unserved_request_is_logged_once_and_its_connection_closed() {
     let fixture = Fixture::start().await;
     for (api_key, version, expect) in [
-        (ApiKey::Produce as i16, 12, "client 'old-timer' sent Produce version 12, which is not supported: 0 to 11 are"),
+        (ApiKey::Produce as i16, 14, "client 'old-timer' sent Produce version 14, which is not supported: 0 to 13 are"),
         (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, which is not supported: 0 to 18 are"),
         (ApiKey::PushTelemetry as i16, 0, "client 'old-timer' sent PushTelemetry version 0, which is not supported"),
         (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),

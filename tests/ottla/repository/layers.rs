@@ -65,11 +65,26 @@ fn modules_use_only_modules_below_them() {
 }
 
 #[test]
-fn clocks_are_read_in_one_file() {
+fn clocks_are_read_and_tasks_sleep_in_one_file() {
     let reads = ["Instant::now", "SystemTime::now", "UNIX_EPOCH"];
+    let sleeps = ["tokio::time", "thread::sleep"];
+    let waits = ["park_timeout", "recv_timeout", "wait_timeout", "wait_while_for"];
     // Commands are clients of a broker and may read the clock themselves.
     let serving = ["broker", "config", "embedded.rs"];
-    check(&serving, &reads, &["broker/clock.rs"]);
+    check(&serving, &[&reads[..], &sleeps].concat(), &["broker/clock.rs"]);
+    // The functions of the embedded broker wait in the thread of their caller.
+    check(&["broker", "config"], &waits, &["broker/clock.rs"]);
+}
+
+/// In a simulated broker these threads are the test's own.
+#[test]
+fn blocking_threads_are_used_in_one_file() {
+    check(&["broker"], &["spawn_blocking"], &["broker/blocking.rs"]);
+}
+
+#[test]
+fn random_values_come_from_one_source() {
+    check(&["broker"], &["getrandom::"], &["broker/state/random.rs"]);
 }
 
 #[test]
@@ -117,7 +132,11 @@ fn sources(path: &Path) -> Vec<Source> {
         return Vec::new();
     }
     let text = fs::read_to_string(path).unwrap();
-    let code = text.lines().enumerate().take_while(|(_, line)| !line.trim_start().starts_with("#[cfg(test)]"));
+    let all: Vec<&str> = text.lines().collect();
+    // Declarations of test modules may be anywhere.
+    let is_declaration = |at: usize| all.get(at + 1).is_some_and(|next| next.contains("mod ") && next.ends_with(';'));
+    let begins_tests = |at: usize, line: &str| line.trim_start().starts_with("#[cfg(test)]") && !is_declaration(at);
+    let code = all.iter().enumerate().take_while(|(at, line)| !begins_tests(*at, line));
     let lines = code
         .filter(|(_, line)| !line.trim_start().starts_with("//"))
         .map(|(at, line)| (at + 1, line.split(" // ").next().unwrap_or(line).to_owned()))

@@ -1,6 +1,6 @@
-//! Settings that demand TLS, SASL or an authorizer refuse the start, because none of these is supported yet.
-//! `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting without effect
-//! by whether it demands protection.
+//! A broker does not start with settings that demand TLS, SASL or an authorizer, because none of these is supported
+//! yet. `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
+//! without effect by whether it demands protection.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,9 +102,9 @@ fn every_setting_without_effect_is_classified() {
         };
         assert!(class.is_some_and(|class| expect.contains(&class)), "{}: {class:?}", setting.name);
     }
-    let without_effect =
+    let is_implemented_or_unknown =
         |name: &&&str| table::find(Scope::Broker, name).is_none_or(|it| it.effect == Effect::Implemented);
-    assert_eq!(classified.keys().find(without_effect), None, "classified, but implemented or unknown");
+    assert_eq!(classified.keys().find(is_implemented_or_unknown), None, "classified, but implemented or unknown");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn refused_start_prints_one_line_and_opens_no_port() {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
     }
     let environment = [("ALLOW_PLAINTEXT_LISTENER".to_owned(), "no".to_owned())];
-    for of in [&["--ephemeral", "--port", "0"][..], &["config"], &["config", "num.partitions"]] {
-        let output = run_command(command(&environment).args(of));
+    for arguments in [&["--ephemeral", "--port", "0"][..], &["config"], &["config", "num.partitions"]] {
+        let output = run_command(command(&environment).args(arguments));
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), message.lines().count()), (Some(2), 1), "{message}");
         assert!(message.starts_with("ottla: ALLOW_PLAINTEXT_LISTENER=no (environment) forbids PLAINTEXT"), "{message}");
@@ -137,9 +137,9 @@ fn storage_format_with_an_authorizer_is_refused() {
     let file = dir.path().join("server.properties");
     let data_dir = dir.path().join("data");
     fs::write(&file, format!("authorizer.class.name=com.example.A\nlog.dirs={}\n", data_dir.display())).unwrap();
-    for what in [&["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone"][..], &["info"]] {
+    for subcommand in [&["format", "-t", "MkU3OEVBNTcwNTJENDM2Qk", "--standalone"][..], &["info"]] {
         let output =
-            run_command(command(&[]).arg("kafka-storage").args(what).args(["--config", file.to_str().unwrap()]));
+            run_command(command(&[]).arg("kafka-storage").args(subcommand).args(["--config", file.to_str().unwrap()]));
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");
         assert!(message.contains("demands an authorizer, and none is supported yet"), "{message}");
@@ -147,9 +147,10 @@ fn storage_format_with_an_authorizer_is_refused() {
     assert!(!data_dir.exists());
 }
 
-/// An authorizer would enforce existing ACLs, even where requests without an ACL are allowed.
+/// `allow.everyone.if.no.acl.found=true` applies only to resources without ACLs: an authorizer would
+/// enforce existing ACLs.
 #[test]
-fn acls_in_the_data_directory_refuse_a_start_with_an_authorizer() {
+fn start_with_an_authorizer_is_refused_if_the_data_directory_has_acls() {
     let dir = tempfile::tempdir().unwrap();
     let identity = Identity {
         node_id: 1,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::{Broker, Options};
-use ottla::client::Client;
+use ottla::client::{Client, ClientError};
 use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
@@ -34,11 +34,24 @@ fn now() -> TimestampMs {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as TimestampMs
 }
 
+/// The committed offsets of the topic, when the group's coordinator is loaded.
+async fn committed_when_loaded(client: &Client, group: &str, partitions: &[i32]) -> Vec<Offset> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match client.committed_offsets(group, TOPIC, partitions).await {
+            Ok(found) => return found.into_iter().map(|committed| committed.offset).collect(),
+            Err(ClientError::Refused { code, .. }) if code == ErrorCode::CoordinatorLoadInProgress.code() => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(Instant::now() < deadline, "the coordinator is not loaded");
+    }
+}
+
 async fn connect(broker: &Broker) -> Client {
     Client::connect(broker.bootstrap_servers()).await.unwrap()
 }
 
-/// Produces to the topic and knows what it must contain after compaction.
+/// Produces to the topic, and keeps what the topic must contain after compaction.
 struct TestTopic {
     begun: TimestampMs,
     /// The number of batches produced.
@@ -148,7 +161,7 @@ fn offsets(found: &[Found]) -> Vec<Offset> {
     found.iter().map(|record| record.offset).collect()
 }
 
-/// Whether every key occurs once, without the active segment, which has one record.
+/// Whether every key occurs once in the records before the last one, which is alone in the active segment.
 fn is_compacted(found: &[Found]) -> bool {
     let sealed = found.split_last().map_or(found, |(_, sealed)| sealed);
     let keys: BTreeSet<_> = sealed.iter().map(|record| &record.key).collect();
@@ -261,7 +274,7 @@ async fn compaction_interrupted_by_a_kill_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttled_compaction_ends_with_its_topic_or_the_broker() {
+async fn throttled_compaction_stops_when_its_topic_is_deleted_or_the_broker_stops() {
     let mut broker = broker()
         .set("log.cleaner.io.max.bytes.per.second", "1000")
         .env("RUST_LOG", "info,ottla::broker::cleaner=debug")
@@ -312,7 +325,7 @@ async fn log_below_the_dirty_ratio_is_compacted_after_max_compaction_lag() {
 async fn compact_and_delete_policy_removes_old_segments() {
     let broker = broker().start();
     let client = connect(&broker).await;
-    // Compaction would put old and new records into one segment.
+    // With this dirty ratio nothing is compacted: compaction would put old and new records into one segment.
     let settings = [&COMPACTED[..2], &[("min.cleanable.dirty.ratio", "1.0"), ("retention.ms", "-1")]].concat();
     client.create_topic(TOPIC, 1, &settings).await.unwrap();
     let mut topic = TestTopic::new();
@@ -363,8 +376,7 @@ async fn committed_offsets_survive_compaction_and_restarts() {
     for run in 0..3 {
         let client = connect(&broker).await;
         for (group, offset) in [("early", 7), ("late", 299)] {
-            let found = client.committed_offsets(group, TOPIC, &all).await.unwrap();
-            let found: Vec<Offset> = found.into_iter().map(|committed| committed.offset).collect();
+            let found = committed_when_loaded(&client, group, &all).await;
             let expect: Vec<Offset> = all.iter().map(|partition| offset + i64::from(*partition)).collect();
             assert_eq!(found, expect, "{group}, run {run}");
         }

@@ -156,7 +156,7 @@ async fn corrupt_metadata_log_is_repaired_by_the_recommended_command() {
         corrupt(broker.data_dir());
         let (mut broker, report) = repair_as_recommended(broker, what, expected).await;
         check_everything_is_served(&broker, what).await;
-        let is_rebuilt = report.contains("a new metadata log was made of what is known");
+        let is_rebuilt = report.contains("a new metadata log was created");
         assert!(is_rebuilt || what == "corruption in the middle", "{what}: {report}");
         broker.kill();
         broker.restart();
@@ -171,7 +171,7 @@ async fn repair_of_an_ottla_directory_recreates_unused_partitions_empty() {
     fs::remove_dir_all(data.join("plain-0")).unwrap();
     fs::remove_dir_all(data.join("__cluster_metadata-0")).unwrap();
     let (broker, report) = repair_as_recommended(broker, "no folders", "is missing or empty").await;
-    assert!(report.contains("without a folder, new and empty now: 1 partition (plain-0)"), "{report}");
+    assert!(report.contains("without a directory, empty now: 1 partition (plain-0)"), "{report}");
     assert!(!report.contains("not served"), "{report}");
     check_everything_is_served(&broker, "no folders").await;
 }
@@ -234,7 +234,7 @@ async fn corrupt_log_start_checkpoint_is_reported_briefly_and_renamed() {
         assert!(message.len() < 700 && !message.contains("\\0\\0"), "{message}");
     }
     let (broker, report) = repair_as_recommended(broker, "log starts", "log-start-offset-checkpoint is corrupt").await;
-    assert!(report.contains("log-start-offset-checkpoint.cut") && report.contains("1 findings, mended"), "{report}");
+    assert!(report.contains("log-start-offset-checkpoint.cut") && report.contains("1 finding, repaired"), "{report}");
     check_everything_is_served(&broker, "log starts").await;
 }
 
@@ -247,7 +247,7 @@ async fn partition_with_a_missing_folder_continues_after_its_lost_offsets() {
     fs::remove_file(data.join("ottla-positions")).unwrap();
     let check = common::run(&["check-log", data.to_str().unwrap()]);
     let message = String::from_utf8(check.stdout).unwrap();
-    assert!(!check.status.success() && message.contains("which was known to have offsets 0 to 9"), "{message}");
+    assert!(!check.status.success() && message.contains("it had offsets 0 to 9"), "{message}");
     let check = common::run(&["check-log", data.to_str().unwrap(), "--repair"]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     assert!(common::run(&["check-log", data.to_str().unwrap()]).status.success());
@@ -481,7 +481,7 @@ fn check_log_of_a_read_only_directory_succeeds() {
     let output = check(&[]);
     let message = String::from_utf8_lossy(&output.stdout);
     assert!(
-        output.status.success() && message.contains("all is well"),
+        output.status.success() && message.contains("no faults found"),
         "{message} {}",
         String::from_utf8_lossy(&output.stderr)
     );

@@ -32,7 +32,8 @@ const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
     (ApiKey::DescribeConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::AlterConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::InitProducerId, 0, KafkaStorageError, CoordinatorNotAvailable),
-    // Before KIP-588 a fenced producer was told so by its epoch.
+    (ApiKey::TxnOffsetCommit, 0, KafkaStorageError, CoordinatorNotAvailable),
+    // Before 2.7 the error of a fenced producer was INVALID_PRODUCER_EPOCH (KIP-588).
     (ApiKey::InitProducerId, 3, ProducerFenced, InvalidProducerEpoch),
     (ApiKey::AddPartitionsToTxn, 1, ProducerFenced, InvalidProducerEpoch),
     (ApiKey::AddOffsetsToTxn, 1, ProducerFenced, InvalidProducerEpoch),

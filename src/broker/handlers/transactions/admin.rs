@@ -11,6 +11,7 @@ use super::super::context::{Answer, Context};
 use super::super::errors::{NOT_HOSTED, ToErrorCode};
 use super::super::groups::MAX_LOADING_WAIT;
 use super::coordinator_error;
+use crate::blocking;
 use crate::state::Broker;
 use ottla_core::coordinator::transaction::{TransactionFilter, TransactionState as State};
 use ottla_core::metadata::names;
@@ -32,7 +33,7 @@ pub(in super::super) fn describe_producers(context: &Context, request: DescribeP
     let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &topic.name));
     // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
-        let described = tokio::task::spawn_blocking(move || {
+        let described = blocking::run(move || {
             request.topics.into_iter().map(|topic| described_producers(&broker, topic, &denied)).collect()
         });
         DescribeProducersResponse { topics: described.await.unwrap_or_default(), ..Default::default() }

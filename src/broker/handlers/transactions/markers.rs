@@ -4,6 +4,7 @@
 use super::super::authorizer::{Operation, Resource};
 use super::super::context::{Answer, Context};
 use super::super::errors::ToErrorCode;
+use crate::blocking;
 use crate::state::transactions::{ForeignMarker, MarkerError};
 use ottla_core::machine::Outcome;
 use ottla_wire::protocol::messages::write_txn_markers::{
@@ -22,10 +23,11 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
     let context = context.clone();
     // May block: opens the logs that have not been used yet, and syncs where that is asked for.
     Answer::parked(async move {
-        let written = tokio::task::spawn_blocking(move || {
+        let written = blocking::run(move || {
             request
                 .markers
                 .into_iter()
+                .filter(has_partitions)
                 .map(|marker| results(marker, |marker, partition| write_one(&context, marker, partition)))
                 .collect()
         });
@@ -33,7 +35,23 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
     })
 }
 
+/// Whether the response has the marker, as in Kafka.
+fn has_partitions(marker: &WritableTxnMarker) -> bool {
+    marker.topics.iter().any(|topic| !topic.partition_indexes.is_empty())
+}
+
+/// Checks what the append of a marker does not: Kafka fails with UNKNOWN_SERVER_ERROR there.
+fn check(marker: &WritableTxnMarker) -> Result<(), ErrorCode> {
+    if marker.producer_id < 0 || marker.transaction_version < 0 {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    if marker.producer_epoch < 0 { Err(ErrorCode::InvalidProducerEpoch) } else { Ok(()) }
+}
+
 fn write_one(context: &Context, marker: &WritableTxnMarker, partition: &TopicPartition) -> ErrorCode {
+    if let Err(error) = check(marker) {
+        return error;
+    }
     let foreign = ForeignMarker {
         producer: ProducerIdEpoch { producer_id: marker.producer_id, epoch: marker.producer_epoch },
         outcome: if marker.transaction_result { Outcome::Commit } else { Outcome::Abort },

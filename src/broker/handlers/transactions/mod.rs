@@ -15,7 +15,7 @@ pub(super) mod verification;
 
 use std::sync::Arc;
 
-use super::authorizer::{Operation, Resource};
+use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::Broker;
@@ -35,7 +35,9 @@ use ottla_wire::protocol::messages::add_partitions_to_txn::{
 };
 use ottla_wire::protocol::messages::end_txn::{EndTxnRequest, EndTxnResponse};
 use ottla_wire::protocol::messages::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
-use ottla_wire::types::{ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, ProducerId, ProducerIdEpoch, TopicPartition};
+use ottla_wire::types::{
+    ErrorCode, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, ProducerId, ProducerIdEpoch, TopicPartition, is_internal,
+};
 
 pub(super) use admin::{describe, describe_producers, list};
 pub(super) use markers::write as write_markers;
@@ -75,6 +77,14 @@ pub(super) fn init_producer_id(context: &Context, request: InitProducerIdRequest
             }
         });
     };
+    // Before the coordinator is looked for, as in Kafka.
+    if transactional_id.is_empty() {
+        return not_initialized(ErrorCode::InvalidRequest).into();
+    }
+    let max_timeout_ms = broker.cluster().config.transactions.max_timeout_ms;
+    if !(1..=max_timeout_ms).contains(&request.transaction_timeout_ms) {
+        return not_initialized(ErrorCode::InvalidTransactionTimeout).into();
+    }
     let expected = ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch };
     let command = InitProducerId {
         transactional_id: (&*transactional_id).into(),
@@ -186,6 +196,10 @@ fn submit<C>(broker: &Broker, transactional_id: &str, command: C) -> TxnResult<P
 where
     C: Command<Machine = TransactionMachine>,
 {
+    // Before the coordinator is looked for, as in Kafka.
+    if transactional_id.is_empty() {
+        return Err(ErrorCode::InvalidRequest);
+    }
     broker.transactions().submit(transactional_id, command).map_err(|error| coordinator_error(broker, &error))
 }
 
@@ -208,14 +222,19 @@ where
     Response: Into<ottla_wire::protocol::Response> + 'static,
 {
     let transactional_id = TransactionalId::clone(&command.transactional_id);
-    let results = |reply: Result<Result<PartitionResults, TransactionError>, Unavailable>| match reply {
-        Ok(result) => result.map_err(|error| error.error_code()),
-        Err(unavailable) => Err(unavailable.error_code()),
-    };
     match submit(broker, &transactional_id, command).map(PendingReply::try_reply) {
         Err(error) => respond(Err(error)).into().into(),
-        Ok(Ok(reply)) => respond(results(reply)).into().into(),
-        Ok(Err(pending)) => Answer::parked(async move { respond(results(pending.reply().await)) }),
+        Ok(Ok(reply)) => respond(partition_results(reply)).into().into(),
+        Ok(Err(pending)) => Answer::parked(async move { respond(partition_results(pending.reply().await)) }),
+    }
+}
+
+fn partition_results(
+    reply: Result<Result<PartitionResults, TransactionError>, Unavailable>,
+) -> TxnResult<PartitionResults> {
+    match reply {
+        Ok(result) => result.map_err(|error| error.error_code()),
+        Err(unavailable) => Err(unavailable.error_code()),
     }
 }
 
@@ -268,6 +287,8 @@ struct Addition {
     transactional_id: Str,
     producer: ProducerIdEpoch,
     verify_only: bool,
+    /// Whether another broker sends it, for a client of protocol 2.
+    of_broker: bool,
     topics: Vec<AddPartitionsToTxnTopic>,
 }
 
@@ -280,6 +301,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
                 epoch: request.v3_and_below_producer_epoch,
             },
             verify_only: false,
+            of_broker: false,
             topics: request.v3_and_below_topics,
         };
         return match add(context, addition) {
@@ -302,6 +324,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
                 transactional_id: transaction.transactional_id.clone(),
                 producer: ProducerIdEpoch { producer_id: transaction.producer_id, epoch: transaction.producer_epoch },
                 verify_only: transaction.verify_only,
+                of_broker: true,
                 topics: transaction.topics,
             };
             (transaction.transactional_id, add(context, addition))
@@ -328,16 +351,24 @@ enum Added {
     Later(std::pin::Pin<Box<dyn Future<Output = TopicResults> + Send>>),
 }
 
-/// All partitions are added, or none: if one may not be written or does not exist, the others are not attempted.
+/// All partitions are added, or none: if one may not be written or does not exist, the others are not attempted. Another
+/// broker has authorized its clients itself.
 fn add(context: &Context, addition: Addition) -> Added {
-    let Addition { transactional_id, producer, verify_only, topics } = addition;
-    if let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id)) {
+    let Addition { transactional_id, producer, verify_only, of_broker, topics } = addition;
+    if !of_broker && let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id))
+    {
         return Added::Now(results_for_all(&topics, |_| denied.error_code()));
     }
     let cluster = context.broker.cluster();
     let mut refused = false;
     let checked = results_for_all(&topics, |partition| {
-        let error = match context.authorize(Operation::Write, Resource::Topic(&partition.topic)) {
+        let authorized = match of_broker {
+            true => Ok(()),
+            // The coordinators themselves add the partitions of internal topics.
+            false if is_internal(&partition.topic) => Err(Denied::Topic),
+            false => context.authorize(Operation::Write, Resource::Topic(&partition.topic)),
+        };
+        let error = match authorized {
             Err(denied) => denied.error_code(),
             Ok(()) if cluster.image.partition(&partition.topic, partition.partition).is_none() => {
                 ErrorCode::UnknownTopicOrPartition
@@ -357,29 +388,22 @@ fn add(context: &Context, addition: Addition) -> Added {
         producer,
         partitions,
         verify_only,
-        client_transaction_version: 0,
+        client_transaction_version: if of_broker { PROTOCOL_2 } else { 0 },
     };
-    let results = move |reply: Result<Result<PartitionResults, TransactionError>, Unavailable>| {
-        let all = match reply {
-            Ok(Ok(results)) => {
-                let of = |partition: &TopicPartition| results.iter().find(|(added, _)| added == partition);
-                return results_for_all(&topics, |partition| match of(&partition) {
-                    Some((_, Err(error))) => error.error_code(),
-                    _ => ErrorCode::None,
-                });
-            }
-            Ok(Err(error)) => error.error_code(),
-            Err(unavailable) => unavailable.error_code(),
-        };
-        results_for_all(&topics, |_| all)
-    };
-    match context.broker.transactions().submit(&transactional_id, command).map(PendingReply::try_reply) {
-        Err(Unavailable::NotAvailable) if !context.broker.has_internal_topic(TRANSACTION_STATE) => {
-            Added::Now(results(Err(Unavailable::NotCoordinator)))
+    let results = move |result: TxnResult<PartitionResults>| match result {
+        Ok(results) => {
+            let of = |partition: &TopicPartition| results.iter().find(|(added, _)| added == partition);
+            results_for_all(&topics, |partition| match of(&partition) {
+                Some((_, Err(error))) => error.error_code(),
+                _ => ErrorCode::None,
+            })
         }
-        Err(unavailable) => Added::Now(results(Err(unavailable))),
-        Ok(Ok(reply)) => Added::Now(results(reply)),
-        Ok(Err(pending)) => Added::Later(Box::pin(async move { results(pending.reply().await) })),
+        Err(error) => results_for_all(&topics, |_| error),
+    };
+    match submit(&context.broker, &transactional_id, command).map(PendingReply::try_reply) {
+        Err(error) => Added::Now(results(Err(error))),
+        Ok(Ok(reply)) => Added::Now(results(partition_results(reply))),
+        Ok(Err(pending)) => Added::Later(Box::pin(async move { results(partition_results(pending.reply().await)) })),
     }
 }
 

@@ -26,6 +26,8 @@ use ottla_wire::types::{ErrorCode, ProducerIdEpoch};
 const PROTOCOL_2: i16 = 5;
 /// The first version whose clients know TRANSACTION_ABORTABLE.
 const KNOWS_ABORTABLE: i16 = 4;
+/// The first version whose clients all try again after COORDINATOR_LOAD_IN_PROGRESS, as in Kafka.
+const KNOWS_LOADING: i16 = 2;
 /// The first version that names topics by id.
 const BY_ID: i16 = 6;
 
@@ -33,7 +35,7 @@ pub(in super::super) fn commit(context: &Context, request: TxnOffsetCommitReques
     let denied = context
         .authorize(Operation::Write, Resource::TransactionalId(&request.transactional_id))
         .and_then(|()| context.authorize(Operation::Read, Resource::Group(&request.group_id)));
-    let mut plan = Plan::default();
+    let mut plan = Plan { is_before_2_0: context.version() < KNOWS_LOADING, ..Default::default() };
     let cluster = context.broker.cluster();
     for topic in &request.topics {
         match &denied {
@@ -117,6 +119,8 @@ fn run(
 /// The offsets to commit, and a response to be completed with the outcomes.
 #[derive(Default)]
 struct Plan {
+    /// Whether the client may be a producer that fails on COORDINATOR_LOAD_IN_PROGRESS (KAFKA-7296).
+    is_before_2_0: bool,
     topics: Vec<TopicCommits>,
     response: Vec<TxnOffsetCommitResponseTopic>,
     /// The topic and partition indexes in `response` of each partition of `topics`, in order.
@@ -189,6 +193,9 @@ impl Plan {
         for (index, (topic, partition)) in self.positions.into_iter().enumerate() {
             let code = match outcome {
                 Ok(codes) => codes.get(index).copied().unwrap_or(ErrorCode::UnknownServerError.code()),
+                Err(ErrorCode::CoordinatorLoadInProgress) if self.is_before_2_0 => {
+                    ErrorCode::CoordinatorNotAvailable.code()
+                }
                 Err(error) => error.code(),
             };
             let slot = self.response.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));

@@ -23,6 +23,8 @@ use tokio::task::JoinHandle;
 use super::Broker;
 use super::cluster::Topic;
 use super::partition::Partition;
+use crate::blocking;
+use crate::clock::Clock;
 use ottla_config::BrokerConfig;
 use ottla_log::{Cleanable, CompactError};
 use ottla_wire::types::TimestampMs;
@@ -51,10 +53,10 @@ impl Cleaner {
     }
 
     /// Abandons all compactions, and begins no new ones.
-    pub fn stop(&self) {
+    pub fn stop(&self, clock: Clock) {
         self.stopping.store(true, Ordering::Relaxed);
         let mut progress = self.progress.lock();
-        let _ = self.ended.wait_while_for(&mut progress, |progress| progress.is_busy(), STOP_TIMEOUT);
+        clock.wait_while(&self.ended, &mut progress, |progress| progress.is_busy(), STOP_TIMEOUT);
     }
 
     fn is_stopping(&self) -> bool {
@@ -95,8 +97,10 @@ async fn run_workers(broker: Weak<Broker>, mut settings: watch::Receiver<Arc<Bro
 async fn run_worker(index: usize, broker: Weak<Broker>, mut settings: watch::Receiver<Arc<BrokerConfig>>) {
     let mut has_cleaned = false;
     loop {
+        let clock;
         {
             let Some(broker) = broker.upgrade() else { return };
+            clock = broker.clock;
             if index >= broker.cluster().config.cleaner.threads || broker.cleaner.is_stopping() {
                 return;
             }
@@ -104,12 +108,12 @@ async fn run_worker(index: usize, broker: Weak<Broker>, mut settings: watch::Rec
                 has_cleaned = true;
                 continue;
             }
-            let _ = tokio::task::spawn_blocking(move || broker.after_cleaning(has_cleaned)).await;
+            let _ = blocking::run(move || broker.after_cleaning(has_cleaned)).await;
             has_cleaned = false;
         }
         let backoff = Duration::from_millis(settings.borrow_and_update().cleaner.backoff_ms.max(1));
         tokio::select! {
-            () = tokio::time::sleep(backoff) => {}
+            () = clock.sleep(backoff) => {}
             changed = settings.changed() => if changed.is_err() { return },
         }
     }
@@ -118,7 +122,7 @@ async fn run_worker(index: usize, broker: Weak<Broker>, mut settings: watch::Rec
 /// Compacts the log that needs it most. Returns whether a log was compacted.
 async fn clean_one(broker: &Arc<Broker>) -> bool {
     let choosing = Arc::clone(broker);
-    let chosen = tokio::task::spawn_blocking(move || choosing.choose_log()).await;
+    let chosen = blocking::run(move || choosing.choose_log()).await;
     let Ok(Some(chosen)) = chosen else { return false };
     let (outcome_tx, outcome) = oneshot::channel();
     let run = Run::new(broker, &chosen);

@@ -1,4 +1,4 @@
-//! The partitions that are being compacted, and those that are not compacted because it failed.
+//! The partitions that are being compacted, and those whose last compaction failed.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ottla_log::{CompactError, CompactionStats};
 use ottla_wire::types::{PartitionIndex, TopicId};
 
-/// The delay before a compaction is retried that failed because of the disk.
+/// The delay before the retry of a compaction that failed because of the disk.
 const RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// A partition. The topic id distinguishes topics of one name.
@@ -23,7 +23,7 @@ pub struct Progress {
 struct Failed {
     /// When the compaction is retried. `None`: not before the broker is restarted.
     retry_at: Option<Duration>,
-    /// The last line that was logged about it.
+    /// The last line that was logged about the partition.
     logged: String,
 }
 
@@ -44,13 +44,13 @@ impl Progress {
         !self.is_running(key) && !self.failed.get(&key).is_some_and(must_wait)
     }
 
-    /// Notes that a compaction of the partition begins.
+    /// Records that a compaction of the partition begins.
     pub fn began(&mut self, key: Key) {
         self.running.insert(key);
     }
 
-    /// Notes the outcome of a compaction, or of the check whether there is something to compact. Returns a line to log,
-    /// unless it is the partition's last one.
+    /// Records the outcome of a compaction, or of the check whether there is something to compact. Returns a line to
+    /// log, unless the last line of the partition was the same.
     pub fn ended(
         &mut self,
         key: Key,

@@ -9,9 +9,10 @@ use tokio::sync::watch;
 
 use super::Cleaner;
 use crate::clock::Clock;
+use crate::state::Broker;
 use crate::state::housekeeping::unlink_later;
 use crate::state::partition::{LogGuard, Partition, PartitionError};
-use crate::state::{Broker, random};
+use crate::state::random::Random;
 use ottla_config::BrokerConfig;
 use ottla_log::{CompactError, CompactionBuffers, CompactionStats, LogError, Replaced};
 
@@ -29,6 +30,7 @@ pub struct Run {
     times_opened: u64,
     cleaner: Arc<Cleaner>,
     clock: Clock,
+    random: Random,
     settings: watch::Receiver<Arc<BrokerConfig>>,
     runtime: Handle,
     file_delete_delay: Duration,
@@ -43,6 +45,7 @@ impl Run {
             times_opened: partition.times_opened(),
             cleaner: Arc::clone(&broker.cleaner),
             clock: broker.clock,
+            random: broker.random.clone(),
             settings: broker.settings(),
             runtime: Handle::current(),
             file_delete_delay: Duration::from_millis(delay.max(0).unsigned_abs()),
@@ -73,7 +76,7 @@ impl Run {
         while let Some(group) = compaction.next_group(&mut buffers, &mut pace)? {
             let replaced = self.log()?.replace(group)?;
             match replaced {
-                Replaced::InPlace(files) => unlink_later(files, self.file_delete_delay, &self.runtime),
+                Replaced::InPlace(files) => unlink_later(files, self.file_delete_delay, self.clock, &self.runtime),
                 Replaced::LogChanged(files) => {
                     files.unlink()?;
                     return Err(CompactError::Abandoned);
@@ -95,7 +98,7 @@ impl Run {
             usize::try_from(map_bytes).unwrap_or(0),
             cleaner.io_buffer_load_factor,
             cleaner.io_buffer_size / threads,
-            random::bits() as u64,
+            self.random.bits() as u64,
         )
     }
 
@@ -134,7 +137,7 @@ impl Run {
                 self.cleaner.throttle.lock().reset();
                 return ControlFlow::Continue(());
             }
-            std::thread::sleep(left.min(CHECK_INTERVAL));
+            self.clock.block_thread(left.min(CHECK_INTERVAL));
         }
     }
 

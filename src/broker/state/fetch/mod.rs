@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 use super::cluster::NotServed;
 use super::fetch_sessions::{FetchKey, PartitionRequest};
 use super::partition::{Isolation, Offsets, Partition, PartitionError, Read};
+use crate::clock::Clock;
 use ottla_wire::record::converts_to_nothing;
 use ottla_wire::types::{LeaderEpoch, Offset};
 
@@ -46,9 +47,9 @@ pub struct FetchPartition {
     pub request: PartitionRequest,
     /// The partition, or an error of the metadata, which waiting does not change.
     pub partition: Result<Arc<Partition>, FetchFault>,
-    /// The error that is returned instead of records that the client cannot read. The fetch waits for them as for
-    /// others.
-    pub withheld: Option<FetchFault>,
+    /// The error to return instead of the partition's records, if the client cannot read them. The fetch waits for
+    /// these records like for any others.
+    pub error_for_client: Option<FetchFault>,
 }
 
 /// Why a partition of a fetch cannot be read. Kafka's error codes have the same names.
@@ -107,7 +108,7 @@ pub struct FetchResult {
 }
 
 impl Fetch {
-    /// Reads the records that are there now.
+    /// Reads the records that are available now.
     pub fn read(&self) -> FetchResult {
         let mut bytes_left = self.max_bytes;
         let mut result = FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, failed: false };
@@ -120,7 +121,7 @@ impl Fetch {
                 }
                 Fetched::Diverging { .. } | Fetched::Fault(_) => result.failed |= !partition.is_unknown(),
             }
-            result.partitions.push(partition.withheld.clone().map_or(fetched, Fetched::Fault));
+            result.partitions.push(partition.error_for_client.clone().map_or(fetched, Fetched::Fault));
         }
         result
     }
@@ -146,8 +147,8 @@ impl Fetch {
     }
 
     /// Reads again each time one of the partitions changes, until the fetch is satisfied or `max_wait` is over.
-    pub async fn wait(self, max_wait: Duration) -> FetchResult {
-        let mut timeout = pin!(tokio::time::sleep(max_wait));
+    pub async fn wait(self, clock: Clock, max_wait: Duration) -> FetchResult {
+        let mut timeout = pin!(clock.sleep(max_wait));
         let notify = Arc::new(Notify::new());
         // Registered before the first read, so that an append after it leaves a permit in `notify`.
         let _registrations: Vec<_> =

@@ -26,7 +26,8 @@ fn fetch(partition: &Arc<Partition>, isolation: Isolation) -> Fetch {
     let key = FetchKey { topic: FetchTopic::Name("t".into()), partition: 0 };
     let request =
         PartitionRequest { fetch_offset: 0, max_bytes: 1 << 20, current_leader_epoch: -1, last_fetched_epoch: -1 };
-    let partitions = vec![FetchPartition { key, request, partition: Ok(Arc::clone(partition)), withheld: None }];
+    let partitions =
+        vec![FetchPartition { key, request, partition: Ok(Arc::clone(partition)), error_for_client: None }];
     Fetch { partitions, max_bytes: 1 << 20, min_bytes: 1, isolation, converted: false }
 }
 
@@ -71,8 +72,8 @@ async fn readers_of_committed_records_wait_for_the_transactions_end() {
     for (origin, epoch) in [(Origin::Coordinator, 0), (Origin::CoordinatorV2, 1)] {
         for (outcome_of_txn, aborted) in [(ControlType::Abort, vec![0]), (ControlType::Commit, vec![])] {
             let (partition, since) = (partition(), Instant::now());
-            let committed = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
-            let uncommitted = tokio::spawn(fetch(&partition, Isolation::ReadUncommitted).wait(HOUR));
+            let committed = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(Clock::start(), HOUR));
+            let uncommitted = tokio::spawn(fetch(&partition, Isolation::ReadUncommitted).wait(Clock::start(), HOUR));
             tokio::task::yield_now().await;
             append_in_transaction(&partition, PRODUCER);
             assert_eq!(outcome(uncommitted, since).await, (1, vec![]));
@@ -90,7 +91,7 @@ async fn fetch_at_the_last_stable_offset_waits_for_the_oldest_transaction() {
     let [oldest, next] = [7, 8].map(|producer_id| ProducerIdEpoch { producer_id, epoch: 0 });
     append_in_transaction(&partition, oldest);
     append_in_transaction(&partition, next);
-    let waiting = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(HOUR));
+    let waiting = tokio::spawn(fetch(&partition, Isolation::ReadCommitted).wait(Clock::start(), HOUR));
     tokio::task::yield_now().await;
     // These wake it too, and it waits again.
     partition.append(&end(next, ControlType::Commit), Origin::Coordinator, NOW).unwrap();
@@ -172,7 +173,7 @@ async fn is_answered_at_once(partitions: Vec<FetchPartition>) -> bool {
     let since = Instant::now();
     let fetch = Fetch { partitions, ..fetch(&partition(), Isolation::ReadUncommitted) };
     let count = fetch.partitions.len();
-    assert_eq!(fetch.wait(HOUR).await.partitions.len(), count);
+    assert_eq!(fetch.wait(Clock::start(), HOUR).await.partitions.len(), count);
     let elapsed = since.elapsed();
     assert!(elapsed == Duration::ZERO || elapsed == HOUR, "{elapsed:?}");
     elapsed == Duration::ZERO
@@ -219,7 +220,7 @@ async fn fetch_with_an_unknown_partition_is_woken_by_an_append_and_a_deletion() 
     let waiting = |idle: &Arc<Partition>| {
         let mut fetch = fetch(idle, Isolation::ReadUncommitted);
         let partitions = vec![unknown(FetchFault::UnknownTopicOrPartition), fetch.partitions.remove(0)];
-        tokio::spawn(Fetch { partitions, ..fetch }.wait(HOUR))
+        tokio::spawn(Fetch { partitions, ..fetch }.wait(Clock::start(), HOUR))
     };
     let since = Instant::now();
     let (appended, deleted) = (partition(), partition());
@@ -242,11 +243,12 @@ async fn fetch_with_an_unknown_partition_is_woken_by_an_append_and_a_deletion() 
 
 #[tokio::test(start_paused = true)]
 async fn fetch_of_withheld_records_waits_for_them() {
-    let withheld = FetchPartition { withheld: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
+    let withheld = FetchPartition { error_for_client: Some(FetchFault::UnsupportedCompression), ..idle(|_| ()) };
     let (partition, withheld) = (Arc::clone(withheld.partition.as_ref().unwrap()), vec![withheld]);
     let since = Instant::now();
-    let waiting =
-        tokio::spawn(Fetch { partitions: withheld, ..fetch(&partition, Isolation::ReadUncommitted) }.wait(HOUR));
+    let waiting = tokio::spawn(
+        Fetch { partitions: withheld, ..fetch(&partition, Isolation::ReadUncommitted) }.wait(Clock::start(), HOUR),
+    );
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
     partition.append(&outside_of_transactions(), Origin::Client, NOW).unwrap();

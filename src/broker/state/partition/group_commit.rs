@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::unreadable::Attempt;
 use super::{Partition, PartitionError};
+use crate::blocking;
 use ottla_log::SyncTicket;
 use ottla_wire::types::Offset;
 
@@ -43,6 +44,12 @@ impl GroupCommit {
         self.synced_to.fetch_max(durable, Ordering::AcqRel);
     }
 
+    /// Waits for the lock of syncs on this thread, which may be the runtime's only one in a simulation: the lock is free
+    /// there.
+    fn lock_blocking(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.syncing.try_lock().unwrap_or_else(|_| self.syncing.blocking_lock())
+    }
+
     fn synced_to(&self) -> Offset {
         self.synced_to.load(Ordering::Acquire)
     }
@@ -67,7 +74,7 @@ impl Partition {
         }
         // In a task of its own, so that the outcome is noted even if the client disconnects.
         let partition = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || partition.sync_all()).await {
+        match blocking::run(move || partition.sync_all()).await {
             Ok(outcome) => outcome,
             Err(_) => Err(PartitionError::Deleted),
         }
@@ -75,13 +82,13 @@ impl Partition {
 
     /// Syncs all appended records. Blocks the thread.
     pub fn sync_now(&self) -> Result<(), PartitionError> {
-        let _syncing = self.commit.syncing.blocking_lock();
+        let _syncing = self.commit.lock_blocking();
         self.sync_all()
     }
 
     /// Syncs the sealed segments, as Kafka does after a roll. Blocks the thread.
     pub fn sync_sealed(&self) -> Result<(), PartitionError> {
-        let _syncing = self.commit.syncing.blocking_lock();
+        let _syncing = self.commit.lock_blocking();
         let ticket = self.log()?.flush_sealed()?;
         self.finish_sync(ticket)
     }

@@ -11,10 +11,10 @@ use parking_lot::Mutex;
 use ottla_log::{LogError, TimestampQuery};
 use ottla_wire::types::{Offset, TopicPartition};
 
-/// Causes that are remembered per partition. Others are not logged until one of these has ended.
+/// Maximum number of causes that are kept per partition. Other causes are not logged until one of these is removed.
 const MAX_CAUSES: usize = 8;
 
-/// An access to the log's files.
+/// An attempt to read or sync the log's files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// Reading records from this offset.
@@ -42,17 +42,17 @@ struct Failing {
 }
 
 impl Unreadable {
-    /// Notes and logs a failure, unless its cause was logged before.
+    /// Adds the cause of a failure and logs it, unless it was logged before.
     pub(super) fn failed(&self, partition: &TopicPartition, attempt: Attempt, error: &LogError) {
         if self.add(attempt, error.to_string()) {
             tracing::error!(
                 %partition, %error,
-                "failed to read a part of the partition, clients that fetch it get a storage error"
+                "failed to read a part of the partition; fetches of that part return a storage error"
             );
         }
     }
 
-    /// Adds a cause. Returns whether it is to be logged.
+    /// Adds a cause. Returns whether it must be logged.
     fn add(&self, attempt: Attempt, error: String) -> bool {
         let mut failing = self.failing.lock();
         if failing.len() >= MAX_CAUSES || failing.iter().any(|known| known.error == error) {
@@ -63,7 +63,8 @@ impl Unreadable {
         true
     }
 
-    /// Notes a success. `next_offset` is the offset after the records that were read, if any were.
+    /// Removes the causes that a successful attempt disproves. `next_offset` is the offset after the records that were
+    /// read, if any were.
     pub(super) fn succeeded(&self, partition: &TopicPartition, attempt: Attempt, next_offset: Offset) {
         if self.count.load(Ordering::Relaxed) > 0 && self.remove_covered(attempt, next_offset) {
             tracing::info!(%partition, "a part of the partition that could not be read is readable again");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::driver::{DriveError, Driver, LoggedMachine};
 use super::slot::State;
 use super::{CoordinatorRuntime, Unavailable};
+use crate::blocking;
 use crate::state::partition::Partition;
 use ottla_core::metadata::ImageDelta;
 
@@ -80,7 +81,7 @@ where
     pub(super) fn start_loading(self: &Arc<Self>, state: &mut State<M>, partition: &Arc<Partition>) {
         *state = State::Loading(Arc::clone(partition));
         let (runtime, partition) = (Arc::clone(self), Arc::clone(partition));
-        tokio::task::spawn_blocking(move || runtime.load(&partition));
+        blocking::spawn(move || runtime.load(&partition));
     }
 
     fn load(self: &Arc<Self>, partition: &Arc<Partition>) {

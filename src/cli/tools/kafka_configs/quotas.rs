@@ -60,13 +60,14 @@ impl Options {
             false => ("clients", "quota configs"),
         };
         let is_allowed = |name: &&str| is_quota(name) || (takes_credentials && is_scram(name));
-        for (what, names, form) in [("added", &added, "Set"), ("deleted", &deleted, "ArrayBuffer")] {
+        // Kafka's tool prints the unknown names as Scala collections of these types.
+        for (what, names, collection) in [("added", &added, "Set"), ("deleted", &deleted, "ArrayBuffer")] {
             let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_allowed(name)).collect();
             if !unknown.is_empty() {
                 let unknown = unknown.join(", ");
                 return Failure::usage(format!(
                     "Only {allowed} can be {what} for '{kind}' using --bootstrap-server. Unexpected config names: \
-                     {form}({unknown})"
+                     {collection}({unknown})"
                 ));
             }
         }

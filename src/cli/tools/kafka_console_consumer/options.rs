@@ -283,15 +283,15 @@ impl Options {
     fn old_or_new<'a>(
         &self,
         old: &str,
-        olds: &'a [String],
+        old_values: &'a [String],
         new: &str,
-        news: &'a [String],
+        new_values: &'a [String],
     ) -> Result<&'a [String], UsageError> {
-        match (olds, news) {
-            ([], news) => Ok(news),
-            (olds, []) => {
+        match (old_values, new_values) {
+            ([], new_values) => Ok(new_values),
+            (old_values, []) => {
                 out_line!("Option --{old} is deprecated and will be removed in a future version. Use --{new} instead.");
-                Ok(olds)
+                Ok(old_values)
             }
             _ => usage(format!("Options --{old} and --{new} cannot be specified together.")),
         }

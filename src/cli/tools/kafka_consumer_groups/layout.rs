@@ -86,7 +86,8 @@ fn partition_cells(group: &str, row: &PartitionRow) -> [String; 10] {
 pub fn members(group: &GroupDescription, verbose: bool) -> String {
     let members = &group.members;
     let with_instances = members.iter().any(|member| member.instance_id.is_some());
-    let is_mixed = [true, false].iter().all(|kind| members.iter().any(|member| member.upgraded == Some(*kind)));
+    let is_partly_upgraded =
+        [true, false].iter().all(|kind| members.iter().any(|member| member.upgraded == Some(*kind)));
     let header = [
         "GROUP",
         "CONSUMER-ID",
@@ -111,7 +112,7 @@ pub fn members(group: &GroupDescription, verbose: bool) -> String {
         let is_shown = |column: &usize| match column {
             2 => with_instances,
             0..=5 => true,
-            10 => verbose && is_mixed,
+            10 => verbose && is_partly_upgraded,
             _ => verbose,
         };
         let columns = (0..line.len()).filter(is_shown);

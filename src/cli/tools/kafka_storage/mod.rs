@@ -18,7 +18,7 @@ use super::output::Output;
 use super::{RunTool, Tool};
 use levels::Levels;
 use ottla_broker::clock;
-use ottla_broker::state::random;
+use ottla_broker::state::random::Random;
 use ottla_config::{self as config, BrokerConfig, Sources};
 use ottla_core::metadata::write_bootstrap;
 use ottla_log::{Identity, LogDir, MetaProperties};
@@ -110,7 +110,7 @@ impl RunTool for Options {
                 feature.iter().try_for_each(|feature| print_dependencies(feature)).map(|()| ExitCode::SUCCESS)
             }
             Command::RandomUuid => {
-                Output::stdout().line(random::uuid());
+                Output::stdout().line(Random::system().uuid());
                 Ok(ExitCode::SUCCESS)
             }
         };
@@ -286,7 +286,7 @@ impl Format {
             node_id: config.node_id,
             cluster_id: Some(self.cluster_id.clone()),
             new_cluster_id: self.cluster_id.clone(),
-            new_directory_id: random::uuid(),
+            new_directory_id: Random::system().uuid(),
         };
         let bootstrap = write_bootstrap(levels.records(), clock::wall_clock_ms()).map_err(|error| error.to_string())?;
         let prepared = LogDir::prepare(dir, &identity, &bootstrap.concat());

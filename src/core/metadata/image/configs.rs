@@ -86,7 +86,7 @@ impl ConfigsImage {
         }
     }
 
-    /// The names of topics whose overrides differ from those in `before`, and some others.
+    /// The names of all topics whose overrides differ from those in `before`. May include topics with equal overrides.
     pub(super) fn topics_touched_since<'a>(&'a self, before: &'a ConfigsImage) -> impl Iterator<Item = &'a Arc<str>> {
         let set = self.topics.touched_since(&before.topics);
         set.chain(before.topics.touched_since(&self.topics)).map(|(name, _)| name)

@@ -1,4 +1,4 @@
-//! Resets: removed topics and settings, topics created again, and state that continues.
+//! Resets: which topics and settings are removed, which topics are created again, and which numbers continue.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn set(cluster: &mut TestCluster, resource: ConfigResource, name: &str, value: &
 #[test]
 fn reset_removes_topics_and_settings_and_creates_the_given_topics() {
     let mut cluster = TestCluster::started();
-    let pristine = cluster.image().configs().clone();
+    let initial_configs = cluster.image().configs().clone();
     cluster.create_named("orders", 3);
     cluster.create_named("made-by-a-test", 1);
     set(&mut cluster, ConfigResource::topic("orders"), "retention.ms", "7");
@@ -25,13 +25,16 @@ fn reset_removes_topics_and_settings_and_creates_the_given_topics() {
     set(&mut cluster, ConfigResource::new(ConfigKind::Broker, ""), "log.retention.ms", "9");
     set(&mut cluster, ConfigResource::new(ConfigKind::Broker, ""), "min.insync.replicas", "3");
 
-    let again = NewTopic { partitions: 2, ..cluster.topic("orders") };
-    let done = reset(&mut cluster, vec![again.clone()]);
+    let recreated = NewTopic { partitions: 2, ..cluster.topic("orders") };
+    let done = reset(&mut cluster, vec![recreated.clone()]);
     assert_eq!(done.removed, 2);
     assert_eq!(done.created.iter().map(|(name, made)| (&**name, made.is_ok())).collect::<Vec<_>>(), [("orders", true)]);
     assert_eq!(names(cluster.image()), ["orders".into()]);
-    assert_eq!(cluster.image().topic("orders").map(|topic| (topic.id, topic.partition_count())), Some((again.id, 2)));
-    assert_eq!(cluster.image().configs(), &pristine);
+    assert_eq!(
+        cluster.image().topic("orders").map(|topic| (topic.id, topic.partition_count())),
+        Some((recreated.id, 2))
+    );
+    assert_eq!(cluster.image().configs(), &initial_configs);
     assert_eq!(cluster.restarted().image(), cluster.image());
 }
 
@@ -46,8 +49,8 @@ fn leader_epochs_and_producer_ids_continue_after_a_reset() {
     cluster.create_named("orders", 1);
     for round in 1..=3 {
         let epoch_before = cluster.image().partition("orders", 0).unwrap().leader_epoch;
-        let again = cluster.topic("orders");
-        reset(&mut cluster, vec![again]);
+        let recreated = cluster.topic("orders");
+        reset(&mut cluster, vec![recreated]);
         let epoch = cluster.image().partition("orders", 0).unwrap().leader_epoch;
         assert!(epoch > epoch_before, "round {round}: {epoch} after {epoch_before}");
     }

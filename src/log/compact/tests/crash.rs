@@ -8,8 +8,9 @@ use crate::LogError;
 use crate::tests::model::number;
 use crate::tests::random::Random;
 
-/// Segments that are rewritten as two groups, with every kind of batch; producer 7 has none in the active segment.
-const TEXT: &str = "a1 b1,c1 | 7!a2 d1 7x | 8!e1 _1 a3 8+ | b-,f1 8!a4 8x | c2 7!g1 7+ g2 | h1 a5 | i1";
+/// Segments that a compaction rewrites as two groups, in the notation of [`Writer::write`]. They have every kind of
+/// batch. Producer 7 has no batch in the active segment.
+const SEGMENTS: &str = "a1 b1,c1 | 7!a2 d1 7x | 8!e1 _1 a3 8+ | b-,f1 8!a4 8x | c2 7!g1 7+ g2 | h1 a5 | i1";
 
 fn fixture_on(disk: &Simulation) -> Fixture {
     let mut fixture = compacted(Fixture::simulated(disk));
@@ -20,15 +21,15 @@ fn fixture_on(disk: &Simulation) -> Fixture {
 /// Returns a disk with a synced log.
 fn prepared() -> Simulation {
     let disk = Simulation::default();
-    Writer::new(Codec::Lz4).write(&mut fixture_on(&disk).open(), TEXT);
+    Writer::new(Codec::Lz4).write(&mut fixture_on(&disk).open(), SEGMENTS);
     // A disk without unsynced changes.
     disk.power_loss(&mut || 0)
 }
 
 /// Returns the last committed value of each key.
-fn view(log: &Log) -> BTreeMap<String, String> {
+fn committed_values(log: &Log) -> BTreeMap<String, String> {
     let aborted = log.aborted_transactions(0, log.end_offset()).expect("looks up");
-    let mut view = BTreeMap::new();
+    let mut committed_values = BTreeMap::new();
     for batch in all_batches(log).iter().filter(|batch| !batch.header().is_control()) {
         let header = batch.header();
         let is_in = |txn: &crate::AbortedTxn| {
@@ -40,13 +41,13 @@ fn view(log: &Log) -> BTreeMap<String, String> {
         for record in batch.records().map(|record| record.expect("a record")) {
             let text = |bytes: bytes::Bytes| String::from_utf8_lossy(&bytes).into_owned();
             match (record.key.map(text), record.value.map(text)) {
-                (Some(key), Some(value)) => drop(view.insert(key, value)),
-                (Some(key), None) => drop(view.remove(&key)),
+                (Some(key), Some(value)) => drop(committed_values.insert(key, value)),
+                (Some(key), None) => drop(committed_values.remove(&key)),
                 (None, _) => {}
             }
         }
     }
-    view
+    committed_values
 }
 
 fn reopened(fixture: &Fixture, clean_shutdown: bool, recovery_point: Offset) -> Log {
@@ -54,14 +55,17 @@ fn reopened(fixture: &Fixture, clean_shutdown: bool, recovery_point: Offset) -> 
     let log =
         Log::open(&fixture.disk, &fixture.folder, std::sync::Arc::new(fixture.config.clone()), at).expect("opens");
     for name in fixture.names() {
-        assert!(![".cleaned", ".swap", ".deleted"].iter().any(|left| name.ends_with(left)), "{name} is left");
+        assert!(
+            ![".cleaned", ".swap", ".deleted"].iter().any(|suffix| name.ends_with(suffix)),
+            "{name} was not removed"
+        );
     }
     log
 }
 
 /// The values and end offset of the log, and its text after an uninterrupted compaction.
 struct Expected {
-    view: BTreeMap<String, String>,
+    committed_values: BTreeMap<String, String>,
     end: Offset,
     compacted: String,
 }
@@ -70,20 +74,23 @@ impl Expected {
     fn new() -> Expected {
         let disk = prepared();
         let mut log = fixture_on(&disk).open();
-        let (view, end) = (view(&log), log.end_offset());
+        let (committed_values, end) = (committed_values(&log), log.end_offset());
         assert!(compact(&mut log, NOW));
         assert_eq!(log.segment_count(), 3, "two groups and the active segment");
-        Expected { view, end, compacted: text_of(&log) }
+        Expected { committed_values, end, compacted: text_of(&log) }
     }
 
     #[track_caller]
     fn check(&self, mut log: Log) {
-        assert_eq!((view(&log), log.end_offset(), log.last_stable_offset()), (self.view.clone(), self.end, self.end));
+        assert_eq!(
+            (committed_values(&log), log.end_offset(), log.last_stable_offset()),
+            (self.committed_values.clone(), self.end, self.end)
+        );
         assert_eq!(log.producers().len(), 2);
         let ticket = log.flush_target().expect("has a ticket");
         log.mark_synced(ticket.sync());
         assert!(compact(&mut log, NOW), "the log is still dirty");
-        assert_eq!((text_of(&log), view(&log)), (self.compacted.clone(), self.view.clone()));
+        assert_eq!((text_of(&log), committed_values(&log)), (self.compacted.clone(), self.committed_values.clone()));
     }
 }
 
@@ -154,15 +161,15 @@ fn stopped_after(changes: u64) -> Option<Fixture> {
 #[test]
 fn compaction_killed_during_swap_is_completed_on_open() {
     let expected = Expected::new();
-    let mut seen = (0, 0, 0);
+    let (mut cleaned_and_swap, mut only_swap, mut neither) = (0, 0, 0);
     for changes in 0.. {
         let Some(fixture) = stopped_after(changes) else { break };
         let has = |suffix: &str| fixture.names().iter().any(|name| name.ends_with(suffix));
         let first_is_swapped = has(".swap") && !has(".cleaned");
         match (has(".cleaned"), has(".swap")) {
-            (true, true) => seen.0 += 1,
-            (false, true) => seen.1 += 1,
-            _ => seen.2 += 1,
+            (true, true) => cleaned_and_swap += 1,
+            (false, true) => only_swap += 1,
+            _ => neither += 1,
         }
         let log = reopened(&fixture, true, expected.end);
         if first_is_swapped {
@@ -170,11 +177,12 @@ fn compaction_killed_during_swap_is_completed_on_open() {
         }
         expected.check(log);
     }
-    assert!(seen.0 > 2 && seen.1 > 10 && seen.2 > 10, "{seen:?}");
+    let counts = (cleaned_and_swap, only_swap, neither);
+    assert!(cleaned_and_swap > 2 && only_swap > 10 && neither > 10, "{counts:?}");
 }
 
-/// Checks the records of a log and the files in its folder after it is opened with files of an interrupted compaction:
-/// name and content.
+/// Checks the records of a log after it was opened with files that an interrupted compaction left, and that these files
+/// are removed. `left_over` has the name and content of each file.
 #[track_caller]
 fn check_left_over(left_over: &[(&str, &[u8])], expect: &str) {
     let fixture = simulated();
@@ -202,7 +210,7 @@ fn interrupted_compaction_of_apache_kafka_is_completed_or_reverted() {
     check_left_over(&[(&swap(first_log), &[&whole[..], &last].concat())], "1x9 2y9 3c1");
     check_left_over(&[(&swap(first_log), &whole), (&swap(second_log), &last)], "1x9 2y9 3c1");
     check_left_over(&[(&swap(first_log), b"")], "2b1 3c1");
-    // Not all files are swapped, or those of an earlier segment are not.
+    // Not all files of the segment have the suffix .swap, or those of an earlier segment do not have it.
     let before = "0a1 1a2 2b1 3c1";
     check_left_over(&[(&cleaned(first_log), &whole)], before);
     check_left_over(&[(&swap(first_log), &whole), (&cleaned("00000000000000000000.index"), b"")], before);
@@ -210,6 +218,6 @@ fn interrupted_compaction_of_apache_kafka_is_completed_or_reverted() {
     check_left_over(&[(&swap(first_log), &whole), (&cleaned(second_log), &last)], "1x9 2b1 3c1");
     // The swapped segment is corrupt, and the segments that it replaces still exist.
     check_left_over(&[(&swap(first_log), &whole[..60])], before);
-    // Only the suffix of an index is left to be removed.
+    // Only one index still has the suffix .swap.
     check_left_over(&[("00000000000000000000.index.swap", b"")], before);
 }

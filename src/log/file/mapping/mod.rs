@@ -4,12 +4,12 @@
 //! examines are read with system calls (see `DataFile`). So a truncated file or a failing disk is an error for the sender
 //! or reader, not a signal. Records are appended with system calls; the page cache shows them in every mapping of the
 //! file at once. Measured on ext4, this takes less than half of the CPU time of stores through a mapping, where each
-//! fresh page is a fault and a journal entry; and a full disk is an error instead of a signal.
+//! new page causes a page fault and a journal entry; and a full disk is an error instead of a signal.
 //!
-//! Invariant: slices cover only published bytes, and published bytes never change: the owner neither writes there nor
-//! truncates the file below. So the content of a slice is constant. The type can't prevent another process from
-//! truncating or overwriting the file (`.lock` keeps only other brokers away): mapped bytes may then change, and `faults`
-//! handles those that disappear.
+//! Invariant: slices cover only published bytes, those below the length that the owner passes to [`Mapping::slice`].
+//! Published bytes never change: the owner neither overwrites them nor truncates the file to less than that length. So
+//! the content of a slice is constant. Another process may still truncate or overwrite the file (`.lock` excludes only
+//! other brokers). Then mapped bytes may change, and `faults` handles pages that can no longer be read.
 
 pub mod faults;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use memmap2::{MmapOptions, MmapRaw};
 
 use faults::Registration;
 
-/// A bounded count of mappings, including those that only a slice keeps alive. The system limits the number of mappings
+/// A bounded count of mappings, including those that are only used by slices. The system limits the number of mappings
 /// of a process; beyond that limit allocations of memory may fail too.
 #[derive(Clone, Debug)]
 pub(super) struct MappingCount {

@@ -25,6 +25,11 @@ impl Contents {
         self.now.len() as u64
     }
 
+    /// The bytes in the page cache.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.now
+    }
+
     /// Copies bytes from `position` on until the file ends or `into` is full; returns how many.
     pub(super) fn read(&self, position: u64, into: &mut [u8]) -> usize {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(self.now.len());

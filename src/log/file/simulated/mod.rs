@@ -3,6 +3,7 @@
 mod contents;
 mod names;
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -146,6 +147,17 @@ impl Simulation {
         if let Some(file) = state.names.get(path) {
             state.files[file].corrupt(change);
         }
+    }
+
+    /// Returns a hash of all names and contents.
+    pub fn digest(&self) -> u64 {
+        let state = self.state.lock();
+        let mut hasher = DefaultHasher::new();
+        for path in state.names.all() {
+            let contents = state.names.get(&path).map(|file| state.files[file].bytes());
+            (path, contents).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// Lists all files.

@@ -47,7 +47,7 @@ impl Run {
     /// Returns the batch that a producer would send next.
     pub(super) fn next_of_producer(&mut self, producer_id: ProducerId) -> Batch {
         let batch = self.new_batch();
-        let (epoch, window) = self.oracle.window(producer_id);
+        let (epoch, window) = self.oracle.batches_of_current_epoch(producer_id);
         let sequence = window.last().map_or(0, |batch| batch.next_sequence());
         let transactional = self.oracle.open_transaction(producer_id).is_some() || self.random.below(3) == 0;
         Batch { producer_id, epoch: epoch.max(0), sequence, transactional, ..batch }
@@ -56,7 +56,7 @@ impl Run {
     pub(super) fn append_idempotent(&mut self) {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
         let batch = self.next_of_producer(producer_id);
-        let (epoch, window) = self.oracle.window(producer_id);
+        let (epoch, window) = self.oracle.batches_of_current_epoch(producer_id);
         let (sequence, is_first) = (batch.sequence, window.is_empty());
         let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
         match self.random.below(10) {
@@ -100,7 +100,7 @@ impl Run {
 
     pub(super) fn end_transaction(&mut self) {
         let producer_id = self.random.below(PRODUCERS as u64) as i64;
-        let (epoch, _) = self.oracle.window(producer_id);
+        let (epoch, _) = self.oracle.batches_of_current_epoch(producer_id);
         if epoch < 0 {
             return;
         }
@@ -112,7 +112,7 @@ impl Run {
 
     pub(super) fn marker(&mut self, producer_id: ProducerId, epoch_bump: i16) -> Batch {
         let control = if self.random.below(2) == 0 { ControlType::Abort } else { ControlType::Commit };
-        let epoch = self.oracle.window(producer_id).0 + epoch_bump;
+        let epoch = self.oracle.batches_of_current_epoch(producer_id).0 + epoch_bump;
         let batch = Batch::without_producer(self.oracle.end(), vec![], Codec::None);
         Batch { producer_id, epoch, marker: Some(control), ..batch }
     }
@@ -120,7 +120,7 @@ impl Run {
     /// Checks that each producer's last five batches are duplicates, if they are in the log.
     pub(in crate::tests) fn check_windows(&mut self) {
         for producer_id in 0..PRODUCERS {
-            let (_, window) = self.oracle.window(producer_id);
+            let (_, window) = self.oracle.batches_of_current_epoch(producer_id);
             let recent: Vec<Batch> = window.into_iter().rev().take(5).cloned().collect();
             recent.iter().for_each(|batch| self.repeat(batch));
         }

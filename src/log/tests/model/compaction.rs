@@ -77,7 +77,8 @@ impl Rules {
                 assert!(batch.present, "a marker was removed: {}", context());
             }
             let is_aborted = batch.transactional && aborted.iter().any(|txn| txn.has(batch));
-            for ((offset, record), was) in batch.numbered().zip(&was.records).filter(|((_, record), _)| !record.present)
+            for ((offset, record), was) in
+                batch.records_by_offset().zip(&was.records).filter(|((_, record), _)| !record.present)
             {
                 let expired = record.value.is_none() && self.may_have_expired(offset);
                 let allowed = record.key.is_none() || superseded.contains(&offset) || is_aborted || expired;
@@ -92,7 +93,7 @@ impl Rules {
     /// Checks that a producer's state can be recovered: from its last batch, or its last marker if it has no batch in its
     /// epoch.
     fn check_last_of_producer_kept(&self, after: &Oracle, producer_id: ProducerId, from: Offset) {
-        let (epoch, window) = after.window(producer_id);
+        let (epoch, window) = after.batches_of_current_epoch(producer_id);
         let markers = after.batches.iter().filter(|batch| batch.producer_id == producer_id && batch.epoch == epoch);
         let kept = match window.last() {
             Some(last) => last.present || last.base < from,
@@ -108,7 +109,9 @@ impl Rules {
             let is_aborted = aborted.iter().any(|txn| txn.has(batch) && txn.marker < compact_below);
             // Records below the log start don't matter: they can't be read.
             let checked = after.start..compact_below;
-            for (offset, record) in batch.numbered().filter(|(at, record)| record.present && checked.contains(at)) {
+            for (offset, record) in
+                batch.records_by_offset().filter(|(at, record)| record.present && checked.contains(at))
+            {
                 let context = format!("{offset} ({record:?}) is left below {compact_below} after {:?}", self.passes);
                 assert!(!superseded.contains(&offset), "superseded: {context}");
                 assert!(record.key.is_some(), "without a key: {context}");

@@ -163,7 +163,7 @@ impl Run {
         assert_eq!((log.start_offset(), log.end_offset()), (oracle.start, oracle.end().max(oracle.start)));
         assert_eq!(log.last_stable_offset(), oracle.last_stable());
         for producer in log.producers() {
-            let (epoch, window) = oracle.window(producer.producer_id);
+            let (epoch, window) = oracle.batches_of_current_epoch(producer.producer_id);
             let last = window.last().map_or(-1, |batch| batch.next_sequence() - 1);
             assert_eq!((producer.epoch, producer.last_sequence), (epoch, last), "{producer:?}");
             assert_eq!(producer.current_txn_start, oracle.open_transaction(producer.producer_id), "{producer:?}");

@@ -55,7 +55,7 @@ impl Batch {
         self.sequence + self.records.len() as i32
     }
 
-    pub(super) fn numbered(&self) -> impl Iterator<Item = (Offset, &Record)> {
+    pub(super) fn records_by_offset(&self) -> impl Iterator<Item = (Offset, &Record)> {
         (self.base..).zip(&self.records)
     }
 
@@ -117,7 +117,7 @@ impl Oracle {
         self.batches.push(batch);
     }
 
-    /// Truncates the list to `end`. There may be a gap before it if `has_gaps`.
+    /// Truncates the list to `end`. If `has_gaps`, the last batch may end before `end`.
     pub(super) fn end_at(&mut self, end: Offset, has_gaps: bool) {
         self.batches.retain(|batch| batch.next_offset() <= end);
         self.floor = 0;
@@ -142,8 +142,8 @@ impl Oracle {
         }
     }
 
-    /// Returns a producer's epoch, and its batches in that epoch, of which the last five are recognized as duplicates.
-    pub(super) fn window(&self, producer_id: ProducerId) -> (i16, Vec<&Batch>) {
+    /// Returns a producer's epoch, and its batches in that epoch. The log must recognize repeats of the last five.
+    pub(super) fn batches_of_current_epoch(&self, producer_id: ProducerId) -> (i16, Vec<&Batch>) {
         let of_producer = || self.batches.iter().filter(move |batch| batch.producer_id == producer_id);
         let epoch = of_producer().next_back().map_or(-1, |batch| batch.epoch);
         (epoch, of_producer().filter(|batch| batch.epoch == epoch && batch.marker.is_none()).collect())
@@ -188,7 +188,7 @@ impl Oracle {
 
     /// Returns the records in the log from its start on, without markers.
     pub(super) fn records(&self) -> impl Iterator<Item = (Offset, &Record)> {
-        let present = self.batches.iter().flat_map(Batch::numbered).filter(|(_, record)| record.present);
+        let present = self.batches.iter().flat_map(Batch::records_by_offset).filter(|(_, record)| record.present);
         present.filter(|record| record.0 >= self.start)
     }
 
@@ -198,7 +198,7 @@ impl Oracle {
         let committed = self.batches.iter().filter(|batch| {
             batch.next_offset() <= stable && !(batch.transactional && aborted.iter().any(|txn| txn.has(batch)))
         });
-        let present = committed.flat_map(Batch::numbered).filter(|(_, record)| record.present);
+        let present = committed.flat_map(Batch::records_by_offset).filter(|(_, record)| record.present);
         present.map(|record| record.0).filter(|offset| *offset >= self.start).collect()
     }
 
@@ -206,7 +206,7 @@ impl Oracle {
     pub(super) fn times(&self) -> impl Iterator<Item = (Offset, TimestampMs)> {
         self.batches.iter().filter(|batch| batch.present).flat_map(|batch| {
             let marker = batch.marker.map(|_| (batch.base, NOW));
-            let present = batch.numbered().filter(|(_, record)| record.present);
+            let present = batch.records_by_offset().filter(|(_, record)| record.present);
             marker.into_iter().chain(present.map(|(offset, record)| (offset, record.timestamp)))
         })
     }
@@ -231,20 +231,21 @@ impl Oracle {
         live.map(|(epoch, _)| (epoch.0, epoch.1.max(self.start))).collect()
     }
 
-    /// Returns the offsets of records that a committed record with the same key below `limit` supersedes.
+    /// Returns the offsets below `limit` of records that are superseded: a later record below `limit` has the same key
+    /// and is committed.
     pub(super) fn superseded(&self, limit: Offset) -> BTreeSet<Offset> {
         let aborted = self.aborted();
         let mut newer: HashSet<&str> = HashSet::new();
         let mut superseded = BTreeSet::new();
         for batch in self.batches.iter().rev().filter(|batch| batch.base < limit) {
-            let counts = !(batch.transactional && aborted.iter().any(|txn| txn.has(batch)));
-            let below = batch.numbered().filter(|(offset, _)| *offset < limit);
+            let is_committed = !(batch.transactional && aborted.iter().any(|txn| txn.has(batch)));
+            let below = batch.records_by_offset().filter(|(offset, _)| *offset < limit);
             for (offset, record) in below.collect::<Vec<_>>().into_iter().rev() {
                 let Some(key) = &record.key else { continue };
                 if newer.contains(key.as_str()) {
                     superseded.insert(offset);
                 }
-                if counts {
+                if is_committed {
                     newer.insert(key);
                 }
             }

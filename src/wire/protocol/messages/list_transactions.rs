@@ -1,7 +1,7 @@
 //! ListTransactions (key 66), versions 0 to 2: lists transactions (KIP-664).
 //!
-//! - 1: by how long they run (KIP-994).
-//! - 2: by a pattern of their id (KIP-1152).
+//! - 1: adds a filter by duration (KIP-994).
+//! - 2: adds a filter by a pattern of the transactional id (KIP-1152).
 
 use crate::codec::{Str, structs};
 

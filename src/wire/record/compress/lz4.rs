@@ -1,14 +1,15 @@
 //! LZ4 in its standard frame, and with the different header checksum of message format 0.
 //!
 //! A frame starts with `u32 magic, u8 flags, u8 block size, [u64 content size,] [u32 dictionary,] u8 checksum`; the
-//! checksum covers flags to dictionary. Old Kafka clients included the magic as well, so format 0 has that checksum, which
-//! readers don't check (KAFKA-3160).
+//! checksum covers flags to dictionary. Old Kafka clients computed it over the magic as well. Messages of format 0 keep
+//! this different checksum, and their readers don't check it (KAFKA-3160).
 //!
-//! There is a library for each direction. `lz4`, the reference library in C, compresses, because only it has the high
-//! compressor that gives `compression.lz4.level` its effect: 1 MiB of records in JSON becomes 416 kB with the fast compressor
-//! (at 970 MB/s; that of `lz4_flex` makes 428 kB at 700 MB/s), 391 kB at level 1 (300 MB/s), 347 kB at level 12 (32 MB/s).
-//! `lz4_flex` decompresses, because streams come from peers and it is safe Rust. It costs little: the C library would
-//! decompress 1 MiB at 5 GB/s instead of 4 to 4.5, and 1 KiB at 0.85 GB/s instead of 0.97.
+//! Two libraries are used. `lz4`, the reference library in C, compresses, because `compression.lz4.level` needs its
+//! high compressor. Measured with 1 MiB of records in JSON: 416 kB with the fast compressor (970 MB/s), 391 kB at level
+//! 1 (300 MB/s), 347 kB at level 12 (32 MB/s). (The fast compressor of `lz4_flex`: 428 kB, 700 MB/s.)
+//!
+//! `lz4_flex` decompresses, because it is safe Rust and compressed bytes come from peers. It is about as fast as the C
+//! library: 4 to 4.5 GB/s instead of 5 for 1 MiB, 0.97 GB/s instead of 0.85 for 1 KiB.
 
 use std::borrow::Cow;
 use std::io;
@@ -32,7 +33,7 @@ const END_MARK: [u8; 4] = [0; 4];
 /// The default of `compression.lz4.level`.
 const DEFAULT_LEVEL: i32 = 9;
 
-/// A reader of the frame of a stream.
+/// A reader that decompresses one frame.
 pub type Frame<'a> = FrameDecoder<&'a [u8]>;
 
 /// Compresses into one frame like the Java client: independent blocks of 64 KiB, no content size, no checksums except that
@@ -61,15 +62,15 @@ pub fn compress(level: Option<i32>, plain: &[u8]) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// Reads the first standard frame of a stream, which must be complete; Java consumers read only that one too. Linked blocks
-/// are rejected, because Java consumers can't read them.
+/// Returns a reader of the first standard frame of a stream. Like Java consumers, ignores what follows the frame.
+/// Rejects an incomplete frame, and one with linked blocks, because Java consumers can't read those.
 pub fn frame(compressed: &[u8]) -> io::Result<Frame<'_>> {
-    let refuse = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    let invalid = |why| Err(io::Error::new(io::ErrorKind::InvalidData, why));
     if compressed.get(..MAGIC_SIZE) != Some(&MAGIC) {
-        return refuse("it doesn't begin with a frame's magic");
+        return invalid("the stream doesn't begin with the magic of an LZ4 frame");
     }
     if compressed.get(MAGIC_SIZE).is_none_or(|flags| flags & INDEPENDENT_BLOCKS == 0) {
-        return refuse("its blocks aren't independent");
+        return invalid("the blocks of the frame aren't independent");
     }
     match frame_end(compressed).and_then(|end| compressed.get(..end)) {
         Some(frame) => Ok(FrameDecoder::new(frame)),
@@ -77,7 +78,7 @@ pub fn frame(compressed: &[u8]) -> io::Result<Frame<'_>> {
     }
 }
 
-/// The end of the frame at the front, from its block sizes; `None` if it is beyond the end of the stream.
+/// The position after the first frame, computed from its block sizes; `None` if the stream ends before it.
 fn frame_end(compressed: &[u8]) -> Option<usize> {
     let flags = compressed.get(MAGIC_SIZE)?;
     let size_if = |flag: u8, size: usize| if flags & flag != 0 { size } else { 0 };
@@ -93,8 +94,8 @@ fn frame_end(compressed: &[u8]) -> Option<usize> {
     }
 }
 
-/// The stream with the header checksum of the standard.
-pub fn with_right_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
+/// Returns a stream of format 0 with the standard header checksum.
+pub fn with_standard_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
     let Some((at, descriptor)) = descriptor(compressed) else { return Cow::Borrowed(compressed) };
     let checksum = header_checksum(descriptor);
     let mut repaired = compressed.to_vec();
@@ -105,7 +106,7 @@ pub fn with_right_checksum(compressed: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Replaces the header checksum by that of format 0.
-pub fn put_old_checksum(compressed: &mut [u8]) {
+pub fn put_format_0_checksum(compressed: &mut [u8]) {
     let Some((at, _)) = descriptor(compressed) else { return };
     let checksum = compressed.get(..at).map(header_checksum);
     if let (Some(byte), Some(checksum)) = (compressed.get_mut(at), checksum) {
@@ -121,8 +122,8 @@ fn descriptor(compressed: &[u8]) -> Option<(usize, &[u8])> {
     Some((MAGIC_SIZE + size, compressed.get(MAGIC_SIZE..MAGIC_SIZE + size)?))
 }
 
-/// The second byte of the input's xxHash-32 with seed 0, for inputs shorter than 16 bytes, which is a stripe (a descriptor
-/// and the magic have at most 14).
+/// The second byte of the input's xxHash-32 with seed 0. The input must be shorter than 16 bytes, the length of a
+/// stripe of that hash: a descriptor has at most 14; magic and descriptor of a frame that [`compress`] wrote have 6.
 fn header_checksum(input: &[u8]) -> u8 {
     const PRIME_1: u32 = 0x9E37_79B1;
     const PRIME_2: u32 = 0x85EB_CA77;

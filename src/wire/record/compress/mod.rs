@@ -10,7 +10,9 @@ mod snappy;
 use std::io::{self, Read, Write};
 
 use super::error::RecordError;
-pub(super) use lz4::{put_old_checksum as put_old_lz4_checksum, with_right_checksum as with_right_lz4_checksum};
+pub(super) use lz4::{
+    put_format_0_checksum as put_old_lz4_checksum, with_standard_checksum as with_right_lz4_checksum,
+};
 
 /// The compression of a batch's records. The numbers are the lowest bits of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

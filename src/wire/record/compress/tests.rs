@@ -160,12 +160,12 @@ fn lz4_frames_with_sizes_and_checksums_are_read() {
     encoder.write_all(&plain).expect("writes");
     let stream = encoder.finish().expect("finishes");
     assert_eq!(decompress(Codec::Lz4, &stream).as_ref(), Ok(&plain));
-    assert_eq!(lz4::with_right_checksum(&stream), stream);
+    assert_eq!(lz4::with_standard_checksum(&stream), stream);
     let mut old = stream.clone();
-    lz4::put_old_checksum(&mut old);
+    lz4::put_format_0_checksum(&mut old);
     assert_ne!(old, stream);
     check_broken(Codec::Lz4, &old, "lz4");
-    assert_eq!(lz4::with_right_checksum(&old), stream);
+    assert_eq!(lz4::with_standard_checksum(&old), stream);
     let mut damaged = stream;
     damaged[100] ^= 1;
     check_broken(Codec::Lz4, &damaged, "lz4");

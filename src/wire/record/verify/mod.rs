@@ -43,12 +43,13 @@ pub struct VerifyRules {
     /// `message.timestamp.after.max.ms`: how far it may be after `now`.
     pub after_max_ms: i64,
     /// `compression.type` with the codec's level; `None` is `producer`, which keeps the codec of the batch.
-    pub target: Option<(Codec, Option<i32>)>,
+    pub target_codec: Option<(Codec, Option<i32>)>,
     /// Whether `cleanup.policy` includes `compact`, which requires a key in every record.
     pub compacted: bool,
-    /// `Some` allows a batch to expand as far as the settings allow, and contains the limit in bytes for one that must be
-    /// kept in memory. `None` applies the smaller default limits; after `ExpandsTooFar` the caller may retry with `Some`.
-    pub large: Option<usize>,
+    /// With `None`, a batch may expand to the default limits; after `ExpandsTooFar` the caller may retry with `Some`.
+    /// With `Some`, it may expand as far as the settings allow; the value limits the bytes of a batch that must be kept
+    /// in memory.
+    pub large_batch_memory: Option<usize>,
 }
 
 /// The batch formats that a Produce request may contain, by its version.
@@ -62,25 +63,26 @@ pub enum Accepts {
     V2,
 }
 
-/// The maximum expansion ratio of a batch beyond [`ALWAYS_ALLOWED`], whatever the settings are. No data reaches it with
-/// gzip, lz4 or snappy (1032, 255 and 21), and with zstd only runs of one byte do.
+/// The maximum expansion ratio of a batch that expands to more than [`ALWAYS_ALLOWED`](super::limits::ALWAYS_ALLOWED),
+/// whatever the settings are. The maximum ratios of gzip, lz4 and snappy are smaller (1032, 255 and 21); with zstd,
+/// only runs of one byte reach this ratio.
 const MAX_RATIO: usize = 1100;
 
 impl VerifyRules {
     /// The limit, in bytes, for the expansion of a batch with `compressed` bytes of records. A batch is checked piece by
     /// piece, unless it is `held` in memory to be recompressed or converted.
     ///
-    /// All records together may be as large as one record may be, as an uncompressed batch may be, or as ordinary data
-    /// expands. Kafka has no such limit.
+    /// The limit is the largest of: the size limit of one record, the size limit of an uncompressed batch, and the
+    /// expansion of ordinary data. Kafka has no such limit.
     fn expansion_limit(&self, compressed: usize, held: bool) -> usize {
         let by_setting = self.max_decompressed_message_bytes.max(compressed.saturating_mul(MAX_RATIO));
-        let more = match self.large {
+        let by_large_batch = match self.large_batch_memory {
             None => 0,
-            // Compaction will keep it in memory.
+            // Compaction will keep the batch in memory.
             Some(memory) if held || self.compacted => memory.min(by_setting),
             Some(_) => by_setting,
         };
-        limit_in_memory(compressed).max(self.max_message_bytes).max(more).min(MAX_EXPANSION)
+        limit_in_memory(compressed).max(self.max_message_bytes).max(by_large_batch).min(MAX_EXPANSION)
     }
 }
 
@@ -143,7 +145,7 @@ impl Unverified {
     }
 
     fn verify_batch(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
-        let header = sole_batch(&self.0, rules.accepts)?;
+        let header = header_of_only_batch(&self.0, rules.accepts)?;
         let batch = self.0.slice(..header.size());
         if header.base_offset != 0 {
             return Err(RecordError::invalid(format!("the base offset should be 0, but it is {}", header.base_offset)));
@@ -156,8 +158,8 @@ impl Unverified {
     }
 }
 
-/// The header of the batch, of which `bytes` must contain exactly one.
-fn sole_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordError> {
+/// Returns the header of the batch in `bytes`. Fails if there is not exactly one batch.
+fn header_of_only_batch(bytes: &Bytes, accepts: Accepts) -> Result<BatchHeader, RecordError> {
     let Some(size) = next_size(bytes)? else {
         return Err(RecordError::NotOneBatch("a produce request must have at least one record batch per partition"));
     };
@@ -182,11 +184,11 @@ fn magic(bytes: &[u8]) -> Option<u8> {
 /// The size of the batch or message at the front of `bytes`, in any format; `None` if it is incomplete.
 fn next_size(bytes: &[u8]) -> Result<Option<usize>, RecordError> {
     /// The minimum length of a message, in format 0: CRC, magic, attributes, key length, value length.
-    const SHORTEST: i32 = 4 + 1 + 1 + 4 + 4;
+    const LEAST_LENGTH: i32 = 4 + 1 + 1 + 4 + 4;
     let Some(length) = bytes.get(8..).and_then(|rest| rest.first_chunk::<4>()) else { return Ok(None) };
     let length = i32::from_be_bytes(*length);
-    if length < SHORTEST {
-        let message = format!("Record size {length} is less than the minimum record overhead ({SHORTEST})");
+    if length < LEAST_LENGTH {
+        let message = format!("Record size {length} is less than the minimum record overhead ({LEAST_LENGTH})");
         return Err(RecordError::Corrupt(message));
     }
     let Some(magic) = magic(bytes) else { return Ok(None) };
@@ -248,11 +250,11 @@ fn finalize(
 ) -> Result<Verified, RecordError> {
     let sent = header;
     let sent_codec = sent.codec()?;
-    let (codec, level) = rules.target.unwrap_or((sent_codec, None));
-    // LogAppendTime in a client's batch hides the records' own timestamps, which were not checked.
-    let hides_timestamps =
+    let (codec, level) = rules.target_codec.unwrap_or((sent_codec, None));
+    // If a client's batch has LogAppendTime, the timestamps of its records have no effect and were not checked.
+    let has_unchecked_timestamps =
         sent.timestamp_type() == TimestampType::LogAppendTime && rules.timestamp_type == TimestampType::CreateTime;
-    if codec != sent_codec || !checked.contiguous || hides_timestamps {
+    if codec != sent_codec || !checked.contiguous || has_unchecked_timestamps {
         return rebuild(&sent, &batch, codec, level, rules);
     }
     header.set_timestamp_type(rules.timestamp_type);

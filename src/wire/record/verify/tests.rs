@@ -61,7 +61,7 @@ fn valid_batch_is_not_changed() {
 fn placed_batch_has_offset_and_epoch_and_a_valid_crc() {
     let verified = verify(&sent(sample(Codec::None)), &rules()).expect("verifies");
     let mut stored = verified.bytes().to_vec();
-    stored[..16].copy_from_slice(&verified.placed(1234, 7));
+    stored[..16].copy_from_slice(&verified.log_prefix(1234, 7));
     let header = BatchHeader::parse(&stored).expect("parses");
     check_crc(&header, &stored).expect("a right CRC");
     assert_eq!((header.base_offset, header.last_offset(), header.partition_leader_epoch), (1234, 1236, 7));
@@ -238,10 +238,10 @@ fn batch_over_the_expansion_limit_is_rejected_with_the_settings() {
     // A batch that is recompressed, or will be compacted, is in memory as a whole.
     let in_memory = RecordError::ExpandsTooFar { compressed, limit: ALWAYS_ALLOWED };
     let target = Some((Codec::Snappy, None));
-    assert_eq!(verify(&bomb, &VerifyRules { target, ..rules() }), Err(in_memory.clone()));
+    assert_eq!(verify(&bomb, &VerifyRules { target_codec: target, ..rules() }), Err(in_memory.clone()));
     assert_eq!(verify(&bomb, &VerifyRules { compacted: true, ..rules() }), Err(in_memory));
     // A size that is allowed uncompressed is allowed compressed.
-    let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, target, ..rules() };
+    let rules = VerifyRules { max_message_bytes: ALWAYS_ALLOWED + 100, target_codec: target, ..rules() };
     let stored = verify(&bomb, &rules).expect("verifies");
     assert_eq!(records(stored.bytes())[0].value.as_ref().map(Bytes::len), Some(ALWAYS_ALLOWED));
 }
@@ -251,12 +251,12 @@ fn expansion_limits_follow_the_settings() {
     /// The limits of a batch that is checked in pieces, and of one that is kept in memory or will be compacted.
     fn check(
         max_decompressed_message_bytes: usize,
-        large: Option<usize>,
+        large_batch_memory: Option<usize>,
         compressed: usize,
         expect: usize,
         held: usize,
     ) {
-        let rules = VerifyRules { max_decompressed_message_bytes, large, ..rules() };
+        let rules = VerifyRules { max_decompressed_message_bytes, large_batch_memory, ..rules() };
         let limits = (rules.expansion_limit(compressed, false), rules.expansion_limit(compressed, true));
         assert_eq!(limits, (expect, held));
         assert_eq!(VerifyRules { compacted: true, ..rules }.expansion_limit(compressed, false), held);
@@ -271,7 +271,7 @@ fn expansion_limits_follow_the_settings() {
     check(1000, Some(0), 100 << 10, 1100 * (100 << 10), ALWAYS_ALLOWED);
     check(1000, Some(usize::MAX), 512 << 10, 1100 * (512 << 10), 1100 * (512 << 10));
     check(1000, Some(0), usize::MAX, MAX_EXPANSION, MAX_EXPANSION);
-    let of_the_topic = VerifyRules { max_message_bytes: 200 << 20, large: None, ..rules() };
+    let of_the_topic = VerifyRules { max_message_bytes: 200 << 20, large_batch_memory: None, ..rules() };
     assert_eq!(of_the_topic.expansion_limit(0, true), 200 << 20);
 }
 
@@ -340,7 +340,8 @@ fn batch_is_recompressed_with_the_topics_codec() {
     for from in Codec::ALL {
         for (to, level) in Codec::ALL.map(|codec| (codec, None)).into_iter().chain([(Codec::Gzip, Some(9))]) {
             let bytes = sent(sample(from).producer(producer, 11).transactional());
-            let verified = verify(&bytes, &VerifyRules { target: Some((to, level)), ..rules() }).expect("verifies");
+            let verified =
+                verify(&bytes, &VerifyRules { target_codec: Some((to, level)), ..rules() }).expect("verifies");
             let expect = sent(sample(to).producer(producer, 11).transactional());
             assert_eq!(verified.header().codec(), Ok(to));
             assert_eq!(records(verified.bytes()), records(&expect));
@@ -363,7 +364,7 @@ fn old_messages_are_stored_with_the_topics_codec() {
             assert_eq!(as_they_came.header().codec(), Ok(from));
             for to in Codec::ALL {
                 let verified =
-                    verify(&old, &VerifyRules { target: Some((to, None)), ..old_rules() }).expect("verifies");
+                    verify(&old, &VerifyRules { target_codec: Some((to, None)), ..old_rules() }).expect("verifies");
                 assert_eq!(verified.header().codec(), Ok(to));
                 assert_eq!(records(verified.bytes()), records(as_they_came.bytes()));
             }
@@ -375,7 +376,7 @@ fn old_messages_are_stored_with_the_topics_codec() {
 fn batch_that_grows_too_large_is_rejected() {
     let mut builder = BatchBuilder::new(Codec::Zstd);
     builder.append(NOW, None, Some(&[b'x'; 5000]), &[]);
-    let rules = VerifyRules { max_message_bytes: 1000, target: Some((Codec::None, None)), ..rules() };
+    let rules = VerifyRules { max_message_bytes: 1000, target_codec: Some((Codec::None, None)), ..rules() };
     let refused = verify(&sent(builder), &rules);
     assert!(matches!(refused, Err(RecordError::TooLarge { limit: 1000, size: 5001.. })), "{refused:?}");
 }
@@ -455,7 +456,7 @@ fn old_messages_are_checked_against_the_topics_rules() {
     }) {
         let old = down_convert(&sent(sample(sent_codec)), format, 0).expect("converts");
         for target in [None].into_iter().chain(Codec::ALL.map(Some)) {
-            let rules = VerifyRules { target: target.map(|codec| (codec, None)), ..append_time };
+            let rules = VerifyRules { target_codec: target.map(|codec| (codec, None)), ..append_time };
             let verified = verify(&old, &rules).expect("verifies");
             let header = verified.header();
             assert_eq!(header.codec(), Ok(target.unwrap_or(sent_codec)), "{format:?} {sent_codec:?}");

@@ -351,7 +351,10 @@ async fn data_without_meta_properties_starts_after_the_recommended_format() {
     let before = contents(&data);
     let log_dirs = format!("log.dirs={}", data.display());
     let printed = refused(&[&log_dirs]);
-    assert!(printed.contains("holds the metadata log and 1 partition (used-0), and no meta.properties"), "{printed}");
+    assert!(
+        printed.contains("contains the metadata log and 1 partition (used-0), but no meta.properties"),
+        "{printed}"
+    );
     assert_eq!(contents(&data), before);
 
     assert!(printed.contains("ottla kafka-storage format --cluster-id ID --config FILE"), "{printed}");
@@ -427,9 +430,9 @@ fn check_log_of_two_log_dirs_knows_the_topics_of_both() {
     };
     let before = contents(dir.path());
     let (code, printed) = check(&[&at("d1"), &at("d2")]);
-    assert!(code == Some(0) && printed.contains("7 partitions") && printed.contains("all is well"), "{printed}");
+    assert!(code == Some(0) && printed.contains("7 partitions") && printed.contains("no faults found"), "{printed}");
     let (code, printed) = check(&[&at("d2")]);
-    assert!(code == Some(1) && printed.contains("if it lies in another directory"), "{printed}");
+    assert!(code == Some(1) && printed.contains("if it is in another directory"), "{printed}");
     let mut after = contents(dir.path());
     after.retain(|path, _| !path.ends_with(".lock"));
     assert_eq!(after, before);

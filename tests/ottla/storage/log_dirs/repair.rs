@@ -75,10 +75,10 @@ async fn repair_of_two_log_dirs_assigns_each_partition_to_its_directory() {
     let (first, second) = (dir.path().join("d1"), dir.path().join("d2"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     // As the report of the first repair recommends.
-    assert!(repaired(&[&first]).contains("without a folder, not served now"));
+    assert!(repaired(&[&first]).contains("without a directory, not served now"));
     fs::remove_dir_all(first.join("__cluster_metadata-0")).unwrap();
     let printed = repaired(&[&first, &second]);
-    assert!(!printed.contains("without a folder"), "{printed}");
+    assert!(!printed.contains("without a directory, "), "{printed}");
     let mut broker = start(&first);
     let client = connect(&broker).await;
     for partition in [1, 3] {

@@ -88,12 +88,12 @@ impl ClassicGroup {
             self.protocol = self.select_protocol();
             self.subscribed = self.compute_subscribed();
             self.enter(decision, Phase::Completing);
-            self.announce_generation(decision);
+            self.reply_to_joins(decision);
         }
     }
 
-    /// Replies to the joins, and expects a sync of each member.
-    fn announce_generation(&mut self, decision: &mut Decision) {
+    /// Replies to the pending joins. Each member must then send a SyncGroup request.
+    fn reply_to_joins(&mut self, decision: &mut Decision) {
         tracing::debug!(group = %self.id, generation = self.generation, members = self.members.len(), "generation started");
         let member_ids: Vec<MemberId> = self.members.keys().cloned().collect();
         for member_id in &member_ids {

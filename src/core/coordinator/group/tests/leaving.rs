@@ -14,7 +14,7 @@ fn leave_of_a_member_causes_a_rebalance() {
 }
 
 #[test]
-fn leave_of_the_last_member_writes_an_empty_group() {
+fn leave_of_the_last_member_makes_the_group_empty_also_after_a_crash() {
     let mut group = TestGroup::new();
     group.stable(&["a"]);
     assert_eq!(group.leaves("a"), Ok(()));

@@ -133,7 +133,7 @@ impl TransactionMetadata {
         let status = value.transaction_status;
         Ok(TransactionMetadata {
             version: if version == 0 { ValueVersion::V0 } else { ValueVersion::V1 },
-            state: TransactionState::stored(status).ok_or(TransactionRecordError::UnknownStatus(status))?,
+            state: TransactionState::from_stored_status(status).ok_or(TransactionRecordError::UnknownStatus(status))?,
             producer: ProducerIdEpoch { producer_id: value.producer_id, epoch: value.producer_epoch },
             previous_producer_id: value.previous_producer_id,
             next_producer_id: value.next_producer_id,

@@ -5,7 +5,7 @@ use std::fmt;
 /// The state of a transactional id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TransactionState {
-    /// It has a producer, and no transaction since InitProducerId.
+    /// The id has a producer, which has not begun a transaction since InitProducerId.
     Empty,
     /// A transaction is open.
     Ongoing,
@@ -17,10 +17,10 @@ pub enum TransactionState {
     CompleteCommit,
     /// All markers of the abort are written.
     CompleteAbort,
-    /// It has expired. Here its tombstone removes it at once, so that no request sees this state.
+    /// Kafka's state of an expired id. Ottla writes the id's tombstone at once, so that no request sees this state.
     Dead,
-    /// The producer of an open transaction is fenced. Here the same decision aborts the transaction, so that no request
-    /// sees this state.
+    /// Kafka's state while the producer of an open transaction is fenced. In Ottla the same decision aborts the
+    /// transaction, so that no request sees this state.
     PrepareEpochFence,
 }
 
@@ -55,13 +55,13 @@ impl TransactionState {
         TransactionState::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// The number in records.
+    /// The state's number in records.
     pub const fn status(self) -> i8 {
         self as i8
     }
 
     /// The state with this number, if it may be in a record.
-    pub(super) fn stored(status: i8) -> Option<TransactionState> {
+    pub(super) fn from_stored_status(status: i8) -> Option<TransactionState> {
         let states = TransactionState::ALL.into_iter().filter(|state| state.is_stored());
         states.into_iter().find(|state| state.status() == status)
     }

@@ -72,7 +72,7 @@ struct Upgrade<'a> {
 
 impl<'a> Upgrade<'a> {
     fn new(set: &MessageSet<'_>, rules: &'a VerifyRules) -> Upgrade<'a> {
-        let (codec, level) = rules.target.unwrap_or((set.codec, None));
+        let (codec, level) = rules.target_codec.unwrap_or((set.codec, None));
         let mut empty = BatchBuilder::new(codec).level(level);
         if rules.timestamp_type == TimestampType::LogAppendTime {
             empty = empty.log_append_time(rules.now);

@@ -118,7 +118,7 @@ fn plain_messages_over_max_message_bytes_become_several_batches() {
     // A single message that is too large is rejected, and a compressed batch is not split.
     let alone = verify(&[messages[0].clone(), plain(0, &"x".repeat(180))], &rules);
     assert!(matches!(alone, Err(RecordError::TooLarge { .. })), "{alone:?}");
-    let compressing = VerifyRules { target: Some((GZIP, None)), max_message_bytes: 100, ..rules };
+    let compressing = VerifyRules { target_codec: Some((GZIP, None)), max_message_bytes: 100, ..rules };
     let compressed = verify(&messages, &compressing);
     assert!(matches!(compressed, Err(RecordError::TooLarge { .. })), "{compressed:?}");
 }

@@ -1,0 +1,62 @@
+//! Work that blocks on the disk: it runs on threads of its own, so that it does not hold up the runtime's tasks.
+//!
+//! In a simulated broker it runs on the runtime's only thread, so that everything happens in an order that depends on
+//! the seed alone.
+
+use tokio::task::JoinError;
+
+/// Runs work and waits for it.
+///
+/// # Errors
+/// If the work panicked, or did not begin because the runtime stops.
+pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    match is_simulated() {
+        true => Ok(work()),
+        false => tokio::task::spawn_blocking(work).await,
+    }
+}
+
+/// Starts work that nobody waits for. It has not run when this returns in a simulation, and may have otherwise.
+pub fn spawn(work: impl FnOnce() + Send + 'static) {
+    match is_simulated() {
+        true => drop(tokio::spawn(async { work() })),
+        false => drop(tokio::task::spawn_blocking(work)),
+    }
+}
+
+#[cfg(not(test))]
+const fn is_simulated() -> bool {
+    false
+}
+
+#[cfg(test)]
+fn is_simulated() -> bool {
+    simulation::IS_SIMULATED.get()
+}
+
+#[cfg(test)]
+pub mod simulation {
+    //! Runs blocking work of the current thread's runtime on this thread.
+
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static IS_SIMULATED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Runs blocking work on the current thread until the guard is dropped.
+    pub struct OnThisThread(());
+
+    impl OnThisThread {
+        pub fn begin() -> OnThisThread {
+            IS_SIMULATED.set(true);
+            OnThisThread(())
+        }
+    }
+
+    impl Drop for OnThisThread {
+        fn drop(&mut self) {
+            IS_SIMULATED.set(false);
+        }
+    }
+}
