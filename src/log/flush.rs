@@ -118,7 +118,10 @@ impl Log {
         self.retrying(|log| {
             let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
             if let Some(files) = active.opened() {
-                files.data.check().doing_with("looking at", || names::file(&folder, active.base(), names::LOG))?;
+                files
+                    .data
+                    .check()
+                    .doing_with("reading the size of", || names::file(&folder, active.base(), names::LOG))?;
             }
             log.checked_to = end;
             Ok(())

@@ -89,7 +89,7 @@ impl SegmentFile<'_> {
     fn has_entries(&self) -> Result<bool, LogError> {
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX] {
             let path = self.folder.file(self.base, kind);
-            if self.folder.disk.len(&path).doing("looking at", &path)?.is_some_and(|len| len > 0) {
+            if self.folder.disk.len(&path).doing("reading the size of", &path)?.is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
@@ -274,7 +274,7 @@ impl SegmentFile<'_> {
     pub(crate) fn name_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         let mut path = names::with_suffix(&self.log(), &format!("{from}.cut"));
         let mut again = 1;
-        while self.folder.disk.len(&path).doing("looking at", &path)?.is_some() {
+        while self.folder.disk.len(&path).doing("reading the size of", &path)?.is_some() {
             again += 1;
             path = names::with_suffix(&self.log(), &format!("{from}.cut-{again}"));
         }
@@ -345,7 +345,7 @@ impl Indexes {
     /// Writes the indexes; those of the active segment only if they have entries or the file exists.
     fn write(&mut self, folder: &PartitionFolder, sealed: bool) -> Result<(), LogError> {
         let disk = &folder.disk;
-        let exists = |path: &Path| disk.len(path).doing("looking at", path).map(|len| len.is_some());
+        let exists = |path: &Path| disk.len(path).doing("reading the size of", path).map(|len| len.is_some());
         if sealed || self.times.count() > 0 || exists(self.times.path())? {
             self.times.flush(disk).doing("writing", self.times.path())?;
         }

@@ -57,7 +57,7 @@ impl Log {
     fn check_files(&self, why: &LogError) -> Result<(), LogError> {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
             let path = self.folder.file(segment.base(), names::LOG);
-            let len = self.folder.disk.len(&path).doing("looking at", &path)?;
+            let len = self.folder.disk.len(&path).doing("reading the size of", &path)?;
             if len.is_none_or(|len| len < segment.size()) {
                 return Err(why.clone());
             }
@@ -119,7 +119,7 @@ impl Log {
 
 /// Rewrites a file's bytes in place, from `from` to `to` or the file's end. Ignores a missing file.
 fn rewrite(disk: &Disk, path: &Path, from: u64, to: Option<u64>) -> Result<(), LogError> {
-    let Some(len) = disk.len(path).doing("looking at", path)? else { return Ok(()) };
+    let Some(len) = disk.len(path).doing("reading the size of", path)? else { return Ok(()) };
     let rewrite = || -> io::Result<()> {
         let file = disk.open_to_write(path)?;
         let (mut at, to) = (from, to.unwrap_or(len));

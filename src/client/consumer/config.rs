@@ -26,7 +26,7 @@ pub struct ConsumerConfig {
     pub metadata_max_age: Duration,
     /// The wait before the first retry (`retry.backoff.ms`).
     pub retry_backoff: Duration,
-    /// How long an answer may take (`request.timeout.ms`).
+    /// How long a response may take (`request.timeout.ms`).
     pub request_timeout: Duration,
     /// Whether metadata requests may create missing topics (`allow.auto.create.topics`).
     pub auto_create_topics: bool,

@@ -173,7 +173,7 @@ impl Consumer {
         }
     }
 
-    /// Commits the positions of delivered records, or these offsets, and awaits the answer.
+    /// Commits the positions of delivered records, or these offsets, and awaits the response.
     pub async fn commit(&mut self, offsets: Option<&[(TopicPartition, Offset)]>) -> Result<(), ConsumerError> {
         let progress = match offsets {
             None => self.positions.uncommitted(),

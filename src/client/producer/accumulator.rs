@@ -1,5 +1,5 @@
 //! Collects records into batches and batches into requests, assigns sequence numbers, and handles outcomes. Pure: the
-//! caller passes the time and the broker's answers.
+//! caller passes the time and the broker's responses.
 //!
 //! Order: a partition's batches are sent in the order in which they were created. With idempotence each batch has a
 //! sequence number and keeps it when it is retried, so that the broker can detect duplicates. When such a batch fails,
@@ -49,7 +49,7 @@ pub enum Appended {
     BatchFull,
 }
 
-/// A batch to send; passed back to [`Accumulator::answered`] with its outcome.
+/// A batch to send; passed back to [`Accumulator::completed`] with its outcome.
 pub struct Outgoing<T> {
     pub slot: PartitionSlot,
     pub topic: Str,
@@ -301,7 +301,7 @@ impl<T> Accumulator<T> {
     }
 
     /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is retried.
-    pub fn answered(
+    pub fn completed(
         &mut self,
         sent: Outgoing<T>,
         outcome: Result<(), SendError>,

@@ -37,7 +37,7 @@ pub enum SendError {
     /// The connection was lost at each attempt.
     #[error("The server disconnected before a response was received.")]
     Disconnected,
-    /// The batch can't be encoded or the answer can't be decoded.
+    /// The batch can't be encoded or the response can't be decoded.
     #[error("{0}")]
     Broken(String),
 }

@@ -185,7 +185,7 @@ impl Compaction {
 
     fn len(&self, source: Source, kind: &str) -> Result<u64, LogError> {
         let path = self.folder.file(source.base, kind);
-        Ok(self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
+        Ok(self.folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0))
     }
 
     /// Returns the modification time of the newest clean segment, minus `delete.retention.ms`.

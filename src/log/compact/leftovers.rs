@@ -75,7 +75,7 @@ fn covered(folder: &PartitionFolder, swaps: &[Suffixed<'_>]) -> Result<Option<Co
     for file in swaps.iter().filter(|file| file.kind == names::LOG) {
         let (end, is_intact) = end_of(folder, file)?;
         let old = folder.file(file.base, names::LOG);
-        let old_exist = folder.disk.len(&old).doing("looking at", &old)?.is_some();
+        let old_exist = folder.disk.len(&old).doing("reading the size of", &old)?.is_some();
         covered = Some(match covered {
             None => Covered { offsets: file.base..end, is_intact, old_exist },
             Some(others) => Covered {
@@ -94,7 +94,7 @@ fn end_of(folder: &PartitionFolder, file: &Suffixed<'_>) -> Result<(Offset, bool
     let path = folder.path.join(file.name);
     let raw = folder.disk.open_to_read(&path).doing("opening", &path)?;
     let raw = raw.ok_or_else(|| LogError::io("opening", &path, std::io::ErrorKind::NotFound.into()))?;
-    let size = raw.len().doing("looking at", &path)?;
+    let size = raw.len().doing("reading the size of", &path)?;
     let mut walk = Walk::new(Source::Raw(&raw), 0, size, file.base);
     let is_intact = loop {
         match walk.step().doing("reading", &path)? {

@@ -178,7 +178,7 @@ impl Files {
             match names::parse_file(&name) {
                 Some((base, names::LOG)) => {
                     let path = folder.file(base, names::LOG);
-                    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+                    let size = folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
                     files.segments.push(FoundSegment { base, size, synced: false });
                 }
                 Some((offset, names::SNAPSHOT)) => files.snapshots.push(offset),

@@ -117,7 +117,7 @@ impl SavedFiles {
             let segment = folder.file(offset, names::LOG);
             let belongs = match kind {
                 names::SNAPSHOT => offset <= end,
-                _ => folder.disk.len(&segment).doing("looking at", &segment)?.is_some(),
+                _ => folder.disk.len(&segment).doing("reading the size of", &segment)?.is_some(),
             };
             let now = folder.disk.read(&path).doing("reading", &path)?;
             if belongs && now.as_deref() != Some(&*bytes) {
@@ -137,7 +137,7 @@ fn rewrite(
 ) -> Result<(), LogError> {
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
     let path = folder.file(base, names::LOG);
-    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+    let size = folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
     let segment_file = SegmentFile { folder, base, size, sealed: true };
     let raw = segment_file.open()?;
     for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {

@@ -270,7 +270,7 @@ impl Pass<'_> {
 
     fn compare_aborted(&mut self, found: &FoundSegment, derived: &[AbortedTxn]) -> Result<(), LogError> {
         let path = self.folder.file(found.base, names::TXN_INDEX);
-        let len = self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+        let len = self.folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
         let stored = txn_index::read(&self.folder.disk, &path).doing("reading", &path)?;
         // Transactions that began before the log start can't be derived from the batches.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
