@@ -61,7 +61,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
-                End::Unclean(unclean) => Err(format!("{why}; and the next start has to recover the logs: {unclean}")),
+                End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
                 End::Clean | End::AtOnce => Err(why),
             },
         }
@@ -170,11 +170,11 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
             Ok(ExitCode::SUCCESS)
         }
         End::Unclean(why) => {
-            tracing::error!(error = %why, "stopped, the next start has to recover the logs");
+            tracing::error!(error = %why, "stopped; the next start must recover the logs");
             Ok(ExitCode::FAILURE)
         }
         End::AtOnce => {
-            tracing::warn!("stopped at once, the next start has to recover the logs");
+            tracing::warn!("stopped at once; the next start must recover the logs");
             Ok(ExitCode::FAILURE)
         }
     }

@@ -20,7 +20,7 @@ pub enum LogError {
     #[error("the log is closed")]
     Closed,
     /// An earlier write or sync failed: the content of the files is uncertain until the log is reopened.
-    #[error("the log is closed to writes since an earlier failure: {0}")]
+    #[error("the log is closed to writes because of an earlier failure: {0}")]
     Latched(Arc<LogError>),
     /// `partition.metadata` names another topic: the folder belongs to a deleted topic.
     #[error("{} belongs to topic id {found}, not {expected}", path.display())]

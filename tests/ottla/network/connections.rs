@@ -54,7 +54,7 @@ async fn client_of_another_protocol_is_named_in_the_log() {
         let mut client = server.connect().await;
         client.send(bytes).await;
         client.wait_until_closed().await;
-        wait_for_log_line("WARN", &[&client.name(), &format!("the client speaks {name},")]).await;
+        wait_for_log_line("WARN", &[&client.name(), &format!("the client sent {name} data,")]).await;
     }
     server.connect().await.echo(b"others are served").await;
 }

@@ -170,7 +170,7 @@ async fn changed_log_files_fail_only_their_partitions() {
         let is_reported = |line: &str| {
             line.contains("lost records")
                 && line.contains(&format!("partition={topic}-0"))
-                && line.contains(&format!("from={found} to="))
+                && line.contains(&format!("first_offset={found} end_offset="))
         };
         wait_until(&format!("{topic}: lost records from {found}"), || broker.log().lines().any(is_reported));
     }
