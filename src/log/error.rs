@@ -103,7 +103,7 @@ pub enum AppendError {
 
 impl AppendError {
     /// Whether the batch was refused because of its producer's state. Nothing was appended, and the log is in order.
-    pub fn is_of_producer(&self) -> bool {
+    pub fn is_producer_error(&self) -> bool {
         matches!(
             self,
             AppendError::OutOfOrderSequence { .. }

@@ -73,8 +73,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     })
 }
 
-/// Answers with records converted to an old format. The response is built when all earlier ones have been sent, so that
-/// a connection has one of them in memory, and on a blocking thread.
+/// Returns records converted to an old format. The response is built on a blocking thread, and only when all earlier
+/// responses have been sent, so that a connection has at most one of them in memory.
 fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {

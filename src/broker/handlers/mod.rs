@@ -195,7 +195,7 @@ fn note_use(context: &Context, new: NewUse) {
         ConnectionUse::FindBrokers => {}
         ConnectionUse::FindCoordinator => groups.arriving(|now, clients| clients.asked(now, client)),
         ConnectionUse::JoinGroup => groups.arriving(|_, clients| clients.joins(connection)),
-        ConnectionUse::Work => groups.arriving(|now, clients| clients.works(now, client, new.had_asked)),
+        ConnectionUse::Work => groups.arriving(|now, clients| clients.works(now, client, new.found_coordinator)),
     }
 }
 

@@ -54,7 +54,7 @@ mod tests {
         check(b"PRI ", Some("HTTP/2"));
         check(&[0x16, 3, 1, 2], Some("TLS"));
         check(b"SSH-", Some("SSH"));
-        check(b"\r\n\r\n", Some("the PROXY protocol"));
+        check(b"\r\n\r\n", Some("PROXY protocol"));
         check(b"*1\r\n", Some("the Redis protocol"));
         check(&[0x10, 0x20, 0, 4], Some("MQTT"));
     }

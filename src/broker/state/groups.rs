@@ -28,7 +28,7 @@ use ottla_wire::record::Codec;
 
 impl LoggedMachine for GroupMachine {
     const SKIP_CORRUPT_BATCHES: bool = true;
-    const DECIDES_WITHOUT_CHANGES: bool = false;
+    const CHANGES_ONLY_BY_REPLAY: bool = false;
 
     fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;

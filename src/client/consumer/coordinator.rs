@@ -319,18 +319,17 @@ async fn assign_as_leader(
 ) -> Result<Vec<(String, Bytes)>, ConsumerError> {
     let name = response.protocol_name.as_deref().unwrap_or_default();
     let assignor = Assignor::from_name(name).ok_or_else(|| ConsumerError::UnknownAssignor(name.to_owned()))?;
-    let candidate = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
-        member_state::decode_candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
+    let decode = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
+        member_state::decode_subscription(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
     };
-    let candidates = response.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;
-    let topics: BTreeSet<&str> =
-        candidates.iter().flat_map(|candidate| &candidate.topics).map(|topic| &**topic).in_order();
+    let members = response.members.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    let topics: BTreeSet<&str> = members.iter().flat_map(|member| &member.topics).map(|topic| &**topic).in_order();
     let topics: Vec<&str> = topics.into_iter().collect();
     let cluster = client.metadata(Some(&topics)).await?;
     let counts = cluster.topics.into_iter().filter(|topic| topic.error_code == 0).filter_map(|topic| {
         Some((TopicName::from(topic.name?), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     });
-    member_state::encode_assignments(&assignor.assign(&candidates, &counts.in_order()))
+    member_state::encode_assignments(&assignor.assign(&members, &counts.in_order()))
 }
 
 struct HeartbeatTask {

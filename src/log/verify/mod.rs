@@ -95,7 +95,7 @@ pub struct Loss {
 
 /// The information about a partition that is outside of its folder.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub struct PartitionFacts {
     pub at: OpenParams,
     /// Whether the topic is compacted: its offsets may have gaps.
     pub compacted: bool,
@@ -105,7 +105,12 @@ pub struct Known {
 ///
 /// # Errors
 /// If a file can't be read. Invalid content is a finding, not an error.
-pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u64)) -> Result<Verdict, LogError> {
+pub fn verify(
+    disk: &Disk,
+    path: &Path,
+    known: PartitionFacts,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verdict, LogError> {
     let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
     let mut pass = Pass::new(folder, known, progress)?;
     let segments = std::mem::take(&mut pass.files.segments);
@@ -129,7 +134,7 @@ pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u
 /// The state of one pass over a log, from its first batch to its last.
 struct Pass<'a> {
     folder: PartitionFolder,
-    known: Known,
+    known: PartitionFacts,
     progress: &'a mut dyn FnMut(u64),
     files: Files,
     verdict: Verdict,
@@ -206,7 +211,11 @@ fn is_left_over(name: &str) -> bool {
 }
 
 impl<'a> Pass<'a> {
-    fn new(folder: PartitionFolder, known: Known, progress: &'a mut dyn FnMut(u64)) -> Result<Pass<'a>, LogError> {
+    fn new(
+        folder: PartitionFolder,
+        known: PartitionFacts,
+        progress: &'a mut dyn FnMut(u64),
+    ) -> Result<Pass<'a>, LogError> {
         let files = Files::read(&folder)?;
         Ok(Pass {
             folder,
