@@ -79,13 +79,13 @@ pub struct LogDir {
     clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
     mmap_error: Option<String>,
-    /// The checkpoints as read when the directory was opened, without partitions that were deleted since. Its own lock, so
-    /// that lookups don't wait for a checkpoint write.
+    /// The checkpoints as read when the directory was opened, without partitions that were deleted since. They have their own
+    /// lock, so that lookups don't wait for a checkpoint write.
     pub(super) loaded: Mutex<LoadedCheckpoints>,
     /// The checkpoints as last written. The lock is held during a write, so that writes don't overlap.
     pub(super) written: Mutex<WrittenCheckpoints>,
-    /// Whether the files still have deleted partitions, since a write failed. Outside of the lock of `written`, which is
-    /// taken before a partition's lock: opening a log reads this flag with the partition's lock held.
+    /// Whether the files still contain deleted partitions, because a write failed. It is not protected by the lock of
+    /// `written`, which is taken before a partition's lock: opening a log reads this flag while it holds the partition's lock.
     pub(super) outdated: AtomicBool,
 }
 

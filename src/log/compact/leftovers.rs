@@ -1,10 +1,10 @@
 //! Files that an interrupted compaction, ours or Apache Kafka's, left in a log's folder: opening the log completes the
 //! replacement or removes them (Kafka's `LogLoader`).
 //!
-//! A segment whose files are all `.swap` is complete and synced, and replaces the segments that it covers. While one file
-//! is `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments that very old
-//! versions wrote, which leaves several `.swap` segments, renamed from the last to the first: those after the first
-//! `.cleaned` one are removed with it.
+//! A segment whose files all end with `.swap` is complete and synced, and replaces the segments that it covers. If one file
+//! still ends with `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments that very
+//! old versions wrote. Then there are several new segments, which are renamed to `.swap` from the last to the first: those
+//! after the first `.cleaned` segment are removed together with it.
 
 use std::ops::Range;
 

@@ -93,7 +93,7 @@ pub struct Loss {
     pub bytes: u64,
 }
 
-/// The information about a partition that is outside of its folder.
+/// What is known of a partition from outside of its folder, such as the metadata log and the checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct PartitionFacts {
     pub at: OpenParams,

@@ -1,7 +1,7 @@
 //! Metadata (key 3), versions 0 to 13: returns brokers, topics, partitions and their leaders.
 //!
-//! - 1: null means all topics, an empty list for none; the response has racks, the controller and
-//!   internal topics.
+//! - 1: null means all topics, and an empty list means none; the response has racks, the controller, and
+//!   whether a topic is internal.
 //! - 2: the response has the cluster's id.
 //! - 3: the response has a throttle time.
 //! - 4: whether a missing topic may be created.
@@ -13,7 +13,7 @@
 //! - 10: the response has topic ids (KIP-516).
 //! - 11: the authorized operations of the cluster are in DescribeCluster instead (KIP-700).
 //! - 12: topics can be requested by id.
-//! - 13: the response has an error of its own (KIP-1102).
+//! - 13: the response has an error code for the whole request (KIP-1102).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;
