@@ -16,9 +16,10 @@ use ottla_wire::types::ErrorCode;
 
 /// How long a client waits for a response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// How often, and after which pause, a client repeats a request whose error says that this may help.
-const ATTEMPTS: usize = 200;
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+/// How often, and after which pauses, a client repeats a request whose error says that this may help.
+const ATTEMPTS: usize = 30;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a request did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,13 +97,14 @@ impl Client {
 
     /// Repeats a request while its error says that this may help.
     pub async fn retrying<T>(&mut self, mut request: impl AsyncFnMut(&mut Client) -> Outcome<T>) -> Outcome<T> {
-        let mut last = Failed::NoResponse;
+        let (mut last, mut pause) = (Failed::NoResponse, FIRST_PAUSE);
         for _ in 0..ATTEMPTS {
             match request(self).await {
                 Err(Failed::Error(error)) if is_worth_retrying(error) => last = Failed::Error(error),
                 outcome => return outcome,
             }
-            self.clock.sleep(RETRY_PAUSE).await;
+            self.clock.sleep(pause).await;
+            pause = (pause * 2).min(MAX_PAUSE);
         }
         Err(last)
     }
