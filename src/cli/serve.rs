@@ -82,8 +82,8 @@ fn set_up_logging(config: &BrokerConfig, logging: &Logging) -> Result<(), String
     Ok(())
 }
 
-/// The source of `ottla.log.level`, if the setting counts. `RUST_LOG` has precedence over a file, as the environment has, but
-/// not over the command line and `KAFKA_OTTLA_LOG_LEVEL`.
+/// The source of `ottla.log.level`, if the setting counts. `RUST_LOG` has precedence over a file, as the environment
+/// has, but not over the command line and `KAFKA_OTTLA_LOG_LEVEL`.
 fn level_source(config: &BrokerConfig) -> Option<&Source> {
     let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|text| !text.is_empty());
     config.values.source(LOG_LEVEL).filter(|source| !(has_rust_log && matches!(source, Source::File { .. })))

@@ -77,8 +77,8 @@ impl Client {
         Ok(BrokerAddress { node_id: response.node_id, host: response.host.to_string(), port: response.port })
     }
 
-    /// Joins as `member_id`, or as a new member if that is empty, and waits for the other members. A new member repeats the
-    /// join with its assigned id if the coordinator requires that (KIP-394).
+    /// Joins as `member_id`, or as a new member if that is empty, and waits for the other members. A new member repeats
+    /// the join with its assigned id if the coordinator requires that (KIP-394).
     pub async fn join_group(&self, subscription: &Subscription, member_id: &str) -> Result<Joined> {
         let key = ApiKey::JoinGroup;
         let mut request = join_request(subscription, member_id);

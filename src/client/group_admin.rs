@@ -87,8 +87,8 @@ pub struct CommittedOffset {
 }
 
 impl Client {
-    /// Lists the groups in any of these states and of any of these types, in the broker's order. An empty filter matches
-    /// everything.
+    /// Lists the groups in any of these states and of any of these types, in the broker's order. An empty filter
+    /// matches everything.
     pub async fn list_groups(&self, states: &[&str], types: &[&str]) -> Result<Vec<ListedGroup>> {
         let words = |words: &[&str]| words.iter().map(|word| Str::from(*word)).collect();
         let request = ListGroupsRequest { states_filter: words(states), types_filter: words(types) };
@@ -232,8 +232,8 @@ impl Client {
         check_error_code(key, result.error_code, result.error_message.as_ref())
     }
 
-    /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result for each
-    /// partition.
+    /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result
+    /// for each partition.
     pub async fn delete_committed_offsets(
         &self,
         group: &str,

@@ -1,9 +1,10 @@
 //! A small Kafka client that uses the broker's own codec: for the command line, tests and benchmarks.
 //!
 //! [`Client::connect`] negotiates the API versions; [`Client::call`] sends any request in the newest version that both
-//! sides support and awaits its response; [`Client::submit`] sends now and lets the caller await the response later. Modules
-//! add shorter calls for common tasks: topics (`admin`), batches (`records`), groups as a member (`group`) and as an
-//! administrator (`group_admin`), a [`consumer`] and a [`producer`]. One client is one connection; clones share it.
+//! sides support and awaits its response; [`Client::submit`] sends now and lets the caller await the response later.
+//! Modules add shorter calls for common tasks: topics (`admin`), batches (`records`), groups as a member (`group`) and
+//! as an administrator (`group_admin`), a [`consumer`] and a [`producer`]. One client is one connection; clones share
+//! it.
 //!
 //! A client does not retry, route by leader, batch or reconnect: there is one broker, and the caller decides what to do
 //! about a lost connection.
@@ -159,8 +160,8 @@ impl Client {
         self.served.get(&(key as i16)).copied()
     }
 
-    /// Sends a request in the newest version that both sides support, and awaits the response. The caller checks the error
-    /// codes in it.
+    /// Sends a request in the newest version that both sides support, and awaits the response. The caller checks the
+    /// error codes in it.
     pub async fn call<R: ApiRequest>(&self, request: R) -> Result<R::ApiResponse> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.call_at(request, version).await

@@ -108,8 +108,8 @@ impl Client {
         self.submit_at(request, version).await
     }
 
-    /// Finds the first offset whose record is not older than `timestamp`, or the offset for a special timestamp: -1 the end,
-    /// -2 the start, -3 the record with the highest timestamp.
+    /// Finds the first offset whose record is not older than `timestamp`, or the offset for a special timestamp: -1 the
+    /// end, -2 the start, -3 the record with the highest timestamp.
     pub async fn list_offset(
         &self,
         topic: &str,

@@ -37,7 +37,8 @@ impl LogError {
         matches!(self, LogError::Io { source, .. } if is_fd_exhaustion(source))
     }
 
-    /// Whether another process truncated or removed a file in use: acknowledged records are lost, and appends must stop.
+    /// Whether another process truncated or removed a file in use: acknowledged records are lost, and appends must
+    /// stop.
     pub fn is_data_loss(&self) -> bool {
         match self {
             LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<ExternalChange>()),

@@ -113,8 +113,8 @@ impl SegmentFile<'_> {
         Ok(false)
     }
 
-    /// Validates the segment's batches and rebuilds its indexes. Starts at `validated` if that is a batch boundary, else
-    /// at the segment's start.
+    /// Validates the segment's batches and rebuilds its indexes. Starts at `validated` if that is a batch boundary,
+    /// else at the segment's start.
     pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {
         let raw = self.open()?;
         if let Some(validated) = validated.filter(|validated| validated.position > 0 && validated.position <= self.size)
@@ -229,8 +229,8 @@ impl SegmentFile<'_> {
         Ok(None)
     }
 
-    /// Parses the header at the start of `bytes`, the segment's data at `position`. `None` if no batch of this segment can
-    /// have such a header.
+    /// Parses the header at the start of `bytes`, the segment's data at `position`. `None` if no batch of this segment
+    /// can have such a header.
     fn plausible(&self, bytes: &[u8], position: u64, next_offset: Offset) -> Option<BatchHeader> {
         // A cheap check that rejects most random bytes and all zeros.
         let offset = i64::from_be_bytes(*bytes.first_chunk()?);
@@ -281,7 +281,8 @@ impl SegmentFile<'_> {
         Ok(path)
     }
 
-    /// Truncates the file to `len` bytes and syncs it: after a power loss, old bytes must not reappear after new appends.
+    /// Truncates the file to `len` bytes and syncs it: after a power loss, old bytes must not reappear after new
+    /// appends.
     pub(crate) fn truncate_durably(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
         let truncate = || {

@@ -1,11 +1,11 @@
 //! Reopening a log while the broker runs, after a failed write or sync has closed it.
 //!
 //! After a failed write, the page cache is valid as after `kill -9`: earlier appends are complete, and the data after
-//! them is truncated. After a failed sync it may not be: the kernel reports the error once and may then mark the unwritten
-//! pages as clean, so that the next sync succeeds without them. All data above the durable offset is therefore rewritten
-//! in place (with the same bytes, since readers may hold them), validated as after a power loss, and synced. If
-//! acknowledged records are lost, the log stays closed: only a restart may continue without them. After another process
-//! has truncated or removed a file, the log stays closed until the file is restored.
+//! them is truncated. After a failed sync it may not be: the kernel reports the error once and may then mark the
+//! unwritten pages as clean, so that the next sync succeeds without them. All data above the durable offset is
+//! therefore rewritten in place (with the same bytes, since readers may hold them), validated as after a power loss,
+//! and synced. If acknowledged records are lost, the log stays closed: only a restart may continue without them. After
+//! another process has truncated or removed a file, the log stays closed until the file is restored.
 
 use std::io;
 use std::path::Path;
@@ -26,8 +26,8 @@ impl Log {
     /// Reopens the log after a failure and returns the new instance, which replaces this one. On an error this instance
     /// is unchanged.
     ///
-    /// Blocks on disk I/O including syncs, so don't call it with the partition's lock held. During the call this log may
-    /// be read but not changed.
+    /// Blocks on disk I/O including syncs, so don't call it with the partition's lock held. During the call this log
+    /// may be read but not changed.
     pub fn reopen(&self, now: TimestampMs) -> Result<Log, LogError> {
         let State::Failed(failure) = &self.state else { return Err(LogError::Closed) };
         if failure.data_lost {

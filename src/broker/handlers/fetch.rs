@@ -8,8 +8,8 @@
 //! Departures: there are no followers, so the fields of replicas are ignored. Batches are always complete, whereas
 //! Kafka truncates the last batch at the limit and pads converted ones. The first batch is returned even if it exceeds
 //! the limit, also in versions 0 to 2. Aborted transactions are those with records in the response, whereas Kafka may
-//! include some that begin after it. A limit below 0 is treated as 0, and an unknown isolation level as read_uncommitted,
-//! whereas Kafka returns UNKNOWN_SERVER_ERROR.
+//! include some that begin after it. A limit below 0 is treated as 0, and an unknown isolation level as
+//! read_uncommitted, whereas Kafka returns UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -88,7 +88,8 @@ impl ArrivingClients {
         self.clients.retain(|client| !client.is_open(connection));
     }
 
-    /// Notes another request of a client. `found_coordinator`: the client requested a coordinator on this connection before.
+    /// Notes another request of a client. `found_coordinator`: the client requested a coordinator on this connection
+    /// before.
     pub fn works(&mut self, now: Duration, arrival: Arrival, found_coordinator: bool) {
         self.clients.retain(|client| !client.is_open(arrival.connection));
         if !found_coordinator {

@@ -61,7 +61,8 @@ pub struct Groups {
     /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
     /// that, requests which concern those alone cost nothing.
     expecting_until: AtomicU64,
-    /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no machine.
+    /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no
+    /// machine.
     arriving: Mutex<ArrivingClients>,
     silent: Arc<SilentClients>,
     /// The newest connection that is known of.

@@ -162,8 +162,8 @@ impl Transactions {
     }
 
     /// Writes the markers that the coordinator still waits for. The coordinator is locked meanwhile, so that its
-    /// transaction cannot be completed before the write. Otherwise the marker could end the producer's next transaction,
-    /// which has the same epoch in protocol 1.
+    /// transaction cannot be completed before the write. Otherwise the marker could end the producer's next
+    /// transaction, which has the same epoch in protocol 1.
     fn write_missing(&self, markers: &WriteMarkers) -> Attempt {
         let mut attempt = Attempt::default();
         let Ok(marker) = self.marker(markers).inspect_err(|error| {
@@ -193,7 +193,8 @@ impl Transactions {
         marker(markers.producer, markers.outcome, coordinator_epoch, markers.transaction_version, self.clock.now().wall)
     }
 
-    /// Appends the marker of a WriteTxnMarkers request, and syncs it if `flush.messages` requires that. Blocks on the disk.
+    /// Appends the marker of a WriteTxnMarkers request, and syncs it if `flush.messages` requires that. Blocks on the
+    /// disk.
     pub fn write_foreign_marker(&self, partition: &TopicPartition, foreign: &ForeignMarker) -> Result<(), MarkerError> {
         let ForeignMarker { producer, outcome, coordinator_epoch, transaction_version } = *foreign;
         let cluster = self.publisher.current();
@@ -226,8 +227,8 @@ impl Transactions {
         }
     }
 
-    /// Appends a marker, and returns the log end offset. In `__consumer_offsets`, a commit makes the transaction's offsets
-    /// visible.
+    /// Appends a marker, and returns the log end offset. In `__consumer_offsets`, a commit makes the transaction's
+    /// offsets visible.
     fn append_marker(&self, log: &Arc<Partition>, marker: &Marker) -> Result<Offset, MarkerError> {
         if *log.id().topic == *CONSUMER_OFFSETS {
             let Marker { batch, origin, producer, outcome } = marker;
@@ -268,8 +269,8 @@ impl Transactions {
         }
     }
 
-    /// Writes the markers again after `delay`. If the coordinator stops or is loaded again meanwhile, nothing is written:
-    /// a loaded coordinator requests its markers itself.
+    /// Writes the markers again after `delay`. If the coordinator stops or is loaded again meanwhile, nothing is
+    /// written: a loaded coordinator requests its markers itself.
     fn try_again(self: &Arc<Self>, mut markers: WriteMarkers, mut delay: Duration) {
         let (this, clock) = (Arc::downgrade(self), self.clock);
         tokio::spawn(async move {

@@ -1,5 +1,5 @@
-//! `ottla check-log`: verifies data directories or directories of partitions while no broker runs, and repairs them with
-//! `--repair`.
+//! `ottla check-log`: verifies data directories or directories of partitions while no broker runs, and repairs them
+//! with `--repair`.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, stderr};
@@ -149,7 +149,8 @@ impl Check {
         }
     }
 
-    /// Checks one partition's directory. If it is in a data directory, that directory is locked, and its checkpoints are used.
+    /// Checks one partition's directory. If it is in a data directory, that directory is locked, and its checkpoints
+    /// are used.
     fn single(&mut self, path: &Path, partition: &TopicPartition) -> Result<(), String> {
         let data = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
         match data.filter(|data| data.join(META_PROPERTIES).exists()) {

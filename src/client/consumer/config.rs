@@ -85,8 +85,8 @@ impl IsolationLevel {
 }
 
 impl ConsumerConfig {
-    /// Reads settings with `look_up`; a missing setting has its default. `group.protocol` is not read: this consumer always
-    /// uses the classic protocol, which every broker serves. The error is one line, with Java's text.
+    /// Reads settings with `look_up`; a missing setting has its default. `group.protocol` is not read: this consumer
+    /// always uses the classic protocol, which every broker serves. The error is one line, with Java's text.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Result<ConsumerConfig, String> {
         let settings = Settings(look_up);
         let group = settings.get("group.id").map(|id| settings.group(id)).transpose()?;

@@ -1,7 +1,7 @@
 //! The client of the group coordinator: joins, heartbeats, offsets. [`Membership`] decides what the responses mean.
 //!
-//! It has a connection of its own, because responses arrive in the order of the requests and a fetch may wait. A task sends
-//! heartbeats, so that an application that is busy between polls stays a member.
+//! It has a connection of its own, because responses arrive in the order of the requests and a fetch may wait. A task
+//! sends heartbeats, so that an application that is busy between polls stays a member.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
@@ -155,8 +155,8 @@ impl CoordinatorClient {
         }
     }
 
-    /// Waits for the next event of the heartbeat task, forever if there is no task: `None` if a rebalance is in progress, or
-    /// the error that ended the heartbeats. Cancel-safe.
+    /// Waits for the next event of the heartbeat task, forever if there is no task: `None` if a rebalance is in
+    /// progress, or the error that ended the heartbeats. Cancel-safe.
     pub async fn heartbeat_event(&mut self) -> Option<HeartbeatError> {
         let Some(task) = &mut self.heartbeat_task else { return std::future::pending().await };
         let end = tokio::select! {
@@ -226,7 +226,8 @@ impl CoordinatorClient {
         Ok(found)
     }
 
-    /// Leaves the group, if this is a dynamic member. Static members stay in the group until their session expires (KIP-345).
+    /// Leaves the group, if this is a dynamic member. Static members stay in the group until their session expires
+    /// (KIP-345).
     pub async fn leave(&mut self) -> ClientResult<()> {
         self.stop_heartbeats();
         let member = self.member();

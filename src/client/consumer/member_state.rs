@@ -101,8 +101,8 @@ impl Membership {
         Vec::from_iter::<BTreeSet<_>>(revoked)
     }
 
-    /// Leaves the generation after the coordinator rejected the member; returns the partitions that it owned. The member id
-    /// stays valid if only the generation was rejected.
+    /// Leaves the generation after the coordinator rejected the member; returns the partitions that it owned. The
+    /// member id stays valid if only the generation was rejected.
     pub fn lose_membership(&mut self, code: ErrorCode) -> Vec<TopicPartition> {
         if code == ErrorCode::UnknownMemberId {
             self.member_id.clear();

@@ -300,7 +300,8 @@ impl<T> Accumulator<T> {
         expired.into_iter().map(expire).collect()
     }
 
-    /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is retried.
+    /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is
+    /// retried.
     pub fn completed(
         &mut self,
         sent: Outgoing<T>,
@@ -345,8 +346,8 @@ impl<T> Accumulator<T> {
         Some(Err(self.fail_batch(slot, batch, error)))
     }
 
-    /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once nothing is
-    /// in flight.
+    /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once
+    /// nothing is in flight.
     pub fn needs_producer_id(&self) -> bool {
         let wanted = self.options.idempotence && self.pending > 0;
         wanted && (self.producer.is_none() || self.has_sequence_gap)

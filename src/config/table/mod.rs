@@ -1,8 +1,8 @@
 //! The table of settings: every setting of Apache Kafka 4.4, plus Ottla's own.
 //!
-//! The typed structs, the responses of DescribeConfigs and `docs/config.md` are derived from it. A row is one line: name,
-//! type, default, rule, how it may change, its effect here, and its description. If our default differs from Kafka's, a
-//! second line has Kafka's default and the reason.
+//! The typed structs, the responses of DescribeConfigs and `docs/config.md` are derived from it. A row is one line:
+//! name, type, default, rule, how it may change, its effect here, and its description. If our default differs from
+//! Kafka's, a second line has Kafka's default and the reason.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -104,8 +104,8 @@ pub fn counterpart(scope: Scope, name: &str) -> Option<&'static str> {
     found.filter(|found| *found != name)
 }
 
-/// Text to append to the error for an unknown setting `name` of `scope`: the setting that was probably meant, or the scope
-/// that has a setting of this name.
+/// Text to append to the error for an unknown setting `name` of `scope`: the setting that was probably meant, or the
+/// scope that has a setting of this name.
 pub fn hint(scope: Scope, name: &str) -> String {
     if let Some(other) = Scope::ALL.into_iter().find(|other| *other != scope && find(*other, name).is_some()) {
         let of_scope = match counterpart(scope, name) {

@@ -65,8 +65,8 @@ pub(super) struct Begun {
 }
 
 impl Compaction {
-    /// Rewrites the next group of segments; `None` after the last. Blocks for reading and writing them; the log's lock is
-    /// not needed. The first call also reads the keys of the dirty records.
+    /// Rewrites the next group of segments; `None` after the last. Blocks for reading and writing them; the log's lock
+    /// is not needed. The first call also reads the keys of the dirty records.
     pub fn next_group(
         &mut self,
         buffers: &mut CompactionBuffers,

@@ -1,10 +1,10 @@
 //! Files that an interrupted compaction, ours or Apache Kafka's, left in a log's folder: opening the log completes the
 //! replacement or removes them (Kafka's `LogLoader`).
 //!
-//! A segment whose files all end with `.swap` is complete and synced, and replaces the segments that it covers. If one file
-//! still ends with `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments that very
-//! old versions wrote. Then there are several new segments, which are renamed to `.swap` from the last to the first: those
-//! after the first `.cleaned` segment are removed together with it.
+//! A segment whose files all end with `.swap` is complete and synced, and replaces the segments that it covers. If one
+//! file still ends with `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments
+//! that very old versions wrote. Then there are several new segments, which are renamed to `.swap` from the last to the
+//! first: those after the first `.cleaned` segment are removed together with it.
 
 use std::ops::Range;
 
@@ -88,8 +88,8 @@ fn covered(folder: &PartitionFolder, swaps: &[Suffixed<'_>]) -> Result<Option<Co
     Ok(covered)
 }
 
-/// Returns the end offset of a new segment, and whether it can be read to its end. The end is above the base even if the
-/// segment is empty, so that the files of the old segment at this base are removed.
+/// Returns the end offset of a new segment, and whether it can be read to its end. The end is above the base even if
+/// the segment is empty, so that the files of the old segment at this base are removed.
 fn end_of(folder: &PartitionFolder, file: &Suffixed<'_>) -> Result<(Offset, bool), LogError> {
     let path = folder.path.join(file.name);
     let raw = folder.disk.open_to_read(&path).doing("opening", &path)?;

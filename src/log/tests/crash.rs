@@ -1,6 +1,6 @@
-//! Crashes at every point of a workload. The workload is run once for each of its syncs, with a power loss at that sync, and
-//! once for each of its changes of the disk, with a kill of the process at that change. Then the log is compared with what
-//! was acknowledged before.
+//! Crashes at every point of a workload. The workload is run once for each of its syncs, with a power loss at that
+//! sync, and once for each of its changes of the disk, with a kill of the process at that change. Then the log is
+//! compared with what was acknowledged before.
 //!
 //! The workload has all operations of a log: appends of producers and transactions, rolls, snapshots, syncs,
 //! DeleteRecords, retention, compactions that swap segments, a clean close, and truncation.

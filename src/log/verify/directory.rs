@@ -166,7 +166,8 @@ impl Directory {
         lost.map(|partition| (partition.clone(), reached(partition))).filter(|(_, lost)| !lost.is_empty()).collect()
     }
 
-    /// Writes the start and end offsets of repaired logs to the checkpoints, so that a start doesn't expect lost records.
+    /// Writes the start and end offsets of repaired logs to the checkpoints, so that a start doesn't expect lost
+    /// records.
     pub fn write_checkpoints(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
         for (partition, repaired) in repaired {
             self.recovery_points.insert(partition.clone(), repaired.end);

@@ -1,10 +1,9 @@
 //! Verification and repair of a log's files while no broker has them open.
 //!
 //! [`verify`] reads all files and changes nothing. It checks batches with their CRCs and records, offsets, indexes,
-//! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which is
-//! copied to plain files first, as recovery does. A batch without records, like those of compaction, takes
-//! the place of the lost offsets.
-//! Derived files are rebuilt by [`Log::open`](crate::Log::open).
+//! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which
+//! is copied to plain files first, as recovery does. A batch without records, like those of compaction, takes the place
+//! of the lost offsets. Derived files are rebuilt by [`Log::open`](crate::Log::open).
 
 mod directory;
 mod other_files;
@@ -159,8 +158,8 @@ struct Pass<'a> {
     producers: Producers,
     /// Producers with records in their open transaction. Batches that compaction has emptied don't count.
     txn_records: HashSet<ProducerId>,
-    /// Whether offsets or records are missing before `next_offset`, because of compaction, retention or corruption. State
-    /// derived from the batches is then incomplete.
+    /// Whether offsets or records are missing before `next_offset`, because of compaction, retention or corruption.
+    /// State derived from the batches is then incomplete.
     incomplete: bool,
     epochs: LeaderEpochs,
     /// Runs of batches with the same epoch.

@@ -90,8 +90,8 @@ fn repair_files(folder: &PartitionFolder, known: PartitionFacts, verdict: &Verdi
     Ok(repaired)
 }
 
-/// Valid transaction indexes and producer snapshots, kept in memory. Opening the log rebuilds these files from the batches,
-/// but the kept files may describe batches that no longer exist.
+/// Valid transaction indexes and producer snapshots, kept in memory. Opening the log rebuilds these files from the
+/// batches, but the kept files may describe batches that no longer exist.
 struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
 impl SavedFiles {

@@ -242,8 +242,8 @@ impl Pass<'_> {
         self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
     }
 
-    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset must
-    /// be the next one.
+    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset
+    /// must be the next one.
     fn size_if_misplaced(
         &self,
         segment_file: &SegmentFile<'_>,
@@ -327,7 +327,8 @@ fn header_at(segment_file: &SegmentFile<'_>, position: u64) -> Result<Option<Bat
     }
 }
 
-/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a search.
+/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a
+/// search.
 fn find_next_batch(
     segment_file: &SegmentFile<'_>,
     raw: &RawFile,

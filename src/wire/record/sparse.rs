@@ -1,7 +1,7 @@
 //! Compacted batches, from which records were removed.
 //!
-//! The batch keeps its first and last offset, producer fields and leader epoch, even if the records with these offsets were
-//! removed: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
+//! The batch keeps its first and last offset, producer fields and leader epoch, even if the records with these offsets
+//! were removed: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
 
 use super::compress::{Codec, Expansion, MAX_EXPANSION, compress};
 use super::error::RecordError;
@@ -34,9 +34,9 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> Expanded<'a> {
-    /// Decompresses the records of `batch`, which has this header. Compressed records are written to `buffer`, whose content
-    /// is replaced. Fails with `Invalid` if the stream is corrupt, and with `ExpandsTooFar` if the records are larger than
-    /// [`super::compress::MAX_EXPANSION`].
+    /// Decompresses the records of `batch`, which has this header. Compressed records are written to `buffer`, whose
+    /// content is replaced. Fails with `Invalid` if the stream is corrupt, and with `ExpandsTooFar` if the records are
+    /// larger than [`super::compress::MAX_EXPANSION`].
     pub fn new(header: &'a BatchHeader, batch: &'a [u8], buffer: &'a mut Vec<u8>) -> Result<Expanded<'a>, RecordError> {
         let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
         let codec = header.codec()?;
@@ -49,8 +49,8 @@ impl<'a> Expanded<'a> {
         Ok(Expanded { header, plain: buffer })
     }
 
-    /// Iterates over the records in order; an error ends the iteration. Returns an error if their number differs from the
-    /// header's.
+    /// Iterates over the records in order; an error ends the iteration. Returns an error if their number differs from
+    /// the header's.
     pub fn records(&self) -> impl Iterator<Item = Result<RecordView<'a>, RecordError>> + use<'a> {
         let (header, mut rest) = (self.header, self.plain);
         let mut left = header.record_count.max(0);
@@ -115,8 +115,9 @@ pub struct SparseBatch<'a> {
 }
 
 impl<'a> SparseBatch<'a> {
-    /// A copy of the `original` batch without its records; [`SparseBatch::keep`] collects the records to keep in `buffer`. A
-    /// `delete_horizon` (milliseconds since the epoch, not negative) is stored in the batch as the base of its timestamps.
+    /// A copy of the `original` batch without its records; [`SparseBatch::keep`] collects the records to keep in
+    /// `buffer`. A `delete_horizon` (milliseconds since the epoch, not negative) is stored in the batch as the base of
+    /// its timestamps.
     pub fn of(original: &BatchHeader, delete_horizon: Option<TimestampMs>, buffer: &'a mut Vec<u8>) -> SparseBatch<'a> {
         buffer.clear();
         let mut header = original.without_records();
@@ -143,8 +144,8 @@ impl<'a> SparseBatch<'a> {
         self.header.record_count == 0
     }
 
-    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond the limit
-    /// of the length field.
+    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond the
+    /// limit of the length field.
     pub fn build(self, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
         match self.header.codec()? {
             Codec::None => self.header.append_to(self.records, out),
@@ -153,8 +154,8 @@ impl<'a> SparseBatch<'a> {
     }
 }
 
-/// Appends a batch without records. It keeps the original's offsets and producer fields, which sequence checks need after
-/// compaction, and its max timestamp. It is not compressed.
+/// Appends a batch without records. It keeps the original's offsets and producer fields, which sequence checks need
+/// after compaction, and its max timestamp. It is not compressed.
 pub fn put_empty_batch(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
     let mut header = original.without_records();
     header.set_codec(Codec::None);

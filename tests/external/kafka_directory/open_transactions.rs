@@ -225,8 +225,8 @@ async fn carries_on(servers: &str, expected: &BTreeMap<String, &str>) {
     assert_eq!(committed(servers).get("after"), Some(&(6 * PARTITIONS as usize)));
 }
 
-/// Apache Kafka 4.3.1 may complete a prepared transaction without markers: at its start the partitions have no leader for
-/// a moment, and it skips partitions without a leader as if they were deleted.
+/// Apache Kafka 4.3.1 may complete a prepared transaction without markers: at its start the partitions have no leader
+/// for a moment, and it skips partitions without a leader as if they were deleted.
 fn abort_hanging(servers: &str) {
     let run = |line: &str| {
         let line = format!("transactions {line} -b {servers}");

@@ -5,10 +5,10 @@
 //! in `admin-departures.tsv` and `given-settings-departures.tsv`.
 //!
 //! To record Kafka's answers again, set `ADMIN_ANSWERS_OF_4_3` to the address of a new broker of Apache Kafka 4.3 and
-//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of [`GIVEN`]).
-//! Its cluster id must be [`CLUSTER`], its internal topics must have one replica (`offsets.topic.replication.factor=1`
-//! and the like), and `group.initial.rebalance.delay.ms` must be 0. In a new line of a table, the column of the answer may be
-//! missing until Kafka's answer is recorded.
+//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of
+//! [`GIVEN`]). Its cluster id must be [`CLUSTER`], its internal topics must have one replica
+//! (`offsets.topic.replication.factor=1` and the like), and `group.initial.rebalance.delay.ms` must be 0. In a new line
+//! of a table, the column of the answer may be missing until Kafka's answer is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -283,7 +283,8 @@ async fn refused_produce_requests_are_rate_limited_in_the_log() {
     assert_eq!(logged(), 10);
 }
 
-/// 40 MB of zeros are a few kilobytes on the wire. As in Kafka they are accepted, also where the broker must decompress them.
+/// 40 MB of zeros are a few kilobytes on the wire. As in Kafka they are accepted, also where the broker must decompress
+/// them.
 #[tokio::test]
 async fn highly_compressed_record_is_accepted_up_to_max_decompressed_message_bytes() {
     let mut builder = BatchBuilder::new(Codec::Zstd);

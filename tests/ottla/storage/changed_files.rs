@@ -1,6 +1,6 @@
-//! Log files that are truncated, overwritten or removed while the broker and its consumers use them: the broker continues,
-//! the partition returns KAFKA_STORAGE_ERROR and logs its file once, other partitions are served, and the next start logs
-//! the lost records.
+//! Log files that are truncated, overwritten or removed while the broker and its consumers use them: the broker
+//! continues, the partition returns KAFKA_STORAGE_ERROR and logs its file once, other partitions are served, and the
+//! next start logs the lost records.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};

@@ -1,8 +1,8 @@
 //! Verification that partitions belong to the producer's open transaction, before its records are appended (KIP-890).
 //!
-//! Three steps: the partition makes a guard; the coordinator confirms that the partition belongs to the transaction; the
-//! records are appended with the guard. A marker that is appended in between makes the guard invalid, so that no record of
-//! an ended transaction is appended after its marker.
+//! Three steps: the partition makes a guard; the coordinator confirms that the partition belongs to the transaction;
+//! the records are appended with the guard. A marker that is appended in between makes the guard invalid, so that no
+//! record of an ended transaction is appended after its marker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -241,7 +241,8 @@ impl Verifications {
     }
 }
 
-/// The partitions of a produce request with transactional batches that the client may write, and the first header of each.
+/// The partitions of a produce request with transactional batches that the client may write, and the first header of
+/// each.
 fn transactional_batches<'a>(
     context: &Context,
     cluster: &'a Cluster,
@@ -264,8 +265,8 @@ fn transactional_batches<'a>(
     found
 }
 
-/// The error code for the producer, as in Kafka's `ReplicaManager`: errors that old producers do not retry are replaced by
-/// one that they do.
+/// The error code for the producer, as in Kafka's `ReplicaManager`: errors that old producers do not retry are replaced
+/// by one that they do.
 fn for_producer(error: ErrorCode, client: Client) -> ErrorCode {
     match error {
         ErrorCode::CoordinatorLoadInProgress | ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator => {

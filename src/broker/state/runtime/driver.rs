@@ -1,8 +1,8 @@
 //! The driver of every state machine: decide → append → apply → actions and replies.
 //!
 //! Invariant: a machine's durable state is the replay of its log. Records are appended before they are applied, and
-//! actions and replies follow after that; recovery calls the same `replay`. Decide → append → apply is serial: the caller
-//! holds the driver's lock during each call.
+//! actions and replies follow after that; recovery calls the same `replay`. Decide → append → apply is serial: the
+//! caller holds the driver's lock during each call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -130,8 +130,8 @@ impl<M: LoggedMachine> Driver<M> {
         self.commit(now, effects, TxnVerification::NotVerified)
     }
 
-    /// Runs one command. `verification` is whether its records may begin a transaction in the log. The receiver gets the
-    /// reply when the decision that has it is released; for a parked join, this may be much later.
+    /// Runs one command. `verification` is whether its records may begin a transaction in the log. The receiver gets
+    /// the reply when the decision that has it is released; for a parked join, this may be much later.
     ///
     /// # Errors
     /// If the decision could not be appended. The machine may then be ahead of its log and must be dropped; its waiting

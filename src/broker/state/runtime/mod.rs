@@ -2,8 +2,8 @@
 //!
 //! Commands of one machine run one after the other, in the order of the calls: decide → append → apply, then, where
 //! `flush.messages` asks for it after a sync, actions and replies. Loading reads the log on a blocking thread; requests
-//! get [`Unavailable::Loading`] meanwhile, and other machines are served. A machine that may be ahead of its log, because
-//! an append failed, is dropped here and loaded again; callers do not see that.
+//! get [`Unavailable::Loading`] meanwhile, and other machines are served. A machine that may be ahead of its log,
+//! because an append failed, is dropped here and loaded again; callers do not see that.
 
 mod driver;
 mod loading;
@@ -93,7 +93,8 @@ where
         CoordinatorRuntime { clock, publisher, hosted, slots: RwLock::default(), alarm: Alarm::default(), stopped }
     }
 
-    /// The partition of the internal topic that `choose` selects. It gets the number of partitions, and returns the index.
+    /// The partition of the internal topic that `choose` selects. It gets the number of partitions, and returns the
+    /// index.
     pub fn partition(
         &self,
         choose: impl FnOnce(PartitionIndex) -> PartitionIndex,
@@ -132,8 +133,8 @@ where
         Ok(PendingReply::new(receiver))
     }
 
-    /// Ends a producer's transaction in the machine's log. Returns the log end offset; the caller may have to sync up to
-    /// it.
+    /// Ends a producer's transaction in the machine's log. Returns the log end offset; the caller may have to sync up
+    /// to it.
     pub fn end_transaction(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
@@ -177,8 +178,8 @@ where
         }
     }
 
-    /// Passes a published change of the metadata to every machine. Drops the machines of deleted partitions, whose pending
-    /// requests get [`Unavailable::NotAvailable`].
+    /// Passes a published change of the metadata to every machine. Drops the machines of deleted partitions, whose
+    /// pending requests get [`Unavailable::NotAvailable`].
     pub fn metadata_changed(self: &Arc<Self>, delta: &ImageDelta) {
         let topic_changed = |image: Option<&Image>| image.and_then(|image| image.topic_id(self.hosted.topic));
         if delta.before().is_some() && topic_changed(delta.before()) != topic_changed(Some(delta.after())) {
@@ -190,8 +191,8 @@ where
         }
     }
 
-    /// Replaces all machines after the internal topic was created or deleted. A new topic's logs are empty, so its machines
-    /// need no loading.
+    /// Replaces all machines after the internal topic was created or deleted. A new topic's logs are empty, so its
+    /// machines need no loading.
     fn replace_machines(self: &Arc<Self>) {
         for slot in self.loaded_slots() {
             slot.clear();

@@ -61,14 +61,16 @@ impl<M: StateMachine> State<M> {
 pub enum WorkError {
     /// There is no machine now.
     NotActive,
-    /// The log refused records in a producer's transaction, because of the producer's epoch or state. The machine is kept.
+    /// The log refused records in a producer's transaction, because of the producer's epoch or state. The machine is
+    /// kept.
     Refused(AppendError),
     /// The decision was not appended. If the machine may be ahead of its log, it was dropped.
     Failed(DriveError),
 }
 
 impl<M: LoggedMachine> State<M> {
-    /// Runs an operation on the machine. If the operation fails, the machine is dropped; see [`WorkError`] for exceptions.
+    /// Runs an operation on the machine. If the operation fails, the machine is dropped; see [`WorkError`] for
+    /// exceptions.
     pub fn work<T>(&mut self, work: impl FnOnce(&mut Driver<M>) -> Result<T, DriveError>) -> Result<T, WorkError> {
         let State::Active(driver) = self else { return Err(WorkError::NotActive) };
         let error = match work(driver) {

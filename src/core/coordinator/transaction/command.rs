@@ -89,8 +89,9 @@ pub struct WriteMarkers {
     pub transaction_version: i16,
     /// Sorted; not empty.
     pub partitions: Vec<TopicPartition>,
-    /// An offset in the log that identifies the transaction in reports: above all earlier records of the id, and at most
-    /// the offset of the Prepare record. So no other transaction of the id has the same one. The producer cannot identify
-    /// the transaction: in protocol 1, several transactions have the same producer, and a report may arrive late.
+    /// An offset in the log that identifies the transaction in reports: above all earlier records of the id, and at
+    /// most the offset of the Prepare record. So no other transaction of the id has the same one. The producer cannot
+    /// identify the transaction: in protocol 1, several transactions have the same producer, and a report may arrive
+    /// late.
     pub position: Offset,
 }

@@ -104,8 +104,8 @@ fn decide_protocol_2(
     producer: ProducerIdEpoch,
     outcome: Outcome,
 ) -> Result<Effect, TransactionError> {
-    // Checked first: the client may already use the next producer id, which becomes the current one only when the markers
-    // are written.
+    // Checked first: the client may already use the next producer id, which becomes the current one only when the
+    // markers are written.
     if current.state.is_prepared() {
         return Err(TransactionError::ConcurrentTransactions);
     }

@@ -125,8 +125,9 @@ impl TransactionMachine {
 
     /// Appends the next state of an id.
     ///
-    /// The record has version 0 while `transaction.version` is 0, as in Kafka. The exception is the end of a transaction
-    /// of protocol 2, which version 0 cannot express: clients may still use protocol 2 just after a downgrade.
+    /// The record has version 0 while `transaction.version` is 0, as in Kafka. The exception is the end of a
+    /// transaction of protocol 2, which version 0 cannot express: clients may still use protocol 2 just after a
+    /// downgrade.
     pub(super) fn append(&self, decision: &mut Decision, id: &TransactionalId, next: TransactionMetadata) {
         let has_ended = !matches!(next.state, TransactionState::Empty | TransactionState::Ongoing);
         let ended_with_2 = has_ended && increments_epoch(next.client_transaction_version);

@@ -30,7 +30,8 @@ pub struct ListedTransaction {
 pub struct TransactionFilter {
     /// Empty: any.
     pub producer_ids: Vec<ProducerId>,
-    /// The states to list; `None` lists all. The list is empty if the request has only unknown names, which match nothing.
+    /// The states to list; `None` lists all. The list is empty if the request has only unknown names, which match
+    /// nothing.
     pub states: Option<Vec<TransactionState>>,
     /// Lists only transactions that started more than this before `now`, and ids without a transaction, as in Kafka.
     pub min_duration_ms: Option<i64>,

@@ -26,8 +26,9 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
     pass.finish(left)
 }
 
-/// Checks records while they are decompressed, with one piece in memory at a time. A record whose length is too large is
-/// rejected before its bytes are decompressed. Returns the number of bytes left, at least 1 if the last record is incomplete.
+/// Checks records while they are decompressed, with one piece in memory at a time. A record whose length is too large
+/// is rejected before its bytes are decompressed. Returns the number of bytes left, at least 1 if the last record is
+/// incomplete.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
     let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), false))?;
     let mut plain = Vec::new();

@@ -1,4 +1,5 @@
-//! Property: random clients of both protocols, zombies, timeouts, crashes, and reports that are lost, repeated and late.
+//! Property: random clients of both protocols, zombies, timeouts, crashes, and reports that are lost, repeated and
+//! late.
 //!
 //! The model is what clients and partitions see: which partitions have an open transaction of which id, how each
 //! transaction ended, and which producers were assigned.
