@@ -153,7 +153,7 @@ async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut
 async fn stop(service: Service) -> End {
     let Stopped { unanswered, closed } = service.stop(STOP_GRACE).await;
     if unanswered > 0 {
-        tracing::info!("closed {unanswered} connections with unanswered requests");
+        tracing::info!("closed {unanswered} connections that had requests without a response");
     }
     match closed {
         Ok(()) => End::Clean,

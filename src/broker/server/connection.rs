@@ -329,9 +329,9 @@ impl End {
                 INFO,
                 limiter,
                 peer,
-                "connections closed with a request unanswered",
+                "connections closed before a request got its response",
                 client = %connection,
-                "closed the connection: the broker stops, a request is unanswered"
+                "closed the connection: the broker stops, and a request got no response"
             ),
         }
     }

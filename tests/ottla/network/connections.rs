@@ -181,7 +181,7 @@ async fn stop_closes_the_listener_and_all_connections() {
     assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5));
     client.wait_until_closed().await;
     waiting.wait_until_closed().await;
-    wait_for_log_line("INFO", &[&waiting.name(), "a request is unanswered"]).await;
+    wait_for_log_line("INFO", &[&waiting.name(), "a request got no response"]).await;
     assert_eq!(server.commands.disconnected.load(SeqCst), 2);
     assert!(TcpStream::connect(server.address).await.is_err());
 }
