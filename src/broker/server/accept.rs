@@ -62,7 +62,7 @@ impl Acceptor {
             WARN,
             limiter,
             None,
-            "connections refused by max.connections",
+            "max.connections was reached",
             %listener,
             "max.connections reached, refusing new connections"
         );
@@ -71,7 +71,7 @@ impl Acceptor {
             INFO,
             limiter,
             None,
-            "accepting connections again, below max.connections",
+            "number of connections fell below max.connections",
             %listener,
             "below max.connections again, accepting new connections"
         );
