@@ -71,6 +71,8 @@ pub struct Client {
     correlation_ids: Arc<AtomicI32>,
     /// The oldest and newest version that the broker serves, by API key.
     served: Arc<BTreeMap<i16, (i16, i16)>>,
+    /// The levels of the cluster's features, by name.
+    feature_levels: Arc<BTreeMap<Str, i16>>,
 }
 
 /// A response that has not arrived yet.
@@ -98,10 +100,13 @@ impl Client {
             options: Arc::new(options),
             correlation_ids: Arc::default(),
             served: Arc::default(),
+            feature_levels: Arc::default(),
         };
         let response = client.negotiate().await?;
         let served = response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
         client.served = Arc::new(served.in_order());
+        let levels = response.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
+        client.feature_levels = Arc::new(levels.in_order());
         Ok(client)
     }
 
@@ -160,8 +165,13 @@ impl Client {
         self.served.get(&(key as i16)).copied()
     }
 
-    /// Sends a request in the newest version that both sides support, and awaits the response. The caller checks the
-    /// error codes in it.
+    /// The level of one of the cluster's features, such as `transaction.version`.
+    pub fn feature_level(&self, name: &str) -> Option<i16> {
+        self.feature_levels.get(name).copied()
+    }
+
+    /// Sends a request in the newest version that both sides support, and awaits the response. The caller checks the error
+    /// codes in it.
     pub async fn call<R: ApiRequest>(&self, request: R) -> Result<R::ApiResponse> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.call_at(request, version).await

@@ -495,9 +495,6 @@ impl Replay<'_> {
         }
         // An unreadable marker ends no transaction; markers are validated when they are appended.
         let marker = Batch::parse(&bytes()?).ok().and_then(|batch| parse_marker(&batch).ok().flatten());
-        let Some(marker) = marker else { return Ok(None) };
-        let aborted = self.producers.aborted_by(&marker, header.base_offset);
-        self.producers.apply_marker(&marker, self.now);
-        Ok(aborted)
+        Ok(marker.and_then(|marker| self.producers.replay_marker(&marker, header.base_offset, self.now)))
     }
 }

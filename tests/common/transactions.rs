@@ -168,7 +168,6 @@ impl<'a> TransactionalProducer<'a> {
             producer_id: self.producer.producer_id,
             producer_epoch: self.producer.epoch,
             committed: commit,
-            ..Default::default()
         };
         let version = if self.protocol == TxnProtocol::V2 { END_2 } else { END_1 };
         self.client.submit_at(request, version).await.expect("a connection")

@@ -416,8 +416,11 @@ impl Actor {
                 if commits {
                     model.borrow_mut().attempt(number).fate = Fate::Committed;
                 }
-                (self.open, self.unanswered, self.unanswered_end) = (None, None, None);
-                self.is_broken = false;
+                if self.unanswered.is_some() {
+                    // The sequence number may be used: as Kafka's clients do, it asks for a new epoch.
+                    self.give_up();
+                }
+                (self.open, self.unanswered_end, self.is_broken) = (None, None, false);
             }
             Err(failed) if is_unknown(failed) => self.unanswered_end = Some(commits),
             Err(_) => {

@@ -116,6 +116,13 @@ impl Producers {
         Some(AbortedTxn { producer_id, first_offset, last_offset: offset, last_stable_offset })
     }
 
+    /// Applies a marker that was found at `offset`. Returns the transaction if the marker aborts one.
+    pub(crate) fn replay_marker(&mut self, marker: &Marker, offset: Offset, now: TimestampMs) -> Option<AbortedTxn> {
+        let aborted = self.aborted_by(marker, offset);
+        self.apply_marker(marker, now);
+        aborted
+    }
+
     /// Applies a marker.
     pub(crate) fn apply_marker(&mut self, marker: &Marker, now: TimestampMs) {
         let producer = self.by_id.entry(marker.producer_id).or_default();

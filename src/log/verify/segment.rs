@@ -138,8 +138,7 @@ impl Pass<'_> {
             let now = self.known.at.now;
             match marker {
                 Some(marker) => {
-                    let txn = self.producers.aborted_by(&marker, header.base_offset);
-                    self.producers.apply_marker(&marker, now);
+                    let txn = self.producers.replay_marker(&marker, header.base_offset, now);
                     let has_records = self.txn_records.remove(&marker.producer_id);
                     aborted.extend(txn.filter(|_| has_records));
                 }

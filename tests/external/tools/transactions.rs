@@ -126,6 +126,22 @@ async fn transactions_tool_prints_the_same_for_every_state() {
         check(&format!("describe-producers --topic {topic} --partition {partition}"));
     }
     check("describe-producers --topic orders --partition 0 --broker-id 1");
+    transaction_log_prints_the_same(&broker);
+}
+
+fn transaction_log_prints_the_same(broker: &Broker) {
+    let segment = broker.data_dir().join("__transaction_state-0/00000000000000000000.log");
+    for flags in ["", "--print-data-log", "--skip-record-metadata"] {
+        let line = format!("kafka-dump-log --transaction-log-decoder --files {} {flags}", segment.display());
+        let dumped = super::side_by_side::check(&line, "", str::to_owned).out;
+        assert!(dumped.contains(r#""transactionalId":"committing""#), "{dumped}");
+    }
+    let consumer = "kafka-console-consumer --topic __transaction_state --from-beginning --timeout-ms 5000";
+    let formatter = "org.apache.kafka.tools.consumer.TransactionLogMessageFormatter";
+    let servers = broker.bootstrap_servers();
+    let line = format!("{consumer} --formatter {formatter} --bootstrap-server {servers}");
+    let read = super::side_by_side::check(&line, "", str::to_owned).out;
+    assert!(read.contains(r#""transactionalId":"committing""#), "{read}");
 }
 
 /// Each tool ends the transactions of ids of its own.

@@ -9,6 +9,8 @@ mod driver;
 mod loading;
 mod pending;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::collections::HashMap;
