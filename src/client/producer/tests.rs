@@ -91,7 +91,7 @@ fn records_of_a_transaction_are_in_transactional_batches_split_ones_included() {
     fixture.add(Some(0), 10);
     let sent = fixture.one();
     assert!(header(&sent).is_transactional());
-    assert!(fixture.response(sent, Err(ErrorCode::MessageTooLarge)).is_none(), "it is split");
+    assert!(fixture.complete(sent, Err(ErrorCode::MessageTooLarge)).is_none(), "it is split");
     assert!(header(&fixture.one()).is_transactional());
 }
 
@@ -109,7 +109,7 @@ fn failed_batch_fails_the_transaction_and_what_is_not_sent_yet() {
     fixture.add(Some(0), 10);
     let sent = fixture.one();
     fixture.add(Some(1), 10);
-    let failed = fixture.response(sent, Err(ErrorCode::InvalidRecord)).unwrap().unwrap_err();
+    let failed = fixture.complete(sent, Err(ErrorCode::InvalidRecord)).unwrap().unwrap_err();
     assert_eq!(failed.tokens, [0]);
     let rest = fixture.accumulator.fail_with_transaction();
     assert_eq!(rest.iter().map(|failed| failed.error.code()).collect::<Vec<_>>(), [ErrorCode::InvalidRecord]);

@@ -2,7 +2,7 @@
 //!
 //! As in Kafka's Java producer: a request that the coordinator cannot serve yet is sent again, at most for
 //! `max.block.ms`. After an error in a transaction only [`Producer::abort_transaction`] is possible. If an abort or a
-//! commit itself is not answered, the caller may call it again.
+//! commit itself gets no response, the caller may call it again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -214,7 +214,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Sends a request in the newest version that both sides support, at most `newest`, again and again while the broker
-    /// responses a retriable error, at most for `max.block.ms`.
+    /// returns a retriable error, at most for `max.block.ms`.
     async fn call<R: ApiRequest + Clone>(
         &self,
         request: R,
