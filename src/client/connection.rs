@@ -180,7 +180,7 @@ impl Frames {
         let Some(prefix) = self.bytes.first_chunk() else { return Ok(None) };
         match usize::try_from(i32::from_be_bytes(*prefix)) {
             Ok(size) if size <= self.max_frame => Ok(Some(size)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker announced a response over the size limit")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker sent a response over the size limit")),
         }
     }
 }

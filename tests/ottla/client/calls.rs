@@ -149,7 +149,7 @@ async fn failed_call_error_names_the_cause() {
     check("closed", "lost: the broker closed it").await;
     check("wrong", "responded out of order").await;
     check("garbage", "cannot decode the response to Heartbeat version 4").await;
-    check("huge", "an answer over the size limit").await;
+    check("huge", "a response over the size limit").await;
 }
 
 #[tokio::test]
