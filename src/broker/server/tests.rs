@@ -244,13 +244,16 @@ async fn earlier_replies_are_sent_before_the_connection_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_request_gets_http_answer() {
+async fn http_request_gets_http_response() {
     let server = TestServer::new();
     let (mut socket, _task) = server.connect();
     socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("Kafka port"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("This port serves the Kafka protocol, not HTTP.\n"),
+        "{answer}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
