@@ -75,7 +75,7 @@ struct Options {
     restarts: usize,
 
     /// Time in ms for which each load of transactions runs in each round
-    #[arg(long, value_name = "MS", default_value_t = 500)]
+    #[arg(long, value_name = "MS", default_value_t = 400)]
     slice: u64,
 
     /// Pairs of reads, committed and uncommitted
