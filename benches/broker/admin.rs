@@ -91,8 +91,8 @@ impl Admin {
                 for partition in some {
                     pending.push(self.client.submit_produce(topic, *partition, batch.clone()).await.expect("sent"));
                 }
-                for answer in pending {
-                    produced(answer.answer().await.expect("an answer")).expect("stored");
+                for request in pending {
+                    produced(request.response().await.expect("an answer")).expect("stored");
                 }
             }
         });

@@ -16,7 +16,7 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     }
 }
 
-/// Starts work that nobody waits for. It has not run when this returns in a simulation, and may have otherwise.
+/// Starts work without waiting for its end. In a simulation, the work has not started when this returns; otherwise it may have.
 pub fn spawn(work: impl FnOnce() + Send + 'static) {
     match is_simulated() {
         true => drop(tokio::spawn(async { work() })),

@@ -61,7 +61,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
-                End::Unclean(unclean) => Err(format!("{why}; and the next start has to recover the logs: {unclean}")),
+                End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
                 End::Clean | End::AtOnce => Err(why),
             },
         }
@@ -82,8 +82,8 @@ fn set_up_logging(config: &BrokerConfig, logging: &Logging) -> Result<(), String
     Ok(())
 }
 
-/// The source of `ottla.log.level`, if the setting counts. `RUST_LOG` has precedence over a file, as the environment has, but
-/// not over the command line and `KAFKA_OTTLA_LOG_LEVEL`.
+/// The source of `ottla.log.level`, if the setting counts. `RUST_LOG` has precedence over a file, as the environment
+/// has, but not over the command line and `KAFKA_OTTLA_LOG_LEVEL`.
 fn level_source(config: &BrokerConfig) -> Option<&Source> {
     let has_rust_log = std::env::var_os("RUST_LOG").is_some_and(|text| !text.is_empty());
     config.values.source(LOG_LEVEL).filter(|source| !(has_rust_log && matches!(source, Source::File { .. })))
@@ -153,7 +153,7 @@ async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut
 async fn stop(service: Service) -> End {
     let Stopped { unanswered, closed } = service.stop(STOP_GRACE).await;
     if unanswered > 0 {
-        tracing::info!("closed {unanswered} connections with unanswered requests");
+        tracing::info!("closed {unanswered} connections that had requests without a response");
     }
     match closed {
         Ok(()) => End::Clean,
@@ -170,11 +170,11 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
             Ok(ExitCode::SUCCESS)
         }
         End::Unclean(why) => {
-            tracing::error!(error = %why, "stopped, the next start has to recover the logs");
+            tracing::error!(error = %why, "stopped; the next start must recover the logs");
             Ok(ExitCode::FAILURE)
         }
         End::AtOnce => {
-            tracing::warn!("stopped at once, the next start has to recover the logs");
+            tracing::warn!("stopped at once; the next start must recover the logs");
             Ok(ExitCode::FAILURE)
         }
     }

@@ -51,18 +51,18 @@ impl Client {
             allow_auto_topic_creation: create,
             ..Default::default()
         };
-        let answer = self.call(request).await?;
-        check_error_code(ApiKey::Metadata, answer.error_code, None)?;
+        let response = self.call(request).await?;
+        check_error_code(ApiKey::Metadata, response.error_code, None)?;
         let broker = |broker: &ottla_wire::protocol::messages::metadata::MetadataResponseBroker| BrokerAddress {
             node_id: broker.node_id,
             host: broker.host.to_string(),
             port: broker.port,
         };
         Ok(ClusterView {
-            cluster_id: answer.cluster_id.map(|id| id.to_string()),
-            controller_id: answer.controller_id,
-            brokers: answer.brokers.iter().map(broker).collect(),
-            topics: answer.topics.iter().map(topic_view).collect(),
+            cluster_id: response.cluster_id.map(|id| id.to_string()),
+            controller_id: response.controller_id,
+            brokers: response.brokers.iter().map(broker).collect(),
+            topics: response.topics.iter().map(topic_view).collect(),
         })
     }
 
@@ -80,8 +80,8 @@ impl Client {
             ..Default::default()
         };
         let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: CHANGE_TIMEOUT_MS, ..Default::default() };
-        let answer = self.call(request).await?;
-        let topic = answer.topics.first().ok_or(ClientError::Incomplete { key: ApiKey::CreateTopics })?;
+        let response = self.call(request).await?;
+        let topic = response.topics.first().ok_or(ClientError::Incomplete { key: ApiKey::CreateTopics })?;
         check_error_code(ApiKey::CreateTopics, topic.error_code, topic.error_message.as_ref())?;
         Ok(topic.topic_id)
     }
@@ -93,8 +93,8 @@ impl Client {
             topic_names: vec![Str::from(name)],
             timeout_ms: CHANGE_TIMEOUT_MS,
         };
-        let answer = self.call(request).await?;
-        let topic = answer.responses.first().ok_or(ClientError::Incomplete { key: ApiKey::DeleteTopics })?;
+        let response = self.call(request).await?;
+        let topic = response.responses.first().ok_or(ClientError::Incomplete { key: ApiKey::DeleteTopics })?;
         check_error_code(ApiKey::DeleteTopics, topic.error_code, topic.error_message.as_ref())
     }
 }

@@ -1,7 +1,7 @@
-//! A client's connection: requests are sent in order, and answers arrive in the same order.
+//! A client's connection: requests are sent in order, and responses arrive in the same order.
 //!
-//! Two tasks: the writer sends requests and queues each expected answer; the reader reads frames and completes the
-//! expected answers in order. Both channels are bounded, so callers wait while the broker doesn't answer.
+//! Two tasks: the writer sends requests and queues each expected response; the reader reads frames and completes the
+//! expected responses in order. Both channels are bounded, so callers wait while the broker doesn't respond.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,36 +14,36 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-/// Limit of queued requests, and limit of unanswered requests.
+/// Limit of queued requests, and limit of requests without a response yet.
 const MAX_IN_FLIGHT: usize = 128;
 /// Buffer space for each read.
 const MIN_READ_BUFFER: usize = 64 << 10;
 const MAX_READ_BUFFER: usize = 1 << 20;
 
-/// A frame to send, in chunks, and the receiver of its answer.
+/// A frame to send, in chunks, and the receiver of its response.
 pub(super) struct Outgoing {
     pub correlation_id: i32,
     pub chunks: Vec<Bytes>,
-    /// `None` if the request has no answer.
-    pub answer: Option<oneshot::Sender<Bytes>>,
+    /// `None` if the request has no response.
+    pub response: Option<oneshot::Sender<Bytes>>,
 }
 
 struct Expected {
     correlation_id: i32,
-    answer: oneshot::Sender<Bytes>,
+    response: oneshot::Sender<Bytes>,
 }
 
 pub(super) struct Connection {
     requests: mpsc::Sender<Outgoing>,
     reader: AbortHandle,
-    /// Why there are no more answers.
+    /// Why there are no more responses.
     end: Arc<OnceLock<String>>,
-    /// Closed when there are no more answers.
+    /// Closed when there are no more responses.
     open: watch::Receiver<()>,
 }
 
 impl Connection {
-    /// Starts both tasks on a connected socket. An answer of more than `max_frame` bytes ends the connection.
+    /// Starts both tasks on a connected socket. A response of more than `max_frame` bytes ends the connection.
     pub fn new(socket: TcpStream, max_frame: usize) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         let (read, write) = socket.into_split();
@@ -53,7 +53,7 @@ impl Connection {
         let (closes, open) = watch::channel(());
         tokio::spawn(write_requests(write, to_send, expect));
         let frames = Frames { socket: read, bytes: BytesMut::new(), max_frame };
-        let reader = tokio::spawn(read_answers(frames, expected, end.clone(), closes)).abort_handle();
+        let reader = tokio::spawn(read_responses(frames, expected, end.clone(), closes)).abort_handle();
         Ok(Connection { requests, reader, end, open })
     }
 
@@ -62,15 +62,15 @@ impl Connection {
         self.requests.send(request).await.is_ok()
     }
 
-    /// Awaits the answer of a sent request; `None` once the connection has ended.
-    pub async fn answer(&self, mut answer: oneshot::Receiver<Bytes>) -> Option<Bytes> {
+    /// Awaits the response of a sent request; `None` once the connection has ended.
+    pub async fn response(&self, mut response: oneshot::Receiver<Bytes>) -> Option<Bytes> {
         let mut open = self.open.clone();
         tokio::select! {
             biased;
-            frame = &mut answer => frame.ok(),
+            frame = &mut response => frame.ok(),
             // A request that is in a channel when the receiving task ends stays there together with its sender, so
-            // `answer` may never be closed.
-            _ = open.changed() => answer.try_recv().ok(),
+            // `response` may never be closed.
+            _ = open.changed() => response.try_recv().ok(),
         }
     }
 
@@ -92,9 +92,9 @@ async fn write_requests(
     mut requests: mpsc::Receiver<Outgoing>,
     expect: mpsc::Sender<Expected>,
 ) {
-    while let Some(Outgoing { correlation_id, chunks, answer }) = requests.recv().await {
-        if let Some(answer) = answer
-            && expect.send(Expected { correlation_id, answer }).await.is_err()
+    while let Some(Outgoing { correlation_id, chunks, response }) = requests.recv().await {
+        if let Some(response) = response
+            && expect.send(Expected { correlation_id, response }).await.is_err()
         {
             return;
         }
@@ -122,7 +122,7 @@ async fn write_chunks(socket: &mut OwnedWriteHalf, mut chunks: VecDeque<Bytes>) 
     Ok(())
 }
 
-async fn read_answers(
+async fn read_responses(
     mut frames: Frames,
     mut expected: mpsc::Receiver<Expected>,
     end: Arc<OnceLock<String>>,
@@ -134,18 +134,18 @@ async fn read_answers(
             Ok(None) => break "the broker closed it".to_owned(),
             Err(error) => break error.to_string(),
         };
-        // The expected answer was queued before the request was sent.
+        // The expected response was queued before the request was sent.
         let Ok(next) = expected.try_recv() else {
-            break "the broker sent an answer without a request".to_owned();
+            break "the broker sent a response without a request".to_owned();
         };
         match frame.get(..4) {
             Some(id) if id == next.correlation_id.to_be_bytes() => {
-                let _caller_stopped_waiting = next.answer.send(frame);
+                let _caller_stopped_waiting = next.response.send(frame);
             }
-            _ => break format!("the broker answered out of order, expected correlation id {}", next.correlation_id),
+            _ => break format!("the broker responded out of order, expected correlation id {}", next.correlation_id),
         }
     };
-    // Set before the callers learn that their answers won't arrive.
+    // Set before the callers learn that their responses won't arrive.
     let _ = end.set(reason);
     drop(expected);
     drop(closes);
@@ -180,7 +180,7 @@ impl Frames {
         let Some(prefix) = self.bytes.first_chunk() else { return Ok(None) };
         match usize::try_from(i32::from_be_bytes(*prefix)) {
             Ok(size) if size <= self.max_frame => Ok(Some(size)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker announced an answer over the size limit")),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker sent a response over the size limit")),
         }
     }
 }

@@ -14,13 +14,13 @@ pub enum ClientError {
     /// The connection failed, or one side closed it; the requests in flight may or may not have been handled.
     #[error("connection lost: {0}")]
     Disconnected(String),
-    #[error("no answer to {key} within {after:?}")]
+    #[error("no response to {key} within {after:?}")]
     Timeout { key: ApiKey, after: Duration },
     #[error("the broker does not serve {key} in a requested version ({})", range(*.served))]
     Unsupported { key: ApiKey, served: Option<(i16, i16)> },
     #[error("cannot encode {key} version {version}: {error}")]
     Encode { key: ApiKey, version: i16, error: EncodeError },
-    #[error("cannot decode the answer to {key} version {version}: {error}")]
+    #[error("cannot decode the response to {key} version {version}: {error}")]
     Decode { key: ApiKey, version: i16, error: DecodeError },
     /// A member's assignment is not in the format of the consumer protocol.
     #[error("cannot decode a member's assignment: {error}")]
@@ -28,16 +28,16 @@ pub enum ClientError {
     /// The group has another protocol type than `consumer`.
     #[error("GroupId {group} is not a consumer group ({protocol_type}).")]
     NotConsumerGroup { group: String, protocol_type: String },
-    /// The requested item is missing in the answer.
-    #[error("the answer to {key} is incomplete")]
+    /// The requested item is missing in the response.
+    #[error("the response to {key} is incomplete")]
     Incomplete { key: ApiKey },
-    /// The broker answered with an error.
+    /// The broker returned an error.
     #[error("{key}: {} {}", code_name(*.code), .message.as_deref().unwrap_or_default())]
     Refused { key: ApiKey, code: i16, message: Option<String> },
 }
 
 impl ClientError {
-    /// The error code, if the broker answered with one.
+    /// The error code, if the broker returned one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             ClientError::Refused { code, .. } => ErrorCode::from_code(*code),

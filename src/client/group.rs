@@ -72,34 +72,34 @@ impl Client {
         let key = ApiKey::FindCoordinator;
         let version = self.version_up_to(key, FIND_ONE_COORDINATOR)?;
         let request = FindCoordinatorRequest { key: Str::from(group), ..Default::default() };
-        let answer = self.call_at(request, version).await?;
-        check_error_code(key, answer.error_code, answer.error_message.as_ref())?;
-        Ok(BrokerAddress { node_id: answer.node_id, host: answer.host.to_string(), port: answer.port })
+        let response = self.call_at(request, version).await?;
+        check_error_code(key, response.error_code, response.error_message.as_ref())?;
+        Ok(BrokerAddress { node_id: response.node_id, host: response.host.to_string(), port: response.port })
     }
 
-    /// Joins as `member_id`, or as a new member if that is empty, and waits for the other members. A new member repeats the
-    /// join with its assigned id if the coordinator requires that (KIP-394).
+    /// Joins as `member_id`, or as a new member if that is empty, and waits for the other members. A new member repeats
+    /// the join with its assigned id if the coordinator requires that (KIP-394).
     pub async fn join_group(&self, subscription: &Subscription, member_id: &str) -> Result<Joined> {
         let key = ApiKey::JoinGroup;
         let mut request = join_request(subscription, member_id);
-        let mut answer = self.call(request.clone()).await?;
-        if answer.error_code == ErrorCode::MemberIdRequired.code() && member_id.is_empty() {
-            request.member_id = answer.member_id;
-            answer = self.call(request).await?;
+        let mut response = self.call(request.clone()).await?;
+        if response.error_code == ErrorCode::MemberIdRequired.code() && member_id.is_empty() {
+            request.member_id = response.member_id;
+            response = self.call(request).await?;
         }
-        check_error_code(key, answer.error_code, None)?;
+        check_error_code(key, response.error_code, None)?;
         let member = Member {
             group: subscription.group.clone(),
-            id: answer.member_id.to_string(),
+            id: response.member_id.to_string(),
             instance_id: subscription.instance_id.clone(),
-            generation: answer.generation_id,
+            generation: response.generation_id,
         };
-        let members = answer.members.into_iter().map(|member| (member.member_id.to_string(), member.metadata));
+        let members = response.members.into_iter().map(|member| (member.member_id.to_string(), member.metadata));
         Ok(Joined {
             member,
-            leader: answer.leader.to_string(),
+            leader: response.leader.to_string(),
             protocol_type: subscription.protocol_type.clone(),
-            protocol: answer.protocol_name.map(|name| name.to_string()),
+            protocol: response.protocol_name.map(|name| name.to_string()),
             members: members.collect(),
         })
     }
@@ -120,9 +120,9 @@ impl Client {
             protocol_name: joined.protocol.as_deref().map(Str::from),
             assignments: assignments.iter().map(assignment).collect(),
         };
-        let answer = self.call(request).await?;
-        check_error_code(ApiKey::SyncGroup, answer.error_code, None)?;
-        Ok(answer.assignment)
+        let response = self.call(request).await?;
+        check_error_code(ApiKey::SyncGroup, response.error_code, None)?;
+        Ok(response.assignment)
     }
 
     /// Keeps the member's session alive. `REBALANCE_IN_PROGRESS` means that it must rejoin.
@@ -133,8 +133,8 @@ impl Client {
             member_id: Str::from(member.id.as_str()),
             group_instance_id: member.instance_id.as_deref().map(Str::from),
         };
-        let answer = self.call(request).await?;
-        check_error_code(ApiKey::Heartbeat, answer.error_code, None)
+        let response = self.call(request).await?;
+        check_error_code(ApiKey::Heartbeat, response.error_code, None)
     }
 
     /// Removes the member from its group.
@@ -144,9 +144,9 @@ impl Client {
         let identity = MemberIdentity { member_id: id.clone(), group_instance_id: instance, ..Default::default() };
         let request =
             LeaveGroupRequest { group_id: Str::from(member.group.as_str()), member_id: id, members: vec![identity] };
-        let answer = self.call(request).await?;
-        check_error_code(ApiKey::LeaveGroup, answer.error_code, None)?;
-        answer.members.iter().try_for_each(|member| check_error_code(ApiKey::LeaveGroup, member.error_code, None))
+        let response = self.call(request).await?;
+        check_error_code(ApiKey::LeaveGroup, response.error_code, None)?;
+        response.members.iter().try_for_each(|member| check_error_code(ApiKey::LeaveGroup, member.error_code, None))
     }
 
     /// Commits offsets of a topic as `member`, or without a member if the group is empty.
@@ -174,8 +174,8 @@ impl Client {
             }],
             ..Default::default()
         };
-        let answer = self.call_at(request, version).await?;
-        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let response = self.call_at(request, version).await?;
+        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
@@ -190,12 +190,12 @@ impl Client {
         let version = self.version_up_to(key, FETCH_ONE_GROUP)?;
         let topics = vec![OffsetFetchRequestTopic { name: Str::from(topic), partition_indexes: partitions.to_vec() }];
         let request = OffsetFetchRequest { group_id: Str::from(group), topics: Some(topics), ..Default::default() };
-        let answer = self.call_at(request, version).await?;
-        check_error_code(key, answer.error_code, None)?;
-        let answered = answer.topics.iter().flat_map(|topic| &topic.partitions);
-        let answered: Vec<_> = answered.collect();
+        let response = self.call_at(request, version).await?;
+        check_error_code(key, response.error_code, None)?;
+        let returned = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let returned: Vec<_> = returned.collect();
         let committed = |index: &PartitionIndex| {
-            let partition = answered.iter().find(|partition| partition.partition_index == *index);
+            let partition = returned.iter().find(|partition| partition.partition_index == *index);
             let partition = partition.ok_or(ClientError::Incomplete { key })?;
             check_error_code(key, partition.error_code, None)?;
             let metadata = partition.metadata.as_ref().map(Str::to_string);

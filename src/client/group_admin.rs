@@ -87,15 +87,15 @@ pub struct CommittedOffset {
 }
 
 impl Client {
-    /// Lists the groups in any of these states and of any of these types, in the broker's order. An empty filter matches
-    /// everything.
+    /// Lists the groups in any of these states and of any of these types, in the broker's order. An empty filter
+    /// matches everything.
     pub async fn list_groups(&self, states: &[&str], types: &[&str]) -> Result<Vec<ListedGroup>> {
         let words = |words: &[&str]| words.iter().map(|word| Str::from(*word)).collect();
         let request = ListGroupsRequest { states_filter: words(states), types_filter: words(types) };
-        let answer = self.call(request).await?;
-        check_error_code(ApiKey::ListGroups, answer.error_code, None)?;
+        let response = self.call(request).await?;
+        check_error_code(ApiKey::ListGroups, response.error_code, None)?;
         let reported = |word: Str| (!word.is_empty()).then(|| word.to_string());
-        let listed = answer.groups.into_iter().map(|group| ListedGroup {
+        let listed = response.groups.into_iter().map(|group| ListedGroup {
             id: group.group_id.to_string(),
             protocol_type: group.protocol_type.to_string(),
             state: reported(group.group_state),
@@ -119,8 +119,8 @@ impl Client {
     async fn describe_consumer_type_group(&self, group: &str) -> Result<GroupDescription> {
         let key = ApiKey::ConsumerGroupDescribe;
         let request = ConsumerGroupDescribeRequest { group_ids: vec![Str::from(group)], ..Default::default() };
-        let answer = self.call(request).await?;
-        let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
+        let response = self.call(request).await?;
+        let described = response.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
         check_error_code(key, described.error_code, described.error_message.as_ref())?;
         Ok(GroupDescription {
             id: described.group_id.to_string(),
@@ -134,8 +134,8 @@ impl Client {
     async fn describe_classic_group(&self, group: &str) -> Result<GroupDescription> {
         let key = ApiKey::DescribeGroups;
         let request = DescribeGroupsRequest { groups: vec![Str::from(group)], ..Default::default() };
-        let answer = self.call(request).await?;
-        let described = answer.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
+        let response = self.call(request).await?;
+        let described = response.groups.into_iter().next().ok_or(ClientError::Incomplete { key })?;
         check_error_code(key, described.error_code, described.error_message.as_ref())?;
         if !matches!(described.protocol_type.as_ref(), CONSUMER_PROTOCOL | "") {
             return Err(ClientError::NotConsumerGroup {
@@ -158,7 +158,7 @@ impl Client {
         let version = self.version_up_to(key, OFFSETS_BY_NAME)?;
         let list_item = OffsetFetchRequestGroup { group_id: Str::from(group), ..Default::default() };
         let request = OffsetFetchRequest { group_id: Str::from(group), groups: vec![list_item], ..Default::default() };
-        let answer = self.call_at(request, version).await?;
+        let response = self.call_at(request, version).await?;
         let mut committed = BTreeMap::new();
         let mut add = |topic: &Str, partition, error, offset: Offset, epoch: LeaderEpoch| {
             check_error_code(key, error, None)?;
@@ -170,8 +170,8 @@ impl Client {
             Ok(())
         };
         if version < FETCH_MANY_GROUPS {
-            check_error_code(key, answer.error_code, None)?;
-            for topic in &answer.topics {
+            check_error_code(key, response.error_code, None)?;
+            for topic in &response.topics {
                 for it in &topic.partitions {
                     add(
                         &topic.name,
@@ -183,9 +183,9 @@ impl Client {
                 }
             }
         } else {
-            let answered = answer.groups.first().ok_or(ClientError::Incomplete { key })?;
-            check_error_code(key, answered.error_code, None)?;
-            for topic in &answered.topics {
+            let returned = response.groups.first().ok_or(ClientError::Incomplete { key })?;
+            check_error_code(key, returned.error_code, None)?;
+            for topic in &returned.topics {
                 for it in &topic.partitions {
                     add(
                         &topic.name,
@@ -219,21 +219,21 @@ impl Client {
             }
         }
         let request = OffsetCommitRequest { group_id: Str::from(group), topics, ..Default::default() };
-        let answer = self.call_at(request, version).await?;
-        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let response = self.call_at(request, version).await?;
+        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
     /// Deletes a group and its offsets. The group must have no members.
     pub async fn delete_group(&self, group: &str) -> Result<()> {
         let key = ApiKey::DeleteGroups;
-        let answer = self.call(DeleteGroupsRequest { groups_names: vec![Str::from(group)] }).await?;
-        let result = answer.results.first().ok_or(ClientError::Incomplete { key })?;
+        let response = self.call(DeleteGroupsRequest { groups_names: vec![Str::from(group)] }).await?;
+        let result = response.results.first().ok_or(ClientError::Incomplete { key })?;
         check_error_code(key, result.error_code, result.error_message.as_ref())
     }
 
-    /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result for each
-    /// partition.
+    /// Deletes a group's committed offsets of these partitions. Returns one error for the whole request, or a result
+    /// for each partition.
     pub async fn delete_committed_offsets(
         &self,
         group: &str,
@@ -246,9 +246,9 @@ impl Client {
             topics.entry(Str::from(&**topic)).or_default().push(partition);
         }
         let topics = topics.into_iter().map(|(name, partitions)| OffsetDeleteRequestTopic { name, partitions });
-        let answer = self.call(OffsetDeleteRequest { group_id: Str::from(group), topics: topics.collect() }).await?;
-        check_error_code(key, answer.error_code, None)?;
-        let answered: BTreeMap<(&str, PartitionIndex), i16> = answer
+        let response = self.call(OffsetDeleteRequest { group_id: Str::from(group), topics: topics.collect() }).await?;
+        check_error_code(key, response.error_code, None)?;
+        let returned: BTreeMap<(&str, PartitionIndex), i16> = response
             .topics
             .iter()
             .flat_map(|topic| {
@@ -256,7 +256,7 @@ impl Client {
             })
             .in_order();
         let result = |requested: &TopicPartition| {
-            let code = answered.get(&(requested.topic.as_ref(), requested.partition));
+            let code = returned.get(&(requested.topic.as_ref(), requested.partition));
             let result =
                 code.ok_or(ClientError::Incomplete { key }).and_then(|code| check_error_code(key, *code, None));
             (requested.clone(), result)

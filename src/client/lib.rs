@@ -1,9 +1,10 @@
 //! A small Kafka client that uses the broker's own codec: for the command line, tests and benchmarks.
 //!
 //! [`Client::connect`] negotiates the API versions; [`Client::call`] sends any request in the newest version that both
-//! sides support and awaits its answer; [`Client::submit`] sends now and lets the caller await the answer later. Modules
-//! add shorter calls for common tasks: topics (`admin`), batches (`records`), groups as a member (`group`) and as an
-//! administrator (`group_admin`), a [`consumer`] and a [`producer`]. One client is one connection; clones share it.
+//! sides support and awaits its response; [`Client::submit`] sends now and lets the caller await the response later.
+//! Modules add shorter calls for common tasks: topics (`admin`), batches (`records`), groups as a member (`group`) and
+//! as an administrator (`group_admin`), a [`consumer`] and a [`producer`]. One client is one connection; clones share
+//! it.
 //!
 //! A client does not retry, route by leader, batch or reconnect: there is one broker, and the caller decides what to do
 //! about a lost connection.
@@ -45,15 +46,19 @@ pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 pub struct ClientOptions {
     pub client_id: Str,
-    /// Limit for connecting and for each answer.
+    /// Limit for connecting and for each response.
     pub timeout: Duration,
-    /// Size limit of an answer, in bytes.
-    pub max_answer: usize,
+    /// Size limit of a response, in bytes.
+    pub max_response_bytes: usize,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        ClientOptions { client_id: Str::from_static("ottla"), timeout: Duration::from_secs(30), max_answer: 256 << 20 }
+        ClientOptions {
+            client_id: Str::from_static("ottla"),
+            timeout: Duration::from_secs(30),
+            max_response_bytes: 256 << 20,
+        }
     }
 }
 
@@ -70,11 +75,11 @@ pub struct Client {
     feature_levels: Arc<BTreeMap<Str, i16>>,
 }
 
-/// An answer that has not arrived yet.
+/// A response that has not arrived yet.
 pub struct Pending<R: ApiRequest> {
     client: Client,
     version: i16,
-    answer: oneshot::Receiver<Bytes>,
+    response: oneshot::Receiver<Bytes>,
     request: std::marker::PhantomData<fn(R)>,
 }
 
@@ -91,16 +96,16 @@ impl Client {
         let socket = socket.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)?;
         let mut client = Client {
             address: Arc::from(address),
-            connection: Arc::new(Connection::new(socket, options.max_answer).map_err(failed)?),
+            connection: Arc::new(Connection::new(socket, options.max_response_bytes).map_err(failed)?),
             options: Arc::new(options),
             correlation_ids: Arc::default(),
             served: Arc::default(),
             feature_levels: Arc::default(),
         };
-        let answer = client.negotiate().await?;
-        let served = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
+        let response = client.negotiate().await?;
+        let served = response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
         client.served = Arc::new(served.in_order());
-        let levels = answer.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
+        let levels = response.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
         client.feature_levels = Arc::new(levels.in_order());
         Ok(client)
     }
@@ -132,14 +137,14 @@ impl Client {
         loop {
             let pending = self.submit_at(request.clone(), version).await?;
             let frame = pending.frame().await?;
-            // An UNSUPPORTED_VERSION answer has the body of version 0, whatever version was requested.
+            // An UNSUPPORTED_VERSION response has the body of version 0, whatever version was requested.
             let too_new = frame.get(4..6) == Some(&ErrorCode::UnsupportedVersion.code().to_be_bytes());
-            let answer = decode::<ApiVersionsRequest>(if too_new { 0 } else { version }, frame)?;
+            let response = decode::<ApiVersionsRequest>(if too_new { 0 } else { version }, frame)?;
             if !too_new || version == 0 {
-                check_error_code(key, answer.error_code, None)?;
-                return Ok(answer);
+                check_error_code(key, response.error_code, None)?;
+                return Ok(response);
             }
-            let served = answer.api_keys.iter().find(|api| api.api_key == key as i16);
+            let served = response.api_keys.iter().find(|api| api.api_key == key as i16);
             version = served.map_or(0, |api| api.max_version.clamp(0, version - 1));
         }
     }
@@ -165,19 +170,19 @@ impl Client {
         self.feature_levels.get(name).copied()
     }
 
-    /// Sends a request in the newest version that both sides support, and awaits the answer. The caller checks the error
+    /// Sends a request in the newest version that both sides support, and awaits the response. The caller checks the error
     /// codes in it.
     pub async fn call<R: ApiRequest>(&self, request: R) -> Result<R::ApiResponse> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.call_at(request, version).await
     }
 
-    /// Sends a request in this version, even if the broker does not serve it, and awaits the answer.
+    /// Sends a request in this version, even if the broker does not serve it, and awaits the response.
     pub async fn call_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<R::ApiResponse> {
-        self.submit_at(request, version).await?.answer().await
+        self.submit_at(request, version).await?.response().await
     }
 
-    /// Sends a request; the returned [`Pending`] awaits the answer. Requests are handled in the order of these calls.
+    /// Sends a request; the returned [`Pending`] awaits the response. Requests are handled in the order of these calls.
     pub async fn submit<R: ApiRequest>(&self, request: R) -> Result<Pending<R>> {
         let version = self.version_up_to(R::KEY, i16::MAX)?;
         self.submit_at(request, version).await
@@ -185,13 +190,13 @@ impl Client {
 
     /// Like [`Client::submit`], in this version.
     pub async fn submit_at<R: ApiRequest>(&self, request: R, version: i16) -> Result<Pending<R>> {
-        let (sender, answer) = oneshot::channel();
+        let (sender, response) = oneshot::channel();
         self.send(request, version, Some(sender)).await?;
-        Ok(Pending { client: self.clone(), version, answer, request: std::marker::PhantomData })
+        Ok(Pending { client: self.clone(), version, response, request: std::marker::PhantomData })
     }
 
-    /// Sends a request that has no answer: Produce with acks 0.
-    pub async fn send_unanswered<R: ApiRequest>(&self, request: R, version: i16) -> Result<()> {
+    /// Sends a request that has no response: Produce with acks 0.
+    pub async fn send_without_response<R: ApiRequest>(&self, request: R, version: i16) -> Result<()> {
         self.send(request, version, None).await
     }
 
@@ -199,7 +204,7 @@ impl Client {
         &self,
         request: R,
         version: i16,
-        answer: Option<oneshot::Sender<Bytes>>,
+        response: Option<oneshot::Sender<Bytes>>,
     ) -> Result<()> {
         let correlation_id = self.correlation_ids.fetch_add(1, Ordering::Relaxed);
         let client_id = Some(self.options.client_id.clone());
@@ -209,7 +214,7 @@ impl Client {
             version,
             error,
         })?;
-        let sending = self.connection.send(Outgoing { correlation_id, chunks, answer });
+        let sending = self.connection.send(Outgoing { correlation_id, chunks, response });
         match timeout(self.options.timeout, sending).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.disconnected()),
@@ -232,14 +237,14 @@ impl Client {
 }
 
 impl<R: ApiRequest> Pending<R> {
-    /// Awaits the answer.
-    pub async fn answer(self) -> Result<R::ApiResponse> {
+    /// Awaits the response.
+    pub async fn response(self) -> Result<R::ApiResponse> {
         let version = self.version;
         decode::<R>(version, self.frame().await?)
     }
 
     async fn frame(self) -> Result<Bytes> {
-        match timeout(self.client.options.timeout, self.client.connection.answer(self.answer)).await {
+        match timeout(self.client.options.timeout, self.client.connection.response(self.response)).await {
             Ok(Some(frame)) => Ok(frame),
             Ok(None) => Err(self.client.disconnected()),
             Err(_) => Err(self.client.timed_out(R::KEY)),

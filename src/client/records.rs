@@ -54,10 +54,10 @@ pub struct ListedOffset {
 impl Client {
     /// Produces one batch, unchanged, and awaits the acknowledgement (acks -1).
     pub async fn produce(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<Produced> {
-        produced(self.submit_produce(topic, partition, batch).await?.answer().await?)
+        produced(self.submit_produce(topic, partition, batch).await?.response().await?)
     }
 
-    /// Sends one batch without awaiting the answer, for pipelining; pass the answer to [`produced`].
+    /// Sends one batch without awaiting the response, for pipelining; pass the response to [`produced`].
     pub async fn submit_produce(
         &self,
         topic: &str,
@@ -71,7 +71,7 @@ impl Client {
     /// Sends one batch without an acknowledgement (acks 0).
     pub async fn produce_unacknowledged(&self, topic: &str, partition: PartitionIndex, batch: Bytes) -> Result<()> {
         let version = self.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME)?;
-        self.send_unanswered(produce_request(topic, partition, batch, 0), version).await
+        self.send_without_response(produce_request(topic, partition, batch, 0), version).await
     }
 
     /// Fetches up to `max_bytes` from `offset` on. Waits up to `max_wait` if there are no records yet.
@@ -83,10 +83,10 @@ impl Client {
         max_bytes: i32,
         max_wait: Duration,
     ) -> Result<Fetched> {
-        fetched(self.submit_fetch(topic, partition, offset, max_bytes, max_wait).await?.answer().await?)
+        fetched(self.submit_fetch(topic, partition, offset, max_bytes, max_wait).await?.response().await?)
     }
 
-    /// Sends a fetch without awaiting the answer; pass the answer to [`fetched`].
+    /// Sends a fetch without awaiting the response; pass the response to [`fetched`].
     pub async fn submit_fetch(
         &self,
         topic: &str,
@@ -108,8 +108,8 @@ impl Client {
         self.submit_at(request, version).await
     }
 
-    /// Finds the first offset whose record is not older than `timestamp`, or the offset for a special timestamp: -1 the end,
-    /// -2 the start, -3 the record with the highest timestamp.
+    /// Finds the first offset whose record is not older than `timestamp`, or the offset for a special timestamp: -1 the
+    /// end, -2 the start, -3 the record with the highest timestamp.
     pub async fn list_offset(
         &self,
         topic: &str,
@@ -146,9 +146,9 @@ impl Client {
             topics.into_iter().map(|(name, partitions)| ListOffsetsTopic { name: Str::from(name), partitions });
         let request =
             ListOffsetsRequest { replica_id: -1, isolation_level, topics: topics.collect(), ..Default::default() };
-        let answer = self.call(request).await?;
+        let response = self.call(request).await?;
         let mut found = HashMap::new();
-        for topic in &answer.topics {
+        for topic in &response.topics {
             for partition in &topic.partitions {
                 let listed = check_error_code(key, partition.error_code, None).map(|()| ListedOffset {
                     offset: partition.offset,
@@ -158,10 +158,10 @@ impl Client {
                 found.insert((topic.name.to_string(), partition.partition_index), listed);
             }
         }
-        let answered = |(topic, partition, _): &(&str, PartitionIndex, TimestampMs)| {
+        let listed_or_missing = |(topic, partition, _): &(&str, PartitionIndex, TimestampMs)| {
             found.remove(&((*topic).to_owned(), *partition)).unwrap_or(Err(ClientError::Incomplete { key }))
         };
-        Ok(requested.iter().map(answered).collect())
+        Ok(requested.iter().map(listed_or_missing).collect())
     }
 }
 
@@ -180,9 +180,9 @@ fn produce_request(topic: &str, partition: PartitionIndex, batch: Bytes, acks: i
 }
 
 /// Extracts the result of a produce request with one batch.
-pub fn produced(answer: ProduceResponse) -> Result<Produced> {
+pub fn produced(response: ProduceResponse) -> Result<Produced> {
     let key = ApiKey::Produce;
-    let partition = answer.responses.first().and_then(|topic| topic.partition_responses.first());
+    let partition = response.responses.first().and_then(|topic| topic.partition_responses.first());
     let partition = partition.ok_or(ClientError::Incomplete { key })?;
     check_error_code(key, partition.error_code, partition.error_message.as_ref())?;
     Ok(Produced {
@@ -193,10 +193,10 @@ pub fn produced(answer: ProduceResponse) -> Result<Produced> {
 }
 
 /// Extracts the result of a fetch request with one partition.
-pub fn fetched(mut answer: FetchResponse) -> Result<Fetched> {
+pub fn fetched(mut response: FetchResponse) -> Result<Fetched> {
     let key = ApiKey::Fetch;
-    check_error_code(key, answer.error_code, None)?;
-    let partition = answer.responses.first_mut().and_then(|topic| topic.partitions.first_mut());
+    check_error_code(key, response.error_code, None)?;
+    let partition = response.responses.first_mut().and_then(|topic| topic.partitions.first_mut());
     let partition = partition.ok_or(ClientError::Incomplete { key })?;
     check_error_code(key, partition.error_code, None)?;
     Ok(Fetched {

@@ -160,7 +160,7 @@ fn check_folder(path: &Path) -> Result<(), LogDirError> {
             Err(_) => true,
         },
         Err(error) if error.kind() == ErrorKind::NotADirectory => true,
-        Err(error) => return Err(LogError::io("looking at", path, error).into()),
+        Err(error) => return Err(LogError::io("reading the attributes of", path, error).into()),
     };
     match is_folder {
         true => Ok(()),

@@ -20,7 +20,7 @@ pub enum LogError {
     #[error("the log is closed")]
     Closed,
     /// An earlier write or sync failed: the content of the files is uncertain until the log is reopened.
-    #[error("the log is closed to writes since an earlier failure: {0}")]
+    #[error("the log is closed to writes because of an earlier failure: {0}")]
     Latched(Arc<LogError>),
     /// `partition.metadata` names another topic: the folder belongs to a deleted topic.
     #[error("{} belongs to topic id {found}, not {expected}", path.display())]
@@ -37,7 +37,8 @@ impl LogError {
         matches!(self, LogError::Io { source, .. } if is_fd_exhaustion(source))
     }
 
-    /// Whether another process truncated or removed a file in use: acknowledged records are lost, and appends must stop.
+    /// Whether another process truncated or removed a file in use: acknowledged records are lost, and appends must
+    /// stop.
     pub fn is_data_loss(&self) -> bool {
         match self {
             LogError::Io { source, .. } => source.get_ref().is_some_and(|inner| inner.is::<ExternalChange>()),
@@ -103,7 +104,7 @@ pub enum AppendError {
 
 impl AppendError {
     /// Whether the batch was refused because of its producer's state. Nothing was appended, and the log is in order.
-    pub fn is_of_producer(&self) -> bool {
+    pub fn is_producer_error(&self) -> bool {
         matches!(
             self,
             AppendError::OutOfOrderSequence { .. }

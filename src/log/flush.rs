@@ -60,8 +60,8 @@ impl Log {
         Ok(ticket)
     }
 
-    /// Advances the recovery point after a successful sync; closes the log to writes after a failed one. After a failure,
-    /// later successes are ignored: both syncs may have covered the same pages.
+    /// Advances the recovery point after a successful sync; closes the log to writes after a failed one. After a
+    /// failure, later successes are ignored: both syncs may have covered the same pages.
     pub fn mark_synced(&mut self, outcome: Result<Synced, LogError>) {
         match outcome {
             Ok(_) if self.failure().is_some() => {}
@@ -89,8 +89,8 @@ impl Log {
         self.folder_changed = true;
     }
 
-    /// Closes the log cleanly: trims files, writes the indexes and the producer snapshot. Once the ticket is synced, the
-    /// directory may be marked clean (`LogDir::mark_clean`). A closed log can still be read.
+    /// Closes the log cleanly: trims files, writes the indexes and the producer snapshot. Once the ticket is synced,
+    /// the directory may be marked clean (`LogDir::mark_clean`). A closed log can still be read.
     pub fn close(&mut self) -> Result<SyncTicket, LogError> {
         self.checked_to = -1;
         self.check_active()?;
@@ -118,7 +118,10 @@ impl Log {
         self.retrying(|log| {
             let Some(active) = log.segments.last().filter(|active| active.size() > 0) else { return Ok(()) };
             if let Some(files) = active.opened() {
-                files.data.check().doing_with("looking at", || names::file(&folder, active.base(), names::LOG))?;
+                files
+                    .data
+                    .check()
+                    .doing_with("reading the size of", || names::file(&folder, active.base(), names::LOG))?;
             }
             log.checked_to = end;
             Ok(())

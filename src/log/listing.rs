@@ -56,7 +56,7 @@ impl Listing {
 
     fn add_segment(&mut self, folder: &PartitionFolder, base: Offset) -> Result<(), LogError> {
         let path = folder.file(base, names::LOG);
-        if let Some(size) = folder.disk.len(&path).doing("looking at", &path)? {
+        if let Some(size) = folder.disk.len(&path).doing("reading the size of", &path)? {
             self.segments.push(FoundSegment { base, size, synced: false });
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! The log directory: its lock, its identity, its checkpoints.
 //!
-//! All files have Kafka's formats, so that Apache Kafka can use the directory too. The exception is `ottla-positions`: it
-//! has the position up to which each log is known to be valid, and the id of the machine's boot. When a process is killed,
-//! the page cache keeps all writes, so recovery only needs to scan the data after these positions. Kafka ignores unknown
-//! plain files, but doesn't start if there is an unknown folder.
+//! All files have Kafka's formats, so that Apache Kafka can use the directory too. The exception is `ottla-positions`:
+//! it has the position up to which each log is known to be valid, and the id of the machine's boot. When a process is
+//! killed, the page cache keeps all writes, so recovery only needs to scan the data after these positions. Kafka
+//! ignores unknown plain files, but doesn't start if there is an unknown folder.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
@@ -79,13 +79,14 @@ pub struct LogDir {
     clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
     mmap_error: Option<String>,
-    /// The checkpoints as read when the directory was opened, without partitions that were deleted since. Its own lock, so
-    /// that lookups don't wait for a checkpoint write.
+    /// The checkpoints as read when the directory was opened, without partitions that were deleted since. They have
+    /// their own lock, so that lookups don't wait for a checkpoint write.
     pub(super) loaded: Mutex<LoadedCheckpoints>,
     /// The checkpoints as last written. The lock is held during a write, so that writes don't overlap.
     pub(super) written: Mutex<WrittenCheckpoints>,
-    /// Whether the files still have deleted partitions, since a write failed. Outside of the lock of `written`, which is
-    /// taken before a partition's lock: opening a log reads this flag with the partition's lock held.
+    /// Whether the files still contain deleted partitions, because a write failed. It is not protected by the lock of
+    /// `written`, which is taken before a partition's lock: opening a log reads this flag while it holds the
+    /// partition's lock.
     pub(super) outdated: AtomicBool,
 }
 
@@ -298,8 +299,8 @@ impl LogDir {
         text.and_then(|text| partition_metadata::parse(&text).ok()).is_none_or(|found| found == topic_id)
     }
 
-    /// Renames the folder of a partition to `<topic>-<n>.<unique>-delete`; its log must not be open. `None` if there is no
-    /// folder.
+    /// Renames the folder of a partition to `<topic>-<n>.<unique>-delete`; its log must not be open. `None` if there is
+    /// no folder.
     pub fn delete(&self, partition: &TopicPartition, unique: Uuid) -> Result<Option<DeletedFiles>, LogError> {
         let from = self.partition_path(partition);
         let to = names::deleted_folder(&from, unique);
@@ -310,8 +311,8 @@ impl LogDir {
         }
     }
 
-    /// Whether the machine may have rebooted since the directory was last used, so that unsynced data may be lost. False
-    /// after a clean shutdown, which syncs everything.
+    /// Whether the machine may have rebooted since the directory was last used, so that unsynced data may be lost.
+    /// False after a clean shutdown, which syncs everything.
     pub fn may_have_lost_power(&self) -> bool {
         self.may_have_lost_power
     }
@@ -358,7 +359,8 @@ impl LogDir {
         self.write_clean_marker(format!(r#"{{"version":0,"brokerEpoch":{broker_epoch}}}"#).as_bytes())
     }
 
-    /// Restores `.kafka_cleanshutdown` if it existed before the directory was opened, for a broker that changed nothing.
+    /// Restores `.kafka_cleanshutdown` if it existed before the directory was opened, for a broker that changed
+    /// nothing.
     pub fn restore_clean_marker(&self) -> Result<(), LogError> {
         self.clean_marker.as_deref().map_or(Ok(()), |text| self.write_clean_marker(text))
     }

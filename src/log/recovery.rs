@@ -89,7 +89,7 @@ impl SegmentFile<'_> {
     fn has_entries(&self) -> Result<bool, LogError> {
         for kind in [names::OFFSET_INDEX, names::TIME_INDEX] {
             let path = self.folder.file(self.base, kind);
-            if self.folder.disk.len(&path).doing("looking at", &path)?.is_some_and(|len| len > 0) {
+            if self.folder.disk.len(&path).doing("reading the size of", &path)?.is_some_and(|len| len > 0) {
                 return Ok(true);
             }
         }
@@ -113,8 +113,8 @@ impl SegmentFile<'_> {
         Ok(false)
     }
 
-    /// Validates the segment's batches and rebuilds its indexes. Starts at `validated` if that is a batch boundary, else
-    /// at the segment's start.
+    /// Validates the segment's batches and rebuilds its indexes. Starts at `validated` if that is a batch boundary,
+    /// else at the segment's start.
     pub(crate) fn scan(&self, validated: Option<Validated>, interval: u64) -> Result<Scanned, LogError> {
         let raw = self.open()?;
         if let Some(validated) = validated.filter(|validated| validated.position > 0 && validated.position <= self.size)
@@ -229,8 +229,8 @@ impl SegmentFile<'_> {
         Ok(None)
     }
 
-    /// Parses the header at the start of `bytes`, the segment's data at `position`. `None` if no batch of this segment can
-    /// have such a header.
+    /// Parses the header at the start of `bytes`, the segment's data at `position`. `None` if no batch of this segment
+    /// can have such a header.
     fn plausible(&self, bytes: &[u8], position: u64, next_offset: Offset) -> Option<BatchHeader> {
         // A cheap check that rejects most random bytes and all zeros.
         let offset = i64::from_be_bytes(*bytes.first_chunk()?);
@@ -274,14 +274,15 @@ impl SegmentFile<'_> {
     pub(crate) fn name_aside(&self, from: u64) -> Result<PathBuf, LogError> {
         let mut path = names::with_suffix(&self.log(), &format!("{from}.cut"));
         let mut again = 1;
-        while self.folder.disk.len(&path).doing("looking at", &path)?.is_some() {
+        while self.folder.disk.len(&path).doing("reading the size of", &path)?.is_some() {
             again += 1;
             path = names::with_suffix(&self.log(), &format!("{from}.cut-{again}"));
         }
         Ok(path)
     }
 
-    /// Truncates the file to `len` bytes and syncs it: after a power loss, old bytes must not reappear after new appends.
+    /// Truncates the file to `len` bytes and syncs it: after a power loss, old bytes must not reappear after new
+    /// appends.
     pub(crate) fn truncate_durably(&self, len: u64) -> Result<(), LogError> {
         let path = self.log();
         let truncate = || {
@@ -345,7 +346,7 @@ impl Indexes {
     /// Writes the indexes; those of the active segment only if they have entries or the file exists.
     fn write(&mut self, folder: &PartitionFolder, sealed: bool) -> Result<(), LogError> {
         let disk = &folder.disk;
-        let exists = |path: &Path| disk.len(path).doing("looking at", path).map(|len| len.is_some());
+        let exists = |path: &Path| disk.len(path).doing("reading the size of", path).map(|len| len.is_some());
         if sealed || self.times.count() > 0 || exists(self.times.path())? {
             self.times.flush(disk).doing("writing", self.times.path())?;
         }

@@ -1,11 +1,11 @@
 //! Reopening a log while the broker runs, after a failed write or sync has closed it.
 //!
 //! After a failed write, the page cache is valid as after `kill -9`: earlier appends are complete, and the data after
-//! them is truncated. After a failed sync it may not be: the kernel reports the error once and may then mark the unwritten
-//! pages as clean, so that the next sync succeeds without them. All data above the durable offset is therefore rewritten
-//! in place (with the same bytes, since readers may hold them), validated as after a power loss, and synced. If
-//! acknowledged records are lost, the log stays closed: only a restart may continue without them. After another process
-//! has truncated or removed a file, the log stays closed until the file is restored.
+//! them is truncated. After a failed sync it may not be: the kernel reports the error once and may then mark the
+//! unwritten pages as clean, so that the next sync succeeds without them. All data above the durable offset is
+//! therefore rewritten in place (with the same bytes, since readers may hold them), validated as after a power loss,
+//! and synced. If acknowledged records are lost, the log stays closed: only a restart may continue without them. After
+//! another process has truncated or removed a file, the log stays closed until the file is restored.
 
 use std::io;
 use std::path::Path;
@@ -26,8 +26,8 @@ impl Log {
     /// Reopens the log after a failure and returns the new instance, which replaces this one. On an error this instance
     /// is unchanged.
     ///
-    /// Blocks on disk I/O including syncs, so don't call it with the partition's lock held. During the call this log may
-    /// be read but not changed.
+    /// Blocks on disk I/O including syncs, so don't call it with the partition's lock held. During the call this log
+    /// may be read but not changed.
     pub fn reopen(&self, now: TimestampMs) -> Result<Log, LogError> {
         let State::Failed(failure) = &self.state else { return Err(LogError::Closed) };
         if failure.data_lost {
@@ -57,7 +57,7 @@ impl Log {
     fn check_files(&self, why: &LogError) -> Result<(), LogError> {
         for segment in self.segments.iter().filter(|segment| segment.size() > 0) {
             let path = self.folder.file(segment.base(), names::LOG);
-            let len = self.folder.disk.len(&path).doing("looking at", &path)?;
+            let len = self.folder.disk.len(&path).doing("reading the size of", &path)?;
             if len.is_none_or(|len| len < segment.size()) {
                 return Err(why.clone());
             }
@@ -119,7 +119,7 @@ impl Log {
 
 /// Rewrites a file's bytes in place, from `from` to `to` or the file's end. Ignores a missing file.
 fn rewrite(disk: &Disk, path: &Path, from: u64, to: Option<u64>) -> Result<(), LogError> {
-    let Some(len) = disk.len(path).doing("looking at", path)? else { return Ok(()) };
+    let Some(len) = disk.len(path).doing("reading the size of", path)? else { return Ok(()) };
     let rewrite = || -> io::Result<()> {
         let file = disk.open_to_write(path)?;
         let (mut at, to) = (from, to.unwrap_or(len));

@@ -175,7 +175,7 @@ impl<'a> TransactionalProducer<'a> {
 
     /// Ends the transaction. With protocol 2 the producer continues with the epoch in the answer.
     pub async fn end(&mut self, commit: bool) -> ErrorCode {
-        let answer = self.submit_end(commit).await.answer().await.expect("an answer");
+        let answer = self.submit_end(commit).await.response().await.expect("an answer");
         if answer.error_code == 0 && self.protocol == TxnProtocol::V2 {
             self.producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
             self.sequences.clear();

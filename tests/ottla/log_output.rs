@@ -214,14 +214,16 @@ async fn flood_of_bad_connections_is_rate_limited_per_client_and_reason() {
     let log = broker.log();
     let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     assert_eq!(count("client=127.0.0.2:"), 1, "the line of the other client: {log}");
-    assert_eq!(count("announced a request of -1 bytes"), 1, "the line with another reason: {log}");
-    let listed = count("the client speaks HTTP") - 1;
+    assert_eq!(count("the request size is -1 bytes"), 1, "the line with another reason: {log}");
+    let listed = count("the client sent HTTP data") - 1;
     // The limit is one line in ten seconds.
     assert!((1..=10).contains(&listed), "{listed} lines: {log}");
     let summaries: usize = log
         .lines()
         .filter(|line| line.ends_with(" client=127.0.0.1"))
-        .filter_map(|line| line.split_once("suppressed log lines: connections closed for another protocol count="))
+        .filter_map(|line| {
+            line.split_once("suppressed log lines: connections closed because of another protocol count=")
+        })
         .map(|(_, after)| after.split(' ').next().unwrap().parse::<usize>().unwrap())
         .sum();
     assert_eq!(listed + summaries, 500, "{log}");
@@ -295,7 +297,7 @@ async fn tls_client_that_retries_is_logged_once() {
     broker.stop();
     let log = broker.log();
     assert_eq!(log.lines().filter(|line| line.contains("closed the connection")).count(), 1, "{log}");
-    assert!(log.contains("suppressed log lines: connections closed for another protocol count=15 "), "{log}");
+    assert!(log.contains("suppressed log lines: connections closed because of another protocol count=15 "), "{log}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! and DescribeTopicPartitions (75, version 0).
 //!
 //! Departures: UnregisterBroker refuses this broker, because it is running (INVALID_REQUEST). In
-//! DescribeTopicPartitions an empty name is an invalid topic name, where Kafka answers UNKNOWN_SERVER_ERROR.
+//! DescribeTopicPartitions an empty name is an invalid topic name, whereas Kafka returns UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -8,8 +8,8 @@
 //! Departures: there are no followers, so the fields of replicas are ignored. Batches are always complete, whereas
 //! Kafka truncates the last batch at the limit and pads converted ones. The first batch is returned even if it exceeds
 //! the limit, also in versions 0 to 2. Aborted transactions are those with records in the response, whereas Kafka may
-//! include some that begin after it. A limit below 0 is 0, and an unknown isolation level is read_uncommitted, where
-//! Kafka answers UNKNOWN_SERVER_ERROR.
+//! include some that begin after it. A limit below 0 is treated as 0, and an unknown isolation level as
+//! read_uncommitted, whereas Kafka returns UNKNOWN_SERVER_ERROR.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -73,8 +73,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     })
 }
 
-/// Answers with records converted to an old format. The response is built when all earlier ones have been sent, so that
-/// a connection has one of them in memory, and on a blocking thread.
+/// Returns records converted to an old format. The response is built on a blocking thread, and only when all earlier
+/// responses have been sent, so that a connection has at most one of them in memory.
 fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
@@ -137,7 +137,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
     SessionRequest {
         session_id: request.session_id,
-        // Before version 7 there are no sessions, which the field's default means.
+        // Before version 7 there are no sessions; the field's default has this meaning.
         epoch: request.session_epoch,
         uses_topic_ids,
         partitions,

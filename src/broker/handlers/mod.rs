@@ -81,7 +81,7 @@ impl Handlers {
         }
         let kind = match error {
             FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
-            _ => "connections closed for a request that cannot be read",
+            _ => "connections closed because a request cannot be read",
         };
         Outcome::Close(CloseReason::new(kind, refusal(&error)))
     }
@@ -92,7 +92,7 @@ impl Handlers {
 fn refusal(error: &FrameError) -> String {
     let client = match error.header().and_then(|header| header.client_id.as_ref()) {
         Some(client_id) => format!("client '{client_id}' sent"),
-        None => "it sent".to_owned(),
+        None => "the client sent".to_owned(),
     };
     match error {
         FrameError::UnsupportedVersion { key, header } | FrameError::BadBody { key, header, .. } => {
@@ -102,7 +102,7 @@ fn refusal(error: &FrameError) -> String {
                 Some(range) if range.contains(&version) => format!("{client} a request that cannot be read: {error}"),
                 Some(range) => {
                     let (oldest, newest) = (range.start(), range.end());
-                    format!("{client} {key} version {version}, which is not supported: {oldest} to {newest} are")
+                    format!("{client} {key} version {version}, but the supported versions are {oldest} to {newest}")
                 }
                 None => format!("{client} {key} version {version}, which is not supported"),
             }
@@ -195,7 +195,7 @@ fn note_use(context: &Context, new: NewUse) {
         ConnectionUse::FindBrokers => {}
         ConnectionUse::FindCoordinator => groups.arriving(|now, clients| clients.asked(now, client)),
         ConnectionUse::JoinGroup => groups.arriving(|_, clients| clients.joins(connection)),
-        ConnectionUse::Work => groups.arriving(|now, clients| clients.works(now, client, new.had_asked)),
+        ConnectionUse::Work => groups.arriving(|now, clients| clients.works(now, client, new.found_coordinator)),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer
             Err(error) => {
                 log_limited!(
                     ERROR, broker.log_rate_limiter(), None, "failures to write log start offsets",
-                    %error, "failed to write log start offsets, deleted records may come back after a crash"
+                    %error, "failed to write log start offsets, deleted records may reappear after a crash"
                 );
                 not_durable(response)
             }
@@ -88,7 +88,7 @@ fn delete_before(partition: &Partition, offset: Offset) -> Result<Offset, Partit
     partition.delete_records(before)
 }
 
-/// Replaces successes with KAFKA_STORAGE_ERROR: the records cannot be read any more, but may come back after a crash.
+/// Replaces successes with KAFKA_STORAGE_ERROR: the records cannot be read any more, but may reappear after a crash.
 fn not_durable(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
     let partitions = response.topics.iter_mut().flat_map(|topic| &mut topic.partitions);
     for partition in partitions.filter(|partition| partition.error_code == ErrorCode::None.code()) {

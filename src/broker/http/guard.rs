@@ -23,10 +23,10 @@ pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hos
             return Some("requests from web pages (with an Origin header) are refused".to_owned());
         }
         if !headers.contains_key(HEADER) {
-            return Some("a request for a change needs the header X-Ottla-Admin: 1".to_owned());
+            return Some("a request that changes something needs the header X-Ottla-Admin: 1".to_owned());
         }
         if !headers.contains_key(HOST) {
-            return Some("a request for a change needs the header Host".to_owned());
+            return Some("a request that changes something needs the header Host".to_owned());
         }
     }
     host_refusal(uri, headers, known_hosts)

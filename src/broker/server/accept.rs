@@ -62,7 +62,7 @@ impl Acceptor {
             WARN,
             limiter,
             None,
-            "times at max.connections",
+            "max.connections was reached",
             %listener,
             "max.connections reached, refusing new connections"
         );
@@ -71,7 +71,7 @@ impl Acceptor {
             INFO,
             limiter,
             None,
-            "times below max.connections again",
+            "number of connections fell below max.connections",
             %listener,
             "below max.connections again, accepting new connections"
         );
@@ -87,7 +87,7 @@ impl Acceptor {
             match self.socket.accept().await {
                 Ok((stream, _)) => {
                     if delay > FIRST_RETRY_DELAY {
-                        log_limited!(INFO, limiter, None, "recoveries", %listener, "accepting connections again");
+                        log_limited!(INFO, limiter, None, "accepting connections again", %listener, "accepting connections again");
                     }
                     return stream;
                 }

@@ -52,7 +52,7 @@ pub(super) enum End {
     Closed(CloseReason),
     /// A reply could not be read from its file. The partition logs the file.
     UnreadableReply,
-    /// The peer speaks another protocol, of this name.
+    /// The peer uses another protocol, of this name.
     Foreign(&'static str),
     /// No byte was sent or received within `connections.max.idle.ms`.
     Idle,
@@ -301,7 +301,7 @@ impl End {
                 WARN,
                 limiter,
                 peer,
-                "connections closed for records that cannot be read",
+                "connections closed because records cannot be read",
                 client = %connection,
                 "closed the connection: fetched records cannot be read from their file, which was truncated or is on a \
                  failing disk"
@@ -310,10 +310,10 @@ impl End {
                 WARN,
                 limiter,
                 peer,
-                "connections closed for another protocol",
+                "connections closed because of another protocol",
                 name,
                 client = %connection,
-                "closed the connection: the client speaks {name}, and this is a Kafka port"
+                "closed the connection: the client sent {name} data, but this port serves the plain Kafka protocol"
             ),
             End::Idle => tracing::debug!(client = %connection, "closed the connection: idle"),
             End::Panicked(message) => log_limited!(
@@ -329,9 +329,9 @@ impl End {
                 INFO,
                 limiter,
                 peer,
-                "connections closed with a request unanswered",
+                "connections closed before a request got its response",
                 client = %connection,
-                "closed the connection: the broker stops, a request is unanswered"
+                "closed the connection: the broker stops, and a request got no response"
             ),
         }
     }

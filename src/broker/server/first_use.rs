@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The use of a connection that a request shows, from the first requests of a client to the last.
+/// What a client uses a connection for, as its requests show. The order is that in which clients usually send them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ConnectionUse {
@@ -18,14 +18,14 @@ pub enum ConnectionUse {
     Work,
 }
 
-/// The furthest use that was noted. It is atomic only because [`super::ConnectionInfo`] is shared: the requests of a
-/// connection are handled one after the other.
+/// The last use, in the order of [`ConnectionUse`], that was noted so far. It is atomic only because
+/// [`super::ConnectionInfo`] is shared: the requests of a connection are handled one after the other.
 #[derive(Debug, Default)]
 pub struct FirstUse(AtomicU8);
 
 impl FirstUse {
-    /// Notes the use that a request shows. Returns it if it goes further than those before; after the first `JoinGroup`
-    /// or `Work` it never does.
+    /// Notes the use that a request shows. Returns it if it is later, in the order of [`ConnectionUse`], than all uses
+    /// before. After the first `JoinGroup` or `Work`, returns `None`.
     pub fn note(&self, connection_use: ConnectionUse) -> Option<NewUse> {
         let before = self.0.load(Ordering::Relaxed);
         if before >= ConnectionUse::JoinGroup as u8 || before >= connection_use as u8 {
@@ -33,19 +33,19 @@ impl FirstUse {
         }
         self.0.store(connection_use as u8, Ordering::Relaxed);
         let was = |earlier: ConnectionUse| before == earlier as u8;
-        let [found_brokers, had_asked] = [was(ConnectionUse::FindBrokers), was(ConnectionUse::FindCoordinator)];
-        Some(NewUse { connection_use, found_brokers, had_asked })
+        let [found_brokers, found_coordinator] = [was(ConnectionUse::FindBrokers), was(ConnectionUse::FindCoordinator)];
+        Some(NewUse { connection_use, found_brokers, found_coordinator })
     }
 }
 
-/// A use that goes further than those before.
+/// A use that is later than all uses before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewUse {
     pub connection_use: ConnectionUse,
     /// Whether the previous use was `FindBrokers`.
     pub found_brokers: bool,
     /// Whether the previous use was `FindCoordinator`.
-    pub had_asked: bool,
+    pub found_coordinator: bool,
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
     fn use_is_new_once_and_never_after_join_or_work() {
         let new_uses = |uses: &[ConnectionUse]| {
             let first_use = FirstUse::default();
-            let new = uses.iter().map(|one| first_use.note(*one).map(|new| (new.found_brokers, new.had_asked)));
+            let new = uses.iter().map(|one| first_use.note(*one).map(|new| (new.found_brokers, new.found_coordinator)));
             new.collect::<Vec<_>>()
         };
         const NEW: Option<(bool, bool)> = Some((false, false));

@@ -27,7 +27,7 @@ use super::memory::{BufferPool, FrameBuffer, RequestBudget, Reservation};
 use super::sniff::{Foreign, foreign_protocol};
 
 /// The kind of log line, for the rate limiter.
-const BAD_SIZE: &str = "connections closed for the size of a request";
+const BAD_SIZE: &str = "connections closed because of the request size";
 /// The length of a frame's size, in bytes.
 const PREFIX: usize = 4;
 /// How much is read at once while no large frame is being received.
@@ -56,7 +56,7 @@ pub(super) enum ReadEnd {
     Failed(std::io::Error),
     /// The size of the frame is not allowed.
     Refused(CloseReason),
-    /// The peer speaks another protocol.
+    /// The peer uses another protocol.
     Foreign(Foreign),
 }
 
@@ -222,7 +222,7 @@ impl FrameReader {
     /// Compares an announced size with the limits.
     fn check_size(&self, announced: i32) -> Result<usize, CloseReason> {
         let Ok(size) = usize::try_from(announced) else {
-            return Err(CloseReason::new(BAD_SIZE, format!("the client announced a request of {announced} bytes")));
+            return Err(CloseReason::new(BAD_SIZE, format!("the request size is {announced} bytes")));
         };
         let (limit, setting) = if self.max_frame <= self.budget.total() {
             (self.max_frame, "socket.request.max.bytes")
@@ -230,7 +230,7 @@ impl FrameReader {
             (self.budget.total(), "queued.max.request.bytes")
         };
         if size > limit {
-            let why = format!("the client announced a request of {size} bytes, more than {setting}={limit}");
+            let why = format!("the request size is {size} bytes, more than {setting}={limit}");
             return Err(CloseReason::new(BAD_SIZE, why));
         }
         Ok(size)

@@ -43,7 +43,7 @@ struct Pending {
 
 enum State {
     Parked(ParkedReply),
-    Known(VecDeque<Bytes>),
+    Ready(VecDeque<Bytes>),
     /// The connection is closed here. No reply follows.
     Close(CloseReason),
 }
@@ -55,7 +55,7 @@ impl ReplyQueue {
             Outcome::Ready(reply) => self.count_reply(reply),
             Outcome::Parked(reply) => State::Parked(reply),
             Outcome::NoReply if self.pending.is_empty() => return,
-            Outcome::NoReply => State::Known(VecDeque::new()),
+            Outcome::NoReply => State::Ready(VecDeque::new()),
             Outcome::Close(why) => State::Close(why),
         };
         self.request_bytes += request_bytes;
@@ -64,7 +64,7 @@ impl ReplyQueue {
 
     fn count_reply(&mut self, reply: Reply) -> State {
         self.bytes += reply.iter().map(Bytes::len).sum::<usize>();
-        State::Known(reply.into())
+        State::Ready(reply.into())
     }
 
     /// Polls the first parked reply, and the next ones as those before them become known.
@@ -109,7 +109,7 @@ impl ReplyQueue {
     pub fn chunks(&self) -> impl Iterator<Item = &Bytes> {
         let sendable = self.pending.iter().take(self.sendable);
         sendable.flat_map(|pending| match &pending.reply {
-            State::Known(chunks) => chunks.iter(),
+            State::Ready(chunks) => chunks.iter(),
             _ => NO_CHUNKS.iter(),
         })
     }
@@ -117,7 +117,7 @@ impl ReplyQueue {
     /// Removes the first `sent` bytes, which were sent.
     pub fn advance(&mut self, mut sent: usize) {
         self.bytes -= sent;
-        while let Some(State::Known(chunks)) = self.pending.front_mut().map(|pending| &mut pending.reply) {
+        while let Some(State::Ready(chunks)) = self.pending.front_mut().map(|pending| &mut pending.reply) {
             while let Some(chunk) = chunks.front_mut() {
                 let step = sent.min(chunk.len());
                 chunk.advance(step);
@@ -138,7 +138,7 @@ impl ReplyQueue {
     /// Removes sendable replies without bytes left: those that were sent, and empty ones.
     fn drop_sent(&mut self) {
         while self.sendable > 0
-            && let Some(State::Known(chunks)) = self.pending.front().map(|pending| &pending.reply)
+            && let Some(State::Ready(chunks)) = self.pending.front().map(|pending| &pending.reply)
             && chunks.iter().all(Bytes::is_empty)
         {
             self.pop_front();

@@ -217,7 +217,7 @@ fn closed_for(end: &End, why: &str) -> bool {
 async fn bytes_that_are_not_a_request_close_the_connection() {
     check_end(b"GET / HTTP/1.1\r\n\r\n", |end| matches!(end, End::Foreign("HTTP"))).await;
     check_end(&[0x16, 3, 1, 2, 0, 1, 0], |end| matches!(end, End::Foreign("TLS"))).await;
-    check_end(&(-1i32).to_be_bytes(), |end| closed_for(end, "announced a request of -1 bytes")).await;
+    check_end(&(-1i32).to_be_bytes(), |end| closed_for(end, "the request size is -1 bytes")).await;
     let above_the_budget = (BUDGET as u32 + 1).to_be_bytes();
     check_end(&above_the_budget, |end| closed_for(end, "more than queued.max.request.bytes=1048576")).await;
     check_end(&[frame("e"), b"GET ".to_vec()].concat(), |end| closed_for(end, "1195725856")).await;
@@ -244,13 +244,16 @@ async fn earlier_replies_are_sent_before_the_connection_is_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http_request_gets_http_answer() {
+async fn http_request_gets_http_response() {
     let server = TestServer::new();
     let (mut socket, _task) = server.connect();
     socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("Kafka port"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("This port serves the Kafka protocol, not HTTP.\n"),
+        "{answer}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

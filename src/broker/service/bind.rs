@@ -23,7 +23,7 @@ pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, Strin
     let port = admin.bind.port;
     AdminPort::bind(admin).map(Some).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
+            format!("the admin port {port} is in use; stop the program that uses it, or choose another port with --admin-port")
         }
         _ => format!("cannot listen at the admin port {port}: {error}"),
     })
@@ -65,7 +65,9 @@ fn explain(listener: &Listener, error: &io::Error) -> String {
     let (name, port) = (&listener.name, listener.bind.port);
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("port {port} is in use (listener {name}); stop what uses it, or choose another with --port")
+            format!(
+                "port {port} is in use (listener {name}); stop the program that uses it, or choose another port with --port"
+            )
         }
         io::ErrorKind::PermissionDenied => {
             format!("port {port} is not allowed to this user (listener {name}); ports from 1024 up are")
@@ -104,7 +106,9 @@ mod tests {
         let error = bind_ports(&config, &server::Limits::default()).unwrap_err();
         assert_eq!(
             error,
-            format!("port {port} is in use (listener PLAINTEXT); stop what uses it, or choose another with --port")
+            format!(
+                "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with --port"
+            )
         );
     }
 
@@ -116,7 +120,9 @@ mod tests {
         let error = bind_admin_port(&config).unwrap_err();
         assert_eq!(
             error,
-            format!("the admin port {port} is in use; stop what uses it, or choose another with --admin-port")
+            format!(
+                "the admin port {port} is in use; stop the program that uses it, or choose another port with --admin-port"
+            )
         );
     }
 }

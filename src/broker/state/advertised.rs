@@ -131,7 +131,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Configured => f.write_str("advertised.listeners has this address"),
-            Reason::NothingConfigured => f.write_str("advertised.listeners has no address"),
+            Reason::NothingConfigured => f.write_str("advertised.listeners names no host"),
             Reason::Loopback(endpoint) => write!(
                 f,
                 "advertised.listeners has {endpoint}, which they cannot reach \

@@ -88,10 +88,11 @@ impl ArrivingClients {
         self.clients.retain(|client| !client.is_open(connection));
     }
 
-    /// Notes another request of a client. `had_asked`: the client requested a coordinator on this connection before.
-    pub fn works(&mut self, now: Duration, arrival: Arrival, had_asked: bool) {
+    /// Notes another request of a client. `found_coordinator`: the client requested a coordinator on this connection
+    /// before.
+    pub fn works(&mut self, now: Duration, arrival: Arrival, found_coordinator: bool) {
         self.clients.retain(|client| !client.is_open(arrival.connection));
-        if !had_asked {
+        if !found_coordinator {
             self.returned(now, arrival);
         }
     }

@@ -95,7 +95,7 @@ impl Checkpointer {
     /// Writes Kafka's checkpoint of log start offsets.
     pub fn write_log_starts(&self) {
         if let Err(error) = self.try_write_log_starts() {
-            tracing::warn!(%error, "failed to write log start offsets, deleted records may come back after a crash");
+            tracing::warn!(%error, "failed to write log start offsets, deleted records may reappear after a crash");
         }
     }
 

@@ -28,7 +28,7 @@ use ottla_wire::record::Codec;
 
 impl LoggedMachine for GroupMachine {
     const SKIP_CORRUPT_BATCHES: bool = true;
-    const DECIDES_WITHOUT_CHANGES: bool = false;
+    const CHANGES_ONLY_BY_REPLAY: bool = false;
 
     fn encode(record: &GroupRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;
@@ -61,7 +61,8 @@ pub struct Groups {
     /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
     /// that, requests which concern those alone cost nothing.
     expecting_until: AtomicU64,
-    /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no machine.
+    /// Clients that may be about to join a group. A lock of its own: connections that open and close concern no
+    /// machine.
     arriving: Mutex<ArrivingClients>,
     silent: Arc<SilentClients>,
     /// The newest connection that is known of.

@@ -31,7 +31,7 @@ pub enum MetadataUnavailable {
 
 impl LoggedMachine for MetadataMachine {
     const SKIP_CORRUPT_BATCHES: bool = false;
-    const DECIDES_WITHOUT_CHANGES: bool = true;
+    const CHANGES_ONLY_BY_REPLAY: bool = true;
 
     fn encode(record: &MetadataRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         record.encode().map(|value| (None, Some(value))).map_err(|error| error.to_string())

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::metadata::Snapshot;
 use super::open::OpenError;
 use ottla_core::metadata::{SnapshotId, read_snapshot};
-use ottla_log::verify::{AtStart, Finding, Known, Verdict, verify};
+use ottla_log::verify::{AtStart, Finding, PartitionFacts, Verdict, verify};
 use ottla_log::{LogDir, LogError, PartitionState};
 use ottla_wire::types::{Offset, TimestampMs, TopicId, TopicPartition, sort_by};
 
@@ -24,7 +24,7 @@ use ottla_wire::types::{Offset, TimestampMs, TopicId, TopicPartition, sort_by};
 pub(super) fn check(log_dir: &LogDir, id: &TopicPartition, now: TimestampMs) -> Result<Option<Snapshot>, OpenError> {
     let at = log_dir.open_at(id, Some(TopicId::METADATA), now);
     let folder = log_dir.partition_path(id);
-    let verdict = verify(log_dir.disk(), &folder, Known { at, compacted: false }, &mut |_| {})?;
+    let verdict = verify(log_dir.disk(), &folder, PartitionFacts { at, compacted: false }, &mut |_| {})?;
     let clean = log_dir.clean_shutdown();
     let damage = verdict.findings.iter().find(|finding| is_damage(finding, clean));
     let refused = match damage {

@@ -15,7 +15,7 @@ pub struct ProducerIds {
 }
 
 impl ProducerIds {
-    /// An id that nobody was ever given.
+    /// An id that was never assigned.
     pub async fn next(&self, metadata: &Arc<Metadata>) -> Result<ProducerId, MetadataUnavailable> {
         let mut block = self.block.lock().await;
         loop {

@@ -225,7 +225,7 @@ impl Publisher {
                 Err(LogError::OtherTopic { found, .. }) => {
                     let stray = log_dir.rename_to_stray(&opened, random.uuid())?;
                     let stray = stray.display();
-                    tracing::warn!(partition = %opened, topic_id = %found, "renamed the folder of another topic to {stray}");
+                    tracing::warn!(partition = %opened, topic_id = %found, "renamed the directory of another topic to {stray}");
                     let empty = OpenParams { topic_id: Some(topic_id), ..OpenParams::fresh(clock.wall()) };
                     Log::open(log_dir.disk(), &path, Arc::clone(&config), empty)
                 }

@@ -1,8 +1,8 @@
 //! The transaction coordinators: a [`CoordinatorRuntime`] over `__transaction_state`, and the writer of their markers.
 //!
-//! Markers are written at once where that is possible, on the task that ended the transaction: a client's next
-//! transaction then need not wait for the end of this one. Where a partition cannot take its marker now, a task tries
-//! again until it can, as Kafka does.
+//! If possible, markers are written at once, on the task that ended the transaction: then a client's next transaction
+//! does not wait for the end of this one. If a partition cannot append its marker now, a task tries again until it can,
+//! as Kafka does.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -31,13 +31,13 @@ use ottla_wire::types::{Offset, ProducerIdEpoch, TopicPartition};
 const MARKER_RETRY_DELAY: Duration = Duration::from_millis(100);
 const MAX_MARKER_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// The first `transaction.version` whose markers carry an epoch above that of the records.
+/// The first `transaction.version` whose markers have an epoch above that of the records.
 const MARKERS_WITH_NEW_EPOCH: i16 = 2;
 
 impl LoggedMachine for TransactionMachine {
     // Without a lost record a transaction could be committed in one partition and open in another.
     const SKIP_CORRUPT_BATCHES: bool = false;
-    const DECIDES_WITHOUT_CHANGES: bool = false;
+    const CHANGES_ONLY_BY_REPLAY: bool = false;
 
     fn encode(record: &TransactionRecord) -> Result<(Option<Bytes>, Option<Bytes>), String> {
         let (key, value) = record.encode().map_err(|error| error.to_string())?;
@@ -65,10 +65,10 @@ struct Marker {
     outcome: Outcome,
 }
 
-/// What came of a marker.
+/// The result of writing one marker.
 enum Written {
     Done,
-    /// Done once the partition is synced to this offset.
+    /// Done once the partition is synced up to this offset.
     Unsynced(Arc<Partition>, Offset),
     TryAgain,
 }
@@ -150,49 +150,51 @@ impl Transactions {
 
     /// Writes the markers of a transaction that has ended, and reports those that are written.
     fn write_markers(self: &Arc<Self>, markers: WriteMarkers) {
-        let round = self.write_missing(&markers);
-        self.report_written(&markers, round.written);
-        if !round.unsynced.is_empty() {
+        let attempt = self.write_missing(&markers);
+        self.report_written(&markers, attempt.written);
+        if !attempt.unsynced.is_empty() {
             let (this, markers) = (Arc::clone(self), markers.clone());
-            tokio::spawn(async move { this.sync_markers(markers, round.unsynced).await });
+            tokio::spawn(async move { this.sync_markers(markers, attempt.unsynced).await });
         }
-        if !round.left.is_empty() {
-            self.try_again(WriteMarkers { partitions: round.left, ..markers }, MARKER_RETRY_DELAY);
+        if !attempt.to_retry.is_empty() {
+            self.try_again(WriteMarkers { partitions: attempt.to_retry, ..markers }, MARKER_RETRY_DELAY);
         }
     }
 
-    /// Writes the markers that the coordinator still waits for. It is locked meanwhile: a marker that is written later than
-    /// the coordinator knows could end the next transaction of the producer, which has the same epoch in protocol 1.
-    fn write_missing(&self, markers: &WriteMarkers) -> Round {
-        let mut round = Round::default();
+    /// Writes the markers that the coordinator still waits for. The coordinator is locked meanwhile, so that its
+    /// transaction cannot be completed before the write. Otherwise the marker could end the producer's next
+    /// transaction, which has the same epoch in protocol 1.
+    fn write_missing(&self, markers: &WriteMarkers) -> Attempt {
+        let mut attempt = Attempt::default();
         let Ok(marker) = self.marker(markers).inspect_err(|error| {
             let transactional_id = &*markers.transactional_id;
             tracing::error!(transactional_id, %error, "failed to build a transaction marker");
         }) else {
-            return round;
+            return attempt;
         };
         // A coordinator that is not available writes all markers again when it is loaded.
         let _ = self.query(&markers.transactional_id, |machine| {
             let missing = machine.unwritten(&markers.transactional_id, markers.position);
             for partition in missing.iter().filter(|partition| markers.partitions.contains(partition)) {
                 match self.write_marker(partition, &marker) {
-                    Written::Done => round.written.push(partition.clone()),
-                    Written::Unsynced(log, end) => round.unsynced.push((partition.clone(), log, end)),
-                    Written::TryAgain => round.left.push(partition.clone()),
+                    Written::Done => attempt.written.push(partition.clone()),
+                    Written::Unsynced(log, end) => attempt.unsynced.push((partition.clone(), log, end)),
+                    Written::TryAgain => attempt.to_retry.push(partition.clone()),
                 }
             }
         });
-        round
+        attempt
     }
 
-    /// The marker in the form of a batch. Its coordinator epoch is the leader epoch of the coordinator's partition.
+    /// Builds the marker as a batch. Its coordinator epoch is the leader epoch of the coordinator's partition.
     fn marker(&self, markers: &WriteMarkers) -> Result<Marker, String> {
         let coordinator = self.partition_of(&markers.transactional_id).map_err(|error| error.to_string())?;
         let coordinator_epoch = coordinator.leader_epoch();
         marker(markers.producer, markers.outcome, coordinator_epoch, markers.transaction_version, self.clock.now().wall)
     }
 
-    /// Appends a marker, and syncs it where `flush.messages` asks for that. Blocks on the disk.
+    /// Appends the marker of a WriteTxnMarkers request, and syncs it if `flush.messages` requires that. Blocks on the
+    /// disk.
     pub fn write_foreign_marker(&self, partition: &TopicPartition, foreign: &ForeignMarker) -> Result<(), MarkerError> {
         let ForeignMarker { producer, outcome, coordinator_epoch, transaction_version } = *foreign;
         let cluster = self.publisher.current();
@@ -213,7 +215,7 @@ impl Transactions {
                 Ok(end) if log.must_sync_before_ack(end) => Written::Unsynced(Arc::clone(log), end),
                 Ok(_) => Written::Done,
                 Err(MarkerError::Refused(error)) => {
-                    // A newer transaction of the producer has ended there: the marker has no effect any more.
+                    // A newer transaction of the producer has ended in the partition, so this marker is not needed.
                     tracing::warn!(%partition, %error, "skipped a transaction marker that the partition refused");
                     Written::Done
                 }
@@ -225,7 +227,8 @@ impl Transactions {
         }
     }
 
-    /// Appends a marker; returns the end of the log. Offsets of groups take effect by it.
+    /// Appends a marker, and returns the log end offset. In `__consumer_offsets`, a commit makes the transaction's
+    /// offsets visible.
     fn append_marker(&self, log: &Arc<Partition>, marker: &Marker) -> Result<Offset, MarkerError> {
         if *log.id().topic == *CONSUMER_OFFSETS {
             let Marker { batch, origin, producer, outcome } = marker;
@@ -242,7 +245,7 @@ impl Transactions {
                 }
                 Ok(appended.last_offset + 1)
             }
-            Err(PartitionError::Append(error)) if error.is_of_producer() => Err(MarkerError::Refused(error)),
+            Err(PartitionError::Append(error)) if error.is_producer_error() => Err(MarkerError::Refused(error)),
             Err(_) => Err(MarkerError::Unavailable),
         }
     }
@@ -259,26 +262,27 @@ impl Transactions {
     }
 
     async fn sync_markers(self: Arc<Self>, markers: WriteMarkers, unsynced: Vec<Unsynced>) {
-        let (written, left) = synced(unsynced).await;
+        let (written, to_retry) = synced(unsynced).await;
         self.report_written(&markers, written);
-        if !left.is_empty() {
-            self.try_again(WriteMarkers { partitions: left, ..markers }, MARKER_RETRY_DELAY);
+        if !to_retry.is_empty() {
+            self.try_again(WriteMarkers { partitions: to_retry, ..markers }, MARKER_RETRY_DELAY);
         }
     }
 
-    /// Writes the markers again after `delay`, unless the coordinator has stopped or loads anew: then it does so itself.
+    /// Writes the markers again after `delay`. If the coordinator stops or is loaded again meanwhile, nothing is
+    /// written: a loaded coordinator requests its markers itself.
     fn try_again(self: &Arc<Self>, mut markers: WriteMarkers, mut delay: Duration) {
         let (this, clock) = (Arc::downgrade(self), self.clock);
         tokio::spawn(async move {
             while !markers.partitions.is_empty() {
                 clock.sleep(delay).await;
                 let Some(transactions) = this.upgrade() else { return };
-                let Round { mut written, unsynced, mut left } = transactions.write_missing(&markers);
-                let (also_written, also_left) = synced(unsynced).await;
+                let Attempt { mut written, unsynced, mut to_retry } = transactions.write_missing(&markers);
+                let (also_written, also_to_retry) = synced(unsynced).await;
                 written.extend(also_written);
-                left.extend(also_left);
+                to_retry.extend(also_to_retry);
                 transactions.report_written(&markers, written);
-                markers.partitions = left;
+                markers.partitions = to_retry;
                 delay = (delay * 2).min(MAX_MARKER_RETRY_DELAY);
             }
         });
@@ -288,38 +292,37 @@ impl Transactions {
 /// A marker that is appended but must be synced up to an offset.
 type Unsynced = (TopicPartition, Arc<Partition>, Offset);
 
-/// The result of writing the markers of a transaction once.
+/// The result of one attempt to write the markers of a transaction.
 #[derive(Default)]
-struct Round {
+struct Attempt {
     written: Vec<TopicPartition>,
     unsynced: Vec<Unsynced>,
-    /// To be tried again.
-    left: Vec<TopicPartition>,
+    to_retry: Vec<TopicPartition>,
 }
 
 /// Syncs the partitions. Returns those whose markers are durable, and those where the sync failed.
 async fn synced(unsynced: Vec<Unsynced>) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
-    let (mut written, mut left) = (Vec::new(), Vec::new());
+    let (mut written, mut to_retry) = (Vec::new(), Vec::new());
     for (partition, log, end) in unsynced {
         match log.sync_to(end).await {
             Ok(()) => written.push(partition),
-            Err(_) => left.push(partition),
+            Err(_) => to_retry.push(partition),
         }
     }
-    (written, left)
+    (written, to_retry)
 }
 
 /// Why a marker was not appended.
 #[derive(Debug)]
 pub enum MarkerError {
     NotServed(NotServed),
-    /// The partition cannot take it now.
+    /// The partition cannot append it now.
     Unavailable,
     /// The producer's state in the partition does not allow it.
     Refused(AppendError),
 }
 
-/// A marker that was not decided by a coordinator of this broker.
+/// A marker of a WriteTxnMarkers request: no coordinator of this broker has decided it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ForeignMarker {
     pub producer: ProducerIdEpoch,

@@ -1,5 +1,5 @@
-//! `ottla check-log`: verifies data directories or directories of partitions while no broker runs, and repairs them with
-//! `--repair`.
+//! `ottla check-log`: verifies data directories or directories of partitions while no broker runs, and repairs them
+//! with `--repair`.
 
 use std::collections::HashSet;
 use std::io::{IsTerminal as _, stderr};
@@ -14,7 +14,7 @@ use metadata::MetadataLog;
 use ottla_broker::clock::Clock;
 use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host, TRANSACTION_STATE};
-use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
+use ottla_log::verify::{AtStart, Directory, Finding, Loss, PartitionFacts, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenParams, PartitionState};
 use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
@@ -149,14 +149,17 @@ impl Check {
         }
     }
 
-    /// Checks one partition's directory. If it is in a data directory, that directory is locked, and its checkpoints are used.
+    /// Checks one partition's directory. If it is in a data directory, that directory is locked, and its checkpoints
+    /// are used.
     fn single(&mut self, path: &Path, partition: &TopicPartition) -> Result<(), String> {
         let data = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_path_buf));
         match data.filter(|data| data.join(META_PROPERTIES).exists()) {
             Some(data) => self.partitions(&data, Some(partition)),
             None => {
-                let known =
-                    Known { at: OpenParams::fresh(self.now), compacted: Topics::default().is_compacted(partition) };
+                let known = PartitionFacts {
+                    at: OpenParams::fresh(self.now),
+                    compacted: Topics::default().is_compacted(partition),
+                };
                 self.partition(&Disk::plain(), path, partition, known);
                 Ok(())
             }
@@ -205,7 +208,7 @@ impl Check {
             let was_compacted = directory.was_compacted(&found.partition);
             let compacted = topics.is_compacted(&found.partition) || was_compacted;
             let at = directory.open_at(&found.partition, topics.id(&found.partition), self.now);
-            let known = Known { at, compacted };
+            let known = PartitionFacts { at, compacted };
             let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known);
             self.highest_producer_id = self.highest_producer_id.max(verdict.highest_producer_id);
             self.found.extend(metadata::found_partition(found, &verdict, was_compacted, directory_id));
@@ -317,7 +320,7 @@ impl Check {
         disk: &Disk,
         path: &Path,
         partition: &TopicPartition,
-        known: Known,
+        known: PartitionFacts,
     ) -> (Verdict, Option<Repaired>) {
         let name = partition.to_string();
         let progress = &mut self.progress;
@@ -340,7 +343,8 @@ impl Check {
                 Ok(repaired) => {
                     let (recovery_point, log_start) = (repaired.end, known.at.log_start.map(|_| repaired.start));
                     let at = OpenParams { recovery_point, log_start, validated: None, ..known.at };
-                    let again = verify(disk, path, Known { at, ..known }, &mut |bytes| progress.read(&name, bytes));
+                    let again =
+                        verify(disk, path, PartitionFacts { at, ..known }, &mut |bytes| progress.read(&name, bytes));
                     let complete = again.is_ok_and(|again| again.findings.is_empty());
                     checked.repaired = Some(ShownRepair {
                         start_offset: repaired.start,

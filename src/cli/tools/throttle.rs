@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ottla_wire::types::TimestampMs;
 
-/// Shorter delays are added up until they reach this, because short sleeps are inaccurate.
+/// The shortest sleep. Shorter delays are added up until they reach it, because short sleeps are inaccurate.
 const MIN_SLEEP: Duration = Duration::from_millis(2);
 
 /// Computes the delays that keep a tool at about a target number of records per second; see

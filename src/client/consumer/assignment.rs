@@ -6,7 +6,7 @@ use ottla_wire::types::{TopicName, TopicPartition};
 
 /// A member of the group, with its subscription, as the group's leader gets it from JoinGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Candidate {
+pub struct SubscribedMember {
     pub id: String,
     pub instance_id: Option<String>,
     pub topics: Vec<TopicName>,
@@ -16,7 +16,7 @@ pub struct Candidate {
     pub generation: i32,
 }
 
-/// The assigned partitions by member id; every candidate has an entry.
+/// The assigned partitions by member id; every member has an entry.
 pub type Assignments = BTreeMap<String, Vec<TopicPartition>>;
 
 /// All partitions of a topic, in ascending order.
@@ -29,9 +29,9 @@ pub fn partitions_of(topic: &TopicName, count: i32) -> impl Iterator<Item = Topi
 pub(super) mod tests {
     use super::*;
 
-    pub fn candidate(id: &str, topics: &[&str]) -> Candidate {
+    pub fn subscribed_member(id: &str, topics: &[&str]) -> SubscribedMember {
         let topics = topics.iter().map(|topic| TopicName::from(*topic)).collect();
-        Candidate { id: id.to_owned(), topics, generation: -1, ..Candidate::default() }
+        SubscribedMember { id: id.to_owned(), topics, generation: -1, ..SubscribedMember::default() }
     }
 
     pub fn topics(counts: &[(&str, i32)]) -> BTreeMap<TopicName, i32> {

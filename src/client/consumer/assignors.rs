@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::assignment::{Assignments, Candidate, partitions_of};
+use super::assignment::{Assignments, SubscribedMember, partitions_of};
 use super::sticky;
 use ottla_wire::types::{InOrder as _, TopicName, sort_by_key};
 
@@ -53,21 +53,21 @@ impl Assignor {
         self == Assignor::CooperativeSticky
     }
 
-    /// Assigns the partitions of these topics to the candidates. `partitions` maps a topic to its number of partitions.
-    pub fn assign(self, candidates: &[Candidate], partitions: &BTreeMap<TopicName, i32>) -> Assignments {
-        let mut candidates: Vec<&Candidate> = candidates.iter().collect();
+    /// Assigns the partitions of these topics to the members. `partitions` maps a topic to its number of partitions.
+    pub fn assign(self, members: &[SubscribedMember], partitions: &BTreeMap<TopicName, i32>) -> Assignments {
+        let mut members: Vec<&SubscribedMember> = members.iter().collect();
         // Static members first, by instance id, so that they keep their position when their member ids change.
-        sort_by_key(&mut candidates, |candidate| {
-            (candidate.instance_id.is_none(), candidate.instance_id.as_deref(), candidate.id.as_str())
+        sort_by_key(&mut members, |member| {
+            (member.instance_id.is_none(), member.instance_id.as_deref(), member.id.as_str())
         });
-        let assignments = candidates.iter().map(|candidate| (candidate.id.clone(), Vec::new())).in_order();
+        let assignments = members.iter().map(|member| (member.id.clone(), Vec::new())).in_order();
         match self {
-            Assignor::Range => range(&candidates, partitions, assignments),
-            Assignor::RoundRobin => round_robin(&candidates, partitions, assignments),
-            Assignor::Sticky => sticky::assign(&candidates, partitions, assignments),
+            Assignor::Range => range(&members, partitions, assignments),
+            Assignor::RoundRobin => round_robin(&members, partitions, assignments),
+            Assignor::Sticky => sticky::assign(&members, partitions, assignments),
             Assignor::CooperativeSticky => {
-                let assignments = sticky::assign(&candidates, partitions, assignments);
-                sticky::withhold_owned(&candidates, assignments)
+                let assignments = sticky::assign(&members, partitions, assignments);
+                sticky::withhold_owned(&members, assignments)
             }
         }
     }
@@ -75,12 +75,12 @@ impl Assignor {
 
 /// Assigns each topic's partitions in contiguous ranges; the first members get one more if they don't divide evenly.
 fn range(
-    candidates: &[&Candidate],
+    members: &[&SubscribedMember],
     partitions: &BTreeMap<TopicName, i32>,
     mut assignments: Assignments,
 ) -> Assignments {
     for (topic, count) in partitions {
-        let subscribers: Vec<_> = candidates.iter().filter(|candidate| candidate.topics.contains(topic)).collect();
+        let subscribers: Vec<_> = members.iter().filter(|member| member.topics.contains(topic)).collect();
         let Ok(number) = i32::try_from(subscribers.len()) else { continue };
         if number == 0 {
             continue;
@@ -97,17 +97,17 @@ fn range(
 
 /// Assigns each partition to the next member that subscribes to its topic.
 fn round_robin(
-    candidates: &[&Candidate],
+    members: &[&SubscribedMember],
     partitions: &BTreeMap<TopicName, i32>,
     mut assignments: Assignments,
 ) -> Assignments {
-    let mut next = candidates.iter().cycle();
+    let mut next = members.iter().cycle();
     for (topic, count) in partitions {
-        if !candidates.iter().any(|candidate| candidate.topics.contains(topic)) {
+        if !members.iter().any(|member| member.topics.contains(topic)) {
             continue;
         }
         for partition in partitions_of(topic, *count) {
-            if let Some(subscriber) = next.find(|candidate| candidate.topics.contains(topic)) {
+            if let Some(subscriber) = next.find(|member| member.topics.contains(topic)) {
                 assignments.entry(subscriber.id.clone()).or_default().push(partition);
             }
         }
@@ -117,36 +117,36 @@ fn round_robin(
 
 #[cfg(test)]
 mod tests {
-    use super::super::assignment::tests::{candidate, formatted, topics};
+    use super::super::assignment::tests::{formatted, subscribed_member, topics};
     use super::*;
 
     #[track_caller]
-    fn check(assignor: Assignor, candidates: &[Candidate], counts: &[(&str, i32)], expect: &str) {
-        assert_eq!(formatted(&assignor.assign(candidates, &topics(counts))), expect);
+    fn check(assignor: Assignor, members: &[SubscribedMember], counts: &[(&str, i32)], expect: &str) {
+        assert_eq!(formatted(&assignor.assign(members, &topics(counts))), expect);
     }
 
     #[test]
     fn range_assignor_splits_each_topic_into_contiguous_ranges() {
-        let two = [candidate("b", &["t", "u"]), candidate("a", &["t", "u"])];
+        let two = [subscribed_member("b", &["t", "u"]), subscribed_member("a", &["t", "u"])];
         check(Assignor::Range, &two, &[("t", 3), ("u", 3)], "a=t-0 t-1 u-0 u-1; b=t-2 u-2");
         check(Assignor::Range, &two, &[("t", 1)], "a=t-0; b=");
         check(Assignor::Range, &two, &[("v", 2)], "a=; b=");
-        let uneven = [candidate("a", &["t"]), candidate("b", &["t", "u"])];
+        let uneven = [subscribed_member("a", &["t"]), subscribed_member("b", &["t", "u"])];
         check(Assignor::Range, &uneven, &[("t", 2), ("u", 2)], "a=t-0; b=t-1 u-0 u-1");
     }
 
     #[test]
     fn round_robin_assignor_cycles_over_subscribed_members() {
-        let two = [candidate("a", &["t", "u"]), candidate("b", &["t", "u"])];
+        let two = [subscribed_member("a", &["t", "u"]), subscribed_member("b", &["t", "u"])];
         check(Assignor::RoundRobin, &two, &[("t", 3), ("u", 3)], "a=t-0 t-2 u-1; b=t-1 u-0 u-2");
-        let uneven = [candidate("a", &["t"]), candidate("b", &["t", "u"])];
+        let uneven = [subscribed_member("a", &["t"]), subscribed_member("b", &["t", "u"])];
         check(Assignor::RoundRobin, &uneven, &[("t", 1), ("u", 2), ("v", 1)], "a=t-0; b=u-0 u-1");
     }
 
     #[test]
     fn static_members_are_assigned_first() {
-        let static_member = Candidate { instance_id: Some("z".to_owned()), ..candidate("y", &["t"]) };
-        check(Assignor::Range, &[candidate("a", &["t"]), static_member], &[("t", 1)], "a=; y=t-0");
+        let static_member = SubscribedMember { instance_id: Some("z".to_owned()), ..subscribed_member("y", &["t"]) };
+        check(Assignor::Range, &[subscribed_member("a", &["t"]), static_member], &[("t", 1)], "a=; y=t-0");
     }
 
     #[test]

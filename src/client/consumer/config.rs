@@ -26,7 +26,7 @@ pub struct ConsumerConfig {
     pub metadata_max_age: Duration,
     /// The wait before the first retry (`retry.backoff.ms`).
     pub retry_backoff: Duration,
-    /// How long an answer may take (`request.timeout.ms`).
+    /// How long a response may take (`request.timeout.ms`).
     pub request_timeout: Duration,
     /// Whether metadata requests may create missing topics (`allow.auto.create.topics`).
     pub auto_create_topics: bool,
@@ -85,8 +85,8 @@ impl IsolationLevel {
 }
 
 impl ConsumerConfig {
-    /// Reads settings with `look_up`; a missing setting has its default. `group.protocol` is not read: this consumer always
-    /// uses the classic protocol, which every broker serves. The error is one line, with Java's text.
+    /// Reads settings with `look_up`; a missing setting has its default. `group.protocol` is not read: this consumer
+    /// always uses the classic protocol, which every broker serves. The error is one line, with Java's text.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Result<ConsumerConfig, String> {
         let settings = Settings(look_up);
         let group = settings.get("group.id").map(|id| settings.group(id)).transpose()?;

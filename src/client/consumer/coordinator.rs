@@ -1,7 +1,7 @@
-//! The client of the group coordinator: joins, heartbeats, offsets. [`Membership`] decides what the answers mean.
+//! The client of the group coordinator: joins, heartbeats, offsets. [`Membership`] decides what the responses mean.
 //!
-//! It has a connection of its own, because answers arrive in the order of the requests and a fetch may wait. A task sends
-//! heartbeats, so that an application that is busy between polls stays a member.
+//! It has a connection of its own, because responses arrive in the order of the requests and a fetch may wait. A task
+//! sends heartbeats, so that an application that is busy between polls stays a member.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::Pin;
@@ -32,7 +32,7 @@ use ottla_wire::protocol::messages::offset_commit::{
 use ottla_wire::protocol::messages::offset_fetch::{OffsetFetchRequest, OffsetFetchRequestTopic};
 use ottla_wire::types::{ErrorCode, InOrder as _, LeaderEpoch, Offset, TopicName, TopicPartition};
 
-/// How long a JoinGroup answer may take beyond the rebalance timeout.
+/// How long a JoinGroup response may take beyond the rebalance timeout.
 const JOIN_GRACE: Duration = Duration::from_secs(5);
 
 /// A join and the sync after it, in flight; resolves to the assignment.
@@ -45,12 +45,12 @@ pub struct CoordinatorClient {
     client: Client,
     config: GroupConfig,
     request_timeout: Duration,
-    /// Whether FindCoordinator succeeded on this connection. The answer is always this broker.
+    /// Whether FindCoordinator succeeded on this connection. The response is always this broker.
     found: bool,
     /// Shared with the join in flight, so that a member whose join was dropped half-way can still leave.
     pub membership: Arc<Mutex<Membership>>,
     heartbeat_task: Option<JoinHandle<HeartbeatError>>,
-    /// Notified when a heartbeat is answered with REBALANCE_IN_PROGRESS.
+    /// Notified when the response to a heartbeat is REBALANCE_IN_PROGRESS.
     rebalance: Arc<Notify>,
     last_poll: LastPoll,
 }
@@ -155,8 +155,8 @@ impl CoordinatorClient {
         }
     }
 
-    /// Waits for the next event of the heartbeat task, forever if there is no task: `None` if a rebalance is in progress, or
-    /// the error that ended the heartbeats. Cancel-safe.
+    /// Waits for the next event of the heartbeat task, forever if there is no task: `None` if a rebalance is in
+    /// progress, or the error that ended the heartbeats. Cancel-safe.
     pub async fn heartbeat_event(&mut self) -> Option<HeartbeatError> {
         let Some(task) = &mut self.heartbeat_task else { return std::future::pending().await };
         let end = tokio::select! {
@@ -187,8 +187,8 @@ impl CoordinatorClient {
             topics: commit_topics(progress),
             ..Default::default()
         };
-        let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
-        let mut partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let response = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
+        let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
         partitions.try_for_each(|partition| check_error_code(key, partition.error_code, None))
     }
 
@@ -211,10 +211,10 @@ impl CoordinatorClient {
             require_stable: true,
             ..Default::default()
         };
-        let answer = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
-        check_error_code(key, answer.error_code, None)?;
+        let response = self.with_request_timeout(key, self.client.call_at(request, version)).await?;
+        check_error_code(key, response.error_code, None)?;
         let mut found = BTreeMap::new();
-        for topic in &answer.topics {
+        for topic in &response.topics {
             for partition in &topic.partitions {
                 check_error_code(key, partition.error_code, None)?;
                 if partition.committed_offset >= 0 {
@@ -226,7 +226,8 @@ impl CoordinatorClient {
         Ok(found)
     }
 
-    /// Leaves the group, if this is a dynamic member. Static members stay in the group until their session expires (KIP-345).
+    /// Leaves the group, if this is a dynamic member. Static members stay in the group until their session expires
+    /// (KIP-345).
     pub async fn leave(&mut self) -> ClientResult<()> {
         self.stop_heartbeats();
         let member = self.member();
@@ -250,10 +251,10 @@ impl CoordinatorClient {
     async fn with_request_timeout<T>(
         &self,
         key: ApiKey,
-        answer: impl Future<Output = ClientResult<T>>,
+        response: impl Future<Output = ClientResult<T>>,
     ) -> ClientResult<T> {
         let after = self.request_timeout;
-        timeout(after, answer).await.unwrap_or(Err(ClientError::Timeout { key, after }))
+        timeout(after, response).await.unwrap_or(Err(ClientError::Timeout { key, after }))
     }
 }
 
@@ -274,21 +275,21 @@ async fn join_and_sync(
     subscription: Subscription,
     membership: Arc<Mutex<Membership>>,
 ) -> Result<BTreeSet<TopicPartition>, ConsumerError> {
-    let answer = join(&client, &subscription, &membership).await?;
+    let response = join(&client, &subscription, &membership).await?;
     let joined = Joined {
         member: Member {
             group: subscription.group,
-            id: answer.member_id.to_string(),
+            id: response.member_id.to_string(),
             instance_id: subscription.instance_id,
-            generation: answer.generation_id,
+            generation: response.generation_id,
         },
-        leader: answer.leader.to_string(),
+        leader: response.leader.to_string(),
         protocol_type: subscription.protocol_type,
-        protocol: answer.protocol_name.as_ref().map(Str::to_string),
+        protocol: response.protocol_name.as_ref().map(Str::to_string),
         members: Vec::new(),
     };
-    let must_assign = answer.leader == answer.member_id && !answer.skip_assignment;
-    let assignments = if must_assign { assign_as_leader(&client, &answer).await? } else { Vec::new() };
+    let must_assign = response.leader == response.member_id && !response.skip_assignment;
+    let assignments = if must_assign { assign_as_leader(&client, &response).await? } else { Vec::new() };
     let assignment = client.sync_group(&joined, &assignments).await?;
     member_state::decode_assignment(&assignment)
 }
@@ -301,33 +302,35 @@ async fn join(
 ) -> ClientResult<JoinGroupResponse> {
     loop {
         let member_id = membership.lock().member_id.clone();
-        let answer = client.call(join_request(subscription, &member_id)).await?;
-        if answer.error_code == ErrorCode::MemberIdRequired.code() && member_id.is_empty() {
-            membership.lock().member_id = answer.member_id.to_string();
+        let response = client.call(join_request(subscription, &member_id)).await?;
+        if response.error_code == ErrorCode::MemberIdRequired.code() && member_id.is_empty() {
+            membership.lock().member_id = response.member_id.to_string();
             continue;
         }
-        check_error_code(ApiKey::JoinGroup, answer.error_code, None)?;
-        membership.lock().joined(&answer.member_id, answer.generation_id);
-        return Ok(answer);
+        check_error_code(ApiKey::JoinGroup, response.error_code, None)?;
+        membership.lock().joined(&response.member_id, response.generation_id);
+        return Ok(response);
     }
 }
 
 /// Assigns the partitions of all topics that any member subscribes to.
-async fn assign_as_leader(client: &Client, answer: &JoinGroupResponse) -> Result<Vec<(String, Bytes)>, ConsumerError> {
-    let name = answer.protocol_name.as_deref().unwrap_or_default();
+async fn assign_as_leader(
+    client: &Client,
+    response: &JoinGroupResponse,
+) -> Result<Vec<(String, Bytes)>, ConsumerError> {
+    let name = response.protocol_name.as_deref().unwrap_or_default();
     let assignor = Assignor::from_name(name).ok_or_else(|| ConsumerError::UnknownAssignor(name.to_owned()))?;
-    let candidate = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
-        member_state::decode_candidate(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
+    let decode = |member: &ottla_wire::protocol::messages::join_group::JoinGroupResponseMember| {
+        member_state::decode_subscription(&member.member_id, member.group_instance_id.as_deref(), &member.metadata)
     };
-    let candidates = answer.members.iter().map(candidate).collect::<Result<Vec<_>, _>>()?;
-    let topics: BTreeSet<&str> =
-        candidates.iter().flat_map(|candidate| &candidate.topics).map(|topic| &**topic).in_order();
+    let members = response.members.iter().map(decode).collect::<Result<Vec<_>, _>>()?;
+    let topics: BTreeSet<&str> = members.iter().flat_map(|member| &member.topics).map(|topic| &**topic).in_order();
     let topics: Vec<&str> = topics.into_iter().collect();
     let cluster = client.metadata(Some(&topics)).await?;
     let counts = cluster.topics.into_iter().filter(|topic| topic.error_code == 0).filter_map(|topic| {
         Some((TopicName::from(topic.name?), i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     });
-    member_state::encode_assignments(&assignor.assign(&candidates, &counts.in_order()))
+    member_state::encode_assignments(&assignor.assign(&members, &counts.in_order()))
 }
 
 struct HeartbeatTask {
@@ -352,8 +355,8 @@ impl HeartbeatTask {
                 return self.leave_after_poll_timeout().await;
             }
             let timed_out = ClientError::Timeout { key: ApiKey::Heartbeat, after: self.session_timeout };
-            let answer = timeout(self.session_timeout, self.client.heartbeat(&self.member)).await;
-            match answer.unwrap_or(Err(timed_out)) {
+            let response = timeout(self.session_timeout, self.client.heartbeat(&self.member)).await;
+            match response.unwrap_or(Err(timed_out)) {
                 Ok(()) => {}
                 // Heartbeats go on until the next poll rejoins, or max.poll.interval.ms passes.
                 Err(error) if error.code() == Some(ErrorCode::RebalanceInProgress) => {

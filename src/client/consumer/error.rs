@@ -34,7 +34,7 @@ pub enum ConsumerError {
 }
 
 impl ConsumerError {
-    /// The error code, if the broker answered with one.
+    /// The error code, if the broker returned one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             ConsumerError::Client(error) => error.code(),

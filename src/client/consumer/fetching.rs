@@ -18,7 +18,7 @@ const FETCH_BY_NAME: i16 = 12;
 /// A fetch request in flight.
 pub struct InFlight {
     requested: HashMap<TopicPartition, Offset>,
-    answer: Pin<Box<dyn Future<Output = Result<FetchResponse>> + Send>>,
+    response: Pin<Box<dyn Future<Output = Result<FetchResponse>> + Send>>,
 }
 
 /// The result for one requested partition.
@@ -39,19 +39,19 @@ impl InFlight {
     ) -> Result<InFlight> {
         let version = client.version_up_to(ApiKey::Fetch, FETCH_BY_NAME)?;
         let pending = client.submit_at(request(config, &requested), version).await?;
-        Ok(InFlight { requested: requested.into_iter().collect(), answer: Box::pin(pending.answer()) })
+        Ok(InFlight { requested: requested.into_iter().collect(), response: Box::pin(pending.response()) })
     }
 
-    /// Awaits the answer. Cancel-safe.
-    pub async fn answer(&mut self) -> Result<FetchResponse> {
-        self.answer.as_mut().await
+    /// Awaits the response. Cancel-safe.
+    pub async fn response(&mut self) -> Result<FetchResponse> {
+        self.response.as_mut().await
     }
 
-    /// Splits the answer by partition. Partitions that were not requested are ignored.
-    pub fn partitions(&self, config: &ConsumerConfig, answer: FetchResponse) -> Result<Vec<FetchedPartition>> {
-        check_error_code(ApiKey::Fetch, answer.error_code, None)?;
+    /// Splits the response by partition. Partitions that were not requested are ignored.
+    pub fn partitions(&self, config: &ConsumerConfig, response: FetchResponse) -> Result<Vec<FetchedPartition>> {
+        check_error_code(ApiKey::Fetch, response.error_code, None)?;
         let mut fetched = Vec::new();
-        for topic in answer.responses {
+        for topic in response.responses {
             for data in topic.partitions {
                 let partition = TopicPartition::new(&*topic.topic, data.partition_index);
                 let Some((partition, &from)) = self.requested.get_key_value(&partition) else { continue };

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::ConsumerError;
-use super::assignment::{Assignments, Candidate};
+use super::assignment::{Assignments, SubscribedMember};
 use super::assignors::Assignor;
 use ottla_wire::codec::{self, Str};
 use ottla_wire::protocol::consumer_protocol::{
@@ -101,8 +101,8 @@ impl Membership {
         Vec::from_iter::<BTreeSet<_>>(revoked)
     }
 
-    /// Leaves the generation after the coordinator rejected the member; returns the partitions that it owned. The member id
-    /// stays valid if only the generation was rejected.
+    /// Leaves the generation after the coordinator rejected the member; returns the partitions that it owned. The
+    /// member id stays valid if only the generation was rejected.
     pub fn lose_membership(&mut self, code: ErrorCode) -> Vec<TopicPartition> {
         if code == ErrorCode::UnknownMemberId {
             self.member_id.clear();
@@ -152,9 +152,13 @@ impl Membership {
 }
 
 /// Decodes a member's subscription.
-pub fn decode_candidate(id: &str, instance_id: Option<&str>, metadata: &Bytes) -> Result<Candidate, ConsumerError> {
+pub fn decode_subscription(
+    id: &str,
+    instance_id: Option<&str>,
+    metadata: &Bytes,
+) -> Result<SubscribedMember, ConsumerError> {
     let subscription: ConsumerProtocolSubscription = read(metadata, "subscription")?;
-    Ok(Candidate {
+    Ok(SubscribedMember {
         id: id.to_owned(),
         instance_id: instance_id.map(str::to_owned),
         topics: subscription.topics.iter().map(|topic| TopicName::from(&**topic)).collect(),
@@ -292,7 +296,7 @@ mod tests {
         member.joined("m", 7);
         member.assigned(set(&[2, 3]));
         for (_, bytes) in member.protocols(&topics()).unwrap() {
-            let read = decode_candidate("m", Some("i"), &bytes).unwrap();
+            let read = decode_subscription("m", Some("i"), &bytes).unwrap();
             assert_eq!((read.topics, read.owned, read.generation), (vec!["t".into()], list(&[2, 3]), 7));
         }
         let assignments = Assignments::from([("m".to_owned(), list(&[0, 5]))]);

@@ -1,7 +1,7 @@
 //! A consumer on one connection to one broker, and one to its group's coordinator, which is the same broker.
 //!
-//! [`Consumer::poll`] does all the work: it joins the group, finds positions, fetches and commits, whatever is due next,
-//! and returns [`Event`]s in order. It is cancel-safe, so it can be used in a `select!`. Transient errors (a lost
+//! [`Consumer::poll`] does all the work: it joins the group, finds positions, fetches and commits, whatever is due
+//! next, and returns [`Event`]s in order. It is cancel-safe, so it can be used in a `select!`. Transient errors (a lost
 //! connection, a coordinator that is loading) are retried; the first of them is reported as a warning.
 //!
 //! The decisions are in pure modules: `assignors` assigns partitions, `member_state` is the membership's state,
@@ -173,7 +173,7 @@ impl Consumer {
         }
     }
 
-    /// Commits the positions of delivered records, or these offsets, and awaits the answer.
+    /// Commits the positions of delivered records, or these offsets, and awaits the response.
     pub async fn commit(&mut self, offsets: Option<&[(TopicPartition, Offset)]>) -> Result<(), ConsumerError> {
         let progress = match offsets {
             None => self.positions.uncommitted(),

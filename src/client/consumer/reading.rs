@@ -97,18 +97,18 @@ impl Consumer {
                 None => std::future::pending().await,
             }
         };
-        let answer = async {
+        let response = async {
             match &mut self.in_flight {
-                Some(in_flight) => in_flight.answer().await,
+                Some(in_flight) => in_flight.response().await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             biased;
             event = heartbeats => event.map_or(Ok(()), |error| self.on_heartbeats_ended(error)),
-            answer = answer => {
+            response = response => {
                 let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
-                let fetched = in_flight.partitions(&self.config, answer?)?;
+                let fetched = in_flight.partitions(&self.config, response?)?;
                 self.failures = 0;
                 self.buffer_fetched(fetched);
                 // Sent before the application reads these records, so that the broker works at the same time.

@@ -1,5 +1,5 @@
 //! Collects records into batches and batches into requests, assigns sequence numbers, and handles outcomes. Pure: the
-//! caller passes the time and the broker's answers.
+//! caller passes the time and the broker's responses.
 //!
 //! Order: a partition's batches are sent in the order in which they were created. With idempotence each batch has a
 //! sequence number and keeps it when it is retried, so that the broker can detect duplicates. When such a batch fails,
@@ -50,7 +50,7 @@ pub enum Appended {
     BatchFull,
 }
 
-/// A batch to send; passed back to [`Accumulator::answered`] with its outcome.
+/// A batch to send; passed back to [`Accumulator::completed`] with its outcome.
 pub struct Outgoing<T> {
     pub slot: PartitionSlot,
     pub topic: Str,
@@ -310,8 +310,9 @@ impl<T> Accumulator<T> {
         expired.into_iter().map(expire).collect()
     }
 
-    /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is retried.
-    pub fn answered(
+    /// Handles the outcome of a batch. Returns its tokens if it was stored, an error if it failed, `None` if it is
+    /// retried.
+    pub fn completed(
         &mut self,
         sent: Outgoing<T>,
         outcome: Result<(), SendError>,
@@ -355,8 +356,8 @@ impl<T> Accumulator<T> {
         Some(Err(self.fail_batch(slot, batch, error)))
     }
 
-    /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once nothing is
-    /// in flight.
+    /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once
+    /// nothing is in flight.
     pub fn needs_producer_id(&self) -> bool {
         // A transactional producer gets its id when its transactions are initialized.
         let wanted = self.options.idempotence && self.pending > 0 && self.transactions.is_none();

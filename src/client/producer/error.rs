@@ -43,7 +43,7 @@ pub enum SendError {
     /// The transaction of the record was aborted before the record was sent.
     #[error("Failing batch since transaction was aborted")]
     Aborted,
-    /// The batch can't be encoded or the answer can't be decoded.
+    /// The batch can't be encoded or the response can't be decoded.
     #[error("{0}")]
     Broken(String),
 }

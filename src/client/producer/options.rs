@@ -24,7 +24,7 @@ pub struct ProducerOptions {
     pub codec: Codec,
     /// The compression level; the codec's default if `None`.
     pub level: Option<i32>,
-    /// Limit of unanswered requests.
+    /// Limit of requests without a response yet.
     pub max_in_flight: usize,
     /// Size limit of a request, and of a record, in bytes.
     pub max_request_size: usize,

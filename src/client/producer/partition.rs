@@ -37,7 +37,8 @@ impl<T> Topic<T> {
         Topic { name, partitions: Vec::new(), sticky: Sticky::new(seed), refreshed_at: now }
     }
 
-    /// The current sticky partition. It changes when a batch is full, or was sent after `batch_size` bytes were written.
+    /// The current sticky partition. It changes when a batch is full, and when a batch was sent and at least
+    /// `batch_size` bytes were written to the partition.
     pub fn sticky_partition(&mut self, batch_size: usize) -> PartitionIndex {
         let partition = self.sticky.partition(self.partitions.len());
         let open = self.partitions.get(partition as usize).and_then(|partition| partition.open.as_ref());

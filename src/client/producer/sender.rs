@@ -1,4 +1,4 @@
-//! The task that sends batches and handles the answers.
+//! The task that sends batches and handles the responses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::Pin;
@@ -20,12 +20,12 @@ use ottla_wire::types::{ErrorCode, InOrder as _, Offset, PartitionIndex, Produce
 /// The last version of Produce that names topics by name.
 const PRODUCE_BY_NAME: i16 = 12;
 
-type Answer = Pin<Box<dyn Future<Output = Result<ProduceResponse, ClientError>> + Send>>;
+type PendingResponse = Pin<Box<dyn Future<Output = Result<ProduceResponse, ClientError>> + Send>>;
 
 pub(super) struct Sender<T> {
     shared: Arc<Shared<T>>,
-    /// In send order, which is also the order of the answers.
-    in_flight: VecDeque<(Answer, Vec<Outgoing<T>>)>,
+    /// In send order, which is also the order of the responses.
+    in_flight: VecDeque<(PendingResponse, Vec<Outgoing<T>>)>,
 }
 
 impl<T: Send + 'static> Sender<T> {
@@ -38,15 +38,15 @@ impl<T: Send + 'static> Sender<T> {
         loop {
             self.send_due_batches().await;
             let due = self.next_due();
-            let answer = async {
+            let response = async {
                 match self.in_flight.front_mut() {
-                    Some((answer, _)) => answer.await,
+                    Some((response, _)) => response.await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 biased;
-                answer = answer => self.answered(answer).await,
+                response = response => self.handle_response(response).await,
                 () = self.shared.work.notified() => {}
                 () = sleep_until(due) => {}
             }
@@ -108,7 +108,7 @@ impl<T: Send + 'static> Sender<T> {
         let mut accumulator = self.shared.accumulator.lock();
         for name in names {
             let topic = found.iter().find(|topic| topic.name.as_deref() == Some(name));
-            // A topic without an answer keeps its partitions until the next refresh.
+            // A topic without a response keeps its partitions until the next refresh.
             accumulator.update_topic(name, topic.map_or(0, |topic| topic.partitions.len()), self.shared.now());
         }
     }
@@ -118,11 +118,11 @@ impl<T: Send + 'static> Sender<T> {
         let request =
             InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
         let error = match client.call(request).await {
-            Ok(answer) if answer.error_code == 0 => {
-                let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+            Ok(response) if response.error_code == 0 => {
+                let producer = ProducerIdEpoch { producer_id: response.producer_id, epoch: response.producer_epoch };
                 return self.shared.accumulator.lock().set_producer_id(producer);
             }
-            Ok(answer) => SendError::refused(answer.error_code, None),
+            Ok(response) => SendError::refused(response.error_code, None),
             Err(error) => SendError::from_client(&error),
         };
         if error.is_retriable() {
@@ -143,12 +143,12 @@ impl<T: Send + 'static> Sender<T> {
         let request = self.request(&batches);
         let acks = request.acks;
         let sent = match client.version_up_to(ApiKey::Produce, newest) {
-            Ok(version) if acks == 0 => client.send_unanswered(request, version).await.map(|()| None),
+            Ok(version) if acks == 0 => client.send_without_response(request, version).await.map(|()| None),
             Ok(version) => client.submit_at(request, version).await.map(Some),
             Err(error) => Err(error),
         };
         match sent {
-            Ok(Some(pending)) => self.in_flight.push_back((Box::pin(pending.answer()), batches)),
+            Ok(Some(pending)) => self.in_flight.push_back((Box::pin(pending.response()), batches)),
             Ok(None) => batches.into_iter().for_each(|sent| self.complete_batch(sent, Ok(-1))),
             Err(error) => {
                 let error = SendError::from_client(&error);
@@ -188,14 +188,14 @@ impl<T: Send + 'static> Sender<T> {
     }
 
     /// Handles the outcome of the first request in flight.
-    async fn answered(&mut self, answer: Result<ProduceResponse, ClientError>) {
+    async fn handle_response(&mut self, response: Result<ProduceResponse, ClientError>) {
         let Some((_, batches)) = self.in_flight.pop_front() else { return };
-        match answer {
-            Ok(answer) => {
-                let mut outcomes = outcomes(answer);
+        match response {
+            Ok(response) => {
+                let mut outcomes = outcomes(response);
                 for sent in batches {
                     let outcome = outcomes.remove(&(sent.topic.clone(), sent.partition));
-                    let missing = || Err(SendError::Broken("the answer lacks a requested partition".to_owned()));
+                    let missing = || Err(SendError::Broken("the response lacks a requested partition".to_owned()));
                     self.complete_batch(sent, outcome.unwrap_or_else(missing));
                 }
             }
@@ -216,7 +216,7 @@ impl<T: Send + 'static> Sender<T> {
             Ok(offset) => (Ok(()), offset),
             Err(error) => (Err(error), -1),
         };
-        let done = self.shared.accumulator.lock().answered(sent, outcome, self.shared.now());
+        let done = self.shared.accumulator.lock().completed(sent, outcome, self.shared.now());
         match done {
             None => {}
             Some(Ok(tokens)) => {
@@ -247,7 +247,7 @@ async fn sleep_until(due: Option<Duration>) {
 }
 
 /// The base offset or the error of each batch, by topic and partition.
-fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<Offset, SendError>> {
+fn outcomes(response: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<Offset, SendError>> {
     let of_topic = |topic: ottla_wire::protocol::messages::produce::TopicProduceResponse| {
         let name = topic.name;
         topic
@@ -255,7 +255,7 @@ fn outcomes(answer: ProduceResponse) -> BTreeMap<(Str, PartitionIndex), Result<O
             .into_iter()
             .map(move |partition| ((name.clone(), partition.index), outcome(partition)))
     };
-    answer.responses.into_iter().flat_map(of_topic).in_order()
+    response.responses.into_iter().flat_map(of_topic).in_order()
 }
 
 fn outcome(partition: PartitionProduceResponse) -> Result<Offset, SendError> {

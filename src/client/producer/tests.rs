@@ -52,13 +52,13 @@ impl Fixture {
         outgoing.remove(0)
     }
 
-    fn answer(
+    fn complete(
         &mut self,
         sent: Outgoing<u32>,
         outcome: Result<(), ErrorCode>,
     ) -> Option<Result<Vec<u32>, FailedBatch<u32>>> {
         let outcome = outcome.map_err(|code| SendError::refused(code.code(), None));
-        self.accumulator.answered(sent, outcome, self.now)
+        self.accumulator.completed(sent, outcome, self.now)
     }
 
     fn advance(&mut self, milliseconds: u64) {
@@ -91,7 +91,7 @@ fn records_of_a_transaction_are_in_transactional_batches_split_ones_included() {
     fixture.add(Some(0), 10);
     let sent = fixture.one();
     assert!(header(&sent).is_transactional());
-    assert!(fixture.answer(sent, Err(ErrorCode::MessageTooLarge)).is_none(), "it is split");
+    assert!(fixture.complete(sent, Err(ErrorCode::MessageTooLarge)).is_none(), "it is split");
     assert!(header(&fixture.one()).is_transactional());
 }
 
@@ -109,7 +109,7 @@ fn failed_batch_fails_the_transaction_and_what_is_not_sent_yet() {
     fixture.add(Some(0), 10);
     let sent = fixture.one();
     fixture.add(Some(1), 10);
-    let failed = fixture.answer(sent, Err(ErrorCode::InvalidRecord)).unwrap().unwrap_err();
+    let failed = fixture.complete(sent, Err(ErrorCode::InvalidRecord)).unwrap().unwrap_err();
     assert_eq!(failed.tokens, [0]);
     let rest = fixture.accumulator.fail_with_transaction();
     assert_eq!(rest.iter().map(|failed| failed.error.code()).collect::<Vec<_>>(), [ErrorCode::InvalidRecord]);
@@ -212,7 +212,7 @@ fn memory_is_limited_and_released_on_delivery() {
     let sent = fixture.drain();
     assert_eq!(sent.len(), 2, "due without linger, because memory is low");
     for sent in sent {
-        assert_eq!(fixture.answer(sent, Ok(())).unwrap().ok(), Some(vec![fixture.next - 2]));
+        assert_eq!(fixture.complete(sent, Ok(())).unwrap().ok(), Some(vec![fixture.next - 2]));
         fixture.next += 1;
     }
     assert!(matches!(place(&mut fixture, 12_000), Ok(Placement::Ready(_))));
@@ -234,17 +234,17 @@ fn retried_batch_keeps_its_sequence() {
     assert_eq!(header(&first).producer_id, 7);
 
     // The first fails with a retriable error, the second because the first is missing: both are retried in order.
-    assert!(fixture.answer(first, Err(ErrorCode::NotEnoughReplicas)).is_none());
+    assert!(fixture.complete(first, Err(ErrorCode::NotEnoughReplicas)).is_none());
     fixture.advance(1000);
     assert!(fixture.drain().is_empty(), "the other one is still in flight");
     assert_eq!(fixture.accumulator.next_due(), None);
-    assert!(fixture.answer(second, Err(ErrorCode::OutOfOrderSequenceNumber)).is_none());
+    assert!(fixture.complete(second, Err(ErrorCode::OutOfOrderSequenceNumber)).is_none());
     assert!(fixture.drain().is_empty(), "backoff");
     fixture.advance(100);
     let (first, second) = (fixture.one(), fixture.one());
     assert_eq!([header(&first).base_sequence, header(&second).base_sequence], [0, 2]);
-    assert_eq!(fixture.answer(first, Ok(())).unwrap().ok(), Some(vec![0, 1]));
-    assert_eq!(fixture.answer(second, Ok(())).unwrap().ok(), Some(vec![2, 3]));
+    assert_eq!(fixture.complete(first, Ok(())).unwrap().ok(), Some(vec![0, 1]));
+    assert_eq!(fixture.complete(second, Ok(())).unwrap().ok(), Some(vec![2, 3]));
     assert!(fixture.accumulator.is_empty());
 }
 
@@ -256,10 +256,10 @@ fn failed_batch_restarts_sequences_with_a_new_producer_id() {
         fixture.one()
     };
     let (first, second) = (batch(&mut fixture), batch(&mut fixture));
-    let failed = fixture.answer(first, Err(ErrorCode::InvalidRecord)).unwrap().err().unwrap();
+    let failed = fixture.complete(first, Err(ErrorCode::InvalidRecord)).unwrap().err().unwrap();
     assert_eq!((failed.tokens, failed.error.code()), (vec![0], ErrorCode::InvalidRecord));
     assert!(fixture.accumulator.needs_producer_id());
-    assert!(fixture.answer(second, Err(ErrorCode::NotEnoughReplicas)).is_none());
+    assert!(fixture.complete(second, Err(ErrorCode::NotEnoughReplicas)).is_none());
     fixture.advance(1000);
     assert!(fixture.drain().is_empty());
     fixture.accumulator.set_producer_id(ProducerIdEpoch { producer_id: 8, epoch: 0 });
@@ -273,11 +273,11 @@ fn batch_fails_after_retries_or_delivery_timeout() {
     fixture.add(None, 10);
     for _ in 0..2 {
         let sent = fixture.one();
-        assert!(fixture.answer(sent, Err(ErrorCode::NotEnoughReplicas)).is_none());
+        assert!(fixture.complete(sent, Err(ErrorCode::NotEnoughReplicas)).is_none());
         fixture.advance(100);
     }
     let sent = fixture.one();
-    let failed = fixture.answer(sent, Err(ErrorCode::NotEnoughReplicas)).unwrap().err().unwrap();
+    let failed = fixture.complete(sent, Err(ErrorCode::NotEnoughReplicas)).unwrap().err().unwrap();
     assert_eq!(failed.error.code(), ErrorCode::NotEnoughReplicas);
 
     fixture.add(None, 10);
@@ -310,15 +310,15 @@ fn batch_that_is_too_large_is_split() {
         }
         let whole = fixture.one();
         fixture.add(None, 10);
-        assert!(fixture.answer(whole, Err(ErrorCode::MessageTooLarge)).is_none());
+        assert!(fixture.complete(whole, Err(ErrorCode::MessageTooLarge)).is_none());
         let parts = [fixture.one(), fixture.one(), fixture.one()];
         let sequences = parts.each_ref().map(|sent| (header(sent).base_sequence, header(sent).record_count));
         assert_eq!(sequences, [(0, 1), (1, 2), (3, 1)]);
         let [first, second, third] = parts;
-        let failed = fixture.answer(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
+        let failed = fixture.complete(first, Err(ErrorCode::MessageTooLarge)).unwrap().err().unwrap();
         assert_eq!(failed.tokens, [0], "one record can't be split");
-        assert_eq!(fixture.answer(second, Ok(())).unwrap().ok(), Some(vec![1, 2]));
-        assert_eq!(fixture.answer(third, Ok(())).unwrap().ok(), Some(vec![3]));
+        assert_eq!(fixture.complete(second, Ok(())).unwrap().ok(), Some(vec![1, 2]));
+        assert_eq!(fixture.complete(third, Ok(())).unwrap().ok(), Some(vec![3]));
         assert!(fixture.accumulator.is_empty());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! As in Kafka's Java producer: a request that the coordinator cannot serve yet is sent again, at most for
 //! `max.block.ms`. After an error in a transaction only [`Producer::abort_transaction`] is possible. If an abort or a
-//! commit itself is not answered, the caller may call it again.
+//! commit itself gets no response, the caller may call it again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ impl<T: Send + 'static> Producer<T> {
     pub async fn init_transactions(&self) -> Result<(), SendError> {
         let id = self.shared.transactions(|transactions| transactions.id.clone())?;
         let find = FindCoordinatorRequest { key: id, key_type: TRANSACTION_COORDINATOR, ..Default::default() };
-        self.shared.call(find, FIND_ONE_COORDINATOR, |answer| answer.error_code).await?;
+        self.shared.call(find, FIND_ONE_COORDINATOR, |response| response.error_code).await?;
         self.shared.init_producer_id(ProducerIdEpoch::NONE).await
     }
 
@@ -99,8 +99,8 @@ impl<T: Send + 'static> Shared<T> {
             producer_id: current.producer_id,
             producer_epoch: current.epoch,
         };
-        let (client, answer) = self.call(request, i16::MAX, |answer| answer.error_code).await?;
-        let producer = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+        let (client, response) = self.call(request, i16::MAX, |response| response.error_code).await?;
+        let producer = ProducerIdEpoch { producer_id: response.producer_id, epoch: response.producer_epoch };
         let mut accumulator = self.accumulator.lock();
         accumulator.set_producer_id(producer);
         if let Some(transactions) = accumulator.transactions_mut() {
@@ -124,8 +124,8 @@ impl<T: Send + 'static> Shared<T> {
             v3_and_below_topics: topics.collect(),
             ..Default::default()
         };
-        self.call(request, ADD_PARTITIONS_BY_CLIENT, |answer| {
-            let results = answer.results_by_topic_v3_and_below.iter().flat_map(|topic| &topic.results_by_partition);
+        self.call(request, ADD_PARTITIONS_BY_CLIENT, |response| {
+            let results = response.results_by_topic_v3_and_below.iter().flat_map(|topic| &topic.results_by_partition);
             first_error(results.map(|result| result.partition_error_code))
         })
         .await?;
@@ -150,7 +150,7 @@ impl<T: Send + 'static> Shared<T> {
                 producer_epoch,
                 group_id: group.into(),
             };
-            self.call(request, i16::MAX, |answer| answer.error_code).await?;
+            self.call(request, i16::MAX, |response| response.error_code).await?;
         }
         let mut topics: BTreeMap<Str, Vec<TxnOffsetCommitRequestPartition>> = BTreeMap::new();
         for (at, offset) in offsets {
@@ -172,8 +172,8 @@ impl<T: Send + 'static> Shared<T> {
             topics: topics.into_iter().map(topic).collect(),
         };
         let newest = if protocol_2 { OFFSETS_PROTOCOL_2 } else { OFFSETS_PROTOCOL_2 - 1 };
-        self.call(request, newest, |answer| {
-            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        self.call(request, newest, |response| {
+            let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
             first_error(partitions.map(|partition| partition.error_code))
         })
         .await?;
@@ -190,10 +190,10 @@ impl<T: Send + 'static> Shared<T> {
             let ProducerIdEpoch { producer_id, epoch: producer_epoch } = producer;
             let request = EndTxnRequest { transactional_id: id, producer_id, producer_epoch, committed };
             let newest = if protocol_2 { END_TXN_PROTOCOL_2 } else { END_TXN_PROTOCOL_2 - 1 };
-            let ended = self.call(request, newest, |answer| answer.error_code).await;
-            let (_, answer) = ended.inspect_err(|error| self.fail_transaction(error))?;
+            let ended = self.call(request, newest, |response| response.error_code).await;
+            let (_, response) = ended.inspect_err(|error| self.fail_transaction(error))?;
             if protocol_2 {
-                next = ProducerIdEpoch { producer_id: answer.producer_id, epoch: answer.producer_epoch };
+                next = ProducerIdEpoch { producer_id: response.producer_id, epoch: response.producer_epoch };
             }
         }
         let has_gap = {
@@ -214,7 +214,7 @@ impl<T: Send + 'static> Shared<T> {
     }
 
     /// Sends a request in the newest version that both sides support, at most `newest`, again and again while the broker
-    /// answers a retriable error, at most for `max.block.ms`.
+    /// returns a retriable error, at most for `max.block.ms`.
     async fn call<R: ApiRequest + Clone>(
         &self,
         request: R,
@@ -226,8 +226,8 @@ impl<T: Send + 'static> Shared<T> {
             let error = match self.client().await {
                 None => SendError::Disconnected,
                 Some(client) => match self.call_once(&client, request.clone(), newest).await {
-                    Ok(answer) if error_code(&answer) == 0 => return Ok((client, answer)),
-                    Ok(answer) => SendError::refused(error_code(&answer), None),
+                    Ok(response) if error_code(&response) == 0 => return Ok((client, response)),
+                    Ok(response) => SendError::refused(error_code(&response), None),
                     Err(error) => SendError::from_client(&error),
                 },
             };
@@ -248,11 +248,11 @@ impl<T: Send + 'static> Shared<T> {
         request: R,
         newest: i16,
     ) -> Result<R::ApiResponse, ClientError> {
-        let answer = client.call_at(request, client.version_up_to(R::KEY, newest)?).await;
-        if matches!(answer, Err(ClientError::Timeout { .. })) {
+        let response = client.call_at(request, client.version_up_to(R::KEY, newest)?).await;
+        if matches!(response, Err(ClientError::Timeout { .. })) {
             self.connection.disconnect().await;
         }
-        answer
+        response
     }
 }
 

@@ -6,7 +6,8 @@ fn resolve_with(listeners: Option<&str>, advertised: Option<&str>) -> Result<Lis
     resolve(ListenerSettings { listeners, advertised, protocol_map: MAP, controllers: "CONTROLLER" })
 }
 
-/// Compares listeners as `NAME bind-host:port -> advertised-host:port`; `*` means all addresses, `?` not known yet.
+/// Compares listeners as `NAME bind-host:port -> advertised-host:port`; `*` means all addresses, and `?` means that the
+/// value is not known yet.
 fn check(listeners: Option<&str>, advertised: Option<&str>, expect: &[&str]) {
     let resolved = resolve_with(listeners, advertised).unwrap();
     let shown: Vec<_> = resolved.listeners.iter().map(show).collect();

@@ -1,8 +1,8 @@
 //! The table of settings: every setting of Apache Kafka 4.4, plus Ottla's own.
 //!
-//! The typed structs, the answers to DescribeConfigs and `docs/config.md` are derived from it. A row is one line: name,
-//! type, default, rule, how it may change, its effect here, and its description. If our default differs from Kafka's, a
-//! second line has Kafka's default and the reason.
+//! The typed structs, the responses of DescribeConfigs and `docs/config.md` are derived from it. A row is one line:
+//! name, type, default, rule, how it may change, its effect here, and its description. If our default differs from
+//! Kafka's, a second line has Kafka's default and the reason.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -88,8 +88,8 @@ pub fn nearest(scope: Scope, name: &str) -> Option<&'static str> {
     nearest_of(all(scope).map(|setting| setting.name), &wanted)
 }
 
-/// The setting of `scope` that has the meaning of `name` in another scope: `log.retention.ms` of the broker for
-/// `retention.ms` of topics, and the other way round.
+/// The setting of `scope` with the same meaning as `name` in another scope: `log.retention.ms` of the broker for
+/// `retention.ms` of topics, and vice versa.
 pub fn counterpart(scope: Scope, name: &str) -> Option<&'static str> {
     let found = match scope {
         Scope::Broker if find(Scope::Topic, name).is_some() => synonyms::of_topic(name).first().map(|found| found.name),
@@ -104,7 +104,8 @@ pub fn counterpart(scope: Scope, name: &str) -> Option<&'static str> {
     found.filter(|found| *found != name)
 }
 
-/// Text to append to the error that `scope` has no setting `name`: which setting was probably meant, or which scope has it.
+/// Text to append to the error for an unknown setting `name` of `scope`: the setting that was probably meant, or the
+/// scope that has a setting of this name.
 pub fn hint(scope: Scope, name: &str) -> String {
     if let Some(other) = Scope::ALL.into_iter().find(|other| *other != scope && find(*other, name).is_some()) {
         let of_scope = match counterpart(scope, name) {

@@ -54,7 +54,7 @@ settings! {
     "sasl.oauthbearer.expected.audience",                  List,     "",                    Any,             ReadOnly,  Ignored, "OAuth: audiences that a token may be for.";
     "sasl.oauthbearer.expected.issuer",                    String,   null,                  Any,             ReadOnly,  Ignored, "OAuth: who must have issued a token.";
     "sasl.oauthbearer.jwks.endpoint.url",                  String,   null,                  Any,             ReadOnly,  Ignored, "OAuth: where the issuer's keys are.";
-    "sasl.oauthbearer.jwks.endpoint.refresh.ms",           Long,     "3600000",             Any,             ReadOnly,  Ignored, "OAuth: how often those keys are fetched anew.";
+    "sasl.oauthbearer.jwks.endpoint.refresh.ms",           Long,     "3600000",             Any,             ReadOnly,  Ignored, "OAuth: how often those keys are fetched again.";
     "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",     Long,     "100",                 Any,             ReadOnly,  Ignored, "OAuth: the first pause before they are fetched again.";
     "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms", Long,     "10000",               Any,             ReadOnly,  Ignored, "OAuth: the longest pause before they are fetched again.";
     "sasl.oauthbearer.jwt.retriever.class",                Class,    "org.apache.kafka.common.security.oauthbearer.DefaultJwtRetriever", Any,             ReadOnly,  Ignored, "OAuth: the Java class that gets tokens; Java classes are not supported.";

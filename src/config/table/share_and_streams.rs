@@ -67,5 +67,5 @@ settings! {
     internal "group.streams.task.offset.interval.ms",                Int,     "60000",               AtLeast(1),      ReadOnly,    Ignored, "Streams groups: the interval at which members report the offsets of their tasks.";
     internal "group.streams.min.task.offset.interval.ms",            Int,     "15000",               AtLeast(1),      ReadOnly,    Ignored, "Streams groups: the least that a group's reporting interval may be.";
     "group.streams.rack.aware.assignment.tags",                      List,    "",                    Any,             ReadOnly,    Ignored, "Streams groups: the client tags that are used to distribute standby replicas over racks.";
-    "group.streams.topology.description.plugin.class",               Class,   null,                  Any,             ReadOnly,    Ignored, "Streams groups: a Java class that is told topologies; Java classes are not supported.";
+    "group.streams.topology.description.plugin.class",               Class,   null,                  Any,             ReadOnly,    Ignored, "Streams groups: a Java class that receives topologies; Java classes are not supported.";
 }

@@ -65,8 +65,8 @@ pub(super) struct Begun {
 }
 
 impl Compaction {
-    /// Rewrites the next group of segments; `None` after the last. Blocks for reading and writing them; the log's lock is
-    /// not needed. The first call also reads the keys of the dirty records.
+    /// Rewrites the next group of segments; `None` after the last. Blocks for reading and writing them; the log's lock
+    /// is not needed. The first call also reads the keys of the dirty records.
     pub fn next_group(
         &mut self,
         buffers: &mut CompactionBuffers,
@@ -185,7 +185,7 @@ impl Compaction {
 
     fn len(&self, source: Source, kind: &str) -> Result<u64, LogError> {
         let path = self.folder.file(source.base, kind);
-        Ok(self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0))
+        Ok(self.folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0))
     }
 
     /// Returns the modification time of the newest clean segment, minus `delete.retention.ms`.

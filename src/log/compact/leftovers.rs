@@ -1,10 +1,10 @@
 //! Files that an interrupted compaction, ours or Apache Kafka's, left in a log's folder: opening the log completes the
 //! replacement or removes them (Kafka's `LogLoader`).
 //!
-//! A segment whose files are all `.swap` is complete and synced, and replaces the segments that it covers. While one file
-//! is `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments that very old
-//! versions wrote, which leaves several `.swap` segments, renamed from the last to the first: those after the first
-//! `.cleaned` one are removed with it.
+//! A segment whose files all end with `.swap` is complete and synced, and replaces the segments that it covers. If one
+//! file still ends with `.cleaned`, no old file has been changed, and all new files are removed. Kafka splits segments
+//! that very old versions wrote. Then there are several new segments, which are renamed to `.swap` from the last to the
+//! first: those after the first `.cleaned` segment are removed together with it.
 
 use std::ops::Range;
 
@@ -75,7 +75,7 @@ fn covered(folder: &PartitionFolder, swaps: &[Suffixed<'_>]) -> Result<Option<Co
     for file in swaps.iter().filter(|file| file.kind == names::LOG) {
         let (end, is_intact) = end_of(folder, file)?;
         let old = folder.file(file.base, names::LOG);
-        let old_exist = folder.disk.len(&old).doing("looking at", &old)?.is_some();
+        let old_exist = folder.disk.len(&old).doing("reading the size of", &old)?.is_some();
         covered = Some(match covered {
             None => Covered { offsets: file.base..end, is_intact, old_exist },
             Some(others) => Covered {
@@ -88,13 +88,13 @@ fn covered(folder: &PartitionFolder, swaps: &[Suffixed<'_>]) -> Result<Option<Co
     Ok(covered)
 }
 
-/// Returns the end offset of a new segment, and whether it can be read to its end. The end is above the base even if the
-/// segment is empty, so that the files of the old segment at this base are removed.
+/// Returns the end offset of a new segment, and whether it can be read to its end. The end is above the base even if
+/// the segment is empty, so that the files of the old segment at this base are removed.
 fn end_of(folder: &PartitionFolder, file: &Suffixed<'_>) -> Result<(Offset, bool), LogError> {
     let path = folder.path.join(file.name);
     let raw = folder.disk.open_to_read(&path).doing("opening", &path)?;
     let raw = raw.ok_or_else(|| LogError::io("opening", &path, std::io::ErrorKind::NotFound.into()))?;
-    let size = raw.len().doing("looking at", &path)?;
+    let size = raw.len().doing("reading the size of", &path)?;
     let mut walk = Walk::new(Source::Raw(&raw), 0, size, file.base);
     let is_intact = loop {
         match walk.step().doing("reading", &path)? {

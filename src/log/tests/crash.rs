@@ -1,6 +1,6 @@
-//! Crashes at every point of a workload: the workload is run once for each of its syncs with the machine stopping there,
-//! and once for each of its changes of the disk with the process stopping there. The log found afterwards is compared
-//! with what was acknowledged before.
+//! Crashes at every point of a workload. The workload is run once for each of its syncs, with a power loss at that
+//! sync, and once for each of its changes of the disk, with a kill of the process at that change. Then the log is
+//! compared with what was acknowledged before.
 //!
 //! The workload has all operations of a log: appends of producers and transactions, rolls, snapshots, syncs,
 //! DeleteRecords, retention, compactions that swap segments, a clean close, and truncation.
@@ -52,8 +52,8 @@ fn workload(run: &mut Run, unknown: &mut UnknownOutcomes) -> Result<(), LogError
     run.try_sync()
 }
 
-/// Checks the log found after a crash, then continues to use it.
-fn check_survivor(mut run: Run) {
+/// Checks the log after a crash, then continues to use it.
+fn check_after_crash(mut run: Run) {
     run.check_everything();
     run.check_windows();
     assert_indexes_equal_full_scan(&run.fixture, &run.log);
@@ -84,7 +84,7 @@ fn power_loss_at_any_sync_keeps_synced_records() {
         assert_eq!(outcome.is_err(), crash <= syncs, "{crash}: {outcome:?}");
         for seed in 0..seeds {
             println!("power lost at sync {crash} of {syncs}, seed {seed}");
-            check_survivor(run.after_power_loss(crash * 1000 + seed, &unknown));
+            check_after_crash(run.after_power_loss(crash * 1000 + seed, &unknown));
         }
     }
     println!("{} power losses at {syncs} syncs", (syncs + 1) * seeds);
@@ -108,10 +108,10 @@ fn kill_at_any_change_keeps_acknowledged_records() {
         // The power may be lost at any change, too.
         for seed in 0..seeds {
             println!("power lost at change {kill} of {changes}, seed {seed}");
-            check_survivor(run.after_power_loss(kill * 1000 + seed, &unknown));
+            check_after_crash(run.after_power_loss(kill * 1000 + seed, &unknown));
         }
         println!("killed at change {kill} of {changes}");
-        check_survivor(run.after_kill(&unknown));
+        check_after_crash(run.after_kill(&unknown));
     }
     println!("{} kills, {} power losses at {changes} changes", changes / step as u64, changes * seeds);
 }

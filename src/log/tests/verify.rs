@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use super::random::Random;
 use super::*;
-use crate::verify::{AtStart, Known, Verdict, repair, verify};
+use crate::verify::{AtStart, PartitionFacts, Verdict, repair, verify};
 
 /// A cleanly closed log with all kinds of batches, of which copies are corrupted.
 static INTACT: LazyLock<Intact> = LazyLock::new(Intact::write);
@@ -70,11 +70,11 @@ fn compressed(index: i32) -> Verified {
     builder.build().expect("builds")
 }
 
-fn known(fixture: &Fixture, end: Offset) -> Known {
-    Known { at: OpenParams { recovery_point: end, log_start: Some(0), ..fixture.at }, compacted: false }
+fn known(fixture: &Fixture, end: Offset) -> PartitionFacts {
+    PartitionFacts { at: OpenParams { recovery_point: end, log_start: Some(0), ..fixture.at }, compacted: false }
 }
 
-fn verify_log(fixture: &Fixture, known: Known) -> Verdict {
+fn verify_log(fixture: &Fixture, known: PartitionFacts) -> Verdict {
     verify(&fixture.disk, &fixture.folder, known, &mut |_| {}).expect("can be read")
 }
 
@@ -87,7 +87,7 @@ fn verify_of_log_with_deleted_records_finds_nothing() {
     fixture.close(log);
     let start = Some(end - 4);
     let at = OpenParams { recovery_point: end, log_start: start, ..fixture.at };
-    assert_eq!(verify_log(&fixture, Known { at, compacted: false }).findings, []);
+    assert_eq!(verify_log(&fixture, PartitionFacts { at, compacted: false }).findings, []);
     assert_ne!(verify_log(&fixture, known(&fixture, end)).findings, [], "epochs of records that should exist");
 }
 
@@ -144,7 +144,7 @@ fn check(what: &str, change: impl Fn(&Simulation)) {
     }
     let repaired = repair(&fixture.disk, &fixture.folder, known, &verdict).expect("repairs");
     let at = OpenParams { recovery_point: repaired.end, log_start: Some(repaired.start), ..known.at };
-    let known = Known { at, ..known };
+    let known = PartitionFacts { at, ..known };
     assert_eq!(verify_log(&fixture, known).findings, [], "{what}: after repair of {:?}", verdict.findings);
     let after = contents(&fixture, *end);
     for (offset, (before, after)) in before.iter().zip(&after).enumerate() {
@@ -286,7 +286,7 @@ fn emptied(disk: &Simulation) -> (Fixture, Log) {
 /// Checks that verification finds nothing wrong with the leader epochs.
 #[track_caller]
 fn check_epochs(fixture: &Fixture, what: &str) {
-    let known = Known { at: fixture.at, compacted: false };
+    let known = PartitionFacts { at: fixture.at, compacted: false };
     let findings = verify_log(fixture, known).findings;
     let of_epochs = findings.iter().find(|finding| finding.file == "leader-epoch-checkpoint");
     assert_eq!(of_epochs, None, "{what}");

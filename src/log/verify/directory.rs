@@ -73,7 +73,7 @@ impl Directory {
         let first_dirty = offsets(FIRST_DIRTY, AtStart::Repairs)?;
         let high_watermarks = offsets(HIGH_WATERMARKS, AtStart::Repairs)?;
         let marker = path.join(CLEAN_SHUTDOWN);
-        let clean_shutdown = disk.len(&marker).doing("looking at", &marker)?.is_some();
+        let clean_shutdown = disk.len(&marker).doing("reading the size of", &marker)?.is_some();
         let file = path.join(POSITIONS);
         let text = disk.read(&file).doing("reading", &file)?.unwrap_or_default();
         let validated = positions::parse(&text, positions::boot_id().as_deref());
@@ -166,7 +166,8 @@ impl Directory {
         lost.map(|partition| (partition.clone(), reached(partition))).filter(|(_, lost)| !lost.is_empty()).collect()
     }
 
-    /// Writes the start and end offsets of repaired logs to the checkpoints, so that a start doesn't expect lost records.
+    /// Writes the start and end offsets of repaired logs to the checkpoints, so that a start doesn't expect lost
+    /// records.
     pub fn write_checkpoints(&mut self, repaired: &[(TopicPartition, Repaired)]) -> Result<(), LogError> {
         for (partition, repaired) in repaired {
             self.recovery_points.insert(partition.clone(), repaired.end);

@@ -1,10 +1,9 @@
 //! Verification and repair of a log's files while no broker has them open.
 //!
 //! [`verify`] reads all files and changes nothing. It checks batches with their CRCs and records, offsets, indexes,
-//! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which is
-//! copied to plain files first, as recovery does. A batch without records, like those of compaction, takes
-//! the place of the lost offsets.
-//! Derived files are rebuilt by [`Log::open`](crate::Log::open).
+//! aborted transactions, producer snapshots, leader epochs and temporary files. [`repair`] removes corrupt data, which
+//! is copied to plain files first, as recovery does. A batch without records, like those of compaction, takes the place
+//! of the lost offsets. Derived files are rebuilt by [`Log::open`](crate::Log::open).
 
 mod directory;
 mod other_files;
@@ -102,9 +101,9 @@ pub struct Loss {
     pub bytes: u64,
 }
 
-/// The information about a partition that is outside of its folder.
+/// What is known of a partition from outside of its folder, such as the metadata log and the checkpoints.
 #[derive(Clone, Copy, Debug)]
-pub struct Known {
+pub struct PartitionFacts {
     pub at: OpenParams,
     /// Whether the topic is compacted: its offsets may have gaps.
     pub compacted: bool,
@@ -114,7 +113,12 @@ pub struct Known {
 ///
 /// # Errors
 /// If a file can't be read. Invalid content is a finding, not an error.
-pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u64)) -> Result<Verdict, LogError> {
+pub fn verify(
+    disk: &Disk,
+    path: &Path,
+    known: PartitionFacts,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Verdict, LogError> {
     let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
     let mut pass = Pass::new(folder, known, progress)?;
     let segments = std::mem::take(&mut pass.files.segments);
@@ -145,7 +149,7 @@ pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u
 /// The state of one pass over a log, from its first batch to its last.
 struct Pass<'a> {
     folder: PartitionFolder,
-    known: Known,
+    known: PartitionFacts,
     progress: &'a mut dyn FnMut(u64),
     files: Files,
     verdict: Verdict,
@@ -154,8 +158,8 @@ struct Pass<'a> {
     producers: Producers,
     /// Producers with records in their open transaction. Batches that compaction has emptied don't count.
     txn_records: HashSet<ProducerId>,
-    /// Whether offsets or records are missing before `next_offset`, because of compaction, retention or corruption. State
-    /// derived from the batches is then incomplete.
+    /// Whether offsets or records are missing before `next_offset`, because of compaction, retention or corruption.
+    /// State derived from the batches is then incomplete.
     incomplete: bool,
     epochs: LeaderEpochs,
     /// Runs of batches with the same epoch.
@@ -194,7 +198,7 @@ impl Files {
             match names::parse_file(&name) {
                 Some((base, names::LOG)) => {
                     let path = folder.file(base, names::LOG);
-                    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+                    let size = folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
                     files.segments.push(FoundSegment { base, size, synced: false });
                 }
                 Some((offset, names::SNAPSHOT)) => files.snapshots.push(offset),
@@ -222,7 +226,11 @@ fn is_left_over(name: &str) -> bool {
 }
 
 impl<'a> Pass<'a> {
-    fn new(folder: PartitionFolder, known: Known, progress: &'a mut dyn FnMut(u64)) -> Result<Pass<'a>, LogError> {
+    fn new(
+        folder: PartitionFolder,
+        known: PartitionFacts,
+        progress: &'a mut dyn FnMut(u64),
+    ) -> Result<Pass<'a>, LogError> {
         let files = Files::read(&folder)?;
         Ok(Pass {
             folder,

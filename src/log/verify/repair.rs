@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::segment::{Damage, DamageKind};
-use super::{Known, Verdict, verify};
+use super::{PartitionFacts, Verdict, verify};
 use crate::compact::finish_interrupted;
 use crate::error::IoContext;
 use crate::file::{Disk, RawFile};
@@ -37,7 +37,7 @@ pub struct Repaired {
 /// # Errors
 /// If the log belongs to another topic (nothing was changed), or if a file can't be read or written (the repair is
 /// incomplete).
-pub fn repair(disk: &Disk, path: &Path, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+pub fn repair(disk: &Disk, path: &Path, known: PartitionFacts, verdict: &Verdict) -> Result<Repaired, LogError> {
     let folder = PartitionFolder { disk: disk.clone(), path: path.to_path_buf() };
     check_topic(&folder, known)?;
     if finish_interrupted(&folder, &folder.disk.list(path).doing("listing", path)?.unwrap_or_default())? {
@@ -48,7 +48,7 @@ pub fn repair(disk: &Disk, path: &Path, known: Known, verdict: &Verdict) -> Resu
     repair_files(&folder, known, verdict)
 }
 
-fn check_topic(folder: &PartitionFolder, known: Known) -> Result<(), LogError> {
+fn check_topic(folder: &PartitionFolder, known: PartitionFacts) -> Result<(), LogError> {
     let path = folder.path.join(partition_metadata::FILE_NAME);
     let text = folder.disk.read(&path).doing("reading", &path)?;
     let found = text.and_then(|text| partition_metadata::parse(&text).ok());
@@ -58,7 +58,7 @@ fn check_topic(folder: &PartitionFolder, known: Known) -> Result<(), LogError> {
     }
 }
 
-fn repair_files(folder: &PartitionFolder, known: Known, verdict: &Verdict) -> Result<Repaired, LogError> {
+fn repair_files(folder: &PartitionFolder, known: PartitionFacts, verdict: &Verdict) -> Result<Repaired, LogError> {
     let (disk, path) = (&folder.disk, &*folder.path);
     let mut repaired = Repaired::default();
     let mut damages = verdict.damages.clone();
@@ -90,8 +90,8 @@ fn repair_files(folder: &PartitionFolder, known: Known, verdict: &Verdict) -> Re
     Ok(repaired)
 }
 
-/// Valid transaction indexes and producer snapshots. Opening the log rebuilds these files from the batches, but the saved
-/// ones may describe batches that no longer exist.
+/// Valid transaction indexes and producer snapshots, kept in memory. Opening the log rebuilds these files from the
+/// batches, but the kept files may describe batches that no longer exist.
 struct SavedFiles(Vec<(Offset, &'static str, Vec<u8>)>);
 
 impl SavedFiles {
@@ -117,7 +117,7 @@ impl SavedFiles {
             let segment = folder.file(offset, names::LOG);
             let belongs = match kind {
                 names::SNAPSHOT => offset <= end,
-                _ => folder.disk.len(&segment).doing("looking at", &segment)?.is_some(),
+                _ => folder.disk.len(&segment).doing("reading the size of", &segment)?.is_some(),
             };
             let now = folder.disk.read(&path).doing("reading", &path)?;
             if belongs && now.as_deref() != Some(&*bytes) {
@@ -137,7 +137,7 @@ fn rewrite(
 ) -> Result<(), LogError> {
     let Some(base) = damages.first().map(|damage| damage.segment) else { return Ok(()) };
     let path = folder.file(base, names::LOG);
-    let size = folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+    let size = folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
     let segment_file = SegmentFile { folder, base, size, sealed: true };
     let raw = segment_file.open()?;
     for damage in damages.iter().filter(|damage| damage.len > 0 && matches!(damage.kind, DamageKind::Missing { .. })) {

@@ -241,8 +241,8 @@ impl Pass<'_> {
         self.verdict.damages.push(Damage { segment, position, len, epoch, kind });
     }
 
-    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset must
-    /// be the next one.
+    /// Returns the size of the batch at `position` if only its base offset is wrong. Without allowed gaps, its offset
+    /// must be the next one.
     fn size_if_misplaced(
         &self,
         segment_file: &SegmentFile<'_>,
@@ -269,7 +269,7 @@ impl Pass<'_> {
 
     fn compare_aborted(&mut self, found: &FoundSegment, derived: &[AbortedTxn]) -> Result<(), LogError> {
         let path = self.folder.file(found.base, names::TXN_INDEX);
-        let len = self.folder.disk.len(&path).doing("looking at", &path)?.unwrap_or(0);
+        let len = self.folder.disk.len(&path).doing("reading the size of", &path)?.unwrap_or(0);
         let stored = txn_index::read(&self.folder.disk, &path).doing("reading", &path)?;
         // Transactions that began before the log start can't be derived from the batches.
         let known = |txn: &&AbortedTxn| txn.first_offset >= self.verdict.start;
@@ -326,7 +326,8 @@ fn header_at(segment_file: &SegmentFile<'_>, position: u64) -> Result<Option<Bat
     }
 }
 
-/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a search.
+/// Finds the next valid batch after the damage at `position`: first where the batch's length points to, then by a
+/// search.
 fn find_next_batch(
     segment_file: &SegmentFile<'_>,
     raw: &RawFile,

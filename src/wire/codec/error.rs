@@ -15,9 +15,9 @@ pub struct EncodeError(Box<Details<EncodeErrorKind>>);
 /// Why decoding failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeErrorKind {
-    #[error("needs {needed} bytes where {remaining} remain")]
+    #[error("needs {needed} bytes, but only {remaining} remain")]
     Truncated { needed: usize, remaining: usize },
-    #[error("claims {count} elements of at least {element_size} bytes where {remaining} bytes remain")]
+    #[error("claims {count} elements of at least {element_size} bytes, but only {remaining} bytes remain")]
     TooManyElements { count: usize, element_size: usize, remaining: usize },
     #[error("claims {count} elements, which take too much memory for a message of this size")]
     TooMuchMemory { count: usize },
@@ -38,7 +38,7 @@ pub enum DecodeErrorKind {
 /// Why encoding failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeErrorKind {
-    #[error("{length} bytes or elements, of which the format can tell at most {limit}")]
+    #[error("{length} bytes or elements, but the format allows at most {limit}")]
     TooLong { length: usize, limit: usize },
     #[error("null, which this version doesn't allow")]
     UnexpectedNull,

@@ -89,13 +89,13 @@ fn length_beyond_the_input_is_rejected_before_allocating() {
     check_error(
         &[0, 0, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff],
         1,
-        "inner at byte 8: claims 2147483647 elements of at least 4 bytes where 0 bytes remain",
+        "inner at byte 8: claims 2147483647 elements of at least 4 bytes, but only 0 bytes remain",
     );
-    check_error(&[0, 0, 0x7f, 0xff], 1, "name at byte 4: needs 32767 bytes where 0 remain");
+    check_error(&[0, 0, 0x7f, 0xff], 1, "name at byte 4: needs 32767 bytes, but only 0 remain");
     check_error(
         &[0, 0, 0, 1, b'a', 0, 0, 0, 1, 0, 0, 0, 9, 0],
         1,
-        "inner[0].blob at byte 13: needs 9 bytes where 1 remain",
+        "inner[0].blob at byte 13: needs 9 bytes, but only 1 remain",
     );
 }
 
@@ -135,7 +135,7 @@ fn tagged_field_that_does_not_fill_its_size_is_rejected() {
     check_error(
         &[&plain[..], &[1, 0, 2, 5, b'h', b'h', b'h', b'h']].concat(),
         2,
-        "hint at byte 12: needs 4 bytes where 1 remain",
+        "hint at byte 12: needs 4 bytes, but only 1 remain",
     );
 }
 

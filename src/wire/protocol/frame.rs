@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn truncated_request_is_rejected_with_field_and_position() {
-        check_error(b"\x00\x12\x00", "request header: api_version at byte 2: needs 2 bytes where 1 remain", None);
+        check_error(b"\x00\x12\x00", "request header: api_version at byte 2: needs 2 bytes, but only 1 remain", None);
         check_error(
             b"\x00\x12\x00\x01\x00\x00\x00\x07\x00\x09c",
-            "request header: client_id at byte 10: needs 9 bytes where 1 remain",
+            "request header: client_id at byte 10: needs 9 bytes, but only 1 remain",
             None,
         );
         check_error(
             b"\x00\x12\x00\x03\x00\x00\x00\x07\x00\x01c\x00\x09x",
-            "ApiVersions version 3: client_software_name at byte 13: needs 8 bytes where 1 remain",
+            "ApiVersions version 3: client_software_name at byte 13: needs 8 bytes, but only 1 remain",
             Some(header(ApiKey::ApiVersions, 3)),
         );
     }

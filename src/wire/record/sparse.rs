@@ -1,7 +1,7 @@
 //! Compacted batches, from which records were removed.
 //!
-//! The batch keeps its offsets, producer fields and leader epoch, though its remaining records may not reach its first and
-//! last offset: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
+//! The batch keeps its first and last offset, producer fields and leader epoch, even if the records with these offsets
+//! were removed: Kafka's `MemoryRecords.filterTo`, and KIP-534 for the delete horizon.
 
 use super::compress::{Codec, Expansion, MAX_EXPANSION, compress};
 use super::error::RecordError;
@@ -10,7 +10,7 @@ use super::parse::{RawRecord, take_body};
 use crate::codec::varint::{MAX_VARINT, put_varint, put_varlong, take_varlong, varlong_len};
 use crate::types::{NO_TIMESTAMP, Offset, TimestampMs};
 
-/// The expanded records of a batch, which are read without copying.
+/// The decompressed records of a batch, which are read without copying.
 #[derive(Clone, Copy, Debug)]
 pub struct Expanded<'a> {
     header: &'a BatchHeader,
@@ -34,8 +34,9 @@ pub struct RecordView<'a> {
 }
 
 impl<'a> Expanded<'a> {
-    /// Expands the records of `batch`, which has this header. Compressed records are written to `buffer`, whose content is
-    /// replaced. `Invalid` if the stream is corrupt, `ExpandsTooFar` beyond [`super::compress::MAX_EXPANSION`].
+    /// Decompresses the records of `batch`, which has this header. Compressed records are written to `buffer`, whose
+    /// content is replaced. Fails with `Invalid` if the stream is corrupt, and with `ExpandsTooFar` if the records are
+    /// larger than [`super::compress::MAX_EXPANSION`].
     pub fn new(header: &'a BatchHeader, batch: &'a [u8], buffer: &'a mut Vec<u8>) -> Result<Expanded<'a>, RecordError> {
         let payload = batch.get(BATCH_OVERHEAD..).unwrap_or_default();
         let codec = header.codec()?;
@@ -48,15 +49,15 @@ impl<'a> Expanded<'a> {
         Ok(Expanded { header, plain: buffer })
     }
 
-    /// Iterates over the records in order; an error ends the iteration. Returns an error if their number differs from the
-    /// header's.
+    /// Iterates over the records in order; an error ends the iteration. Returns an error if their number differs from
+    /// the header's.
     pub fn records(&self) -> impl Iterator<Item = Result<RecordView<'a>, RecordError>> + use<'a> {
         let (header, mut rest) = (self.header, self.plain);
         let mut left = header.record_count.max(0);
         std::iter::from_fn(move || {
             if left == 0 {
                 let excess = !std::mem::take(&mut rest).is_empty();
-                return excess.then(|| Err(RecordError::invalid("the batch goes on behind its last record")));
+                return excess.then(|| Err(RecordError::invalid("the batch has bytes after its last record")));
             }
             left -= 1;
             let record = RecordView::take(header, &mut rest);
@@ -74,7 +75,7 @@ impl<'a> RecordView<'a> {
         let body = take_body(rest)?.ok_or_else(|| RecordError::invalid("the batch ends before its last record"))?;
         let raw = RawRecord::parse(body)?;
         if raw.offset_delta < 0 || raw.offset_delta > header.last_offset_delta {
-            return Err(RecordError::invalid("a record lies outside of its batch's offsets"));
+            return Err(RecordError::invalid("a record has an offset outside of its batch's offsets"));
         }
         let mut after_timestamp = body.get(1..).unwrap_or_default();
         take_varlong(&mut after_timestamp);
@@ -114,8 +115,9 @@ pub struct SparseBatch<'a> {
 }
 
 impl<'a> SparseBatch<'a> {
-    /// A copy of the `original` batch without records, which are collected in `buffer`. A `delete_horizon` (milliseconds since
-    /// the epoch, not negative) is stored in the batch as the base of its timestamps.
+    /// A copy of the `original` batch without its records; [`SparseBatch::keep`] collects the records to keep in
+    /// `buffer`. A `delete_horizon` (milliseconds since the epoch, not negative) is stored in the batch as the base of
+    /// its timestamps.
     pub fn of(original: &BatchHeader, delete_horizon: Option<TimestampMs>, buffer: &'a mut Vec<u8>) -> SparseBatch<'a> {
         buffer.clear();
         let mut header = original.without_records();
@@ -142,8 +144,8 @@ impl<'a> SparseBatch<'a> {
         self.header.record_count == 0
     }
 
-    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond the limit
-    /// of the length field.
+    /// Appends the batch to `out`, compressed with the original's codec at Kafka's default level. `TooLarge` beyond the
+    /// limit of the length field.
     pub fn build(self, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
         match self.header.codec()? {
             Codec::None => self.header.append_to(self.records, out),
@@ -152,8 +154,8 @@ impl<'a> SparseBatch<'a> {
     }
 }
 
-/// Appends a batch without records. It keeps the original's offsets and producer fields, which sequence checks need after
-/// compaction, and its max timestamp. It is not compressed.
+/// Appends a batch without records. It keeps the original's offsets and producer fields, which sequence checks need
+/// after compaction, and its max timestamp. It is not compressed.
 pub fn put_empty_batch(original: &BatchHeader, out: &mut Vec<u8>) -> Result<BatchHeader, RecordError> {
     let mut header = original.without_records();
     header.set_codec(Codec::None);

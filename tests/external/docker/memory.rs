@@ -44,8 +44,8 @@ async fn write_and_read(address: &str, topic: &str, batch: Bytes) {
     for _ in 0..ROUNDS / 2 {
         let first = client.submit_produce(topic, 0, batch.clone()).await.unwrap();
         let second = client.submit_produce(topic, 0, batch.clone()).await.unwrap();
-        ottla::client::produced(first.answer().await.unwrap()).unwrap();
-        ottla::client::produced(second.answer().await.unwrap()).unwrap();
+        ottla::client::produced(first.response().await.unwrap()).unwrap();
+        ottla::client::produced(second.response().await.unwrap()).unwrap();
     }
     let mut offset = 0;
     while offset < ROUNDS as i64 {

@@ -176,7 +176,7 @@ async fn ottla_carries_on_the_transactions_of_apache_kafka() {
             sent.push(producer.submit_end(*commit).await);
         }
         // The first answer comes after its prepare record.
-        sent.remove(0).answer().await.unwrap();
+        sent.remove(0).response().await.unwrap();
         kafka.kill();
         let left = statuses(&data).into_iter();
         prepared = left.filter(|(_, status)| [PREPARE_COMMIT, PREPARE_ABORT].contains(status)).collect();
@@ -225,8 +225,8 @@ async fn carries_on(servers: &str, expected: &BTreeMap<String, &str>) {
     assert_eq!(committed(servers).get("after"), Some(&(6 * PARTITIONS as usize)));
 }
 
-/// Apache Kafka 4.3.1 may complete a prepared transaction without markers: at its start the partitions have no leader for
-/// a moment, and it skips partitions without a leader as if they were deleted.
+/// Apache Kafka 4.3.1 may complete a prepared transaction without markers: at its start the partitions have no leader
+/// for a moment, and it skips partitions without a leader as if they were deleted.
 fn abort_hanging(servers: &str) {
     let run = |line: &str| {
         let line = format!("transactions {line} -b {servers}");

@@ -146,8 +146,10 @@ async fn waiting_fetch_is_answered_at_once_by_a_reset() {
     // The broker reads the fetch before it answers this later request, so the fetch is waiting by now.
     connect(&broker).await.list_offset("orders", 0, END).await.unwrap();
     reset(&broker);
-    let answer =
-        tokio::time::timeout(LONG_WAIT, waiting.answer()).await.expect("the reset did not complete the fetch").unwrap();
+    let answer = tokio::time::timeout(LONG_WAIT, waiting.response())
+        .await
+        .expect("the reset did not complete the fetch")
+        .unwrap();
     let refused = code(fetched(answer).unwrap_err());
     assert!([ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicId].contains(&refused), "{refused:?}");
 }

@@ -125,8 +125,8 @@ async fn pipelined_responses_are_matched_to_their_requests() {
         client.produce_unacknowledged("t", 0, Bytes::from_static(b"batch")).await.unwrap();
     }
     let mut offsets = Vec::new();
-    for answer in pending {
-        offsets.push(produced(answer.answer().await.unwrap()).unwrap().base_offset);
+    for request in pending {
+        offsets.push(produced(request.response().await.unwrap()).unwrap().base_offset);
     }
     assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 2), "{offsets:?}");
 }
@@ -145,11 +145,11 @@ async fn failed_call_error_names_the_cause() {
         let error = client.call(heartbeat(how)).await.unwrap_err();
         assert!(error.to_string().contains(expect), "{how}: {error}");
     };
-    check("never", "no answer to Heartbeat within 500ms").await;
+    check("never", "no response to Heartbeat within 500ms").await;
     check("closed", "lost: the broker closed it").await;
-    check("wrong", "answered out of order").await;
-    check("garbage", "cannot decode the answer to Heartbeat version 4").await;
-    check("huge", "an answer over the size limit").await;
+    check("wrong", "responded out of order").await;
+    check("garbage", "cannot decode the response to Heartbeat version 4").await;
+    check("huge", "a response over the size limit").await;
 }
 
 #[tokio::test]

@@ -5,9 +5,10 @@
 //! in `admin-departures.tsv` and `given-settings-departures.tsv`.
 //!
 //! To record Kafka's answers again, set `ADMIN_ANSWERS_OF_4_3` to the address of a new broker of Apache Kafka 4.3 and
-//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of [`GIVEN`]).
-//! Its cluster id must be [`CLUSTER`], its internal topics must have one replica (`offsets.topic.replication.factor=1`
-//! and the like), and `group.initial.rebalance.delay.ms` must be 0. A new line of a table needs no answer before that.
+//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of
+//! [`GIVEN`]). Its cluster id must be [`CLUSTER`], its internal topics must have one replica
+//! (`offsets.topic.replication.factor=1` and the like), and `group.initial.rebalance.delay.ms` must be 0. In a new line
+//! of a table, the column of the answer may be missing until Kafka's answer is recorded.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -172,8 +173,8 @@ fn record(client: &mut WireClient, table: &str) -> String {
                 client.call(line.api, version, line.request)
             };
             let is_final = |answer: &String| !answer.contains("COORDINATOR_NOT_AVAILABLE");
-            let mut answers_in_turn = std::iter::repeat_with(&mut call).take(TRIES);
-            let answer = answers_in_turn.find(is_final).unwrap_or_else(call);
+            let mut attempts = std::iter::repeat_with(&mut call).take(TRIES);
+            let answer = attempts.find(is_final).unwrap_or_else(call);
             match answers.iter_mut().find(|(known, _)| *known == answer) {
                 Some((_, versions)) => versions.push(version.to_string()),
                 None => answers.push((answer, vec![version.to_string()])),

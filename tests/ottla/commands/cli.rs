@@ -69,8 +69,9 @@ fn missing_config_file_refuses_the_start() {
 fn port_in_use_refuses_the_start() {
     let taken = TcpListener::bind("[::]:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let expect =
-        format!("port {port} is in use (listener PLAINTEXT); stop what uses it, or choose another with --port");
+    let expect = format!(
+        "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with --port"
+    );
     check_refused(&["--ephemeral", "--port", &port], &expect);
 }
 

@@ -74,7 +74,7 @@ impl Producer {
             }
             let Some(answer) = in_flight.pop_front() else { return Ok(()) };
             // A retry of a stored batch gets the response of the first attempt.
-            let base_offset = produced(answer.answer().await?)?.base_offset;
+            let base_offset = produced(answer.response().await?)?.base_offset;
             let Some(Sent { first, count, .. }) = self.unacknowledged.pop_front() else { unreachable!() };
             self.shared.ledger.lock().acknowledge(Acknowledged { first, count, base_offset });
             self.pause().await;

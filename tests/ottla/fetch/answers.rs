@@ -106,7 +106,7 @@ async fn append_completes_a_waiting_fetch() {
     let pending = fixture.client.submit_at(waiting, 11).await.unwrap();
     let other = crate::fixture::connect(&fixture.broker).await;
     other.produce("t", 1, batch("new")).await.unwrap();
-    assert_eq!(all_shown(&pending.answer().await.unwrap()), "0: 1:0");
+    assert_eq!(all_shown(&pending.response().await.unwrap()), "0: 1:0");
 }
 
 #[tokio::test]

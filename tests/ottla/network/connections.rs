@@ -54,7 +54,7 @@ async fn client_of_another_protocol_is_named_in_the_log() {
         let mut client = server.connect().await;
         client.send(bytes).await;
         client.wait_until_closed().await;
-        wait_for_log_line("WARN", &[&client.name(), &format!("the client speaks {name},")]).await;
+        wait_for_log_line("WARN", &[&client.name(), &format!("the client sent {name} data,")]).await;
     }
     server.connect().await.echo(b"others are served").await;
 }
@@ -181,7 +181,7 @@ async fn stop_closes_the_listener_and_all_connections() {
     assert!(began.elapsed() >= Duration::from_millis(200) && began.elapsed() < Duration::from_secs(5));
     client.wait_until_closed().await;
     waiting.wait_until_closed().await;
-    wait_for_log_line("INFO", &[&waiting.name(), "a request is unanswered"]).await;
+    wait_for_log_line("INFO", &[&waiting.name(), "a request got no response"]).await;
     assert_eq!(server.commands.disconnected.load(SeqCst), 2);
     assert!(TcpStream::connect(server.address).await.is_err());
 }

@@ -71,7 +71,7 @@ async fn derived_advertised_address_is_logged_once() {
     for _ in 0..2 {
         advertised(port).await;
     }
-    let line = format!("advertised=localhost:{port} reason=advertised.listeners has no address");
+    let line = format!("advertised=localhost:{port} reason=advertised.listeners names no host");
     broker.wait_for_log(&line);
     assert_eq!(broker.log().matches("advertised address for clients on this machine").count(), 1, "{}", broker.log());
 }

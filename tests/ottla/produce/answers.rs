@@ -133,11 +133,11 @@ async fn acks_other_than_0_1_or_all_return_invalid_required_acks() {
         assert_eq!(code(only(&fixture.client.call_at(request, 9).await.unwrap()).error_code), expect, "acks {acks}");
     }
     let unacknowledged = ProduceRequest { acks: 0, ..request("t", 0, Some(batch("x"))) };
-    fixture.client.send_unanswered(unacknowledged, 9).await.unwrap();
+    fixture.client.send_without_response(unacknowledged, 9).await.unwrap();
     assert_eq!(fixture.client.list_offset("t", 0, -1).await.unwrap().offset, 3);
     // With acks=0 a failure can only be reported by closing the connection.
     let failing = ProduceRequest { acks: 0, ..request("missing", 0, Some(batch("x"))) };
-    fixture.client.send_unanswered(failing, 9).await.unwrap();
+    fixture.client.send_without_response(failing, 9).await.unwrap();
     assert!(fixture.client.list_offset("t", 0, -1).await.is_err());
     fixture.broker.wait_for_log("acks=0");
 }
@@ -283,7 +283,8 @@ async fn refused_produce_requests_are_rate_limited_in_the_log() {
     assert_eq!(logged(), 10);
 }
 
-/// 40 MB of zeros are a few kilobytes on the wire. As in Kafka they are accepted, also where the broker must decompress them.
+/// 40 MB of zeros are a few kilobytes on the wire. As in Kafka they are accepted, also where the broker must decompress
+/// them.
 #[tokio::test]
 async fn highly_compressed_record_is_accepted_up_to_max_decompressed_message_bytes() {
     let mut builder = BatchBuilder::new(Codec::Zstd);

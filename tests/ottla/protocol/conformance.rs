@@ -1,9 +1,9 @@
-//! The codec's reflection rows, compared with Kafka's schema files field by field.
+//! The fields of the codec's messages, compared with Kafka's schema files.
 //!
-//! `tests/data/protocol/` has the facts of Kafka's schemas in Kafka's notation and order: of 3.9 for the versions that 4.x
-//! removed, of 4.4 for the others. `apis.tsv` has a line for each API with its newest stable version and its first
-//! flexible one; `fields.tsv` has a line for each field with the versions in which it can occur, which are also versions
-//! of its parents. `records.tsv` and `record_fields.tsv` have the same for the records of internal topics.
+//! `tests/data/protocol/` has the facts of Kafka's schemas in Kafka's notation and order: of 3.9 for the versions that
+//! 4.x removed, of 4.4 for the others. `apis.tsv` has a line for each API with its newest stable version and its first
+//! flexible one; `fields.tsv` has a line for each field with the versions in which it can occur, which are also
+//! versions of its parents. `records.tsv` and `record_fields.tsv` have the same for the records of internal topics.
 
 use std::collections::BTreeMap;
 
@@ -64,7 +64,7 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Our facts of one message, from its rows.
+/// The facts of one message of the codec.
 fn actual(shape: &Shape) -> Vec<Fact> {
     let mut facts = Vec::new();
     collect(shape, "", Versions { from: 0, to: i16::MAX }, &mut facts);

@@ -209,8 +209,12 @@ async fn api_versions_of_an_unknown_version_returns_a_version_0_body() {
 async fn unserved_request_is_logged_once_and_its_connection_closed() {
     let fixture = Fixture::start().await;
     for (api_key, version, expect) in [
-        (ApiKey::Produce as i16, 14, "client 'old-timer' sent Produce version 14, which is not supported: 0 to 13 are"),
-        (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, which is not supported: 0 to 18 are"),
+        (
+            ApiKey::Produce as i16,
+            14,
+            "client 'old-timer' sent Produce version 14, but the supported versions are 0 to 13",
+        ),
+        (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, but the supported versions are 0 to 18"),
         (ApiKey::PushTelemetry as i16, 0, "client 'old-timer' sent PushTelemetry version 0, which is not supported"),
         (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),
     ] {

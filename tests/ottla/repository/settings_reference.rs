@@ -115,8 +115,8 @@ Ottla accepts every setting of Apache Kafka 4.4 by its name. All settings are op
 such as `--data-dir`, `--ephemeral` and `--port`). The last value counts. Settings without a value have their defaults.
 
 **Environment variables** have names as in Kafka's images: `KAFKA_` and the setting's name in capitals, with `_` for `.`,
-`__` for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. The prefix `KAFKA_CFG_` (Bitnami's images) means the same, and
-takes precedence over `KAFKA_`. An empty variable counts as unset. Some variables do not follow this rule:
+`__` for `_` and `___` for `-`: `KAFKA_NUM_PARTITIONS=3`. The prefix `KAFKA_CFG_` (of Bitnami's images) has the same meaning
+and takes precedence over `KAFKA_`. An empty variable counts as unset. Some variables do not follow this rule:
 
 | Variable | Meaning |
 |---|---|
@@ -124,7 +124,7 @@ takes precedence over `KAFKA_`. An empty variable counts as unset. Some variable
 | `KAFKA_CREATE_TOPICS` | `ottla.create.topics`; topics are separated by commas or line ends, or by the value of `KAFKA_CREATE_TOPICS_SEPARATOR` |
 | `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`; its value is read from the file with this path |
 | `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`; see \"Old listener settings\" |
-| `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker does not start with any value but `yes`, `true` or `1`, because all listeners are PLAINTEXT |
+| `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker starts only if it is unset, `yes`, `true` or `1`, because all listeners are PLAINTEXT |
 
 Variables that are not settings are ignored: `KAFKA_HEAP_OPTS` and other Java options of the images,
 `KAFKA_BOOTSTRAP_SERVERS`, and variables that Kubernetes sets for a service with the name kafka (`KAFKA_PORT`). If the name
@@ -137,18 +137,18 @@ the nearest known name), an invalid value (with the valid ones), or values that 
 name; `\\` at the end continues a line; `\\uXXXX` is a character; lines end with LF, CR or both. A valid UTF-8 file is read as
 UTF-8 (Java would read `Zürich` as `ZÃ¼rich`), any other file as ISO-8859-1, as Java does. So comments can have any encoding.
 
-**Protection.** Encryption, authentication and authorization are not supported yet. If settings demand them, the broker does
+**Protection.** Encryption, authentication and authorization are not supported yet. If settings require them, the broker does
 not start: it prints one line and ends with exit code 2, before it opens a port. These settings are: an SSL or SASL
 listener; `security.inter.broker.protocol` or `inter.broker.listener.name` with such a protocol; `authorizer.class.name`,
 unless it is one of Kafka's own authorizers and `allow.everyone.if.no.acl.found` is true, so that all clients have all
 permissions (and the data directory contains no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings with details (`ssl.*`,
-`sasl.*`, `super.users`) demand nothing alone: Kafka, too, serves all clients with them.
+`sasl.*`, `super.users`) alone do not prevent the start: with only these, Kafka also serves all clients.
 
 **Old listener settings.** `host.name` and `port` (Kafka before 3.0) set the listener's address if `listeners` is unset.
 `advertised.host.name` and `advertised.port` set the advertised address if `advertised.listeners` is unset.
 
 **Settings without effect** are in *italics*. They are checked, stored and returned to clients, but change nothing, because
-they mean nothing for a single broker, or because the feature is not implemented yet. One log line names those that were
+they have no meaning for a single broker, or because the feature is not implemented yet. One log line names those that were
 given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
 `listener.name.*`, `config.providers.*`, `confluent.*`, `super.users`, and `allow.everyone.if.no.acl.found` without an
 authorizer have no effect either. `authorizer.class.name` and `security.inter.broker.protocol` are in italics too: their only

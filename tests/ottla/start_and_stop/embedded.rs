@@ -134,7 +134,7 @@ async fn dropped_embedded_broker_closes_connections_and_removes_its_directory() 
     assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
     assert_eq!(directories(), 0);
     assert!(TcpStream::connect(&address).is_err());
-    assert!(waiting.answer().await.is_err());
+    assert!(waiting.response().await.is_err());
 }
 
 /// An embedded broker does not change the signal handlers of the process. Read of this thread: the test harness blocks

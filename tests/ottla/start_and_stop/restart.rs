@@ -16,17 +16,17 @@ use ottla_wire::types::{Offset, TopicId, TopicPartition};
 
 const TOPIC: &str = "orders";
 const GROUP: &str = "billing";
-/// ListOffsets' special timestamp for the log end.
-const END: i64 = -1;
+/// The special timestamp of ListOffsets that requests the log end offset.
+const LATEST: i64 = -1;
 
-/// Ends the broker process.
-type EndRun = fn(&mut Broker);
+/// Stops or kills the broker process.
+type EndProcess = fn(&mut Broker);
 
-const ENDS: [(&str, EndRun); 2] = [("a clean stop", Broker::stop), ("kill -9", Broker::kill)];
+const ENDS_OF_PROCESS: [(&str, EndProcess); 2] = [("a clean stop", Broker::stop), ("kill -9", Broker::kill)];
 
 #[tokio::test]
 async fn records_topics_and_offsets_survive_stop_and_kill() {
-    for (how, end_run) in ENDS {
+    for (how, end_process) in ENDS_OF_PROCESS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         let id = client.create_topic(TOPIC, 2, &[("retention.ms", "-1")]).await.unwrap();
@@ -37,7 +37,7 @@ async fn records_topics_and_offsets_survive_stop_and_kill() {
         client.commit_offsets(GROUP, None, TOPIC, &[(0, 2)]).await.unwrap();
 
         for run in 1..=3 {
-            end_run(&mut broker);
+            end_process(&mut broker);
             broker.restart();
             let client = connect(&broker).await;
             let after = format!("after {how}, run {run}");
@@ -81,36 +81,36 @@ async fn partition_without_a_leader_gets_one_in_a_later_epoch() {
 
 #[tokio::test]
 async fn recreated_topic_is_empty_and_has_a_later_epoch() {
-    for (how, end_run) in ENDS {
+    for (how, end_process) in ENDS_OF_PROCESS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         let first = client.create_topic(TOPIC, 1, &[]).await.unwrap();
         client.produce(TOPIC, 0, batch(Codec::None, "of the first")).await.unwrap();
-        let first_epoch = client.list_offset(TOPIC, 0, END).await.unwrap().leader_epoch;
+        let first_epoch = client.list_offset(TOPIC, 0, LATEST).await.unwrap().leader_epoch;
         client.delete_topic(TOPIC).await.unwrap();
         let second = client.create_topic(TOPIC, 1, &[]).await.unwrap();
         assert_ne!(first, second);
         client.produce(TOPIC, 0, batch(Codec::None, "of the second")).await.unwrap();
 
-        end_run(&mut broker);
+        end_process(&mut broker);
         broker.restart();
         let client = connect(&broker).await;
         assert_eq!(topic_id(&client, TOPIC).await, Some(second), "after {how}");
         assert_eq!(values(&client, TOPIC).await, ["of the second"], "after {how}");
-        let second_epoch = client.list_offset(TOPIC, 0, END).await.unwrap().leader_epoch;
+        let second_epoch = client.list_offset(TOPIC, 0, LATEST).await.unwrap().leader_epoch;
         assert!(second_epoch > first_epoch, "after {how}: epoch {second_epoch} follows {first_epoch}");
     }
 }
 
 #[tokio::test]
 async fn deleted_topic_stays_deleted_after_stop_and_kill() {
-    for (how, end_run) in ENDS {
+    for (how, end_process) in ENDS_OF_PROCESS {
         let mut broker = Broker::start();
         let client = connect(&broker).await;
         client.create_topic(TOPIC, 3, &[]).await.unwrap();
         client.produce(TOPIC, 0, batch(Codec::None, "deleted")).await.unwrap();
         client.delete_topic(TOPIC).await.unwrap();
-        end_run(&mut broker);
+        end_process(&mut broker);
         broker.restart();
         let client = connect(&broker).await;
         assert_eq!(topic_id(&client, TOPIC).await, None, "after {how}");
@@ -194,7 +194,7 @@ async fn topic_id(client: &Client, topic: &str) -> Option<TopicId> {
 }
 
 async fn end_offset(client: &Client, topic: &str, partition: i32) -> Offset {
-    client.list_offset(topic, partition, END).await.unwrap().offset
+    client.list_offset(topic, partition, LATEST).await.unwrap().offset
 }
 
 /// All values of partition 0, in order; their offsets must be contiguous from 0.

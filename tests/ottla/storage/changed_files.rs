@@ -1,6 +1,6 @@
-//! Log files that are truncated, overwritten or removed while the broker and its consumers use them: the broker continues,
-//! the partition returns KAFKA_STORAGE_ERROR and logs its file once, other partitions are served, and the next start logs
-//! the lost records.
+//! Log files that are truncated, overwritten or removed while the broker and its consumers use them: the broker
+//! continues, the partition returns KAFKA_STORAGE_ERROR and logs its file once, other partitions are served, and the
+//! next start logs the lost records.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -170,7 +170,7 @@ async fn changed_log_files_fail_only_their_partitions() {
         let is_reported = |line: &str| {
             line.contains("lost records")
                 && line.contains(&format!("partition={topic}-0"))
-                && line.contains(&format!("from={found} to="))
+                && line.contains(&format!("first_offset={found} end_offset="))
         };
         wait_until(&format!("{topic}: lost records from {found}"), || broker.log().lines().any(is_reported));
     }

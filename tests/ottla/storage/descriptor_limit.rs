@@ -41,7 +41,7 @@ async fn more_partitions_than_descriptors_can_be_written_and_read() {
     limit(&broker, allowed);
     for _ in 0..3 {
         for partition in 0..PARTITIONS {
-            let answer = client.submit_produce("t", partition, batch()).await.expect("sent").answer().await;
+            let answer = client.submit_produce("t", partition, batch()).await.expect("sent").response().await;
             produced(answer.expect("an answer")).expect("is stored");
         }
         assert!(descriptors(&broker) <= allowed);

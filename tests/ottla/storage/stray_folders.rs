@@ -60,5 +60,5 @@ async fn folder_with_another_topic_id_is_renamed_as_stray() {
     broker.restart();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     assert_eq!(client.produce("again", 0, batch()).await.unwrap().base_offset, 0);
-    broker.wait_for_log("renamed the folder of another topic");
+    broker.wait_for_log("renamed the directory of another topic");
 }

@@ -191,7 +191,7 @@ pub(in super::super) fn list(context: &Context, request: ListTransactionsRequest
     })
 }
 
-/// A pattern that must match a whole id.
+/// Compiles a pattern that must match a whole id; `None` if it is invalid.
 fn compile(pattern: &str) -> Option<regex::Regex> {
     RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(MAX_PATTERN_SIZE).build().ok()
 }

@@ -1,5 +1,5 @@
-//! WriteTxnMarkers (key 27), versions 1 and 2: markers that another broker's coordinator, or an administrator who aborts
-//! a hanging transaction (`kafka-transactions abort`), sends.
+//! WriteTxnMarkers (key 27), versions 1 and 2: markers from another broker's coordinator, or from an administrator who
+//! aborts a hanging transaction (`kafka-transactions abort`).
 
 use super::super::authorizer::{Operation, Resource};
 use super::super::context::{Answer, Context};
@@ -21,7 +21,7 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
         return WriteTxnMarkersResponse { markers: refused.collect() }.into();
     }
     let context = context.clone();
-    // May block: opens the logs that have not been used yet, and syncs where that is asked for.
+    // May block: opens the logs that have not been used yet, and syncs if `flush.messages` requires that.
     Answer::parked(async move {
         let written = blocking::run(move || {
             request
@@ -35,12 +35,12 @@ pub(in super::super) fn write(context: &Context, request: WriteTxnMarkersRequest
     })
 }
 
-/// Whether the response has the marker, as in Kafka.
+/// Whether the marker names a partition. If not, the response does not contain it, as in Kafka.
 fn has_partitions(marker: &WritableTxnMarker) -> bool {
     marker.topics.iter().any(|topic| !topic.partition_indexes.is_empty())
 }
 
-/// Checks what the append of a marker does not: Kafka fails with UNKNOWN_SERVER_ERROR there.
+/// Checks values that the append of a marker does not check. Kafka returns UNKNOWN_SERVER_ERROR for them.
 fn check(marker: &WritableTxnMarker) -> Result<(), ErrorCode> {
     if marker.producer_id < 0 || marker.transaction_version < 0 {
         return Err(ErrorCode::InvalidRequest);

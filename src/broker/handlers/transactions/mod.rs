@@ -4,9 +4,9 @@
 //! From version 4 on, AddPartitionsToTxn is a request between brokers, with several transactions. From version 5 on,
 //! EndTxn is protocol 2 (KIP-890): its response has the producer for the next transaction.
 //!
-//! Departures: on one node the coordinator is always this broker. An InitProducerId or EndTxn for a transactional id
-//! with an open transaction writes the markers before it is answered, where that is possible at once, so that clients
-//! see CONCURRENT_TRANSACTIONS less often.
+//! Departures: on one node the coordinator is always this broker. An InitProducerId or EndTxn that ends a transaction
+//! writes the markers before its response is sent, if that is possible at once, so that clients get
+//! CONCURRENT_TRANSACTIONS less often.
 
 mod admin;
 mod markers;
@@ -45,7 +45,7 @@ pub(super) use offsets::commit as commit_offsets;
 
 /// The level of `transaction.version` at which a request ends or extends a transaction of protocol 2.
 const PROTOCOL_2: i16 = 2;
-/// The first version of EndTxn of protocol 2.
+/// The first version of EndTxn that uses protocol 2.
 const END_TXN_PROTOCOL_2: i16 = 5;
 /// The first version of AddPartitionsToTxn that brokers send.
 const BETWEEN_BROKERS: i16 = 4;
@@ -77,7 +77,7 @@ pub(super) fn init_producer_id(context: &Context, request: InitProducerIdRequest
             }
         });
     };
-    // Before the coordinator is looked for, as in Kafka.
+    // Checked before the coordinator is looked up, as in Kafka.
     if transactional_id.is_empty() {
         return not_initialized(ErrorCode::InvalidRequest).into();
     }
@@ -125,7 +125,7 @@ pub(super) fn end(context: &Context, request: EndTxnRequest) -> Answer {
     })
 }
 
-/// A command that may need a producer id that nobody uses.
+/// A command that may need a producer id that was never assigned.
 trait NeedsProducerId: Command<Machine = TransactionMachine, Reply = Result<ProducerIdEpoch, TransactionError>> {
     fn transactional_id(&self) -> &TransactionalId;
     fn with_producer_id(self, fresh: ProducerId) -> Self;
@@ -151,7 +151,7 @@ impl NeedsProducerId for EndTxn {
     }
 }
 
-/// Runs a command, and once more with a new producer id if it needs one.
+/// Runs a command. If it needs a new producer id, allocates one and runs the command again with it.
 fn with_fresh_producer_id<C, Response>(
     broker: Arc<Broker>,
     command: C,
@@ -196,15 +196,15 @@ fn submit<C>(broker: &Broker, transactional_id: &str, command: C) -> TxnResult<P
 where
     C: Command<Machine = TransactionMachine>,
 {
-    // Before the coordinator is looked for, as in Kafka.
+    // Checked before the coordinator is looked up, as in Kafka.
     if transactional_id.is_empty() {
         return Err(ErrorCode::InvalidRequest);
     }
     broker.transactions().submit(transactional_id, command).map_err(|error| coordinator_error(broker, &error))
 }
 
-/// The error of a request to a coordinator that cannot be used. Before `__transaction_state` exists, no broker is the
-/// coordinator.
+/// The error code for a request to a coordinator that cannot be used. Before `__transaction_state` exists, it is
+/// NOT_COORDINATOR: no broker is the coordinator.
 fn coordinator_error(broker: &Broker, error: &Unavailable) -> ErrorCode {
     match error {
         Unavailable::NotAvailable if !broker.has_internal_topic(TRANSACTION_STATE) => ErrorCode::NotCoordinator,
@@ -287,8 +287,8 @@ struct Addition {
     transactional_id: Str,
     producer: ProducerIdEpoch,
     verify_only: bool,
-    /// Whether another broker sends it, for a client of protocol 2.
-    of_broker: bool,
+    /// Whether another broker sent the request, for a client of protocol 2.
+    from_broker: bool,
     topics: Vec<AddPartitionsToTxnTopic>,
 }
 
@@ -301,7 +301,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
                 epoch: request.v3_and_below_producer_epoch,
             },
             verify_only: false,
-            of_broker: false,
+            from_broker: false,
             topics: request.v3_and_below_topics,
         };
         return match add(context, addition) {
@@ -324,7 +324,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
                 transactional_id: transaction.transactional_id.clone(),
                 producer: ProducerIdEpoch { producer_id: transaction.producer_id, epoch: transaction.producer_epoch },
                 verify_only: transaction.verify_only,
-                of_broker: true,
+                from_broker: true,
                 topics: transaction.topics,
             };
             (transaction.transactional_id, add(context, addition))
@@ -351,18 +351,19 @@ enum Added {
     Later(std::pin::Pin<Box<dyn Future<Output = TopicResults> + Send>>),
 }
 
-/// All partitions are added, or none: if one may not be written or does not exist, the others are not attempted. Another
-/// broker has authorized its clients itself.
+/// Adds all partitions or none: if the client may not write one, or one does not exist, the result of the others is
+/// OPERATION_NOT_ATTEMPTED. Another broker has authorized its clients itself.
 fn add(context: &Context, addition: Addition) -> Added {
-    let Addition { transactional_id, producer, verify_only, of_broker, topics } = addition;
-    if !of_broker && let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id))
+    let Addition { transactional_id, producer, verify_only, from_broker, topics } = addition;
+    if !from_broker
+        && let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id))
     {
         return Added::Now(results_for_all(&topics, |_| denied.error_code()));
     }
     let cluster = context.broker.cluster();
     let mut refused = false;
     let checked = results_for_all(&topics, |partition| {
-        let authorized = match of_broker {
+        let authorized = match from_broker {
             true => Ok(()),
             // The coordinators themselves add the partitions of internal topics.
             false if is_internal(&partition.topic) => Err(Denied::Topic),
@@ -388,7 +389,7 @@ fn add(context: &Context, addition: Addition) -> Added {
         producer,
         partitions,
         verify_only,
-        client_transaction_version: if of_broker { PROTOCOL_2 } else { 0 },
+        client_transaction_version: if from_broker { PROTOCOL_2 } else { 0 },
     };
     let results = move |result: TxnResult<PartitionResults>| match result {
         Ok(results) => {

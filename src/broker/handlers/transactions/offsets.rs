@@ -1,9 +1,9 @@
 //! TxnOffsetCommit (key 28), versions 0 to 6: offsets that take effect when their transaction commits.
 //!
-//! Up to version 4 the client has added the group's partition of `__consumer_offsets` to the transaction with
-//! AddOffsetsToTxn, and the coordinator is asked whether it did; from version 5 on (protocol 2) this request adds it. The
-//! member, its generation and instance id (version 3 and above) are checked as in OffsetCommit (KIP-447). Version 6 names
-//! topics by id.
+//! Up to version 4, the client must first add the group's partition of `__consumer_offsets` to the transaction with
+//! AddOffsetsToTxn, and this request verifies that with the coordinator. From version 5 on (protocol 2), this request
+//! adds the partition. The member, its generation and instance id (version 3 and above) are checked as in OffsetCommit
+//! (KIP-447). Version 6 names topics by id.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use ottla_wire::types::{ErrorCode, ProducerIdEpoch};
 const PROTOCOL_2: i16 = 5;
 /// The first version whose clients know TRANSACTION_ABORTABLE.
 const KNOWS_ABORTABLE: i16 = 4;
-/// The first version whose clients all try again after COORDINATOR_LOAD_IN_PROGRESS, as in Kafka.
+/// The first version whose clients all retry after COORDINATOR_LOAD_IN_PROGRESS, as in Kafka.
 const KNOWS_LOADING: i16 = 2;
 /// The first version that names topics by id.
 const BY_ID: i16 = 6;
@@ -119,7 +119,8 @@ fn run(
 /// The offsets to commit, and a response to be completed with the outcomes.
 #[derive(Default)]
 struct Plan {
-    /// Whether the client may be a producer that fails on COORDINATOR_LOAD_IN_PROGRESS (KAFKA-7296).
+    /// Whether the client may be a producer of Kafka before 2.0, which fails on COORDINATOR_LOAD_IN_PROGRESS
+    /// (KAFKA-7296).
     is_before_2_0: bool,
     topics: Vec<TopicCommits>,
     response: Vec<TxnOffsetCommitResponseTopic>,

@@ -1,7 +1,8 @@
 //! Verification that partitions belong to the producer's open transaction, before its records are appended (KIP-890).
 //!
-//! Order: the partition makes a guard, the coordinator is asked, the records are appended with the guard. A marker that is
-//! appended in between makes the guard invalid, so that no record of an ended transaction is appended after its marker.
+//! Three steps: the partition makes a guard; the coordinator confirms that the partition belongs to the transaction;
+//! the records are appended with the guard. A marker that is appended in between makes the guard invalid, so that no
+//! record of an ended transaction is appended after its marker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,8 +23,9 @@ use ottla_wire::types::{ErrorCode, ProducerIdEpoch, TopicPartition};
 
 /// The sequence number of records without one.
 const NO_SEQUENCE: i32 = -1;
-/// The first version of Produce of protocol 2, and the first whose clients know TRANSACTION_ABORTABLE.
+/// The first version of Produce that uses protocol 2.
 const PRODUCE_PROTOCOL_2: i16 = 12;
+/// The first version of Produce whose clients know TRANSACTION_ABORTABLE.
 const PRODUCE_KNOWS_ABORTABLE: i16 = 11;
 
 /// What the client's version of its request supports.
@@ -38,7 +40,7 @@ pub(super) struct Client {
 /// The verification of one partition.
 pub(super) enum Verifying {
     Done(TxnVerification),
-    /// The coordinator's answer waits for a sync.
+    /// The coordinator's reply waits for a sync.
     Waiting {
         pending: PendingReply<AddPartitions>,
         verification: TxnVerification,
@@ -47,12 +49,12 @@ pub(super) enum Verifying {
 }
 
 impl Verifying {
-    /// Waits for the coordinator's answer.
+    /// Waits for the coordinator's reply.
     pub async fn finished(self) -> Result<TxnVerification, ErrorCode> {
         match self {
             Verifying::Done(verification) => Ok(verification),
             Verifying::Waiting { pending, verification, client } => {
-                let results = answer(pending.reply().await, client)?;
+                let results = client_results(pending.reply().await, client)?;
                 results.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
                 Ok(verification)
             }
@@ -81,11 +83,11 @@ pub(super) fn of_offsets(
     if verification == Verification::NotNeeded {
         return Ok(Verifying::Done(confirmed));
     }
-    let pending = ask(broker, transactional_id, producer, vec![partition.id().clone()], client)
+    let pending = add_or_verify(broker, transactional_id, producer, vec![partition.id().clone()], client)
         .map_err(|error| error_for_client(&error))?;
     match pending.try_reply() {
         Ok(reply) => {
-            answer(reply, client)?.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
+            client_results(reply, client)?.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
             Ok(Verifying::Done(confirmed))
         }
         Err(pending) => Ok(Verifying::Waiting { pending, verification: confirmed, client }),
@@ -93,7 +95,7 @@ pub(super) fn of_offsets(
 }
 
 /// Asks the coordinator whether the partitions belong to the transaction; protocol 2 adds them to it.
-fn ask(
+fn add_or_verify(
     broker: &Broker,
     transactional_id: &str,
     producer: ProducerIdEpoch,
@@ -110,8 +112,8 @@ fn ask(
     broker.transactions().submit(transactional_id, command)
 }
 
-/// The coordinator's answer, with the error codes for the client.
-fn answer(
+/// Converts the coordinator's reply to the error codes for the client.
+fn client_results(
     reply: Result<Result<PartitionResults, TransactionError>, Unavailable>,
     client: Client,
 ) -> Result<Results, ErrorCode> {
@@ -125,7 +127,8 @@ fn answer(
     }
 }
 
-/// As Kafka's `AddPartitionsToTxnManager`: a fenced producer gets the error that its requests to partitions get.
+/// The error code for the client, as in Kafka's `AddPartitionsToTxnManager`: a fenced producer gets
+/// INVALID_PRODUCER_EPOCH, as for its requests to partitions.
 fn code(error: TransactionError, client: Client) -> ErrorCode {
     match error {
         TransactionError::ProducerFenced => ErrorCode::InvalidProducerEpoch,
@@ -134,7 +137,7 @@ fn code(error: TransactionError, client: Client) -> ErrorCode {
     }
 }
 
-/// A coordinator that cannot be used is not the client's fault: it tries again.
+/// The error code for a coordinator that cannot be used. Clients retry these errors, except those of `Refused`.
 fn error_for_client(unavailable: &Unavailable) -> ErrorCode {
     match unavailable {
         Unavailable::Loading => ErrorCode::CoordinatorLoadInProgress,
@@ -149,14 +152,14 @@ pub(in super::super) struct Verifications {
     by_partition: HashMap<TopicPartition, Result<TxnVerification, ErrorCode>>,
 }
 
-/// The beginning of the verification of a produce request.
+/// The verification of a produce request, after its first step.
 pub(in super::super) enum Begun {
     Now(Verifications),
-    /// The coordinator's answer waits for a sync.
+    /// The coordinator's reply waits for a sync.
     Later(Waiting),
 }
 
-/// Verifications that wait for the coordinator's answer.
+/// Verifications that wait for the coordinator's reply.
 pub(in super::super) struct Waiting {
     verifications: Verifications,
     needed: Vec<(TopicPartition, TxnVerification)>,
@@ -166,14 +169,14 @@ pub(in super::super) struct Waiting {
 
 impl Waiting {
     pub async fn finished(mut self) -> Verifications {
-        let answer = answer(self.pending.reply().await, self.client);
-        self.verifications.add(self.needed, &answer, self.client);
+        let results = client_results(self.pending.reply().await, self.client);
+        self.verifications.add(self.needed, &results, self.client);
         self.verifications
     }
 }
 
 impl Verifications {
-    /// Verifies the transactional batches. Fails if they are not of one producer.
+    /// Verifies the transactional batches. Fails if they are from several producers.
     pub fn begin(context: &Context, request: &ProduceRequest) -> Result<Begun, ErrorCode> {
         let mut verifications = Verifications::default();
         let Some(transactional_id) = request.transactional_id.as_deref() else { return Ok(Begun::Now(verifications)) };
@@ -206,16 +209,17 @@ impl Verifications {
         }
         let Some(producer) = producer.filter(|_| !needed.is_empty()) else { return Ok(Begun::Now(verifications)) };
         let partitions = needed.iter().map(|(partition, _)| partition.clone()).collect();
-        let answer = match ask(broker, transactional_id, producer, partitions, client).map(PendingReply::try_reply) {
-            Ok(Err(pending)) => return Ok(Begun::Later(Waiting { verifications, needed, pending, client })),
-            Ok(Ok(reply)) => answer(reply, client),
-            Err(unavailable) => Err(error_for_client(&unavailable)),
-        };
-        verifications.add(needed, &answer, client);
+        let results =
+            match add_or_verify(broker, transactional_id, producer, partitions, client).map(PendingReply::try_reply) {
+                Ok(Err(pending)) => return Ok(Begun::Later(Waiting { verifications, needed, pending, client })),
+                Ok(Ok(reply)) => client_results(reply, client),
+                Err(unavailable) => Err(error_for_client(&unavailable)),
+            };
+        verifications.add(needed, &results, client);
         Ok(Begun::Now(verifications))
     }
 
-    /// How the partition's batch is appended.
+    /// The verification with which the partition's batch is appended.
     pub fn of(&self, partition: &TopicPartition) -> Result<TxnVerification, ErrorCode> {
         self.by_partition.get(partition).copied().unwrap_or(Ok(TxnVerification::NotVerified))
     }
@@ -223,11 +227,11 @@ impl Verifications {
     fn add(
         &mut self,
         needed: Vec<(TopicPartition, TxnVerification)>,
-        answer: &Result<Results, ErrorCode>,
+        results: &Result<Results, ErrorCode>,
         client: Client,
     ) {
         for (partition, verification) in needed {
-            let result = match answer {
+            let result = match results {
                 Ok(results) => results.get(&partition).copied().unwrap_or(Err(ErrorCode::UnknownServerError)),
                 Err(error) => Err(*error),
             };
@@ -237,7 +241,8 @@ impl Verifications {
     }
 }
 
-/// The partitions of a produce request with transactional batches that the client may write, and the first header of each.
+/// The partitions of a produce request with transactional batches that the client may write, and the first header of
+/// each.
 fn transactional_batches<'a>(
     context: &Context,
     cluster: &'a Cluster,
@@ -260,7 +265,8 @@ fn transactional_batches<'a>(
     found
 }
 
-/// As Kafka's `ReplicaManager`: errors that producers of old versions would not retry become one that they do.
+/// The error code for the producer, as in Kafka's `ReplicaManager`: errors that old producers do not retry are replaced
+/// by one that they do.
 fn for_producer(error: ErrorCode, client: Client) -> ErrorCode {
     match error {
         ErrorCode::CoordinatorLoadInProgress | ErrorCode::CoordinatorNotAvailable | ErrorCode::NotCoordinator => {

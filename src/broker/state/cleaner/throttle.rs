@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// An upper bound, so that times do not overflow. A wait ends earlier if the rate is changed.
+/// The longest wait, so that times do not overflow. A wait ends earlier if the rate is changed.
 const UNBOUNDED: Duration = Duration::from_secs(1 << 32);
 
 /// A rate limiter for bytes. Times are on the monotonic clock.
 #[derive(Debug, Default)]
 pub struct Throttle {
-    /// The time at which all bytes so far are within the rate.
+    /// The time at which the bytes so far do not exceed the rate any more.
     free_at: Duration,
 }
 

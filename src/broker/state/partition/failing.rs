@@ -154,7 +154,7 @@ impl Partition {
         if let Some(report) = log.take_open_report().filter(|report| report.has_problems()) {
             for lost in &report.lost {
                 tracing::error!(
-                    partition = %self.id, from = lost.start, to = lost.end,
+                    partition = %self.id, first_offset = lost.start, end_offset = lost.end,
                     "lost records: their file was truncated or removed, or they were not synced before a power loss"
                 );
             }

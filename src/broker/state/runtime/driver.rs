@@ -1,8 +1,8 @@
 //! The driver of every state machine: decide → append → apply → actions and replies.
 //!
 //! Invariant: a machine's durable state is the replay of its log. Records are appended before they are applied, and
-//! actions and replies follow after that; recovery calls the same `replay`. Decide → append → apply is serial: the caller
-//! holds the driver's lock during each call.
+//! actions and replies follow after that; recovery calls the same `replay`. Decide → append → apply is serial: the
+//! caller holds the driver's lock during each call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,16 +27,16 @@ const SEQUENCE: i32 = 0;
 
 /// A state machine whose records have a form in a log.
 pub trait LoggedMachine: StateMachine {
-    /// Whether loading skips a batch with a wrong checksum, whose records are lost then, instead of failing.
+    /// Whether loading skips a batch with a wrong checksum, whose records are then lost. Otherwise loading fails.
     const SKIP_CORRUPT_BATCHES: bool;
-    /// Whether decisions change nothing before their records are applied, volatile state included: then a decision that
-    /// cannot be appended leaves the machine in order.
-    const DECIDES_WITHOUT_CHANGES: bool;
+    /// Whether only `replay` changes the machine's state, volatile state included. Then the machine can be used further
+    /// after a decision that could not be appended.
+    const CHANGES_ONLY_BY_REPLAY: bool;
 
     /// The record's key and value.
     fn encode(record: &Self::Record) -> Result<(Option<Bytes>, Option<Bytes>), String>;
-    /// Splits one decision's records into batches. More than one batch must be a transaction in the log, so that a crash
-    /// between them undoes all.
+    /// Splits one decision's records into batches. Several batches must be a transaction in the log, so that a crash
+    /// between them undoes them all.
     fn batches(records: Vec<Self::Record>) -> Result<Vec<Vec<Self::Record>>, String> {
         Ok(vec![records])
     }
@@ -44,7 +44,7 @@ pub trait LoggedMachine: StateMachine {
     fn decode(key: Option<Bytes>, value: Option<Bytes>) -> Result<Option<Self::Record>, String>;
 }
 
-/// Why a machine could not be loaded, or a decision not be appended.
+/// Why a machine could not be loaded, or a decision could not be appended.
 #[derive(Debug, Error)]
 pub enum DriveError {
     #[error("{0}")]
@@ -63,19 +63,19 @@ pub struct Driver<M: StateMachine> {
     partition: Arc<Partition>,
     waiting: HashMap<ReplyTo, oneshot::Sender<M::Reply>>,
     next_reply: u64,
-    /// The compression of new batches. Existing ones are read with any.
+    /// The compression of new batches. Existing batches may have any.
     codec: Codec,
-    /// The end offset of the last applied record.
+    /// The offset after the last applied record.
     applied_to: Offset,
 }
 
 /// An applied decision. Its actions and replies may follow once the log is synced up to `applied_to`.
-#[must_use = "actions and replies are not lost only if the decision is released"]
+#[must_use = "without a release, the actions and replies are lost"]
 pub struct Committed<M: StateMachine> {
     pub actions: Vec<M::Action>,
     replies: Vec<(oneshot::Sender<M::Reply>, M::Reply)>,
-    /// The end offset of the records that the decision is based on, its own included: a reply without records of its own
-    /// may repeat the result of an earlier decision, which must not be lost either.
+    /// The offset after all records that the decision is based on, its own included. This matters for a reply without
+    /// records too: it may repeat the result of an earlier decision, which must not be lost either.
     pub applied_to: Offset,
 }
 
@@ -130,7 +130,8 @@ impl<M: LoggedMachine> Driver<M> {
         self.commit(now, effects, TxnVerification::NotVerified)
     }
 
-    /// Runs one command. `verification`: whether its records may begin a transaction in the log. The reply arrives at the receiver once it is released, perhaps much later (a parked join).
+    /// Runs one command. `verification` is whether its records may begin a transaction in the log. The receiver gets
+    /// the reply when the decision that has it is released; for a parked join, this may be much later.
     ///
     /// # Errors
     /// If the decision could not be appended. The machine may then be ahead of its log and must be dropped; its waiting
@@ -155,7 +156,7 @@ impl<M: LoggedMachine> Driver<M> {
         self.commit(now, effects, TxnVerification::NotVerified)
     }
 
-    /// Shows a change of the metadata to the machine. Errors as in [`Driver::run`].
+    /// Passes a change of the metadata to the machine. Errors as in [`Driver::run`].
     pub fn metadata_changed(&mut self, now: Now, delta: &ImageDelta) -> Result<Committed<M>, DriveError> {
         let effects = self.machine.metadata_changed(now, delta);
         self.commit(now, effects, TxnVerification::NotVerified)
@@ -183,7 +184,7 @@ impl<M: LoggedMachine> Driver<M> {
         verification: TxnVerification,
     ) -> Result<Committed<M>, DriveError> {
         if !effects.records.is_empty() {
-            // On failure the senders of the replies are dropped with this machine: the receivers see that.
+            // On failure the machine is dropped with the senders of its replies, so that the receivers get an error.
             self.append_and_apply(now, effects.records, effects.producer, verification)?;
         }
         let replies = effects.replies.into_iter();

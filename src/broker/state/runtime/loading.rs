@@ -10,7 +10,7 @@ use crate::blocking;
 use crate::state::partition::Partition;
 use ottla_core::metadata::ImageDelta;
 
-/// How long after a failure a machine is loaded again at the earliest.
+/// The minimum time between a failed load of a machine and the next load.
 const RELOAD_DELAY: Duration = Duration::from_secs(1);
 
 impl<M> CoordinatorRuntime<M>
@@ -19,7 +19,7 @@ where
     M::Reply: Send,
     M::Action: Send,
 {
-    /// Loads the machines of all partitions, so that their timers and unfinished actions go on. Blocks on the disk.
+    /// Loads the machines of all partitions, so that their timers and unfinished actions continue. Blocks on the disk.
     pub fn load_all(self: &Arc<Self>) {
         let partitions = self.served_partitions();
         let vacant: Vec<_> = partitions
@@ -39,14 +39,14 @@ where
         }
     }
 
-    /// Loads the machine of a partition whose log was opened again: the log may have the last records of the earlier
-    /// machine or not. Blocks on the disk.
+    /// Loads the machine of a partition whose log was opened again. The log may lack the last records that the earlier
+    /// machine appended, so that machine cannot be used further. Blocks on the disk.
     pub fn reload(self: &Arc<Self>, partition: &Arc<Partition>) {
         *self.slot(partition.id().partition).state() = State::Loading(Arc::clone(partition));
         self.load(partition);
     }
 
-    /// Waits until the partition's machine is not loading any more, at most `limit`. Starts loading if needed.
+    /// Waits until the load of the partition's machine has ended, at most `limit`. Starts loading if needed.
     pub async fn wait_until_loaded(self: &Arc<Self>, partition: &Arc<Partition>, limit: Duration) {
         let slot = self.slot(partition.id().partition);
         let loaded = async {
@@ -63,7 +63,7 @@ where
         let _ = self.clock.timeout(limit, loaded).await;
     }
 
-    /// Whether no machine is left to be loaded.
+    /// Whether every machine is loaded or cannot be loaded.
     pub fn all_loaded(self: &Arc<Self>) -> bool {
         !matches!(self.query_all(|_| ()), Err(Unavailable::Loading))
     }
@@ -103,7 +103,7 @@ where
         slot.loaded.notify_waiters();
     }
 
-    /// Ends a machine's recovery, puts it into service and shows it the current metadata.
+    /// Ends a machine's recovery, passes it the current metadata and makes it active.
     pub(super) fn activate(self: &Arc<Self>, partition: &Arc<Partition>, mut driver: Driver<M>) {
         let slot = self.slot(partition.id().partition);
         let mut state = slot.state();
@@ -111,7 +111,7 @@ where
             return;
         }
         let now = self.clock.now();
-        // An image that is published after this is read is delivered as a change, once the lock is released.
+        // Later images are passed to the machine as changes, after the lock is released.
         let image = self.publisher.current().image.clone();
         let decided = driver.recovered(now).and_then(|recovered| {
             let changed = driver.metadata_changed(now, &ImageDelta::first(&image))?;

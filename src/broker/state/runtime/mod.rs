@@ -2,8 +2,8 @@
 //!
 //! Commands of one machine run one after the other, in the order of the calls: decide → append → apply, then, where
 //! `flush.messages` asks for it after a sync, actions and replies. Loading reads the log on a blocking thread; requests
-//! get [`Unavailable::Loading`] meanwhile, and other machines are served. A machine that may be ahead of its log, because
-//! an append failed, is dropped here and loaded again; callers do not see that.
+//! get [`Unavailable::Loading`] meanwhile, and other machines are served. A machine that may be ahead of its log,
+//! because an append failed, is dropped here and loaded again; callers do not see that.
 
 mod driver;
 mod loading;
@@ -42,18 +42,18 @@ pub enum Unavailable {
     /// The internal topic does not exist yet, or its partition is offline.
     #[error("the coordinator is not available")]
     NotAvailable,
-    /// The partition of the internal topic is another broker's, or lies in a log directory that is not here: its state
-    /// is not known.
+    /// The partition of the internal topic belongs to another broker, or to a log directory that this broker does not
+    /// have: its state is not known.
     #[error("this broker is not the coordinator")]
     NotCoordinator,
     #[error("the coordinator is loading")]
     Loading,
-    /// The log refused records in a producer's transaction, because of the producer. Nothing changed.
+    /// The log refused records in a producer's transaction, because of the producer's epoch or state. Nothing changed.
     #[error("{0}")]
     Refused(AppendError),
 }
 
-/// What a runtime hosts.
+/// What is specific to the machines of one runtime.
 pub struct Hosted<M: LoggedMachine> {
     /// What the machine coordinates, for log lines: `group` or `transaction`.
     pub name: &'static str,
@@ -80,7 +80,7 @@ pub struct CoordinatorRuntime<M: LoggedMachine> {
     /// By partition. A slot is added at first use and never removed.
     slots: RwLock<HashMap<PartitionIndex, Arc<Slot<M>>>>,
     alarm: Alarm,
-    /// The logs are about to be closed: no machine may be loaded any more.
+    /// Whether the logs are about to be closed. Then no machine may be loaded any more.
     stopped: AtomicBool,
 }
 
@@ -95,7 +95,8 @@ where
         CoordinatorRuntime { clock, publisher, hosted, slots: RwLock::default(), alarm: Alarm::default(), stopped }
     }
 
-    /// The partition of the internal topic with the index that `choose` returns for the number of partitions.
+    /// The partition of the internal topic that `choose` selects. It gets the number of partitions, and returns the
+    /// index.
     pub fn partition(
         &self,
         choose: impl FnOnce(PartitionIndex) -> PartitionIndex,
@@ -112,7 +113,7 @@ where
         cluster.topic(self.hosted.topic).into_iter().flat_map(|topic| topic.served_partitions().cloned()).collect()
     }
 
-    /// Runs a command. It is decided and applied when this returns; the reply may take longer.
+    /// Runs a command. It is decided and applied when this returns; the reply may arrive later.
     pub fn submit<C: Command<Machine = M>>(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
@@ -134,8 +135,8 @@ where
         Ok(PendingReply::new(receiver))
     }
 
-    /// Ends a producer's transaction in the machine's log. Returns the end of the log, up to which it may have to be
-    /// synced.
+    /// Ends a producer's transaction in the machine's log. Returns the log end offset; the caller may have to sync up
+    /// to it.
     pub fn end_transaction(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
@@ -158,7 +159,7 @@ where
         self.with_driver(partition, |driver| Ok(query(driver.machine())))
     }
 
-    /// Queries a machine without state: the answer before anything was written.
+    /// Queries a machine without state, for the result before any record was written.
     pub fn query_empty<T>(&self, query: impl FnOnce(&M) -> T) -> T {
         query(&(self.hosted.new_machine)())
     }
@@ -173,14 +174,14 @@ where
         for slot in self.loaded_slots() {
             let decided = slot.if_active(|driver| Some((Arc::clone(driver.partition()), command(driver.machine())?)));
             if let Some(Some((partition, command))) = decided {
-                // The reply is not needed; a partition that is offline has logged that.
+                // The reply is not needed. A partition that is offline has logged its failure.
                 let _ = self.submit(&partition, command);
             }
         }
     }
 
-    /// Shows a published change of the metadata to every machine, and drops those of deleted partitions: pending requests
-    /// get [`Unavailable::NotAvailable`].
+    /// Passes a published change of the metadata to every machine. Drops the machines of deleted partitions, whose
+    /// pending requests get [`Unavailable::NotAvailable`].
     pub fn metadata_changed(self: &Arc<Self>, delta: &ImageDelta) {
         let topic_changed = |image: Option<&Image>| image.and_then(|image| image.topic_id(self.hosted.topic));
         if delta.before().is_some() && topic_changed(delta.before()) != topic_changed(Some(delta.after())) {
@@ -192,7 +193,8 @@ where
         }
     }
 
-    /// The internal topic was created or deleted. A new topic's logs are empty, so that its machines need no loading.
+    /// Replaces all machines after the internal topic was created or deleted. A new topic's logs are empty, so its
+    /// machines need no loading.
     fn replace_machines(self: &Arc<Self>) {
         for slot in self.loaded_slots() {
             slot.clear();
@@ -205,7 +207,7 @@ where
         }
     }
 
-    /// Runs something that decides, then performs its actions and sends its replies.
+    /// Runs `decide`, then performs the actions of its decision and sends the replies.
     fn run<T>(
         self: &Arc<Self>,
         partition: &Arc<Partition>,
@@ -231,7 +233,7 @@ where
             return Err(Unavailable::NotAvailable);
         }
         if partition.is_failed() {
-            // Loaded again when its log is open again.
+            // The machine is loaded again when the log is open again.
             *state = State::Vacant;
             return Err(Unavailable::NotAvailable);
         }
@@ -266,14 +268,16 @@ where
         }
         let (runtime, partition) = (Arc::clone(self), Arc::clone(partition));
         tokio::spawn(async move {
-            // A failed sync has latched the partition; the callers see their closed channels.
+            // A failed sync has closed the partition. The callers get an error, because the senders of the replies are
+            // dropped.
             if partition.sync_to(end).await.is_ok() {
                 runtime.finish(committed);
             }
         });
     }
 
-    /// Actions come first: a client that is answered sees the result of those that succeed at once.
+    /// Performs the actions, then sends the replies: when a client gets its reply, the actions that succeed at once are
+    /// done.
     fn finish(&self, mut committed: Committed<M>) {
         for action in std::mem::take(&mut committed.actions) {
             (self.hosted.act)(action);

@@ -10,7 +10,7 @@ use ottla_core::machine::{Command, StateMachine};
 /// The reply of a machine to any command.
 type ReplyOf<C> = <<C as Command>::Machine as StateMachine>::Reply;
 
-/// A reply that is still to come.
+/// A reply that has not arrived yet.
 #[must_use = "the reply says whether the command succeeded"]
 pub struct PendingReply<C: Command> {
     receiver: oneshot::Receiver<ReplyOf<C>>,

@@ -30,8 +30,8 @@ pub struct Slot<M: StateMachine> {
     state: Mutex<State<M>>,
     /// Notified when loading ends.
     pub(super) loaded: Notify,
-    /// The failure that was logged last; `None` while the coordinator works. A lock of its own, because it is also used
-    /// after `state` is released.
+    /// The failure that was logged last; `None` while the coordinator is available. It has its own lock, because it is
+    /// also used after `state` is released.
     last_reported_failure: Mutex<Option<String>>,
 }
 
@@ -57,28 +57,30 @@ impl<M: StateMachine> State<M> {
     }
 }
 
-/// Why work with a machine had no result.
+/// Why an operation on a machine failed.
 pub enum WorkError {
     /// There is no machine now.
     NotActive,
-    /// The log refused records in a producer's transaction, because of the producer. The machine stays.
+    /// The log refused records in a producer's transaction, because of the producer's epoch or state. The machine is
+    /// kept.
     Refused(AppendError),
-    /// The decision was not appended. The machine was dropped if it may be ahead of its log.
+    /// The decision was not appended. If the machine may be ahead of its log, it was dropped.
     Failed(DriveError),
 }
 
 impl<M: LoggedMachine> State<M> {
-    /// Works with the machine; drops it if that fails.
+    /// Runs an operation on the machine. If the operation fails, the machine is dropped; see [`WorkError`] for
+    /// exceptions.
     pub fn work<T>(&mut self, work: impl FnOnce(&mut Driver<M>) -> Result<T, DriveError>) -> Result<T, WorkError> {
         let State::Active(driver) = self else { return Err(WorkError::NotActive) };
         let error = match work(driver) {
             Ok(result) => return Ok(result),
-            Err(DriveError::Partition(PartitionError::Append(refused))) if refused.is_of_producer() => {
+            Err(DriveError::Partition(PartitionError::Append(refused))) if refused.is_producer_error() => {
                 return Err(WorkError::Refused(refused));
             }
             Err(error) => error,
         };
-        if !M::DECIDES_WITHOUT_CHANGES || driver.partition().is_failed() {
+        if !M::CHANGES_ONLY_BY_REPLAY || driver.partition().is_failed() {
             *self = State::Vacant;
         }
         Err(WorkError::Failed(error))
@@ -86,14 +88,14 @@ impl<M: LoggedMachine> State<M> {
 }
 
 impl<M: LoggedMachine> Slot<M> {
-    /// Works with the machine; drops it if that fails.
+    /// Runs an operation on the machine; see [`State::work`].
     pub fn work<T>(&self, work: impl FnOnce(&mut Driver<M>) -> Result<T, DriveError>) -> Result<T, WorkError> {
         self.state.lock().work(work)
     }
 }
 
 impl<M: StateMachine> Slot<M> {
-    /// Puts a loaded machine into service.
+    /// Makes a loaded machine active.
     pub fn put(&self, driver: Driver<M>) {
         *self.state.lock() = State::Active(driver);
     }
@@ -113,7 +115,7 @@ impl<M: StateMachine> Slot<M> {
         self.loaded.notify_waiters();
     }
 
-    /// Reads something of the machine, if it is loaded.
+    /// Queries the machine if it is active.
     pub(super) fn if_active<T>(&self, read: impl FnOnce(&Driver<M>) -> T) -> Option<T> {
         match &*self.state.lock() {
             State::Active(driver) => Some(read(driver)),
@@ -121,7 +123,7 @@ impl<M: StateMachine> Slot<M> {
         }
     }
 
-    /// Logs why the coordinator cannot be used, unless that was logged last.
+    /// Logs why the coordinator cannot be used, unless the last logged failure was the same.
     pub(super) fn report_failure(&self, name: &str, partition: &Partition, error: &DriveError) {
         let partition = partition.id();
         match error {

@@ -13,7 +13,7 @@ use super::{CoordinatorRuntime, Slot};
 #[derive(Default)]
 pub(super) struct Alarm {
     wake: Notify,
-    /// The end of the timer task's sleep; `None` while it is awake or has nothing to wait for.
+    /// The end of the timer task's sleep; `None` while it is awake or waits without a deadline.
     sleeping_until: Mutex<Option<Duration>>,
 }
 
@@ -56,7 +56,7 @@ where
             let now = self.clock.now();
             let (partition, due) = slot.if_active(|driver| (Arc::clone(driver.partition()), driver.poll_timeout()))?;
             if due.is_some_and(|at| at <= now.monotonic) {
-                // A failure has been handled and logged.
+                // `run` has handled and logged a failure.
                 let _ = self.run(&partition, |driver| Ok(((), driver.run_timeouts(now)?)));
             }
             deadline(&slot)

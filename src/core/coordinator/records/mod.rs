@@ -16,7 +16,7 @@ use ottla_wire::codec::DecodeError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// A type that this broker does not use. Callers skip such records, as Apache Kafka does.
-    #[error("records of type {0} are unknown")]
+    #[error("unknown record type {0}")]
     UnknownType(i16),
     #[error("not a coordinator record: {0}")]
     Malformed(#[from] DecodeError),

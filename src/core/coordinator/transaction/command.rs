@@ -1,6 +1,6 @@
 //! Commands to the transaction coordinator, its replies, and its actions.
 //!
-//! They are independent of API versions: fields say what the client supports.
+//! They are independent of API versions: a field shows what the client supports.
 
 use super::TransactionMachine;
 use super::error::TransactionError;
@@ -30,7 +30,7 @@ pub struct InitProducerId {
     pub timeout_ms: i32,
     /// The client's current producer, if it continues after an error (v3+, KIP-360).
     pub expected: Option<ProducerIdEpoch>,
-    /// A producer id that nobody uses. It is lost unless the command needs one.
+    /// A producer id that was never assigned. It is wasted if the command does not need one.
     pub fresh_producer_id: Option<ProducerId>,
 }
 
@@ -55,7 +55,7 @@ pub struct EndTxn {
     pub outcome: Outcome,
     /// From 2 on: protocol 2 (EndTxn v5+).
     pub client_transaction_version: i16,
-    /// A producer id that nobody uses. It is lost unless the command needs one.
+    /// A producer id that was never assigned. It is wasted if the command does not need one.
     pub fresh_producer_id: Option<ProducerId>,
 }
 
@@ -74,22 +74,24 @@ pub enum TransactionAction {
     WriteMarkers(WriteMarkers),
 }
 
-/// Write the marker of a transaction to each partition, and report with [`MarkersWritten`], in parts or at once.
+/// Requests that the marker of a transaction is written to each partition. The runtime reports this with one or more
+/// [`MarkersWritten`].
 ///
-/// The runtime tries again where writing fails. It may write a marker twice.
+/// The runtime tries again if a write fails. It may write a marker twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WriteMarkers {
     pub transactional_id: TransactionalId,
     /// The producer in the markers.
     pub producer: ProducerIdEpoch,
     pub outcome: Outcome,
-    /// The level of `transaction.version` with which the transaction ended: from 2 on the markers' epoch must be higher
-    /// than that of the transaction's records.
+    /// The level of `transaction.version` with which the transaction ended. From level 2 on, the markers' epoch must be
+    /// higher than the epoch of the transaction's records.
     pub transaction_version: i16,
     /// Sorted; not empty.
     pub partitions: Vec<TopicPartition>,
-    /// Identifies the transaction in reports: a position in the log after all earlier records of the id, and not after
-    /// its Prepare record, so that no other transaction of the id has it. The producer does not identify it: with
-    /// protocol 1 several transactions have the same one, and a report may be late.
+    /// An offset in the log that identifies the transaction in reports: above all earlier records of the id, and at
+    /// most the offset of the Prepare record. So no other transaction of the id has the same one. The producer cannot
+    /// identify the transaction: in protocol 1, several transactions have the same producer, and a report may arrive
+    /// late.
     pub position: Offset,
 }

@@ -9,12 +9,12 @@ use crate::coordinator::records::{TransactionMetadata, TransactionState};
 use crate::coordinator::{Outcome, TransactionalId};
 use ottla_wire::types::ProducerIdEpoch;
 
-/// What EndTxn does.
-enum Answer {
+/// The effect of a valid EndTxn.
+enum Effect {
     /// The transaction ends.
     End,
-    /// It has ended so already.
-    Repeat,
+    /// The transaction has ended already, with this outcome: only the reply is repeated.
+    RepeatReply,
 }
 
 impl TransactionMachine {
@@ -28,16 +28,16 @@ impl TransactionMachine {
         let entry = self.ids.get(id).ok_or(TransactionError::InvalidProducerIdMapping)?;
         let current = entry.durable.clone();
         if !increments_epoch(request.client_transaction_version) {
-            if let Answer::End = answer_1(&current, request.producer, request.outcome)? {
+            if let Effect::End = decide_protocol_1(&current, request.producer, request.outcome)? {
                 let end =
                     End { outcome: request.outcome, transaction_version: 0, fenced: false, next_producer_id: None };
                 self.end(decision, id, &current, &end);
             }
             return Ok(ProducerIdEpoch::NONE);
         }
-        match answer_2(&current, request.producer, request.outcome)? {
-            Answer::Repeat => Ok(current.producer),
-            Answer::End => {
+        match decide_protocol_2(&current, request.producer, request.outcome)? {
+            Effect::RepeatReply => Ok(current.producer),
+            Effect::End => {
                 let next_producer_id = match is_exhausted(current.producer.epoch) {
                     true => Some(request.fresh_producer_id.ok_or(TransactionError::ProducerIdNeeded)?),
                     false => None,
@@ -73,11 +73,11 @@ impl TransactionMachine {
 }
 
 /// Protocol 1.
-fn answer_1(
+fn decide_protocol_1(
     current: &TransactionMetadata,
     producer: ProducerIdEpoch,
     outcome: Outcome,
-) -> Result<Answer, TransactionError> {
+) -> Result<Effect, TransactionError> {
     if current.producer.producer_id != producer.producer_id {
         return Err(TransactionError::InvalidProducerIdMapping);
     }
@@ -85,9 +85,9 @@ fn answer_1(
         return Err(TransactionError::ProducerFenced);
     }
     match (current.state, outcome) {
-        (TransactionState::Ongoing, _) => Ok(Answer::End),
+        (TransactionState::Ongoing, _) => Ok(Effect::End),
         (TransactionState::CompleteCommit, Outcome::Commit) | (TransactionState::CompleteAbort, Outcome::Abort) => {
-            Ok(Answer::Repeat)
+            Ok(Effect::RepeatReply)
         }
         // For both outcomes, as in Kafka, where the state changes to Complete as soon as the markers are being written.
         (TransactionState::PrepareCommit | TransactionState::PrepareAbort, _) => {
@@ -97,19 +97,21 @@ fn answer_1(
     }
 }
 
-/// Protocol 2. The same epoch means the next transaction; a repeated request has the epoch before it.
-fn answer_2(
+/// Protocol 2. A request with the current epoch is about the next transaction. A repeated request has the epoch before
+/// it.
+fn decide_protocol_2(
     current: &TransactionMetadata,
     producer: ProducerIdEpoch,
     outcome: Outcome,
-) -> Result<Answer, TransactionError> {
-    // First: the producer may already use a next producer id, which the id gets when the markers are written.
+) -> Result<Effect, TransactionError> {
+    // Checked first: the client may already use the next producer id, which becomes the current one only when the
+    // markers are written.
     if current.state.is_prepared() {
         return Err(TransactionError::ConcurrentTransactions);
     }
     let ProducerIdEpoch { producer_id, epoch } = current.producer;
-    // If protocol 1 ended the transaction, the epoch before the current one is of a fenced producer. (Kafka would give it
-    // the current one.)
+    // If a request of protocol 1 ended the transaction, the epoch before the current one belongs to a fenced producer.
+    // (Kafka would return the current producer to it.)
     let may_repeat = increments_epoch(current.client_transaction_version);
     let repeats_overflow = may_repeat
         && current.previous_producer_id == producer.producer_id
@@ -129,17 +131,17 @@ fn answer_2(
         (TransactionState::CompleteCommit, Outcome::Commit) | (TransactionState::CompleteAbort, Outcome::Abort)
             if repeats =>
         {
-            Ok(Answer::Repeat)
+            Ok(Effect::RepeatReply)
         }
         (TransactionState::CompleteCommit | TransactionState::CompleteAbort, _) if repeats => {
             Err(TransactionError::InvalidTxnState)
         }
-        (TransactionState::Ongoing, _) => Ok(Answer::End),
+        (TransactionState::Ongoing, _) => Ok(Effect::End),
         // The client does not know whether a partition was added.
         (
             TransactionState::Empty | TransactionState::CompleteCommit | TransactionState::CompleteAbort,
             Outcome::Abort,
-        ) => Ok(Answer::End),
+        ) => Ok(Effect::End),
         _ => Err(TransactionError::InvalidTxnState),
     }
 }

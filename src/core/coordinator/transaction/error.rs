@@ -17,7 +17,7 @@ pub enum TransactionError {
     InvalidTxnState,
     #[error("the partition is not part of the transaction")]
     TransactionAbortable,
-    /// Not an answer for clients: the caller allocates a producer id, and sends the command again with it.
+    /// Not sent to clients: the caller allocates a producer id, and submits the command again with it.
     #[error("a new producer id is needed")]
     ProducerIdNeeded,
 }

@@ -22,7 +22,7 @@ impl TransactionMachine {
         }
         let now = decision.now.wall;
         let Some(entry) = self.ids.get_mut(&id) else {
-            // A client that continues after its id expired gets a new producer too.
+            // A client that continues after its transactional id expired also gets a new producer.
             let producer_id = fresh_producer_id.ok_or(TransactionError::ProducerIdNeeded)?;
             let created = TransactionMetadata::created(producer_id, timeout_ms, now);
             let producer = created.producer;
@@ -34,11 +34,11 @@ impl TransactionMachine {
             return Err(TransactionError::ConcurrentTransactions);
         }
         if !current.state.is_idle() {
-            // The epoch counts when the client tries again, as in Kafka.
+            // The epoch is checked only when the client tries again, as in Kafka.
             if expected.is_some_and(|expected| expected.producer_id != current.producer.producer_id) {
                 return Err(TransactionError::ProducerFenced);
             }
-            // The client gets a producer when it tries again and the abort is complete.
+            // The client gets a producer when it tries again after the abort is complete.
             let next_producer_id = match increments_epoch(self.transaction_version) {
                 true if is_exhausted(current.producer.epoch) => {
                     Some(fresh_producer_id.ok_or(TransactionError::ProducerIdNeeded)?)
@@ -51,7 +51,8 @@ impl TransactionMachine {
         let last_producer = match expected {
             None => ProducerIdEpoch::NONE,
             Some(expected) if expected == current.producer => expected,
-            // A repeated request. No other producer was initialized meanwhile: that resets the last producer.
+            // A repeated request. No other producer was initialized meanwhile, because that would have changed
+            // `last_producer`.
             Some(expected) if expected == entry.last_producer => {
                 self.append(decision, &id, current.initialized(current.producer, timeout_ms, now));
                 return Ok(current.producer);
@@ -71,7 +72,7 @@ impl TransactionMachine {
         Ok(producer)
     }
 
-    /// Aborts an open transaction with an epoch that its producer does not have.
+    /// Aborts an open transaction, with markers whose epoch is above that of its producer, which is fenced by that.
     pub(super) fn fence(
         &mut self,
         decision: &mut Decision,

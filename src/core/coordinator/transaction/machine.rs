@@ -86,7 +86,7 @@ impl StateMachine for TransactionMachine {
         self.ids.insert(id.clone(), entry);
     }
 
-    /// The coordinator writes its own records outside transactions.
+    /// Does nothing: the coordinator's own records are not part of transactions.
     fn replay_end_txn(&mut self, _producer: ProducerIdEpoch, _outcome: Outcome) {}
 
     fn metadata_changed(&mut self, now: Now, delta: &ImageDelta) -> TransactionEffects {
@@ -114,7 +114,7 @@ impl TransactionMachine {
             ids: Default::default(),
             ongoing: Default::default(),
             idle: Default::default(),
-            marking: Default::default(),
+            pending_markers: Default::default(),
             log_end: 0,
             transaction_version: 0,
             abort_lines: LogWindows::default(),
@@ -125,8 +125,9 @@ impl TransactionMachine {
 
     /// Appends the next state of an id.
     ///
-    /// In version 0 while `transaction.version` is 0, as in Kafka, unless that would lose how a transaction of protocol 2
-    /// ended: clients may still use it just after a downgrade.
+    /// The record has version 0 while `transaction.version` is 0, as in Kafka. The exception is the end of a
+    /// transaction of protocol 2, which version 0 cannot express: clients may still use protocol 2 just after a
+    /// downgrade.
     pub(super) fn append(&self, decision: &mut Decision, id: &TransactionalId, next: TransactionMetadata) {
         let has_ended = !matches!(next.state, TransactionState::Empty | TransactionState::Ongoing);
         let ended_with_2 = has_ended && increments_epoch(next.client_transaction_version);
@@ -149,7 +150,7 @@ impl Decision {
     }
 }
 
-/// The times by which an id is in `ongoing` and in `idle`.
+/// The keys of an id in `ongoing` and in `idle`; `None` if it is not in that index.
 fn index_keys(value: &TransactionMetadata) -> (Option<TimestampMs>, Option<TimestampMs>) {
     let deadline = value.deadline().filter(|_| value.state == TransactionState::Ongoing);
     (deadline, value.state.is_idle().then_some(value.last_update))

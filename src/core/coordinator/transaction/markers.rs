@@ -2,14 +2,14 @@
 
 use super::command::{MarkersWritten, TransactionAction, WriteMarkers};
 use super::machine::Decision;
-use super::{Marking, TransactionMachine};
+use super::{PendingMarkers, TransactionMachine};
 use crate::coordinator::TransactionalId;
 use crate::coordinator::records::TransactionMetadata;
 use crate::metadata::ImageDelta;
 use ottla_wire::types::{Offset, sort_by_key};
 
 impl TransactionMachine {
-    /// Requests the markers of a transaction in a Prepare state; one without partitions is complete.
+    /// Requests the markers of a transaction in a Prepare state. A transaction without partitions is completed at once.
     pub(super) fn write_markers(
         &mut self,
         decision: &mut Decision,
@@ -20,7 +20,7 @@ impl TransactionMachine {
         if prepared.partitions.is_empty() {
             return self.append(decision, id, prepared.completed(decision.now.wall));
         }
-        self.marking.insert(id.clone(), Marking { position, unwritten: prepared.partitions.clone() });
+        self.pending_markers.insert(id.clone(), PendingMarkers { position, unwritten: prepared.partitions.clone() });
         decision.effects.actions.push(TransactionAction::WriteMarkers(WriteMarkers {
             transactional_id: id.clone(),
             producer: prepared.producer,
@@ -44,8 +44,9 @@ impl TransactionMachine {
 
     pub(super) fn markers_written(&mut self, decision: &mut Decision, report: &MarkersWritten) {
         let id = &report.transactional_id;
-        let Some(marking) = self.marking.get_mut(id).filter(|marking| marking.position == report.position) else {
-            // A report that was repeated or late.
+        let Some(marking) = self.pending_markers.get_mut(id).filter(|marking| marking.position == report.position)
+        else {
+            // A repeated or late report.
             return;
         };
         for partition in &report.partitions {
@@ -61,20 +62,21 @@ impl TransactionMachine {
         if delta.before().is_some() && delta.deleted_topics().is_empty() {
             return;
         }
-        // Not by the names of deleted topics: a new topic may have the same name, and be part of the transaction.
-        for marking in self.marking.values_mut() {
+        // The names of the deleted topics are not enough: a new topic may have the same name, and be part of the
+        // transaction.
+        for marking in self.pending_markers.values_mut() {
             marking.unwritten.retain(|p| delta.after().partition(&p.topic, p.partition).is_some());
         }
-        let marking = self.marking.iter().filter(|(_, marking)| marking.unwritten.is_empty());
+        let marking = self.pending_markers.iter().filter(|(_, marking)| marking.unwritten.is_empty());
         let done: Vec<_> = marking.map(|(id, _)| id.clone()).collect();
         for id in done {
             self.complete(decision, &id);
         }
     }
 
-    /// Completes a transaction: no marker is missing.
+    /// Completes a transaction whose markers are all written.
     fn complete(&mut self, decision: &mut Decision, id: &TransactionalId) {
-        self.marking.remove(id);
+        self.pending_markers.remove(id);
         if let Some(entry) = self.ids.get(id) {
             self.append(decision, id, entry.durable.completed(decision.now.wall));
         }

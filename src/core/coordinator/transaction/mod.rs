@@ -2,29 +2,32 @@
 //!
 //! A transactional id has a producer (id and epoch) and at most one open transaction: `Empty`, `CompleteCommit` and
 //! `CompleteAbort` → `Ongoing` → `PrepareCommit` or `PrepareAbort` → `CompleteCommit` or `CompleteAbort`. The Prepare
-//! record is the decision. Only after it the markers are written to the partitions; the Complete record says that all of
-//! them are. A crash in between leaves the Prepare record, and recovery repeats the markers.
+//! record is the decision. Markers are written to the partitions only after it. The Complete record is appended when
+//! all markers are written. A crash in between leaves the Prepare record, and recovery writes all markers again.
 //!
 //! Protocol 2 (KIP-890) gives each transaction an epoch of its own: the end of a transaction increments it, the markers
 //! carry the new one, and the client continues with it. Protocol 1 keeps the epoch until InitProducerId.
 //!
 //! Kafka appends asynchronously. It therefore keeps a pending state beside the state, and refuses requests with
-//! CONCURRENT_TRANSACTIONS meanwhile. Here a decision is appended and applied before the next one, so that only one
-//! pending state is left: a Prepare state, which waits for markers. `PrepareEpochFence` and `Dead` begin and end within
-//! one decision. Where records are synced to disk, the state is applied before the sync, and other requests may see it.
-//! That is safe if the runtime delays replies and actions until everything that was appended before them is synced: also
-//! a reply without records of its own, because it may repeat the result of an earlier one. Then nobody outside knows of
-//! a decision, and no marker of it exists, that a power loss can take back.
+//! CONCURRENT_TRANSACTIONS meanwhile. Here a decision is appended and applied before the next one is made. So there is
+//! only one pending state: a Prepare state, which waits for markers. `PrepareEpochFence` and `Dead` begin and end
+//! within one decision.
 //!
-//! Modules: `command` and `queries` are the interface; `init`, `partitions` and `end` decide about one command each,
-//! `markers` about markers; `transitions` builds the next state; `timeouts` aborts overdue transactions and removes
-//! unused ids.
+//! Where records are synced to disk, the state is applied before the sync, and other requests may see it. That is safe
+//! if the runtime delays replies and actions until everything that was appended before them is synced. This includes a
+//! reply without records of its own, because it may repeat the result of an earlier one. Then a power loss can undo
+//! only decisions that no client knows and that have no markers.
+//!
+//! Modules: `command` and `queries` are the interface. `init`, `partitions` and `end` each decide one command;
+//! `markers` decides when a transaction is complete. `transitions` builds the next state. `timeouts` aborts overdue
+//! transactions and removes unused ids.
 //!
 //! Invariants:
 //! - Each command gets exactly one reply, at once.
 //! - The durable state of an id is its last record.
-//! - No client gets the maximum epoch: it is left for fencing the last producer with that id.
-//! - If records could not be appended, the machine must be dropped and recovered: volatile state is ahead of the log.
+//! - No client gets the maximum epoch: it is reserved for fencing the last producer with that id.
+//! - If records could not be appended, the machine must be dropped and recovered: its volatile state is ahead of the
+//!   log.
 
 mod command;
 mod config;
@@ -70,7 +73,7 @@ pub struct TransactionMachine {
     /// The ids without a transaction, by their last update.
     idle: BTreeSet<(TimestampMs, TransactionalId)>,
     /// Transactions whose markers are being written; volatile.
-    marking: BTreeMap<TransactionalId, Marking>,
+    pending_markers: BTreeMap<TransactionalId, PendingMarkers>,
     /// The offset after the last record.
     log_end: Offset,
     /// The finalized level of `transaction.version`.
@@ -88,15 +91,15 @@ struct Entry {
     durable: Arc<TransactionMetadata>,
     /// The offset of the last record.
     offset: Offset,
-    /// The producer before the current one, if the client with it may repeat its request for the current one;
+    /// The producer before the current one, if its client may repeat the request that returned the current one;
     /// otherwise [`ProducerIdEpoch::NONE`]. Volatile, as in Kafka.
     last_producer: ProducerIdEpoch,
 }
 
-/// The markers of a transaction that are not written yet. As in Kafka no record says which ones are: after a crash all
-/// of them are written again.
+/// The markers of a transaction that are not written yet. As in Kafka, no record says which markers are written: after
+/// a crash, all of them are written again.
 #[derive(Debug)]
-struct Marking {
+struct PendingMarkers {
     /// See [`WriteMarkers::position`].
     position: Offset,
     unwritten: BTreeSet<TopicPartition>,

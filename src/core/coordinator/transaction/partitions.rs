@@ -16,7 +16,8 @@ impl TransactionMachine {
         check_id(id)?;
         let entry = self.ids.get(id).ok_or(TransactionError::InvalidProducerIdMapping)?;
         let current = &entry.durable;
-        // First: the producer may already use a next producer id, which the id gets when the markers are written.
+        // Checked first: the client may already use the next producer id, which becomes the current one only when the
+        // markers are written.
         if current.state.is_prepared() && !request.verify_only {
             return Err(TransactionError::ConcurrentTransactions);
         }

@@ -10,10 +10,10 @@ use ottla_wire::types::{Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicP
 pub struct TransactionDescription {
     pub state: TransactionState,
     pub timeout_ms: i32,
-    /// When the last transaction started; -1: none since InitProducerId.
+    /// When the last transaction started; -1 if none has started since InitProducerId.
     pub start: TimestampMs,
     pub producer: ProducerIdEpoch,
-    /// Sorted. While the transaction ends: those without a marker.
+    /// Sorted. While the transaction ends: only those that have no marker yet.
     pub partitions: Vec<TopicPartition>,
 }
 
@@ -30,9 +30,10 @@ pub struct ListedTransaction {
 pub struct TransactionFilter {
     /// Empty: any.
     pub producer_ids: Vec<ProducerId>,
-    /// Which states to list; `None`: all. Names that are no states match nothing, so that the list may be empty.
+    /// The states to list; `None` lists all. The list is empty if the request has only unknown names, which match
+    /// nothing.
     pub states: Option<Vec<TransactionState>>,
-    /// Only transactions that started more than this before `now`. Ids without a transaction match, as in Kafka.
+    /// Lists only transactions that started more than this before `now`, and ids without a transaction, as in Kafka.
     pub min_duration_ms: Option<i64>,
 }
 
@@ -41,7 +42,7 @@ impl TransactionMachine {
     /// DescribeTransactions; `None` if the id does not exist.
     pub fn describe(&self, id: &str) -> Option<TransactionDescription> {
         let current = &self.ids.get(id)?.durable;
-        let partitions = self.marking.get(id).map_or(&current.partitions, |marking| &marking.unwritten);
+        let partitions = self.pending_markers.get(id).map_or(&current.partitions, |marking| &marking.unwritten);
         Some(TransactionDescription {
             state: current.state,
             timeout_ms: current.timeout_ms,
@@ -53,7 +54,7 @@ impl TransactionMachine {
 
     /// The partitions whose markers are still missing; see [`super::WriteMarkers::position`].
     pub fn unwritten(&self, id: &str, position: Offset) -> Vec<TopicPartition> {
-        let marking = self.marking.get(id).filter(|marking| marking.position == position);
+        let marking = self.pending_markers.get(id).filter(|marking| marking.position == position);
         marking.map_or_else(Vec::new, |marking| marking.unwritten.iter().cloned().collect())
     }
 
@@ -73,6 +74,6 @@ impl TransactionFilter {
         let current = &entry.durable;
         (self.producer_ids.is_empty() || self.producer_ids.contains(&current.producer.producer_id))
             && self.states.as_ref().is_none_or(|states| states.contains(&current.state))
-            && self.min_duration_ms.is_none_or(|least| now.saturating_sub(current.start) > least)
+            && self.min_duration_ms.is_none_or(|min| now.saturating_sub(current.start) > min)
     }
 }

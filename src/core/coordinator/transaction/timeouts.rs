@@ -6,9 +6,9 @@ use super::TransactionMachine;
 use super::machine::Decision;
 use ottla_wire::types::{Now, TimestampMs};
 
-/// Maximum number of transactions that one check aborts, so that its batch stays small. The rest follows at once.
+/// Maximum number of transactions that one check aborts, so that its batch stays small. The next check follows at once.
 const MAX_ABORTS: usize = 100;
-/// The same for the tombstones of unused ids.
+/// Maximum number of unused ids that one check removes, for the same reason.
 const EXPIRY_BATCH: usize = 5_000;
 
 impl TransactionMachine {
@@ -29,8 +29,8 @@ impl TransactionMachine {
                     "aborted a transaction that was open for longer than its timeout"
                 );
             }
-            // Without a next producer id: nobody waits who could allocate one. If the epoch is exhausted, the markers
-            // have the maximum epoch, and InitProducerId assigns the next producer id.
+            // Without a next producer id: a timer cannot allocate one. If the epoch is exhausted, the markers have the
+            // maximum epoch, and the next InitProducerId assigns a new producer id.
             self.fence(decision, &id, &current, None);
         }
     }

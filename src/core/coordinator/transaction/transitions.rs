@@ -27,7 +27,7 @@ pub(super) struct End {
     pub outcome: Outcome,
     /// The level of `transaction.version` that decides about the epoch.
     pub transaction_version: i16,
-    /// Whether the producer did not end its transaction itself, so that it must not write any more.
+    /// Whether the coordinator ends the transaction in place of the producer, which must not write any more.
     pub fenced: bool,
     /// The producer id that replaces an exhausted one.
     pub next_producer_id: Option<ProducerId>,
@@ -86,8 +86,8 @@ impl TransactionMetadata {
         next
     }
 
-    /// The transaction ends; the record has the producer of the markers. Protocol 2 may also abort where no transaction
-    /// is open.
+    /// The transaction ends; the record has the producer id and epoch of the markers. A client of protocol 2 may also
+    /// abort if no transaction is open.
     pub(super) fn prepared(&self, end: &End, now: TimestampMs) -> TransactionMetadata {
         let ProducerIdEpoch { producer_id, epoch } = self.producer;
         let increments = end.fenced || increments_epoch(end.transaction_version);

@@ -118,7 +118,7 @@ fn producer_id_blocks_do_not_repeat_after_a_restart() {
     assert_eq!(block(&mut cluster), (0, 1000));
     assert_eq!(block(&mut cluster), (1000, 1000));
     assert_eq!(block(&mut cluster.restarted()), (2000, 1000));
-    assert_eq!(block(&mut cluster.cut_to_snapshot()), (2000, 1000));
+    assert_eq!(block(&mut cluster.recovered_from_snapshot()), (2000, 1000));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn passthrough_records_are_in_snapshots_until_they_are_removed() {
     cluster.write(&records);
     let snapshot = snapshot_records(cluster.image());
     assert!(records.iter().all(|record| snapshot.contains(record)));
-    assert_eq!(cluster.cut_to_snapshot().image(), cluster.image());
+    assert_eq!(cluster.recovered_from_snapshot().image(), cluster.image());
 
     cluster.write(&[
         MetadataRecord::new(0, UnregisterControllerRecord { controller_id: 1 }),

@@ -91,9 +91,9 @@ proptest! {
         for command in commands {
             run(&mut cluster, command);
         }
-        let (restarted, cut_to_snapshot) = (cluster.restarted(), cluster.cut_to_snapshot());
+        let (restarted, recovered_from_snapshot) = (cluster.restarted(), cluster.recovered_from_snapshot());
         prop_assert_eq!(restarted.image(), cluster.image());
-        prop_assert_eq!(cut_to_snapshot.image(), cluster.image());
+        prop_assert_eq!(recovered_from_snapshot.image(), cluster.image());
     }
 
     /// The leader epochs of a topic name never decrease.

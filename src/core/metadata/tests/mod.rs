@@ -88,7 +88,7 @@ impl TestCluster {
     }
 
     /// The same broker after a snapshot replaced its log.
-    pub fn cut_to_snapshot(&self) -> TestCluster {
+    pub fn recovered_from_snapshot(&self) -> TestCluster {
         let mut cluster = TestCluster::with(self.machine.config.clone());
         cluster.write(&snapshot_records(self.image()));
         cluster.ids_drawn = self.ids_drawn;

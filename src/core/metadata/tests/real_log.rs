@@ -114,7 +114,7 @@ fn machine_continues_kafkas_log() {
     cluster.delete("plain").unwrap();
     cluster.create_named("plain", 1);
     assert_eq!(cluster.image().partition("plain", 0).unwrap().leader_epoch, 7);
-    let (restarted, cut) = (cluster.restarted(), cluster.cut_to_snapshot());
+    let (restarted, cut) = (cluster.restarted(), cluster.recovered_from_snapshot());
     assert_eq!(restarted.image(), cluster.image());
     assert_eq!(cut.image(), cluster.image());
 }

@@ -297,7 +297,7 @@ fn recreated_topic_starts_with_a_higher_leader_epoch() {
         last = cluster.image().partition("t", 2).unwrap().leader_epoch;
         cluster.delete("t").unwrap();
         // The floor survives a restart and a snapshot.
-        cluster = if round == 0 { cluster.restarted() } else { cluster.cut_to_snapshot() };
+        cluster = if round == 0 { cluster.restarted() } else { cluster.recovered_from_snapshot() };
     }
 }
 

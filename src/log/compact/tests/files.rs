@@ -1,7 +1,7 @@
 //! The files that compaction writes, and lookups in them.
 
 use super::*;
-use crate::verify::{Known, repair, verify};
+use crate::verify::{PartitionFacts, repair, verify};
 use crate::{AbortedTxn, names, txn_index};
 
 /// Returns the base offsets of segments on disk.
@@ -242,7 +242,7 @@ fn verify_of_compacted_log_finds_nothing_and_repair_changes_nothing() {
     let index = names::file(&fixture.folder, 0, names::TXN_INDEX);
     fixture.disk.remove(&index).expect("removes");
     txn_index::append(&fixture.disk, &index, 0, &removed).expect("writes");
-    let known = Known { at: OpenParams { recovery_point: end, ..fixture.at }, compacted: true };
+    let known = PartitionFacts { at: OpenParams { recovery_point: end, ..fixture.at }, compacted: true };
     let verdict = || verify(&fixture.disk, &fixture.folder, known, &mut |_| {}).expect("reads");
     let contents = || {
         let is_primary = |name: &String| {

@@ -80,7 +80,7 @@ fn repeated_marker_is_removed_after_its_delete_horizon() {
 
 #[test]
 fn segments_before_an_open_transaction_are_compacted() {
-    // Producer 9 leaves its transaction open; what is in its segment and after it supersedes nothing yet.
+    // Producer 9 leaves its transaction open: records in its segment and after it do not replace older records yet.
     check("7!a1 7!a2 7+ 8!b1 8x | a3 9!a4 | 7!a5 7+ a6 |", "1a2 2+ [3..3] 4x 5a3 6a4 7a5 8+ 9a6");
 }
 

@@ -1,4 +1,4 @@
-//! ApiVersions (key 18), versions 0 to 5: tells which APIs and versions the broker serves. Whatever its
+//! ApiVersions (key 18), versions 0 to 5: returns which APIs and versions the broker serves. Whatever its
 //! version, the response's header has no tagged fields, and a version above the broker's is answered in
 //! version 0 with error 35 and the range (KIP-511).
 //!

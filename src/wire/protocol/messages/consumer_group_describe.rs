@@ -1,7 +1,7 @@
-//! ConsumerGroupDescribe (key 69), versions 0 to 1: tells a consumer group's state and members
+//! ConsumerGroupDescribe (key 69), versions 0 to 1: returns a consumer group's state and members
 //! (KIP-848).
 //!
-//! - 1: which protocol each member speaks (KIP-1099).
+//! - 1: which protocol each member uses (KIP-1099).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

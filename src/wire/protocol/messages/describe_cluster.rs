@@ -1,4 +1,4 @@
-//! DescribeCluster (key 60), versions 0 to 2: tells the cluster's id, brokers and controller (KIP-700).
+//! DescribeCluster (key 60), versions 0 to 2: returns the cluster's id, brokers and controller (KIP-700).
 //!
 //! - 1: whether brokers or controllers are meant (KIP-919).
 //! - 2: fenced brokers on request (KIP-1073).

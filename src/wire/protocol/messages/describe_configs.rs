@@ -1,4 +1,4 @@
-//! DescribeConfigs (key 32), versions 0 to 4: tells settings of topics, brokers, groups.
+//! DescribeConfigs (key 32), versions 0 to 4: returns settings of topics, brokers, groups.
 //!
 //! - 1: where each value comes from, with those it hides, instead of whether it is a default (KIP-226).
 //! - 2: the broker answers before it throttles a client (KIP-219).

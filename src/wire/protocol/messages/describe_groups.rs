@@ -1,4 +1,4 @@
-//! DescribeGroups (key 15), versions 0 to 6: tells a classic group's state and members.
+//! DescribeGroups (key 15), versions 0 to 6: returns a classic group's state and members.
 //!
 //! - 1: the response has a throttle time.
 //! - 2: the broker answers before it throttles a client (KIP-219).

@@ -1,4 +1,4 @@
-//! DescribeLogDirs (key 35), versions 0 to 5: tells log directories, their sizes and what is in them.
+//! DescribeLogDirs (key 35), versions 0 to 5: returns log directories, their sizes and their partitions.
 //!
 //! - 1: the broker answers before it throttles a client (KIP-219).
 //! - 2: flexible.

@@ -1,4 +1,4 @@
-//! DescribeProducers (key 61), version 0: tells the producers a partition remembers (KIP-664).
+//! DescribeProducers (key 61), version 0: returns the producers whose state a partition keeps (KIP-664).
 
 use crate::codec::{Str, structs};
 

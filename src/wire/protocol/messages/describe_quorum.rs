@@ -1,4 +1,4 @@
-//! DescribeQuorum (key 55), versions 0 to 2: tells the state of the metadata quorum (KIP-595).
+//! DescribeQuorum (key 55), versions 0 to 2: returns the state of the metadata quorum (KIP-595).
 //!
 //! - 1: when each replica last fetched and was last caught up (KIP-836).
 //! - 2: error messages, the voters' directories and addresses (KIP-853).

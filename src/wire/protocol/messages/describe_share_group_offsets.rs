@@ -1,4 +1,4 @@
-//! DescribeShareGroupOffsets (key 90), versions 0 to 1: tells where a share group starts to read
+//! DescribeShareGroupOffsets (key 90), versions 0 to 1: returns where a share group starts to read
 //! (KIP-932).
 //!
 //! - 1: how far it is behind (KIP-1226).

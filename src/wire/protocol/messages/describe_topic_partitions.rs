@@ -1,4 +1,4 @@
-//! DescribeTopicPartitions (key 75), version 0: tells topics and their partitions, page by page
+//! DescribeTopicPartitions (key 75), version 0: returns topics and their partitions, page by page
 //! (KIP-966).
 
 use crate::codec::{Str, structs};

@@ -1,4 +1,4 @@
-//! DescribeTransactions (key 65), version 0: tells the state of transactions (KIP-664).
+//! DescribeTransactions (key 65), version 0: returns the state of transactions (KIP-664).
 
 use crate::codec::{Str, structs};
 

@@ -16,10 +16,10 @@
 //!   leader, where it has moved (KIP-595); flexible.
 //! - 13: topics by id instead of by name (KIP-516).
 //! - 14: may return OFFSET_MOVED_TO_TIERED_STORAGE (KIP-405).
-//! - 15: a follower tells its state in one tagged struct instead of its id (KIP-903).
+//! - 15: a follower sends its state in one tagged struct instead of its id (KIP-903).
 //! - 16: the addresses of new leaders (KIP-951).
-//! - 17: a follower tells its log directory (KIP-853).
-//! - 18: a follower tells the high watermark it knows (KIP-1166).
+//! - 17: a follower sends its log directory (KIP-853).
+//! - 18: a follower sends the high watermark that it knows (KIP-1166).
 
 use bytes::Bytes;
 

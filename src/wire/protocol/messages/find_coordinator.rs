@@ -1,4 +1,4 @@
-//! FindCoordinator (key 10), versions 0 to 6: tells which broker coordinates a group or a transactional
+//! FindCoordinator (key 10), versions 0 to 6: returns which broker coordinates a group or a transactional
 //! id.
 //!
 //! - 1: what the key is: a group or a transactional id; the response has a throttle time and an error

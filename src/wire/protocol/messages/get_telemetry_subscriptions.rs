@@ -1,4 +1,4 @@
-//! GetTelemetrySubscriptions (key 71), version 0: tells a client which metrics to push (KIP-714).
+//! GetTelemetrySubscriptions (key 71), version 0: returns which metrics a client should push (KIP-714).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,19 +1,19 @@
-//! Metadata (key 3), versions 0 to 13: tells brokers, topics, partitions and their leaders.
+//! Metadata (key 3), versions 0 to 13: returns brokers, topics, partitions and their leaders.
 //!
-//! - 1: null means all topics, an empty list for none; the response has racks, the controller and
-//!   internal topics.
+//! - 1: null means all topics, and an empty list means none; the response has racks, the controller, and
+//!   whether a topic is internal.
 //! - 2: the response has the cluster's id.
 //! - 3: the response has a throttle time.
 //! - 4: whether a missing topic may be created.
 //! - 5: the response has offline replicas.
 //! - 6: the broker answers before it throttles a client (KIP-219).
 //! - 7: the response has leader epochs.
-//! - 8: which operations the client may do, on request.
+//! - 8: the operations that the client may perform, on request.
 //! - 9: flexible.
 //! - 10: the response has topic ids (KIP-516).
-//! - 11: what may be done to the cluster is DescribeCluster's matter now (KIP-700).
-//! - 12: topics can be asked for by id.
-//! - 13: the response has an error of its own (KIP-1102).
+//! - 11: the authorized operations of the cluster are in DescribeCluster instead (KIP-700).
+//! - 12: topics can be requested by id.
+//! - 13: the response has an error code for the whole request (KIP-1102).
 
 use crate::codec::{Str, structs};
 use crate::types::Uuid;

@@ -1,4 +1,4 @@
-//! OffsetFetch (key 9), versions 0 to 10: tells a group's committed offsets.
+//! OffsetFetch (key 9), versions 0 to 10: returns a group's committed offsets.
 //!
 //! - 1: offsets from the broker's own topic (0 meant ZooKeeper's).
 //! - 2: null means all topics; the response has an error of its own.

@@ -1,4 +1,4 @@
-//! OffsetForLeaderEpoch (key 23), versions 0 to 4: tells where a leader epoch ends in the log.
+//! OffsetForLeaderEpoch (key 23), versions 0 to 4: returns where a leader epoch ends in the log.
 //!
 //! - 1: the response has the epoch found.
 //! - 2: the leader epoch that the client assumes (KIP-320); the response has a throttle time.

@@ -8,7 +8,7 @@
 //!   records.
 //! - 6: the broker answers before it throttles a client (KIP-219).
 //! - 7: zstd is allowed (KIP-110).
-//! - 8: the response tells which records were at fault, and why (KIP-467).
+//! - 8: the response lists the invalid records, with reasons (KIP-467).
 //! - 9: flexible.
 //! - 10: the response has the new leader and its address where the leader has moved (KIP-951).
 //! - 11: may return TRANSACTION_ABORTABLE (KIP-890).

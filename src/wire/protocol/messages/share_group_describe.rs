@@ -1,4 +1,4 @@
-//! ShareGroupDescribe (key 77), versions 0 to 1: tells a share group's state and members (KIP-932).
+//! ShareGroupDescribe (key 77), versions 0 to 1: returns a share group's state and members (KIP-932).
 //! Version 0 was an early access of Apache Kafka 4.0.
 
 use crate::codec::{Str, structs};

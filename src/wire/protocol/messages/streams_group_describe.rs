@@ -1,4 +1,4 @@
-//! StreamsGroupDescribe (key 89), versions 0 to 1: tells a streams group's state and members
+//! StreamsGroupDescribe (key 89), versions 0 to 1: returns a streams group's state and members
 //! (KIP-1071).
 //!
 //! - 1: the description of its topology on request (KIP-1331), and its assignor (KIP-1357).

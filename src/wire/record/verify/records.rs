@@ -26,8 +26,9 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
     pass.finish(left)
 }
 
-/// Checks records while they are expanded, with one piece in memory at a time. A record with too large a length is rejected
-/// before its bytes are expanded. Returns the number of bytes left, at least 1 if the last record is incomplete.
+/// Checks records while they are decompressed, with one piece in memory at a time. A record whose length is too large
+/// is rejected before its bytes are decompressed. Returns the number of bytes left, at least 1 if the last record is
+/// incomplete.
 fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
     let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), false))?;
     let mut plain = Vec::new();
@@ -53,6 +54,7 @@ fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, Re
     Ok(plain.len() + usize::from(large.is_some()))
 }
 
+/// The state of one pass over the records of a batch.
 struct Pass<'a> {
     header: &'a BatchHeader,
     rules: &'a VerifyRules,
@@ -109,7 +111,7 @@ impl<'a> Pass<'a> {
 }
 
 impl VerifyRules {
-    /// The fault of a record by the topic's rules, if any. `sent` is the timestamp type of its batch.
+    /// The fault of a record according to the topic's rules, if any. `sent` is the timestamp type of its batch.
     #[inline]
     pub fn fault(&self, has_key: bool, sent: TimestampType, offset: Offset, timestamp: TimestampMs) -> Option<Fault> {
         if self.compacted && !has_key {

@@ -70,12 +70,12 @@ impl ClassicGroup {
             return;
         }
         let why = match self.members.get(member_id).map(|member| member.connection) {
-            Some(MemberConnection::Closed) => "member did not reconnect after its connection closed",
-            _ => "member session expired",
+            Some(MemberConnection::Closed) => "the member did not reconnect after its connection closed",
+            _ => "the member's session expired",
         };
         let host = self.members.get(member_id).map(|member| Arc::clone(&member.client_host)).unwrap_or_default();
         if decision.member_lines.allows((MemberLine::Removal, host), decision.now.monotonic) {
-            tracing::info!(group = %self.id, member_id = %member_id, reason = why, "removing member from group");
+            tracing::info!(group = %self.id, member_id = %member_id, reason = why, "removed a member from the group");
         }
         self.remove(decision, member_id);
         self.rebalance(decision, why);

@@ -95,8 +95,8 @@ impl ClassicGroup {
             self.protocol_type = Some(request.protocol_type.clone());
             let line = (MemberLine::FirstOfGroup, request.client_host.clone());
             if decision.member_lines.allows(line, decision.now.monotonic) {
-                let (member, client_id, host) = (&member_id, &request.client_id, &request.client_host);
-                tracing::info!(group = %self.id, %member, client_id = %client_id, %host, "first member joined the group");
+                let (client_id, host) = (&request.client_id, &request.client_host);
+                tracing::info!(group = %self.id, %member_id, %client_id, %host, "first member joined the group");
             }
         }
         if let Some(instance_id) = &request.instance_id {

@@ -77,7 +77,7 @@ fn protocol_2_ends_an_open_transaction_with_the_next_epoch() {
 }
 
 #[test]
-fn protocol_2_without_an_open_transaction_answers_as_kafka() {
+fn protocol_2_without_an_open_transaction_gets_the_reply_of_kafka() {
     check_2(Empty, Abort, RETRY, Err(ProducerFenced), (Empty, 3));
     check_2(Empty, Abort, CURRENT, Ok(4), (CompleteAbort, 4));
     check_2(Empty, Commit, RETRY, Err(ProducerFenced), (Empty, 3));
@@ -101,7 +101,7 @@ fn protocol_2_without_an_open_transaction_answers_as_kafka() {
 }
 
 #[test]
-fn zombie_of_protocol_2_does_not_get_the_producer_of_a_client_of_protocol_1() {
+fn fenced_client_of_protocol_2_does_not_get_the_producer_of_a_client_of_protocol_1() {
     for state in [CompleteCommit, CompleteAbort] {
         for outcome in [Commit, Abort] {
             let mut c = TestCoordinator::recovered(2, metadata(state, 3));
@@ -161,7 +161,7 @@ fn marker_of_protocol_2_has_the_next_epoch() {
     }
 }
 
-/// An epoch that is the last one a client may have.
+/// A state with the last epoch that a client may have.
 fn exhausted(state: TransactionState) -> TransactionMetadata {
     metadata(state, HIGHEST_EPOCH - 1)
 }

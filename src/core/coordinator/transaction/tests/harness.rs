@@ -158,7 +158,7 @@ impl TestCoordinator {
         assert_eq!((&recovered.ongoing, &recovered.idle), (&self.machine.ongoing, &self.machine.idle));
         assert_eq!(recovered.log_end, self.machine.log_end);
         for (id, entry) in &self.machine.ids {
-            assert_eq!(entry.durable.state.is_prepared(), self.machine.marking.contains_key(id), "{id}");
+            assert_eq!(entry.durable.state.is_prepared(), self.machine.pending_markers.contains_key(id), "{id}");
         }
     }
 
@@ -223,7 +223,7 @@ impl TestCoordinator {
         self.init_with(ID, TIMEOUT_MS, Some(expected))
     }
 
-    /// InitProducerId, as the runtime sends it: again with a producer id if it needs one.
+    /// InitProducerId, as the runtime submits it: a second time with a producer id if it needs one.
     pub fn init_with(&mut self, id: &str, timeout_ms: i32, expected: Option<ProducerIdEpoch>) -> Reply {
         let request = InitProducerId { transactional_id: id.into(), timeout_ms, expected, fresh_producer_id: None };
         let reply = self.send(request.clone());
@@ -283,7 +283,7 @@ impl TestCoordinator {
         self.ends_with(ID, producer, outcome, 2)
     }
 
-    /// EndTxn, as the runtime sends it: again with a producer id if it needs one.
+    /// EndTxn, as the runtime submits it: a second time with a producer id if it needs one.
     pub fn ends_with(
         &mut self,
         id: &str,
@@ -347,7 +347,8 @@ fn add_partitions(id: &str, producer: ProducerIdEpoch, partitions: &[i32], verif
     AddPartitions { transactional_id: id.into(), producer, partitions, verify_only, client_transaction_version: 0 }
 }
 
-/// An image with this `transaction.version`, and topics with one partition; the id tells topics of one name apart.
+/// An image with this `transaction.version`, and topics with one partition. The number is the topic's id: topics of the
+/// same name can have different ids.
 pub fn image(level: i16, topics: &[(&str, u8)]) -> Image {
     let config = MetadataConfig {
         node_id: 1,

@@ -123,7 +123,7 @@ fn repeated_request_of_a_continuing_client_gets_the_same_epoch() {
     assert_eq!(c.continues(producer(10, 3)), Ok(producer(10, 4)));
     assert_eq!(c.continues(producer(10, 3)), Ok(producer(10, 4)));
     assert_eq!(c.continues(producer(10, 3)), Ok(producer(10, 4)));
-    // No record has the last epoch, as in Kafka.
+    // No record has the epoch before the current one, as in Kafka.
     c.crash();
     assert_eq!(c.continues(producer(10, 3)), Err(ProducerFenced));
     assert_eq!(c.continues(producer(10, 4)), Ok(producer(10, 5)));
@@ -176,7 +176,7 @@ fn fencing_an_exhausted_epoch_uses_the_maximum_epoch_for_markers_only() {
     let mut c = TestCoordinator::recovered(1, metadata(Ongoing, HIGHEST_EPOCH));
     assert_eq!(c.init(), Err(ConcurrentTransactions));
     assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));
-    // Protocol 2: the abort does.
+    // Protocol 2: the abort assigns it.
     let mut c = TestCoordinator::recovered(2, metadata(Ongoing, last));
     assert_eq!(c.init(), Err(ConcurrentTransactions));
     assert_eq!(c.action().producer, producer(10, HIGHEST_EPOCH));

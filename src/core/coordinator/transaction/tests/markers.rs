@@ -49,7 +49,7 @@ fn late_report_does_not_count_for_the_next_transaction_of_the_same_producer() {
     assert_eq!(second.producer, first.producer);
     c.reports(&first, orders(&[0, 1, 2]));
     assert_eq!(c.state().0, PrepareCommit);
-    // Nor after a crash.
+    // Not after a crash either.
     c.crash();
     c.reports(&first, orders(&[0, 1, 2]));
     assert_eq!(c.state().0, PrepareCommit);

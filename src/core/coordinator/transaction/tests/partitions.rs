@@ -80,14 +80,14 @@ fn verification_accepts_partitions_of_the_open_transaction_only() {
 
 #[test]
 fn late_batch_of_an_ended_transaction_is_refused() {
-    // Protocol 1: the epoch is still right, the transaction is not.
+    // Protocol 1: the epoch is still the current one, but the partition is not part of the transaction any more.
     let mut c = TestCoordinator::new();
     let p = c.init().unwrap();
     c.adds(p, &[0]).unwrap();
     c.ends_1(p, Outcome::Commit).unwrap();
     c.writes_markers();
     assert_eq!(c.verifies(p, &[0]), Ok(vec![]));
-    // Protocol 2: the epoch is not either.
+    // Protocol 2: the epoch is not the current one either.
     let mut c = TestCoordinator::new();
     let p = c.init().unwrap();
     c.adds(p, &[0]).unwrap();

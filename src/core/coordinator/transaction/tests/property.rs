@@ -1,7 +1,8 @@
-//! Property: random clients of both protocols, zombies, timeouts, crashes, and reports that are lost, repeated and late.
+//! Property: random clients of both protocols, zombies, timeouts, crashes, and reports that are lost, repeated and
+//! late.
 //!
-//! The model is what clients and partitions see: which partitions have an open transaction of whom, how each transaction
-//! ended, and which producers were assigned.
+//! The model is what clients and partitions see: which partitions have an open transaction of which id, how each
+//! transaction ended, and which producers were assigned.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -20,14 +21,15 @@ const PARTITIONS: i32 = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// The process of a client starts anew.
+    /// A client process restarts; whether it uses protocol 2.
     Init(usize, bool),
-    /// A client continues after an error. It may miss the reply.
+    /// A client continues after an error; whether the reply is lost.
     Continue(usize, bool),
+    /// A client adds a partition.
     Add(usize, i32),
-    /// It may miss the reply.
+    /// A client ends its transaction; whether it commits, and whether the reply is lost.
     End(usize, bool, bool),
-    /// Markers of a pending action are written, and the report gets lost or not.
+    /// Some markers of a pending action are written; whether the report is lost.
     Write(usize, u8, bool),
     /// A report is repeated.
     Repeat(usize),
@@ -68,7 +70,7 @@ struct Transaction {
 #[derive(Clone, Copy)]
 struct LastEnd {
     outcome: Outcome,
-    /// The producer before it.
+    /// The producer of the transaction.
     of: ProducerIdEpoch,
 }
 
@@ -81,7 +83,7 @@ struct Run {
     /// The transaction of each id whose markers are being written.
     ending: BTreeMap<&'static str, usize>,
     last_end: BTreeMap<&'static str, LastEnd>,
-    /// The records without a marker in each partition: their transaction and producer.
+    /// The partitions with records that have no marker yet: the transaction and producer of the records.
     partitions: BTreeMap<(&'static str, i32), (usize, ProducerIdEpoch)>,
     /// Every producer that a client got.
     assigned: HashSet<ProducerIdEpoch>,
@@ -242,7 +244,8 @@ impl Run {
 
     // Markers.
 
-    /// Checks new actions against the transactions that end. An action for an open one is an abort of the coordinator.
+    /// Compares new actions with the transactions that end. An action for an open transaction is an abort by the
+    /// coordinator.
     fn take_actions(&mut self) {
         for action in std::mem::take(&mut self.coordinator.actions) {
             let id = known(&action.transactional_id);
@@ -317,7 +320,7 @@ impl Run {
         }
     }
 
-    /// All markers are written at last: then the next transaction of each id is not blocked.
+    /// Writes all missing markers, and checks that the next transaction of each id is then possible.
     fn settle(&mut self) {
         while !self.actions.is_empty() {
             self.write(0, u8::MAX, false);

@@ -6,7 +6,7 @@ use ottla_wire::types::ProducerIdEpoch;
 
 use TransactionState::*;
 
-/// Runs these steps of a transaction, with a crash before each step in turn, and checks that the end is the same.
+/// Runs the steps of a transaction once for each step, with a crash before that step, and checks the state at the end.
 #[track_caller]
 fn check(level: i16, version: i16, outcome: Outcome, end: TransactionState) {
     let steps: [fn(&mut TestCoordinator, &mut ProducerIdEpoch, i16, Outcome); 5] = [
@@ -44,7 +44,7 @@ fn check(level: i16, version: i16, outcome: Outcome, end: TransactionState) {
 }
 
 #[test]
-fn transaction_with_a_crash_at_any_step_ends_as_without() {
+fn transaction_with_a_crash_at_any_step_has_the_same_outcome() {
     for level in [0, 1, 2] {
         for version in [0, 2] {
             check(level, version, Outcome::Commit, CompleteCommit);
@@ -70,7 +70,7 @@ fn crash_between_decision_and_markers_repeats_the_same_decision() {
 }
 
 #[test]
-fn state_with_next_producer_of_two_phase_commit_is_carried_on() {
+fn transaction_with_next_producer_of_two_phase_commit_ends_with_that_producer() {
     let mut before = metadata(PrepareCommit, 3);
     before.next_producer_id = 10;
     before.next_producer_epoch = 7;
