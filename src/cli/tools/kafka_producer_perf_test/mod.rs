@@ -1,6 +1,6 @@
 //! kafka-producer-perf-test: measures how fast records can be written.
 //!
-//! Source of behaviour: `org.apache.kafka.tools.ProducerPerformance`. Transactions are not supported yet.
+//! Source of behaviour: `org.apache.kafka.tools.ProducerPerformance`.
 
 mod payload;
 mod stats;
@@ -20,7 +20,7 @@ use super::output::Output;
 use super::producing::{java_send_error, start, wait_for_stop_signal};
 use super::throttle::Throttle;
 use super::{RunTool, Tool};
-use ottla_broker::clock::wall_clock_ms;
+use ottla_broker::clock::{wall_clock_ms, wall_clock_nanos};
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, SendError};
 use payload::Payload;
 use stats::Stats;
@@ -61,10 +61,11 @@ pub struct Options {
     /// Print metrics at the end.
     #[arg(long)]
     print_metrics: bool,
-    /// Transactions are not supported yet.
+    /// The transactional id; with it, records are sent in transactions.
     #[arg(long)]
     transactional_id: Option<String>,
-    /// Transactions are not supported yet.
+    /// The time after which a transaction is committed and the next one begins, in milliseconds. With it, records are sent
+    /// in transactions. 3000 if only a transactional id is given.
     #[arg(long, value_name = "TRANSACTION-DURATION", allow_hyphen_values = true)]
     transaction_duration_ms: Option<i64>,
     /// The number of records at the start that are excluded from an additional line of steady-state statistics.
@@ -105,11 +106,6 @@ impl RunTool for Options {
                 return ExitCode::FAILURE;
             }
         };
-        let transactions = self.transactional_id.is_some() || self.transaction_duration_ms.is_some();
-        if transactions || properties.contains_key("transactional.id") {
-            err_line!("{}: transactions are not supported yet", tool.name);
-            return ExitCode::FAILURE;
-        }
         block_on(async {
             match self.measure(payload, &properties).await {
                 Ok(code) => code,
@@ -183,6 +179,12 @@ impl Options {
             properties.insert("bootstrap.servers".to_owned(), servers.clone());
         }
         properties.entry("client.id".to_owned()).or_insert_with(|| "perf-producer-client".to_owned());
+        if let Some(id) = &self.transactional_id {
+            properties.insert("transactional.id".to_owned(), id.clone());
+        } else if self.transaction_duration_ms.is_some() {
+            let generated = || format!("performance-producer-{:x}", wall_clock_nanos());
+            properties.entry("transactional.id".to_owned()).or_insert_with(generated);
+        }
         Ok(properties)
     }
 
@@ -199,12 +201,19 @@ impl Options {
         let stats = Stats::new(records, self.reporting_interval, false, wall_clock_ms());
         let results = Arc::new(Mutex::new(Results { stats, steady: None, failed: 0, batches: 0 }));
         let producer = start(properties, Reporter(results.clone()))?;
+        let duration = properties
+            .contains_key("transactional.id")
+            .then(|| self.transaction_duration_ms.unwrap_or(DEFAULT_TRANSACTION_DURATION_MS));
         let sending = async {
-            self.send(&producer, payload, &results).await;
+            if duration.is_some() {
+                producer.init_transactions().await?;
+            }
+            self.send(&producer, payload, &results, duration).await?;
             producer.flush().await;
+            Ok::<(), SendError>(())
         };
         tokio::select! {
-            () = sending => {}
+            sent = sending => sent.map_err(|error| java_send_error(&error))?,
             code = wait_for_stop_signal() => return Ok(ExitCode::from(code)),
         }
         let mut results = results.lock();
@@ -220,7 +229,15 @@ impl Options {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn send(&self, producer: &Producer<Sent>, mut payload: Payload, results: &Mutex<Results>) {
+    /// Sends all records; in transactions of this duration in milliseconds, if one is given.
+    async fn send(
+        &self,
+        producer: &Producer<Sent>,
+        mut payload: Payload,
+        results: &Mutex<Results>,
+        duration: Option<i64>,
+    ) -> Result<(), SendError> {
+        let mut transaction_start = None;
         let mut throttle = Throttle::new(self.throughput, wall_clock_ms());
         let warmup = self.warmup_records.unsigned_abs();
         for number in 0..self.num_records.unsigned_abs() {
@@ -236,11 +253,28 @@ impl Options {
             let sent = Sent { at: now, bytes: value.len() as u32, is_steady };
             let record =
                 NewRecord { topic: &self.topic, value: Some(value), timestamp: Some(now), ..NewRecord::default() };
+            if duration.is_some() && transaction_start.is_none() {
+                producer.begin_transaction()?;
+                transaction_start = Some(now);
+            }
             producer.send(&record, sent).await;
+            if let (Some(duration), Some(start)) = (duration, transaction_start)
+                && now - start >= duration
+            {
+                producer.commit_transaction().await?;
+                transaction_start = None;
+            }
             throttle.next_delay(number, now).wait().await;
+        }
+        match transaction_start {
+            Some(_) => producer.commit_transaction().await,
+            None => Ok(()),
         }
     }
 }
+
+/// The duration of transactions if only a transactional id is given.
+const DEFAULT_TRANSACTION_DURATION_MS: i64 = 3_000;
 
 /// The data kept for a record until it is acknowledged.
 struct Sent {
