@@ -157,7 +157,8 @@ impl Broker {
     }
 
     /// Resets the broker to its state after the start: only the topics it was started with, empty; no groups, committed
-    /// offsets, producers or changed settings. Clients stay connected; [`broker::Broker::reset`] says what they see.
+    /// offsets, producers, transactions or changed settings. Clients stay connected; [`broker::Broker::reset`] says what
+    /// they see. A producer with a transactional id continues after `init_transactions`.
     ///
     /// # Errors
     /// If the disk fails.

@@ -15,7 +15,7 @@ use crate::txn_producer::{ADD_PARTITIONS_VERSION, Protocol, Timings, TxnProducer
 use ottla_wire::protocol::ApiKey;
 
 /// Rounds that are not counted, for caches and Java's compiler.
-const WARM_UP: usize = 2;
+const WARM_UP: usize = 4;
 const RECORD_BYTES: usize = 100;
 
 /// A number of producers, each of which writes a record to each of the partitions in each transaction.

@@ -23,6 +23,7 @@ mod shutdown;
 mod table;
 pub mod tools;
 mod topics;
+mod transactions;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,6 +62,8 @@ enum Command {
     Configs(configs::ConfigsArgs),
     /// List, describe and delete consumer groups; reset and delete their offsets.
     Groups(groups::GroupsArgs),
+    /// List, describe and abort transactions; find hanging ones.
+    Transactions(transactions::TransactionsArgs),
     /// Write records to a topic.
     Produce(produce::ProduceArgs),
     /// Print the records of a topic.
@@ -220,6 +223,7 @@ impl Cli {
             Some(Command::Topics(args)) => Ok(topics::run(args)),
             Some(Command::Configs(args)) => Ok(configs::run(args)),
             Some(Command::Groups(args)) => Ok(groups::run(args)),
+            Some(Command::Transactions(args)) => Ok(transactions::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),

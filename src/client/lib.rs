@@ -66,6 +66,8 @@ pub struct Client {
     correlation_ids: Arc<AtomicI32>,
     /// The oldest and newest version that the broker serves, by API key.
     served: Arc<BTreeMap<i16, (i16, i16)>>,
+    /// The levels of the cluster's features, by name.
+    feature_levels: Arc<BTreeMap<Str, i16>>,
 }
 
 /// An answer that has not arrived yet.
@@ -93,10 +95,13 @@ impl Client {
             options: Arc::new(options),
             correlation_ids: Arc::default(),
             served: Arc::default(),
+            feature_levels: Arc::default(),
         };
         let answer = client.negotiate().await?;
         let served = answer.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
         client.served = Arc::new(served.in_order());
+        let levels = answer.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
+        client.feature_levels = Arc::new(levels.in_order());
         Ok(client)
     }
 
@@ -153,6 +158,11 @@ impl Client {
     /// The versions of `key` that the broker serves.
     pub fn served(&self, key: ApiKey) -> Option<(i16, i16)> {
         self.served.get(&(key as i16)).copied()
+    }
+
+    /// The level of one of the cluster's features, such as `transaction.version`.
+    pub fn feature_level(&self, name: &str) -> Option<i16> {
+        self.feature_levels.get(name).copied()
     }
 
     /// Sends a request in the newest version that both sides support, and awaits the answer. The caller checks the error

@@ -161,8 +161,12 @@ impl Log {
     pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<AbortedTxn>, LogError> {
         let mut found = Vec::new();
         for segment in &self.segments[self.segment_of(from)..] {
-            for txn in segment.aborted(&self.folder)? {
-                if txn.last_offset >= from && txn.first_offset < up_to {
+            let aborted = segment.aborted(&self.folder)?;
+            // The entries are in the order of their markers, and those before `from` cannot end the search: the last stable
+            // offset never passes a marker.
+            let first = aborted.partition_point(|txn| txn.last_offset < from);
+            for txn in aborted.get(first..).unwrap_or_default() {
+                if txn.first_offset < up_to {
                     found.push(*txn);
                 }
                 if txn.last_stable_offset >= up_to {

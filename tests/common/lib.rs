@@ -23,6 +23,7 @@
 pub mod messages;
 pub mod python_env;
 pub mod test_server;
+pub mod transactions;
 
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpStream};

@@ -7,6 +7,7 @@
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
 mod docker;
+mod go;
 mod harness;
 mod java;
 mod kafka_directory;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let suites = [
         docker::tests(),
+        go::tests(),
         java::bank::tests(),
         java::clients::tests(),
         java::connect::tests(),

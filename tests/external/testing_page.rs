@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{skip, trials};
+use crate::go::{go_is_installed, write_module};
+use crate::harness::trials;
 use crate::java;
 use crate::python::python_of;
 use common::python_env::Environment;
@@ -146,23 +147,11 @@ fn killed_pytest_run_leaves_no_broker() {
 }
 
 fn go_listings_pass() {
-    if Command::new("go").arg("version").output().is_err() {
-        skip("Go is missing: install Go 1.26 or later");
+    if !go_is_installed() {
         return;
     }
-    // The client has the same versions as in the benchmark's Go module, whose go.sum is copied.
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/kfake");
-    let wanted = ["franz-go v", "franz-go/pkg/kmsg ", "compress ", "lz4/v4 "];
-    let requirements = fs::read_to_string(module.join("go.mod")).unwrap();
-    let requirements: String = requirements
-        .lines()
-        .filter(|line| wanted.iter().any(|name| line.contains(name)))
-        .map(|line| format!("\t{}\n", line.trim()))
-        .collect();
     let dir = write_listings(PAGE, "go");
-    fs::write(dir.path().join("go.mod"), format!("module orders\n\ngo 1.26.0\n\nrequire (\n{requirements})\n"))
-        .unwrap();
-    fs::copy(module.join("go.sum"), dir.path().join("go.sum")).unwrap();
+    write_module(dir.path(), "orders");
     let output = run(dir.path(), Command::new("go").args(["test", "-count=1", "-v", "./..."]));
     assert_eq!(output.matches("--- PASS").count(), 4, "{output}");
     assert_eq!(run(dir.path(), Command::new("gofmt").args(["-l", "."])), "");

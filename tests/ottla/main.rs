@@ -21,5 +21,6 @@ mod settings;
 mod start_and_stop;
 mod storage;
 mod topics;
+mod transaction_answers;
 mod transactions;
 mod wire;

@@ -14,6 +14,7 @@ from suite import unique, wait_until
 HAS_STATIC_MEMBERS = "group_instance_id" in inspect.signature(AIOKafkaConsumer).parameters
 # Without them, each restart waits until the killed member's session has timed out.
 KILLS_PER_POINT = 2 if HAS_STATIC_MEMBERS else 1
+COMMITS_HANG = False
 
 LOOP = asyncio.new_event_loop()
 threading.Thread(target=LOOP.run_forever, daemon=True).start()

@@ -9,11 +9,14 @@ the caller starts it again.
 
 import os
 import sys
+import threading
 import traceback
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 GROUP = "movers"
+STUCK_AFTER = 15
+START_AGAIN = 3
 
 
 def main():
@@ -48,7 +51,7 @@ def main():
     except KafkaException:
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(3)  # without closing the producer, which would abort
+        os._exit(START_AGAIN)  # without closing the producer, which would abort
 
 
 def move(producer, consumer, partitions, order):
@@ -58,7 +61,11 @@ def move(producer, consumer, partitions, order):
         producer.produce("transfers", f"{number} {change}", account, partition=int(account) % partitions)
     following = [TopicPartition("orders", order.partition(), order.offset() + 1)]
     group = consumer.consumer_group_metadata()
+    # librdkafka may wait forever here if the broker is killed after AddOffsetsToTxn: it sends no more requests.
+    watchdog = threading.Timer(STUCK_AFTER, os._exit, [START_AGAIN])
+    watchdog.start()
     retried(lambda: producer.send_offsets_to_transaction(following, group, 10))
+    watchdog.cancel()
     retried(lambda: producer.commit_transaction(10))
     print(f"moved {number}", flush=True)
 

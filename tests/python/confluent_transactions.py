@@ -10,6 +10,8 @@ from suite import case, check, equal, unique, wait_until
 
 create_topic = confluent_helpers.create_topic
 
+COMMITS_HANG = False
+
 
 def is_fencing(error):
     if not isinstance(error, KafkaException):

@@ -10,6 +10,7 @@ use std::thread;
 
 use super::Broker;
 use super::partition::Partition;
+use crate::blocking;
 
 /// Starts to open all logs if the last broker on this directory crashed. Waits for it if there may have been a power
 /// loss.
@@ -80,4 +81,3 @@ mod tests {
         assert!(partitions.iter().all(|partition| partition.if_open(|_| ()).is_some()));
     }
 }
-use crate::blocking;

@@ -20,8 +20,9 @@ pub struct Reset {
 
 impl Broker {
     /// Resets the broker to the state after a first start with its settings: only the topics of `ottla.create.topics`,
-    /// and no groups, offsets, producers, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
-    /// continue to increase, so that connected clients notice the change.
+    /// and no groups, offsets, producers, transactions, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
+    /// continue to increase, so that connected clients notice the change. An open transaction exists no more: its producer
+    /// gets NOT_COORDINATOR or INVALID_PRODUCER_ID_MAPPING, and a new producer id from InitProducerId.
     ///
     /// When this returns, the reset is durable, and waiting fetches and joins have ended with an error. Files are
     /// removed later.

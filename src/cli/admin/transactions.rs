@@ -1,8 +1,10 @@
 //! Transactions, and the producers of a partition.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use super::{Result, accepted, incomplete, retry_coordinator};
+use super::{RETRY_DELAY, Result, accepted, incomplete, retry_coordinator};
+use crate::cli::tools::exceptions::Exception;
 use ottla_client::{Client, ClientError};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
@@ -14,7 +16,7 @@ use ottla_wire::protocol::messages::list_transactions::{ListTransactionsRequest,
 use ottla_wire::protocol::messages::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerTopic, WriteTxnMarkersRequest,
 };
-use ottla_wire::types::{ErrorCode, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
+use ottla_wire::types::{ErrorCode, InOrder as _, Offset, ProducerId, ProducerIdEpoch, TimestampMs, TopicPartition};
 
 /// The key type of transactions in FindCoordinator.
 const TRANSACTION: i8 = 1;
@@ -147,6 +149,45 @@ pub async fn describe_producers(client: &Client, partition: &TopicPartition) -> 
     Ok(described.active_producers.into_iter().map(state).collect())
 }
 
+/// What failed in a search for hanging transactions, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SearchError {
+    pub what: String,
+    pub error: Exception,
+}
+
+/// Keeps only hanging transactions: those whose coordinator doesn't know that the partition takes part, and so will
+/// never end them.
+pub async fn retain_hanging(
+    client: &Client,
+    open: Vec<(TopicPartition, ProducerState)>,
+) -> Result<Vec<(TopicPartition, ProducerState)>, SearchError> {
+    let producer_ids: BTreeSet<ProducerId> = open.iter().map(|(_, producer)| producer.producer_id).in_order();
+    if producer_ids.is_empty() {
+        return Ok(open);
+    }
+    let what = format!("Failed to list transactions for {} producers", producer_ids.len());
+    let filter = TransactionFilter { producer_ids: producer_ids.into_iter().collect(), ..Default::default() };
+    let listed = list(client, &filter).await.map_err(|error| SearchError { what, error })?;
+    let what = format!("Failed to describe {} transactions", listed.len());
+    let failed = |error| SearchError { what: what.clone(), error };
+    let mut known: BTreeMap<ProducerId, Vec<TopicPartition>> = BTreeMap::new();
+    for listing in listed {
+        let described = describe(client, &listing.transactional_id).await.map_err(failed)?;
+        known.insert(listing.producer_id, described.map_or_else(Vec::new, |described| described.partitions));
+    }
+    let is_known = |partition: &TopicPartition, producer: &ProducerState| {
+        known.get(&producer.producer_id).is_some_and(|partitions| partitions.contains(partition))
+    };
+    Ok(open.into_iter().filter(|(partition, producer)| !is_known(partition, producer)).collect())
+}
+
+/// Finds the producer whose open transaction starts at an offset.
+pub async fn find_open(client: &Client, partition: &TopicPartition, start: Offset) -> Result<Option<ProducerState>> {
+    let producers = describe_producers(client, partition).await?;
+    Ok(producers.into_iter().find(|producer| producer.open_from == Some(start)))
+}
+
 /// Writes the marker that aborts a producer's transaction in a partition, without its coordinator.
 pub async fn abort(
     client: &Client,
@@ -170,7 +211,7 @@ pub async fn abort(
     accepted(written.error_code, None)
 }
 
-/// Ends the transaction of a transactional id by fencing its producer.
+/// Ends the transaction of a transactional id by fencing its producer. Returns when the transaction is aborted.
 pub async fn force_terminate(client: &Client, transactional_id: &str) -> Result<()> {
     let key = ApiKey::InitProducerId;
     let ask = async || {
@@ -185,5 +226,15 @@ pub async fn force_terminate(client: &Client, transactional_id: &str) -> Result<
         }
     };
     let find = async || coordinator(client, transactional_id).await.map(|_| ());
-    Ok(retry_coordinator(COORDINATOR_TIMEOUT, ask, find).await?)
+    let started = Instant::now();
+    loop {
+        let left = COORDINATOR_TIMEOUT.saturating_sub(started.elapsed());
+        match retry_coordinator(left, ask, find).await {
+            // The coordinator aborts the transaction first.
+            Err(error) if error.code() == Some(ErrorCode::ConcurrentTransactions) && !left.is_zero() => {
+                tokio::time::sleep(RETRY_DELAY).await;
+            }
+            done => return Ok(done?),
+        }
+    }
 }

@@ -13,18 +13,20 @@ use clap::Args;
 use metadata::MetadataLog;
 use ottla_broker::clock::Clock;
 use ottla_config::load;
-use ottla_core::metadata::{FoundFolder, Host};
+use ottla_core::metadata::{FoundFolder, Host, TRANSACTION_STATE};
 use ottla_log::verify::{AtStart, Directory, Finding, Known, Loss, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenParams, PartitionState};
 use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
+use transactions::FoundTransactions;
 
 mod groups;
 mod metadata;
 mod records;
 mod report;
 mod topics;
+mod transactions;
 
 /// The exit code if nothing could be checked.
 const USAGE: u8 = 2;
@@ -68,6 +70,7 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
         traces: Vec::new(),
         had_records: HashSet::new(),
         highest_producer_id: -1,
+        transactions: FoundTransactions::default(),
         report: Report::default(),
         progress: Progress::new(),
     };
@@ -81,6 +84,7 @@ pub fn run(args: &CheckLogArgs, clock: Clock) -> ExitCode {
         return ExitCode::from(USAGE);
     }
     check.progress.clear();
+    check.name_open_transactions();
     let fine = check.report.is_fine();
     if args.json {
         if let Err(why) = print_json(&check.report) {
@@ -124,6 +128,8 @@ struct Check {
     /// Partitions without a directory that had records, as the checkpoints show.
     had_records: HashSet<TopicPartition>,
     highest_producer_id: ProducerId,
+    /// The transactions in the coordinator's log.
+    transactions: FoundTransactions,
     report: Report,
     progress: Progress,
 }
@@ -286,6 +292,17 @@ impl Check {
         Ok(())
     }
 
+    /// Names the transactional ids of open transactions.
+    fn name_open_transactions(&mut self) {
+        for checked in &mut self.report.partitions {
+            for open in &mut checked.open_transactions {
+                if let Some((id, state)) = self.transactions.find(&checked.partition, open.producer_id) {
+                    (open.transactional_id, open.state) = (Some(id), Some(state));
+                }
+            }
+        }
+    }
+
     /// What the directories show about the node, except its id.
     fn host(&self) -> Host {
         let first = self.found.first().map(|found| found.directory_id).filter(|id| !id.is_zero());
@@ -314,6 +331,9 @@ impl Check {
             }
         };
         let mut checked = Checked::new(partition, path, &verdict);
+        if *partition.topic == *TRANSACTION_STATE {
+            self.transactions.read(path);
+        }
         let mut done = None;
         if self.repair && !verdict.findings.is_empty() {
             match repair(disk, path, known, &verdict) {

@@ -1,12 +1,13 @@
 //! The report of a check, as text and as JSON.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::topics::METADATA;
 use crate::cli::tools::output::Output;
-use ottla_log::verify::{AtStart, Finding, Verdict};
+use ottla_log::verify::{AtStart, Finding, OpenTransaction, Verdict};
 use ottla_wire::types::TopicPartition;
 
 const METADATA_LOSS: &str = "a repair of the metadata log loses the topics, settings and partitions in its lost records; \
@@ -40,6 +41,9 @@ pub struct Checked {
     pub findings: Vec<ShownFinding>,
     /// Files that the next start removes or completes; they are not an error.
     pub notes: Vec<ShownFinding>,
+    /// Transactions without a marker; they are not an error.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_transactions: Vec<ShownTransaction>,
     /// The consequence of lost records in the metadata log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_loss: Option<&'static str>,
@@ -59,6 +63,18 @@ pub struct ShownFinding {
     pub at_start: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<ShownLoss>,
+}
+
+/// A transaction without a marker.
+#[derive(Debug, Serialize)]
+pub struct ShownTransaction {
+    pub start_offset: i64,
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    /// Its transactional id, if the coordinator's log knows the transaction.
+    pub transactional_id: Option<String>,
+    /// The state of that transactional id, such as `Ongoing`.
+    pub state: Option<&'static str>,
 }
 
 /// The records that a repair loses.
@@ -114,6 +130,7 @@ impl Checked {
             end_offset: verdict.end,
             findings: verdict.findings.iter().map(shown_of).collect(),
             notes: verdict.notes.iter().map(shown).collect(),
+            open_transactions: verdict.open_transactions.iter().map(ShownTransaction::new).collect(),
             metadata_loss: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some()))
                 .then_some(METADATA_LOSS),
             repaired: None,
@@ -123,7 +140,7 @@ impl Checked {
 
     /// Whether there is nothing to print.
     fn is_silent(&self) -> bool {
-        self.error.is_none() && self.findings.is_empty() && self.notes.is_empty()
+        self.error.is_none() && self.findings.is_empty() && self.notes.is_empty() && self.open_transactions.is_empty()
     }
 
     /// Whether the partition has no problem, or no longer has one.
@@ -161,6 +178,29 @@ fn shown_of_metadata(finding: &Finding) -> ShownFinding {
     };
     let at_start = if refuses { AtStart::Refuses } else { finding.at_start };
     shown(&Finding { at_start, ..finding.clone() })
+}
+
+impl ShownTransaction {
+    fn new(open: &OpenTransaction) -> ShownTransaction {
+        ShownTransaction {
+            start_offset: open.start,
+            producer_id: open.producer.producer_id,
+            producer_epoch: open.producer.epoch,
+            transactional_id: None,
+            state: None,
+        }
+    }
+}
+
+impl fmt::Display for ShownTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShownTransaction { start_offset, producer_id, producer_epoch, .. } = self;
+        write!(f, "open transaction from offset {start_offset}, producer {producer_id}, epoch {producer_epoch}")?;
+        match (&self.transactional_id, self.state) {
+            (Some(id), Some(state)) => write!(f, ", transactional id {id} ({state})"),
+            _ => write!(f, ": no transactional id is known for it"),
+        }
+    }
 }
 
 impl ShownFinding {
@@ -252,6 +292,9 @@ impl Checked {
         }
         for note in &self.notes {
             output.line(format_args!("  note: {}: {}; the next start removes it", note.file, note.what));
+        }
+        for open in &self.open_transactions {
+            output.line(format_args!("  {open}"));
         }
         if let Some(loss) = self.metadata_loss {
             output.line(format_args!("  {loss}"));

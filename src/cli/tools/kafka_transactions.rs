@@ -2,7 +2,6 @@
 //!
 //! Source of behaviour: `org.apache.kafka.tools.TransactionsCommand`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,18 +9,21 @@ use clap::{Args, Parser, Subcommand};
 
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
+use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::ParserStyle;
 use super::output::print_table;
 use super::{RunTool, Tool};
 use crate::cli::admin::topics;
-use crate::cli::admin::transactions::{self, ProducerState, TransactionFilter};
+use crate::cli::admin::transactions::{self, ProducerState, SearchError, TransactionFilter};
 use ottla_broker::clock::wall_clock_ms;
 use ottla_client::Client;
-use ottla_wire::types::{InOrder as _, Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
+use ottla_wire::types::{Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", ParserStyle::Argparse);
 
 const MINUTE_MS: i64 = 60_000;
+/// The initial capacity of a `java.util.HashSet`.
+const HASH_SET_CAPACITY: usize = 16;
 /// The maximum number of partitions in one response.
 const PARTITIONS_AT_A_TIME: i32 = 2000;
 
@@ -183,11 +185,12 @@ async fn list(client: &Client, filter: &TransactionFilter) -> Result<(), String>
 async fn describe(client: &Client, id: &str) -> Result<(), String> {
     let failed = format!("Failed to describe transaction state of transactional-id `{id}`");
     let described = transactions::describe(client, id).await.map_err(with_context(&failed))?;
-    let described = described.ok_or_else(|| {
+    let mut described = described.ok_or_else(|| {
         let unknown =
             format!("DescribeTransactions request for transactionalId `{id}` failed because the ID could not be found");
         with_context(&failed)(Exception::new("TransactionalIdNotFoundException", unknown))
     })?;
+    sort_as_hash_map(&mut described.partitions, HASH_SET_CAPACITY, hash);
     let or_none = |value: Option<i64>| value.map_or_else(|| "None".to_owned(), |value| value.to_string());
     let partitions: Vec<_> = described.partitions.iter().map(TopicPartition::to_string).collect();
     let row = [
@@ -214,6 +217,10 @@ async fn describe(client: &Client, id: &str) -> Result<(), String> {
     ];
     print_table(header, &[row]);
     Ok(())
+}
+
+fn hash(partition: &TopicPartition) -> i32 {
+    topic_partition_hash(&partition.topic, partition.partition)
 }
 
 async fn describe_producers(client: &Client, partition: &TopicPartition, broker_id: Option<i32>) -> Result<(), String> {
@@ -280,8 +287,7 @@ async fn find_producer(
     start: Offset,
 ) -> Result<(ProducerIdEpoch, i32), String> {
     let failed = format!("Failed to validate producer state for partition {partition}");
-    let producers = transactions::describe_producers(client, partition).await.map_err(with_context(&failed))?;
-    let found = producers.into_iter().find(|producer| producer.open_from == Some(start));
+    let found = transactions::find_open(client, partition, start).await.map_err(with_context(&failed))?;
     let found = found.and_then(|producer| {
         let epoch = i16::try_from(producer.epoch).ok()?;
         Some((ProducerIdEpoch { producer_id: producer.producer_id, epoch }, producer.coordinator_epoch))
@@ -301,10 +307,13 @@ impl FindHanging {
         if self.partition.is_some() && self.topic.is_none() {
             return Err("The --partition argument requires --topic to be provided".to_owned());
         }
-        let partitions = self.partitions(client).await?;
+        let mut partitions = self.partitions(client).await?;
+        let capacity = partitions.len();
+        sort_as_hash_map(&mut partitions, capacity, hash);
         let now = wall_clock_ms();
         let open = self.find_long_running(client, &partitions, now).await?;
-        let hanging = retain_hanging(client, open).await?;
+        let hanging = transactions::retain_hanging(client, open).await;
+        let hanging = hanging.map_err(|SearchError { what, error }| with_context(&what)(error))?;
         let row = |(partition, producer): &(TopicPartition, ProducerState)| {
             [
                 partition.topic.to_string(),
@@ -370,30 +379,4 @@ impl FindHanging {
         }
         Ok(open)
     }
-}
-
-/// Keeps only hanging transactions: those whose coordinator doesn't know that the partition takes part, and so will
-/// never end them.
-async fn retain_hanging(
-    client: &Client,
-    open: Vec<(TopicPartition, ProducerState)>,
-) -> Result<Vec<(TopicPartition, ProducerState)>, String> {
-    let producer_ids: BTreeSet<ProducerId> = open.iter().map(|(_, producer)| producer.producer_id).in_order();
-    if producer_ids.is_empty() {
-        return Ok(open);
-    }
-    let failed = format!("Failed to list transactions for {} producers", producer_ids.len());
-    let filter = TransactionFilter { producer_ids: producer_ids.into_iter().collect(), ..Default::default() };
-    let listed = transactions::list(client, &filter).await.map_err(with_context(&failed))?;
-    let failed = format!("Failed to describe {} transactions", listed.len());
-    let mut known: BTreeMap<ProducerId, Vec<TopicPartition>> = BTreeMap::new();
-    for listing in listed {
-        let described =
-            transactions::describe(client, &listing.transactional_id).await.map_err(with_context(&failed))?;
-        known.insert(listing.producer_id, described.map_or_else(Vec::new, |described| described.partitions));
-    }
-    let is_known = |partition: &TopicPartition, producer: &ProducerState| {
-        known.get(&producer.producer_id).is_some_and(|partitions| partitions.contains(partition))
-    };
-    Ok(open.into_iter().filter(|(partition, producer)| !is_known(partition, producer)).collect())
 }

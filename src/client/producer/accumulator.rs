@@ -15,6 +15,7 @@ use super::error::SendError;
 use super::options::ProducerOptions;
 use super::partition::{Partition, Topic};
 use super::partitioner::partition_of_key;
+use super::transaction::Transactions;
 use ottla_wire::codec::Str;
 use ottla_wire::record::BatchBuilder;
 use ottla_wire::types::{ErrorCode, PartitionIndex, ProducerIdEpoch, TimestampMs};
@@ -82,12 +83,15 @@ pub struct Accumulator<T> {
     /// Whether batches are sent without lingering.
     flushing: bool,
     seed: u64,
+    /// `None` for a producer without transactions.
+    transactions: Option<Transactions>,
 }
 
 impl<T> Accumulator<T> {
     /// `seed` determines the first partition of each topic.
     pub fn new(options: ProducerOptions, seed: u64) -> Accumulator<T> {
         Accumulator {
+            transactions: options.transactional_id.clone().map(Transactions::new),
             options,
             topics: Vec::new(),
             by_name: HashMap::new(),
@@ -138,6 +142,9 @@ impl<T> Accumulator<T> {
         if size > self.options.buffer_memory {
             return Err(SendError::LargerThanBuffer { size });
         }
+        if let Some(transactions) = &self.transactions {
+            transactions.check_open()?;
+        }
         let Some(at) = self.by_name.get(record.topic) else { return Ok(Placement::UnknownTopic) };
         let Some(topic) = self.topics.get_mut(*at) else { return Ok(Placement::UnknownTopic) };
         let count = topic.partitions.len();
@@ -183,7 +190,10 @@ impl<T> Accumulator<T> {
             let reserved = size.max(limit);
             self.reserved += reserved;
             self.pending += 1;
-            let builder = BatchBuilder::new(self.options.codec).level(self.options.level);
+            let mut builder = BatchBuilder::new(self.options.codec).level(self.options.level);
+            if self.transactions.is_some() {
+                builder = builder.transactional();
+            }
             Batch::new(builder.reserve(size.max(limit.min(MAX_INITIAL_CAPACITY))), now(), reserved)
         });
         let is_new = open.tokens.is_empty();
@@ -348,7 +358,8 @@ impl<T> Accumulator<T> {
     /// Whether a producer id is needed before more batches can be sent. Call [`Accumulator::set_producer_id`] once nothing is
     /// in flight.
     pub fn needs_producer_id(&self) -> bool {
-        let wanted = self.options.idempotence && self.pending > 0;
+        // A transactional producer gets its id when its transactions are initialized.
+        let wanted = self.options.idempotence && self.pending > 0 && self.transactions.is_none();
         wanted && (self.producer.is_none() || self.has_sequence_gap)
     }
 
@@ -358,6 +369,23 @@ impl<T> Accumulator<T> {
         self.has_sequence_gap = false;
         for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
             partition.next_sequence = 0;
+        }
+    }
+
+    pub fn transactions_mut(&mut self) -> Option<&mut Transactions> {
+        self.transactions.as_mut()
+    }
+
+    /// Whether a batch with a sequence number failed since the producer got its id.
+    pub fn has_sequence_gap(&self) -> bool {
+        self.has_sequence_gap
+    }
+
+    /// Fails every batch that isn't in flight if their transaction has failed.
+    pub fn fail_with_transaction(&mut self) -> Vec<FailedBatch<T>> {
+        match self.transactions.as_ref().and_then(Transactions::error).cloned() {
+            Some(error) => self.fail_all(&error),
+            None => Vec::new(),
         }
     }
 
@@ -394,6 +422,9 @@ impl<T> Accumulator<T> {
 
     fn fail_batch(&mut self, slot: PartitionSlot, batch: Batch<T>, error: SendError) -> FailedBatch<T> {
         self.has_sequence_gap |= batch.sequence.is_some();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.fail(&error);
+        }
         self.release(&batch);
         let topic = self.topics.get(slot.topic).map(|topic| topic.name.clone()).unwrap_or_default();
         FailedBatch { topic, tokens: batch.tokens, error }

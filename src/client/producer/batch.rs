@@ -107,11 +107,15 @@ impl<T> Batch<T> {
     /// nothing if the batch can't be split.
     pub fn split(&mut self, codec: Codec, level: Option<i32>) -> Option<Batch<T>> {
         let State::Built(built) = &self.state else { return None };
+        let transactional = built.header().is_transactional();
         let records = record::Batch::parse(built.bytes()).ok()?.records().collect::<Result<Vec<_>, _>>().ok()?;
         let middle = records.len() / 2;
         let (first, second) = records.split_at(middle);
         let build = |records: &[Record]| {
             let mut builder = BatchBuilder::new(codec).level(level);
+            if transactional {
+                builder = builder.transactional();
+            }
             for record in records {
                 let headers: Vec<RecordHeader<'_>> =
                     record.headers.iter().map(|header| (&*header.key, header.value.as_deref())).collect();

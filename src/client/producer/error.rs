@@ -37,6 +37,12 @@ pub enum SendError {
     /// The connection was lost at each attempt.
     #[error("The server disconnected before a response was received.")]
     Disconnected,
+    /// The call does not fit the state of the producer's transactions.
+    #[error("Invalid transaction state: {0}.")]
+    State(&'static str),
+    /// The transaction of the record was aborted before the record was sent.
+    #[error("Failing batch since transaction was aborted")]
+    Aborted,
     /// The batch can't be encoded or the answer can't be decoded.
     #[error("{0}")]
     Broken(String),
@@ -71,6 +77,8 @@ impl SendError {
             SendError::InvalidTopic(_) => ErrorCode::InvalidTopicException,
             SendError::Refused { code, .. } => *code,
             SendError::Disconnected => ErrorCode::NetworkException,
+            SendError::State(_) => ErrorCode::InvalidTxnState,
+            SendError::Aborted => ErrorCode::TransactionAbortable,
             SendError::Broken(_) => ErrorCode::UnknownServerError,
         }
     }

@@ -5,7 +5,11 @@
 //! request, a limited number of requests in flight, limited memory (`send` waits for it), sequence numbers with which the
 //! broker detects duplicates (idempotence), and topics created by metadata requests.
 //!
-//! Pure modules: [`options`], `partitioner`, `batch`, `accumulator`. `sender` is the task. Not implemented: transactions.
+//! With `transactional.id` a producer sends records and offsets in transactions: [`Producer::init_transactions`] once, then
+//! [`Producer::begin_transaction`], sends, and [`Producer::commit_transaction`] or [`Producer::abort_transaction`], by
+//! protocol 2 (KIP-890) where the broker has it. This part is new and may change; it has no two-phase commit.
+//!
+//! Pure modules: [`options`], `partitioner`, `batch`, `accumulator`, `transaction`. `sender` is the task.
 
 mod accumulator;
 mod batch;
@@ -17,6 +21,8 @@ mod partitioner;
 mod sender;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod transactional;
 
 use std::pin::pin;
 use std::sync::Arc;

@@ -44,6 +44,10 @@ pub struct ProducerOptions {
     pub metadata_max_age: Duration,
     /// Whether keys are ignored when partitions are chosen.
     pub ignore_keys: bool,
+    /// The name under which the producer's transactions are coordinated; `None` for a producer without transactions.
+    pub transactional_id: Option<Str>,
+    /// The broker aborts a transaction that is open longer.
+    pub transaction_timeout: Duration,
 }
 
 impl Default for ProducerOptions {
@@ -68,6 +72,8 @@ impl Default for ProducerOptions {
             delivery_timeout: Duration::from_secs(120),
             metadata_max_age: Duration::from_secs(300),
             ignore_keys: false,
+            transactional_id: None,
+            transaction_timeout: Duration::from_secs(60),
         }
     }
 }
@@ -113,7 +119,12 @@ impl ProducerOptions {
             delivery_timeout: read.milliseconds("delivery.timeout.ms", default.delivery_timeout)?,
             metadata_max_age: read.milliseconds("metadata.max.age.ms", default.metadata_max_age)?,
             ignore_keys: read.boolean("partitioner.ignore.keys")?.unwrap_or(false),
+            transactional_id: read.text("transactional.id").map(Str::from),
+            transaction_timeout: read.milliseconds("transaction.timeout.ms", default.transaction_timeout)?,
         };
+        if options.transactional_id.is_some() && !options.idempotence {
+            return Err("Cannot set a transactional.id without also enabling idempotence.".to_owned());
+        }
         options.validate_delivery_timeout(read.text("delivery.timeout.ms").is_some())?;
         match read.text("security.protocol") {
             None | Some("PLAINTEXT") => Ok(options),
@@ -237,6 +248,14 @@ mod tests {
         assert!(
             read(&[("enable.idempotence", "true"), ("acks", "1")]).unwrap_err().starts_with("Must set acks to all")
         );
+    }
+
+    #[test]
+    fn transactional_id_needs_idempotence() {
+        let options = read(&[("transactional.id", "mover"), ("transaction.timeout.ms", "5000")]).unwrap();
+        assert_eq!(options.transactional_id.as_deref(), Some("mover"));
+        assert_eq!(options.transaction_timeout, Duration::from_secs(5));
+        assert!(read(&[("transactional.id", "mover"), ("acks", "1")]).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accumulator::{FailedBatch, Outgoing};
+use super::transactional::PRODUCE_PROTOCOL_2;
 use super::{Delivered, SendError, Shared};
 use crate::{Client, ClientError};
 use ottla_wire::codec::Str;
@@ -70,7 +71,9 @@ impl<T: Send + 'static> Sender<T> {
             let now = self.shared.now();
             let (late, due) = {
                 let mut accumulator = self.shared.accumulator.lock();
-                (accumulator.expire(now), accumulator.next_due())
+                let mut late = accumulator.expire(now);
+                late.extend(accumulator.fail_with_transaction());
+                (late, accumulator.next_due())
             };
             self.report_failed(late);
             if self.is_full() || due.is_none_or(|due| due > now) {
@@ -131,9 +134,15 @@ impl<T: Send + 'static> Sender<T> {
     }
 
     async fn submit(&mut self, client: &Client, batches: Vec<Outgoing<T>>) {
+        let (newest, not_added) = self.start_in_transaction(&batches);
+        if !not_added.is_empty()
+            && let Err(error) = self.shared.add_partitions(not_added).await
+        {
+            return batches.into_iter().for_each(|sent| self.complete_batch(sent, Err(error.clone())));
+        }
         let request = self.request(&batches);
         let acks = request.acks;
-        let sent = match client.version_up_to(ApiKey::Produce, PRODUCE_BY_NAME) {
+        let sent = match client.version_up_to(ApiKey::Produce, newest) {
             Ok(version) if acks == 0 => client.send_unanswered(request, version).await.map(|()| None),
             Ok(version) => client.submit_at(request, version).await.map(Some),
             Err(error) => Err(error),
@@ -148,6 +157,17 @@ impl<T: Send + 'static> Sender<T> {
         }
     }
 
+    /// Returns the newest version of Produce that may be used, and the partitions that have to be added to the transaction
+    /// first.
+    fn start_in_transaction(&self, batches: &[Outgoing<T>]) -> (i16, Vec<(Str, PartitionIndex)>) {
+        let mut accumulator = self.shared.accumulator.lock();
+        let Some(transactions) = accumulator.transactions_mut() else { return (PRODUCE_BY_NAME, Vec::new()) };
+        transactions.start();
+        let newest = PRODUCE_PROTOCOL_2 - i16::from(!transactions.uses_protocol_2());
+        let partitions = batches.iter().map(|sent| (&sent.topic, sent.partition));
+        (newest, transactions.not_added(partitions))
+    }
+
     fn request(&self, batches: &[Outgoing<T>]) -> ProduceRequest {
         let mut topics: BTreeMap<&Str, Vec<PartitionProduceData>> = BTreeMap::new();
         for sent in batches {
@@ -160,10 +180,10 @@ impl<T: Send + 'static> Sender<T> {
             ..Default::default()
         };
         ProduceRequest {
+            transactional_id: self.shared.options.transactional_id.clone(),
             acks: self.shared.options.acks,
             timeout_ms: i32::try_from(self.shared.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
             topic_data: topics.into_iter().map(topic).collect(),
-            ..Default::default()
         }
     }
 

@@ -72,6 +72,53 @@ fn header(sent: &Outgoing<u32>) -> BatchHeader {
     *batch.header()
 }
 
+/// A fixture with an open transaction.
+fn transactional(change: impl FnOnce(&mut ProducerOptions)) -> Fixture {
+    let mut fixture = Fixture::new(2, |options| {
+        options.transactional_id = Some("id".into());
+        change(options);
+    });
+    let transactions = fixture.accumulator.transactions_mut().unwrap();
+    transactions.initialized(PRODUCER, 2);
+    transactions.begin().unwrap();
+    fixture
+}
+
+#[test]
+fn records_of_a_transaction_are_in_transactional_batches_split_ones_included() {
+    let mut fixture = transactional(|_| {});
+    fixture.add(Some(0), 10);
+    fixture.add(Some(0), 10);
+    let sent = fixture.one();
+    assert!(header(&sent).is_transactional());
+    assert!(fixture.answer(sent, Err(ErrorCode::MessageTooLarge)).is_none(), "it is split");
+    assert!(header(&fixture.one()).is_transactional());
+}
+
+#[test]
+fn record_outside_a_transaction_is_refused() {
+    let mut fixture = transactional(|_| {});
+    fixture.accumulator.transactions_mut().unwrap().ended(PRODUCER);
+    let record = NewRecord { topic: "t", partition: Some(0), ..NewRecord::default() };
+    assert!(matches!(fixture.accumulator.place(&record), Err(SendError::State(_))));
+}
+
+#[test]
+fn failed_batch_fails_the_transaction_and_what_is_not_sent_yet() {
+    let mut fixture = transactional(|_| {});
+    fixture.add(Some(0), 10);
+    let sent = fixture.one();
+    fixture.add(Some(1), 10);
+    let failed = fixture.answer(sent, Err(ErrorCode::InvalidRecord)).unwrap().unwrap_err();
+    assert_eq!(failed.tokens, [0]);
+    let rest = fixture.accumulator.fail_with_transaction();
+    assert_eq!(rest.iter().map(|failed| failed.error.code()).collect::<Vec<_>>(), [ErrorCode::InvalidRecord]);
+    assert!(fixture.accumulator.is_empty());
+    assert!(!fixture.accumulator.needs_producer_id(), "the id comes with the next epoch");
+    assert!(fixture.accumulator.has_sequence_gap());
+    assert!(fixture.accumulator.transactions_mut().unwrap().check_open().is_err());
+}
+
 #[test]
 fn batch_is_due_when_it_is_full_or_after_linger() {
     let mut fixture = Fixture::new(1, |options| options.linger = Duration::from_millis(10));

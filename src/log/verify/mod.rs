@@ -21,7 +21,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::producers::Producers;
 use super::segment::{FoundSegment, PartitionFolder};
 use super::{LogError, OpenParams, names};
-use ottla_wire::types::{LeaderEpoch, Offset, ProducerId};
+use ottla_wire::types::{LeaderEpoch, Offset, ProducerId, ProducerIdEpoch, sort_by_key};
 
 pub use directory::Directory;
 pub use repair::{Repaired, repair};
@@ -47,6 +47,8 @@ pub struct Verdict {
     pub highest_producer_id: ProducerId,
     /// The latest epoch in batches and the leader epoch checkpoint; -1 if there is none.
     pub latest_epoch: LeaderEpoch,
+    /// Transactions without a marker, by their first offset.
+    pub open_transactions: Vec<OpenTransaction>,
     damages: Vec<Damage>,
 }
 
@@ -55,6 +57,13 @@ impl Verdict {
     pub fn without_folder(start: Offset, finding: Finding) -> Verdict {
         Verdict { findings: vec![finding], start, end: start, ..Verdict::default() }
     }
+}
+
+/// A transaction without a marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenTransaction {
+    pub start: Offset,
+    pub producer: ProducerIdEpoch,
 }
 
 /// One problem in a file.
@@ -121,7 +130,14 @@ pub fn verify(disk: &Disk, path: &Path, known: Known, progress: &mut dyn FnMut(u
     pass.check_other_files(&segments)?;
     let stored = pass.stored_epochs().and_then(|epochs| epochs.latest());
     pass.verdict.latest_epoch = stored.max(pass.epochs.latest()).unwrap_or(-1);
-    let known = pass.producers.describe().into_iter().map(|producer| producer.producer_id);
+    let known = pass.producers.describe();
+    let open = known.iter().filter_map(|known| {
+        let producer = ProducerIdEpoch { producer_id: known.producer_id, epoch: known.epoch };
+        Some(OpenTransaction { start: known.current_txn_start?, producer })
+    });
+    pass.verdict.open_transactions = open.collect();
+    sort_by_key(&mut pass.verdict.open_transactions, |open| open.start);
+    let known = known.into_iter().map(|producer| producer.producer_id);
     pass.verdict.highest_producer_id = known.fold(pass.highest_producer_id, ProducerId::max);
     Ok(pass.verdict)
 }

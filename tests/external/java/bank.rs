@@ -10,6 +10,7 @@ mod audit;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::Broker;
 use common::python_env::{PINNED_OLD, TODAY};
@@ -32,6 +33,8 @@ const ACCOUNTS: u64 = 10;
 const ORDERS: usize = 25;
 /// A mover is killed at most so many transfers after the others' last one.
 const MAX_TRANSFERS_BEFORE_KILL: u64 = 8;
+/// How long the transfers of a mover are awaited before it is killed all the same: it may be stuck (see bank_mover.py).
+const MAX_WAIT_BEFORE_KILL: Duration = Duration::from_secs(5);
 /// The exit code of a mover that must be started again.
 const START_AGAIN: i32 = 3;
 
@@ -122,13 +125,17 @@ impl<'a> Bank<'a> {
     fn kill_one(&mut self) {
         let victim = self.random.below(self.movers.len() as u64) as usize;
         // Sometimes a mover is killed while it starts.
+        let mut is_stuck = false;
         if self.random.below(4) > 0 {
             let transfers = self.movers[victim].moved + 1 + self.random.below(MAX_TRANSFERS_BEFORE_KILL);
-            self.wait_until("transfers by the mover to kill", |bank| {
-                bank.movers[victim].moved >= transfers || bank.audit.all_acknowledged(victim)
+            let since = Instant::now();
+            self.wait_until(&format!("transfers by mover {victim}"), |bank| {
+                let has_worked = bank.movers[victim].moved >= transfers || bank.audit.all_acknowledged(victim);
+                is_stuck = !has_worked && since.elapsed() > MAX_WAIT_BEFORE_KILL;
+                has_worked || is_stuck
             });
         }
-        let what = self.random.below(3);
+        let what = if is_stuck { 1 } else { self.random.below(3) };
         if what != 1 {
             self.broker.kill();
         }

@@ -106,6 +106,12 @@ impl ApacheKafka {
         assert_eq!(status.code(), Some(143), "{}", self.log_tail());
     }
 
+    /// Kills it, as a crash of the process does.
+    pub fn kill(mut self) {
+        self.process.kill().expect("the process can be killed");
+        self.wait();
+    }
+
     fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + TIMEOUT;
         loop {

@@ -4,6 +4,7 @@ mod additions;
 mod answers;
 mod apache;
 mod compaction;
+mod open_transactions;
 mod transactions;
 
 use std::fs;
@@ -122,5 +123,5 @@ fn dump_all(java: &Java, data: &Path) {
 
 pub fn tests() -> Vec<Trial> {
     let own = trials![on_tokio: each_broker_serves_the_directory_of_the_other_with_equal_responses];
-    [own, compaction::tests(), transactions::tests()].into_iter().flatten().collect()
+    [own, compaction::tests(), open_transactions::tests(), transactions::tests()].into_iter().flatten().collect()
 }

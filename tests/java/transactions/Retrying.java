@@ -75,11 +75,12 @@ public final class Retrying {
 
     private static KafkaProducer<String, String> producer(String bootstrap, String transactionalId) {
         Properties settings = Clients.producer(bootstrap, transactionalId);
-        // Small batches, so that several are in flight when the connection breaks. 0.11 allows only one. Versions to 2.0
-        // may notice the break 30 s late if several answers arrived before.
+        // Small batches, so that several are in flight when the connection breaks. 0.11 allows only one.
         settings.put("batch.size", "100");
-        boolean single = VERSION.startsWith("0.11") || VERSION.startsWith("1.") || VERSION.startsWith("2.0");
-        settings.put("max.in.flight.requests.per.connection", single ? "1" : "5");
+        settings.put("max.in.flight.requests.per.connection", VERSION.startsWith("0.11") ? "1" : "5");
+        // Versions to 2.0 do not notice a broken connection as long as they wait for their sockets, if several answers
+        // arrived before: they must not wait for 30 s, or records expire.
+        settings.put("metadata.max.age.ms", "500");
         settings.put("retries", Integer.toString(Integer.MAX_VALUE));
         return new KafkaProducer<String, String>(settings);
     }

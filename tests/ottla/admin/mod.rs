@@ -3,3 +3,4 @@
 mod access;
 mod http;
 mod reset;
+mod reset_of_transactions;

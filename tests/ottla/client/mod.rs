@@ -3,3 +3,4 @@
 mod calls;
 mod consumer;
 mod producer;
+mod transactions;

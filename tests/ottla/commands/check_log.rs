@@ -5,7 +5,12 @@ use std::path::Path;
 use std::process::Output;
 
 use common::Broker;
-use serde_json::Value;
+use common::transactions::{TransactionalProducer, TxnProtocol, state_of};
+use ottla_wire::types::ErrorCode;
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, connect};
+use crate::settings::dynamic::eventually;
 
 const RECORDS: usize = 12;
 
@@ -105,4 +110,69 @@ fn repair_leaves_a_stray_folder_with_a_huge_partition_index() {
     assert!(stray.exists());
     broker.restart();
     assert!(matches!(consumed(&broker).as_slice(), [line] if line.ends_with("hello")));
+}
+
+#[tokio::test]
+async fn check_log_lists_open_transactions() {
+    let options = Broker::with().set("transaction.partition.verification.enable", "false");
+    let mut fixture = Fixture::with(options).await;
+    fixture.topic("t", &[]).await;
+    let mut ended = TransactionalProducer::start(&fixture.client, "ended", TxnProtocol::V1, 60_000).await;
+    assert_eq!(ended.write("t", 0, "x").await, ErrorCode::None);
+    assert_eq!(ended.end(true).await, ErrorCode::None);
+    let mut open = TransactionalProducer::start(&fixture.client, "billing", TxnProtocol::V1, 60_000).await;
+    assert_eq!(open.write("t", 0, "x").await, ErrorCode::None);
+    let mut hanging = TransactionalProducer::start(&fixture.client, "audit", TxnProtocol::V1, 60_000).await;
+    assert_eq!(hanging.produce("t", 0, "x").await, ErrorCode::None);
+    fixture.broker.stop();
+    let data = fixture.broker.data_dir().to_path_buf();
+    let (code, report, why) = check_log(&data, &[]);
+    assert_eq!(code, Some(0), "open transactions are not a fault: {report}\n{why}");
+    let of = |start: i64, producer_id: i64, id: Option<&str>| {
+        let state = id.map(|_| "Ongoing");
+        json!({"start_offset": start, "producer_id": producer_id, "producer_epoch": 0, "transactional_id": id, "state": state})
+    };
+    let expect = json!([of(2, 1, Some("billing")), of(3, 2, None)]);
+    assert_eq!(partition(&report, "t-0")["open_transactions"], expect);
+    let text = common::run(&["check-log", data.to_str().unwrap()]).stdout;
+    let text = String::from_utf8(text).unwrap();
+    let lines = "  open transaction from offset 2, producer 1, epoch 0, transactional id billing (Ongoing)\n  \
+                 open transaction from offset 3, producer 2, epoch 0: no transactional id is known for it\n";
+    assert!(text.contains(lines), "{text}");
+}
+
+#[tokio::test]
+async fn coordinator_serves_a_repaired_transaction_log() {
+    let mut fixture = Fixture::with(Broker::with().set("transaction.state.log.num.partitions", "1")).await;
+    for id in ["first", "second", "third"] {
+        TransactionalProducer::start(&fixture.client, id, TxnProtocol::V1, 60_000).await;
+    }
+    fixture.broker.stop();
+    let data = fixture.broker.data_dir().to_path_buf();
+    let segment = data.join("__transaction_state-0/00000000000000000000.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.windows(6).position(|window| window == b"second").unwrap();
+    bytes[middle] = b'X';
+    fs::write(&segment, &bytes).unwrap();
+    let (code, report, _) = check_log(&data, &[]);
+    assert_eq!(code, Some(1), "{report}");
+    let lost = json!({"first_offset": 1, "last_offset": 1, "bytes": partition(&report, "__transaction_state-0")["findings"][0]["lost"]["bytes"]});
+    assert_eq!(partition(&report, "__transaction_state-0")["findings"][0]["lost"], lost);
+
+    // A coordinator does not load a corrupt log: it would lose the decision about a transaction.
+    fixture.broker.restart();
+    fixture.client = connect(&fixture.broker).await;
+    let client = &fixture.client;
+    let unavailable = async || state_of(client, "first").await == Err(ErrorCode::CoordinatorNotAvailable);
+    eventually("the failure of the coordinator", unavailable).await;
+    fixture.broker.stop();
+    let (code, report, _) = check_log(&data, &["--repair"]);
+    assert_eq!(code, Some(0), "{report}");
+    fixture.broker.restart();
+    fixture.client = connect(&fixture.broker).await;
+    let client = &fixture.client;
+    eventually("the coordinator", async || state_of(client, "third").await.as_deref() == Ok("Empty")).await;
+    assert_eq!(state_of(client, "first").await.as_deref(), Ok("Empty"));
+    assert_eq!(state_of(client, "second").await, Err(ErrorCode::TransactionalIdNotFound));
+    TransactionalProducer::start(client, "second", TxnProtocol::V1, 60_000).await;
 }

@@ -5,3 +5,4 @@ mod cli;
 mod config;
 mod image_scripts;
 mod topics_and_configs;
+mod transactions;

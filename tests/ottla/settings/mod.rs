@@ -6,3 +6,4 @@ pub mod dynamic;
 mod facts;
 mod protection;
 mod topic;
+mod transactions;

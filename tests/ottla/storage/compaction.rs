@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use common::{Broker, Options};
-use ottla::client::Client;
+use ottla::client::{Client, ClientError};
 use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
@@ -32,6 +32,19 @@ fn broker() -> Options {
 
 fn now() -> TimestampMs {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as TimestampMs
+}
+
+/// The committed offsets of the topic, when the group's coordinator is loaded.
+async fn committed_when_loaded(client: &Client, group: &str, partitions: &[i32]) -> Vec<Offset> {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match client.committed_offsets(group, TOPIC, partitions).await {
+            Ok(found) => return found.into_iter().map(|committed| committed.offset).collect(),
+            Err(ClientError::Refused { code, .. }) if code == ErrorCode::CoordinatorLoadInProgress.code() => {}
+            Err(error) => panic!("{error}"),
+        }
+        assert!(Instant::now() < deadline, "the coordinator is not loaded");
+    }
 }
 
 async fn connect(broker: &Broker) -> Client {
@@ -363,8 +376,7 @@ async fn committed_offsets_survive_compaction_and_restarts() {
     for run in 0..3 {
         let client = connect(&broker).await;
         for (group, offset) in [("early", 7), ("late", 299)] {
-            let found = client.committed_offsets(group, TOPIC, &all).await.unwrap();
-            let found: Vec<Offset> = found.into_iter().map(|committed| committed.offset).collect();
+            let found = committed_when_loaded(&client, group, &all).await;
             let expect: Vec<Offset> = all.iter().map(|partition| offset + i64::from(*partition)).collect();
             assert_eq!(found, expect, "{group}, run {run}");
         }

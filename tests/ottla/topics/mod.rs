@@ -4,3 +4,4 @@ mod answers;
 mod metadata;
 mod reassignments;
 mod recreation;
+mod with_open_transactions;

@@ -4,8 +4,11 @@
 //! `src/wire/protocol/messages`: `topics=[{name=a num_partitions=1}] validate_only=true`. A value is a word, text in double
 //! quotes, `null`, a list in brackets or a struct in braces; `$name` stands for the id of the topic of that name. An
 //! answer is written in the same way, with the names of error codes, sorted lists, and without values that differ from
-//! run to run. The codec's reflection rows describe every message, so no API needs code of its own.
+//! run to run. `@name` stands for the producer id that the transactional id of that name got last, `@name.1` for its first
+//! one, and `@member` for the member id of the last JoinGroup. The codec's reflection rows describe every message, so no API needs code of its own.
 
+mod batches;
+mod known;
 pub mod notation;
 mod reading;
 mod writing;
@@ -16,21 +19,23 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use ottla_wire::protocol::ApiKey;
-use ottla_wire::types::Uuid;
+use ottla_wire::record::Batch;
 
+use known::Known;
 use reading::Read;
 
 /// The limit for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The version of Fetch for batches.
+const FETCH: i16 = 12;
 /// The text for a connection that the broker closed without an answer.
 const NO_ANSWER: &str = "no answer";
 
-/// A connection to a broker, with the topic ids of earlier answers.
+/// A connection to a broker, with the ids of earlier answers.
 pub struct WireClient {
     address: String,
     connection: Option<TcpStream>,
-    /// Topic ids by name, from earlier answers.
-    ids: BTreeMap<String, Uuid>,
+    known: Known,
     /// Texts that are replaced in answers, with their replacements.
     hidden: Vec<(String, &'static str)>,
     correlation_id: i32,
@@ -42,22 +47,46 @@ impl WireClient {
         let (_, port) = address.rsplit_once(':').expect("an address with a port");
         let mut hidden: Vec<_> = hidden.iter().map(|(what, by)| ((*what).to_owned(), *by)).collect();
         hidden.push((port.to_owned(), "PORT"));
-        WireClient { address: address.to_owned(), connection: None, ids: BTreeMap::new(), hidden, correlation_id: 0 }
+        WireClient { address: address.to_owned(), connection: None, known: Known::default(), hidden, correlation_id: 0 }
     }
 
     /// Sends a request and returns the answer as text; panics if the request is not well-formed.
     pub fn call(&mut self, api: ApiKey, version: i16, request: &str) -> String {
         match self.read(api, version, request) {
-            Some(answer) => self.hide(&reading::show(&answer, &self.ids)),
+            Some(answer) => self.hide(&reading::show(&answer, &self.known)),
             None => NO_ANSWER.to_owned(),
         }
+    }
+
+    /// The batches of a partition from its start on.
+    pub fn batches(&mut self, topic: &str, partition: i32) -> Vec<Batch> {
+        let mut all = Vec::new();
+        loop {
+            let next = all.last().map_or(0, |batch: &Batch| batch.header().next_offset());
+            let request = format!(
+                "max_bytes=1000000 topics=[{{topic={topic} partitions=[{{partition={partition} fetch_offset={next} \
+                 partition_max_bytes=1000000}}]}}]"
+            );
+            let answer = self.read(ApiKey::Fetch, FETCH, &request).expect(NO_ANSWER);
+            let Some(Read::Bytes(records)) = reading::find(&answer, "records") else { return all };
+            let read = batches::parse(records);
+            if read.is_empty() {
+                return all;
+            }
+            all.extend(read);
+        }
+    }
+
+    /// The text for a producer id of an earlier answer.
+    pub fn producer(&self, producer_id: i64) -> String {
+        self.known.producer(producer_id)
     }
 
     /// Sends a request and returns the elements of the first list of that name: by the name of each element, the text of
     /// its other fields, joined where a name occurs more than once.
     pub fn call_for_each(&mut self, api: ApiKey, version: i16, request: &str, list: &str) -> BTreeMap<String, String> {
         let answer = self.read(api, version, request).expect(NO_ANSWER);
-        let all = reading::elements_of(&answer, list, &self.ids).expect("a list of that name");
+        let all = reading::elements_of(&answer, list, &self.known).expect("a list of that name");
         let mut elements: BTreeMap<String, String> = BTreeMap::new();
         for (name, text) in all {
             let text = self.hide(&text);
@@ -67,7 +96,8 @@ impl WireClient {
     }
 
     fn read(&mut self, api: ApiKey, version: i16, request: &str) -> Option<Read> {
-        let body = writing::request(api, version, &notation::fields(request), &self.ids);
+        let request = notation::fields(&self.known.fill_in(request));
+        let body = writing::request(api, version, &request, &self.known.topics);
         let frame = self.frame(api, version, &body);
         let Ok(answer) = self.exchange(&frame) else {
             self.connection = None;
@@ -75,7 +105,8 @@ impl WireClient {
         };
         let header = if api.response_header_version(version) == 1 { 5 } else { 4 };
         let response = reading::response(api, version, &answer[header..]);
-        reading::collect_topic_ids(&response, &mut self.ids);
+        reading::collect_topic_ids(&response, &mut self.known);
+        self.known.learn(&request, &response);
         Some(response)
     }
 

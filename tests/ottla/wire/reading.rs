@@ -1,10 +1,11 @@
 //! Decodes a response with the codec's descriptions of fields (`FieldRow`), and formats it as text.
 
-use std::collections::BTreeMap;
-
 use ottla_wire::codec::{FieldRow, Shape};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::types::{ErrorCode, Uuid};
+
+use super::Known;
+use super::batches;
 
 /// Fields whose values differ from run to run.
 const CHANGING: &[&str] = &[
@@ -23,6 +24,12 @@ const CHANGING: &[&str] = &[
     "usable_bytes",
 ];
 
+/// Times, which are not shown either, unless they are negative: that means none.
+const TIMES: &[&str] = &["last_timestamp", "timestamp", "transaction_start_time_ms"];
+
+/// Fields with ids of producers.
+const PRODUCER_ID: &str = "producer_id";
+
 /// Fields that are not shown; the served APIs have tests of their own.
 const OMITTED: &[&str] = &["api_keys", "throttle_time_ms"];
 
@@ -33,6 +40,7 @@ pub enum Read {
     Bool(bool),
     Number(i64),
     Text(String),
+    Bytes(Vec<u8>),
     Uuid(Uuid),
     List(Vec<Read>),
     Struct(Vec<(&'static FieldRow, Read)>),
@@ -47,9 +55,9 @@ pub fn response(api: ApiKey, version: i16, body: &[u8]) -> Read {
 }
 
 /// Collects topic ids by name.
-pub fn collect_topic_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
+pub fn collect_topic_ids(read: &Read, known: &mut Known) {
     match read {
-        Read::List(list) => list.iter().for_each(|one| collect_topic_ids(one, ids)),
+        Read::List(list) => list.iter().for_each(|one| collect_topic_ids(one, known)),
         Read::Struct(fields) => {
             let of = |name: &str| fields.iter().find(|(row, _)| row.name == name).map(|(_, value)| value);
             if let (Some(Read::Text(name)), Some(Read::Uuid(id))) = (of("name"), of("topic_id"))
@@ -57,56 +65,74 @@ pub fn collect_topic_ids(read: &Read, ids: &mut BTreeMap<String, Uuid>) {
                 && !name.is_empty()
                 && of("error_code") == Some(&Read::Number(0))
             {
-                ids.insert(name.clone(), *id);
+                known.topics.insert(name.clone(), *id);
             }
-            fields.iter().for_each(|(_, value)| collect_topic_ids(value, ids));
+            fields.iter().for_each(|(_, value)| collect_topic_ids(value, known));
         }
         _ => {}
     }
 }
 
+/// A field of a message at its highest level.
+pub fn field<'a>(read: &'a Read, name: &str) -> Option<&'a Read> {
+    let Read::Struct(fields) = read else { return None };
+    fields.iter().find(|(row, _)| row.name == name).map(|(_, value)| value)
+}
+
+/// The first field of that name at any depth.
+pub fn find<'a>(read: &'a Read, name: &str) -> Option<&'a Read> {
+    match read {
+        Read::List(list) => list.iter().find_map(|one| find(one, name)),
+        Read::Struct(fields) => field(read, name).or_else(|| fields.iter().find_map(|(_, value)| find(value, name))),
+        _ => None,
+    }
+}
+
 /// The fields of a message without those that have their default values.
-pub fn show(read: &Read, ids: &BTreeMap<String, Uuid>) -> String {
+pub fn show(read: &Read, known: &Known) -> String {
     let Read::Struct(fields) = read else { panic!("a message is a struct") };
-    show_fields(fields, ids)
+    show_fields(fields, known)
 }
 
 /// The elements of the first list with the name `list`, at any depth: the name of each, and its other fields as text.
-pub fn elements_of(read: &Read, list: &str, ids: &BTreeMap<String, Uuid>) -> Option<Vec<(String, String)>> {
+pub fn elements_of(read: &Read, list: &str, known: &Known) -> Option<Vec<(String, String)>> {
     match read {
-        Read::List(all) => all.iter().find_map(|one| elements_of(one, list, ids)),
+        Read::List(all) => all.iter().find_map(|one| elements_of(one, list, known)),
         Read::Struct(fields) => fields.iter().find_map(|(row, value)| match value {
-            Read::List(all) if row.name == list => Some(all.iter().map(|one| named(one, ids)).collect()),
-            value => elements_of(value, list, ids),
+            Read::List(all) if row.name == list => Some(all.iter().map(|one| named(one, known)).collect()),
+            value => elements_of(value, list, known),
         }),
         _ => None,
     }
 }
 
 /// The name of a struct, and its other fields as text.
-fn named(read: &Read, ids: &BTreeMap<String, Uuid>) -> (String, String) {
+fn named(read: &Read, known: &Known) -> (String, String) {
     let Read::Struct(fields) = read else { panic!("{read:?} is not a struct") };
     let (name, rest): (Vec<_>, Vec<_>) = fields.iter().cloned().partition(|(row, _)| row.name == "name");
     let Some((_, Read::Text(name))) = name.first() else { panic!("{read:?} has no name") };
-    (name.clone(), show_fields(&rest, ids))
+    (name.clone(), show_fields(&rest, known))
 }
 
-fn show_fields(fields: &[(&'static FieldRow, Read)], ids: &BTreeMap<String, Uuid>) -> String {
+fn show_fields(fields: &[(&'static FieldRow, Read)], known: &Known) -> String {
     let shown = fields.iter().filter(|(row, value)| !OMITTED.contains(&row.name) && !is_default(row, value));
     let shown = shown.map(|(row, value)| {
         let value = match value {
             Read::Number(_) | Read::Uuid(_) if CHANGING.contains(&row.name) => "N".to_owned(),
-            Read::Number(code) if row.name == "error_code" => show_code(*code),
+            Read::Number(code) if row.name.ends_with("error_code") => show_code(*code),
+            Read::Number(0..) if TIMES.contains(&row.name) => "N".to_owned(),
+            Read::Number(id) if row.name == PRODUCER_ID => known.producer(*id),
+            Read::Bytes(bytes) if row.name == "records" => batches::show(bytes, known),
             Read::Text(_) if row.name == "documentation" => "yes".to_owned(),
             // Settings with default values are omitted from long lists.
             Read::List(all) if row.name == "configs" && all.len() > MANY => {
-                show_value(&Read::List(all.iter().filter(|one| !is_default_config(one)).cloned().collect()), ids)
+                show_value(&Read::List(all.iter().filter(|one| !is_default_config(one)).cloned().collect()), known)
             }
             // The order of synonyms is significant.
             Read::List(all) if row.name == "synonyms" => {
-                format!("[{}]", all.iter().map(|one| show_value(one, ids)).collect::<Vec<_>>().join(" "))
+                format!("[{}]", all.iter().map(|one| show_value(one, known)).collect::<Vec<_>>().join(" "))
             }
-            value => show_value(value, ids),
+            value => show_value(value, known),
         };
         format!("{}={value}", row.name)
     });
@@ -130,12 +156,12 @@ fn show_code(code: i64) -> String {
     known.map_or_else(|| code.to_string(), |code| code.name().to_owned())
 }
 
-fn show_value(value: &Read, ids: &BTreeMap<String, Uuid>) -> String {
+fn show_value(value: &Read, known: &Known) -> String {
     match value {
         Read::Null => "null".to_owned(),
         Read::Bool(value) => value.to_string(),
         Read::Number(number) => number.to_string(),
-        Read::Uuid(id) => match ids.iter().find(|(_, known)| *known == id) {
+        Read::Uuid(id) => match known.topics.iter().find(|(_, known)| *known == id) {
             Some((name, _)) => format!("${name}"),
             None => id.to_string(),
         },
@@ -144,12 +170,13 @@ fn show_value(value: &Read, ids: &BTreeMap<String, Uuid>) -> String {
             format!("\"{}\"", text.replace('\n', " "))
         }
         Read::Text(text) => text.clone(),
+        Read::Bytes(bytes) => show_value(&Read::Text(String::from_utf8_lossy(bytes).into_owned()), known),
         Read::List(list) => {
-            let mut list: Vec<_> = list.iter().map(|one| show_value(one, ids)).collect();
+            let mut list: Vec<_> = list.iter().map(|one| show_value(one, known)).collect();
             list.sort();
             format!("[{}]", list.join(" "))
         }
-        Read::Struct(fields) => format!("{{{}}}", show_fields(fields, ids)),
+        Read::Struct(fields) => format!("{{{}}}", show_fields(fields, known)),
     }
 }
 
@@ -160,6 +187,7 @@ fn is_default(row: &FieldRow, value: &Read) -> bool {
         Read::Bool(value) => !value,
         Read::Number(number) => *number == super::reading::default_number(row.default),
         Read::Uuid(id) => id.is_zero(),
+        Read::Bytes(bytes) => bytes.is_empty() && !matches!(row.shape, Shape::Nullable(_)),
         Read::Text(text) => text.is_empty() && !matches!(row.shape, Shape::Nullable(_)),
         Read::List(list) => list.is_empty(),
         Read::Struct(_) => false,
@@ -220,11 +248,14 @@ impl Reader<'_> {
                 _ => self.value(inner),
             },
             Shape::Nullable(inner) => self.value(inner),
-            Shape::Str | Shape::Bytes => {
-                let size = if *shape == Shape::Str { 2 } else { 4 };
-                let Some(length) = self.length(size) else { return Read::Null };
-                Read::Text(String::from_utf8_lossy(self.take(length)).into_owned())
-            }
+            Shape::Str => match self.length(2) {
+                Some(length) => Read::Text(String::from_utf8_lossy(self.take(length)).into_owned()),
+                None => Read::Null,
+            },
+            Shape::Bytes => match self.length(4) {
+                Some(length) => Read::Bytes(self.take(length).to_vec()),
+                None => Read::Null,
+            },
             Shape::Array(element) => match self.length(4) {
                 Some(count) => Read::List((0..count).map(|_| self.value(element)).collect()),
                 None => Read::Null,

@@ -1,17 +1,21 @@
 //! Encodes a request from its text by the codec's reflection rows.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ottla_wire::codec::{FieldRow, Shape};
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::record::{BatchBuilder, Codec};
-use ottla_wire::types::Uuid;
+use ottla_wire::types::{ProducerIdEpoch, Uuid};
 
 use super::notation::{Fields, Value};
 
 /// The placeholder for a batch of one record with the current time.
 const BATCH: &str = "$batch";
+/// The same of a producer, in a transaction and outside: `$transactional:id,epoch,sequence`.
+const TRANSACTIONAL: &str = "$transactional:";
+const IDEMPOTENT: &str = "$idempotent:";
 
 pub fn request(api: ApiKey, version: i16, fields: &Fields, ids: &BTreeMap<String, Uuid>) -> Vec<u8> {
     let flexible = api.request_header_version(version) == 2;
@@ -130,11 +134,29 @@ impl Writer<'_> {
 }
 
 fn bytes(text: &str) -> Vec<u8> {
-    if text != BATCH {
+    let mut builder = BatchBuilder::new(Codec::None);
+    if let Some(of) = text.strip_prefix(TRANSACTIONAL) {
+        builder = produced_by(builder, of).transactional();
+    } else if let Some(of) = text.strip_prefix(IDEMPOTENT) {
+        builder = produced_by(builder, of);
+    } else if text != BATCH {
         return text.as_bytes().to_vec();
     }
-    let mut builder = BatchBuilder::new(Codec::None);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
-    builder.append(now, Some(b"key"), Some(b"value"), &[]);
+    builder.append(next_timestamp(), Some(b"key"), Some(b"value"), &[]);
     builder.build().unwrap().bytes().to_vec()
+}
+
+/// The current time; later than at the call before.
+fn next_timestamp() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let next = |last: i64| Some(now.max(last + 1));
+    LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).map_or(now, |last| now.max(last + 1))
+}
+
+fn produced_by(builder: BatchBuilder, of: &str) -> BatchBuilder {
+    let numbers: Vec<i64> = of.split(',').map(|number| number.parse().expect("a number")).collect();
+    let [producer_id, epoch, sequence] = numbers[..] else { panic!("{of:?} is not id,epoch,sequence") };
+    let epoch = epoch.try_into().expect("an epoch");
+    builder.producer(ProducerIdEpoch { producer_id, epoch }, sequence.try_into().expect("a sequence"))
 }

@@ -22,8 +22,8 @@ use ottla_wire::types::{NO_PRODUCER_ID, Now, Offset, ProducerIdEpoch};
 
 /// Bytes read at a time when a log is replayed.
 const REPLAY_READ: usize = 1 << 20;
-/// The sequence number of batches that a coordinator writes in a producer's transaction, as in Kafka.
-const NO_SEQUENCE: i32 = -1;
+/// The sequence number of each transactional batch, as in Kafka. Those of a coordinator are not checked.
+const SEQUENCE: i32 = 0;
 
 /// A state machine whose records have a form in a log.
 pub trait LoggedMachine: StateMachine {
@@ -201,7 +201,7 @@ impl<M: LoggedMachine> Driver<M> {
         for records in M::batches(records).map_err(DriveError::Unwritable)? {
             let mut batch = BatchBuilder::new(self.codec);
             if producer.producer_id != NO_PRODUCER_ID {
-                batch = batch.producer(producer, NO_SEQUENCE).transactional();
+                batch = batch.producer(producer, SEQUENCE).transactional();
             }
             for record in &records {
                 let (key, value) = M::encode(record).map_err(DriveError::Unwritable)?;
