@@ -178,7 +178,7 @@ impl Broker {
 }
 
 impl Drop for Broker {
-    /// Returns when the broker has stopped, or after [`STOP_TIMEOUT`] if one of its threads is stuck.
+    /// Returns when the broker has stopped, or after `STOP_TIMEOUT` if one of its threads is stuck.
     fn drop(&mut self) {
         self.stop = None;
         // Nothing is ever sent: this returns when the sender is dropped.

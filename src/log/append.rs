@@ -14,7 +14,7 @@ use ottla_wire::record::control::{ControlType, EndTxnMarker};
 use ottla_wire::record::{Batch, BatchHeader, Verified};
 use ottla_wire::types::{LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs};
 
-/// Bytes at the start of a batch that [`Verified::placed`] replaces.
+/// Bytes at the start of a batch that [`Verified::log_prefix`] replaces.
 const PLACED: usize = 16;
 
 impl Log {

@@ -11,7 +11,7 @@
 //! Invariants:
 //! - Allocations do not depend on a length that a peer sent; see [`compress`] for the limits of expansion.
 //! - The CRC covers byte 21 to the end. The base offset and the leader epoch, which the broker sets, are not covered:
-//!   [`Verified::placed`] returns the bytes that change on append.
+//!   [`Verified::log_prefix`] returns the bytes that change on append.
 
 mod batch;
 mod builder;

@@ -88,7 +88,7 @@ impl<M: LoggedMachine> State<M> {
 }
 
 impl<M: LoggedMachine> Slot<M> {
-    /// Runs an operation on the machine; see [`State::work`].
+    /// Runs an operation on the machine; see `State::work`.
     pub fn work<T>(&self, work: impl FnOnce(&mut Driver<M>) -> Result<T, DriveError>) -> Result<T, WorkError> {
         self.state.lock().work(work)
     }

@@ -1,6 +1,5 @@
 //! Read-only queries of groups.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -177,9 +176,9 @@ impl GroupMachine {
         self.expected.knows_connection(connection)
     }
 
-    /// Every topic for which a group has offsets. Offsets of topics that no longer exist are removed at start
-    /// ([`super::GroupCommand::TopicsDeleted`]).
-    pub fn topics_with_offsets(&self) -> BTreeSet<TopicName> {
+    /// Every topic for which a group has offsets.
+    #[cfg(test)]
+    pub fn topics_with_offsets(&self) -> std::collections::BTreeSet<TopicName> {
         self.offsets.all_topic_names()
     }
 }
