@@ -94,7 +94,10 @@ def consume_with_kafka_python(bootstrap, topic, assignor, heartbeat_ms, report, 
 
 async def consume_with_aiokafka(bootstrap, topic, heartbeat_ms, report, stopped):
     from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-    from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+    try:
+        from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+    except ImportError:  # up to 0.10, aiokafka used the assignors of kafka-python
+        from kafka.coordinator.assignors.range import RangePartitionAssignor
 
     class Listener(ConsumerRebalanceListener):
         def on_partitions_revoked(self, revoked):

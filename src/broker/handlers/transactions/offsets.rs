@@ -46,6 +46,10 @@ pub(in super::super) fn commit(context: &Context, request: TxnOffsetCommitReques
     if plan.topics.is_empty() {
         return plan.respond(&Err(ErrorCode::None)).into();
     }
+    // Before the verification, which would add the partition to the transaction.
+    if request.group_id.is_empty() {
+        return plan.respond(&Err(ErrorCode::InvalidGroupId)).into();
+    }
     let producer = ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch };
     let command = CommitTxnOffsets {
         group_id: (&*request.group_id).into(),
