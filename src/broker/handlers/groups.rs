@@ -19,8 +19,9 @@ use std::time::Duration;
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
+use super::eventual::Eventual;
 use crate::state::Broker;
-use crate::state::runtime::{PendingReply, Unavailable};
+use crate::state::runtime::Unavailable;
 use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
     GroupClient, GroupCommand, GroupMachine, Heartbeat, JoinGroup, JoinRefused, Joined, LeaveGroup, LeavingMember,
@@ -234,11 +235,9 @@ where
             respond(reply)
         });
     }
-    match broker.groups().submit(group_id, request).map(PendingReply::try_reply) {
+    match broker.groups().submit(group_id, request) {
         Err(unavailable) => respond(Err(unavailable)).into().into(),
-        // Most replies are available immediately.
-        Ok(Ok(reply)) => respond(reply).into().into(),
-        Ok(Err(pending)) => Answer::parked(async move { respond(pending.reply().await) }),
+        Ok(pending) => Eventual::of(pending, |reply| reply).answer(respond),
     }
 }
 

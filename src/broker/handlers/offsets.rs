@@ -7,18 +7,19 @@
 use std::sync::Arc;
 
 use super::authorizer::{Denied, Operation, Resource};
+use super::commit_plan::{CommitPlan, PlannedTopic, RequestedTopic};
 use super::context::{Answer, Context};
 use super::errors::{ToErrorCode, code_of};
 use super::groups::{are_loaded, run, wait_until_loaded};
 use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{
-    CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicCommits, TopicOffsets, WantedOffsets,
+    CommitOffsets, FetchedOffset, GroupError, GroupMachine, PartitionCommit, TopicOffsets, WantedOffsets,
 };
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::offset_commit::{
-    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
-    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+    OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitResponse, OffsetCommitResponsePartition,
+    OffsetCommitResponseTopic,
 };
 use ottla_wire::protocol::messages::offset_fetch::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponse,
@@ -35,14 +36,14 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
     let cluster = context.broker.cluster();
     let mut plan = CommitPlan::default();
     let denied_group = context.authorize(Operation::Read, Resource::Group(&request.group_id)).err();
-    for topic in &request.topics {
+    for topic in request.topics {
         match denied_group {
-            Some(denied) => plan.refuse(topic, denied.error_code()),
-            None => plan.add(context, &cluster, topic),
+            Some(denied) => plan.refuse(requested_topic(topic), denied.error_code()),
+            None => plan.add(context, &cluster, requested_topic(topic), version >= BY_ID),
         }
     }
     if plan.topics.is_empty() {
-        return plan.respond(&Err(ErrorCode::None)).into();
+        return commit_response(plan.complete(&Err(ErrorCode::None))).into();
     }
     let group_id: Arc<str> = (&*request.group_id).into();
     let command = CommitOffsets {
@@ -62,101 +63,32 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
             Ok(Err(error)) => Err(error.error_code()),
             Err(unavailable) => Err(unavailable.error_code()),
         };
-        plan.respond(&outcome)
+        commit_response(plan.complete(&outcome))
     })
 }
 
-/// The offsets to commit, and a response to be completed with the outcomes.
-#[derive(Default)]
-struct CommitPlan {
-    topics: Vec<TopicCommits>,
-    response: Vec<OffsetCommitResponseTopic>,
-    /// The topic and partition indexes in `response` of each partition of `topics`, in order.
-    positions: Vec<(usize, usize)>,
+fn requested_topic(topic: OffsetCommitRequestTopic) -> RequestedTopic {
+    let partitions = topic.partitions.into_iter().map(|partition| PartitionCommit {
+        partition: partition.partition_index,
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.as_deref().map(Box::from),
+        timestamp: Some(partition.commit_timestamp).filter(|timestamp| *timestamp >= 0),
+    });
+    RequestedTopic { name: topic.name, topic_id: topic.topic_id, partitions: partitions.collect() }
 }
 
-impl CommitPlan {
-    fn refuse(&mut self, requested: &OffsetCommitRequestTopic, error: ErrorCode) {
-        let refused = |partition: &OffsetCommitRequestPartition| OffsetCommitResponsePartition {
-            partition_index: partition.partition_index,
-            error_code: error.code(),
-        };
-        self.response.push(OffsetCommitResponseTopic {
-            name: requested.name.clone(),
-            topic_id: requested.topic_id,
-            partitions: requested.partitions.iter().map(refused).collect(),
-        });
-    }
-
-    fn add(&mut self, context: &Context, cluster: &Cluster, requested: &OffsetCommitRequestTopic) {
-        let version = context.version();
-        let topic = match version {
-            BY_ID.. => cluster.topic_by_id(requested.topic_id),
-            _ => cluster.topic(&requested.name),
-        };
-        // The absence of a topic with a given id is visible to every caller.
-        let name = match version {
-            BY_ID.. => topic.map(|topic| &**topic.name()),
-            _ => Some(&*requested.name),
-        };
-        if let Some(Err(denied)) = name.map(|name| context.authorize(Operation::Read, Resource::Topic(name))) {
-            return self.refuse(requested, denied.error_code());
-        }
-        let topic_index = self.response.len();
-        let mut partitions = Vec::with_capacity(requested.partitions.len());
-        let mut commits = Vec::with_capacity(requested.partitions.len());
-        for partition in &requested.partitions {
-            let error = match topic {
-                None if version >= BY_ID => ErrorCode::UnknownTopicId,
-                None => ErrorCode::UnknownTopicOrPartition,
-                Some(topic) if topic.image.partition(partition.partition_index).is_none() => {
-                    ErrorCode::UnknownTopicOrPartition
-                }
-                Some(_) => {
-                    self.positions.push((topic_index, partitions.len()));
-                    commits.push(PartitionCommit {
-                        partition: partition.partition_index,
-                        offset: partition.committed_offset,
-                        leader_epoch: partition.committed_leader_epoch,
-                        metadata: partition.committed_metadata.as_deref().map(Box::from),
-                        timestamp: Some(partition.commit_timestamp).filter(|timestamp| *timestamp >= 0),
-                    });
-                    ErrorCode::None
-                }
-            };
-            partitions.push(OffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: error.code(),
-            });
-        }
-        if let Some(topic) = topic.filter(|_| !commits.is_empty()) {
-            self.topics.push(TopicCommits {
-                topic: Arc::clone(topic.name()),
-                topic_id: topic.id(),
-                partitions: commits,
-            });
-        }
-        self.response.push(OffsetCommitResponseTopic {
-            name: requested.name.clone(),
-            topic_id: requested.topic_id,
-            partitions,
-        });
-    }
-
-    /// Completes the response with an error code for each committed partition, or one for all.
-    fn respond(mut self, outcome: &Result<Vec<i16>, ErrorCode>) -> OffsetCommitResponse {
-        for (index, &(topic, partition)) in self.positions.iter().enumerate() {
-            let code = match outcome {
-                Ok(codes) => codes.get(index).copied().unwrap_or(ErrorCode::UnknownServerError.code()),
-                Err(error) => error.code(),
-            };
-            let slot = self.response.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
-            if let Some(slot) = slot {
-                slot.error_code = code;
-            }
-        }
-        OffsetCommitResponse { topics: self.response, ..Default::default() }
-    }
+fn commit_response(topics: Vec<PlannedTopic>) -> OffsetCommitResponse {
+    let topics = topics.into_iter().map(|topic| OffsetCommitResponseTopic {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .into_iter()
+            .map(|(partition_index, error_code)| OffsetCommitResponsePartition { partition_index, error_code })
+            .collect(),
+    });
+    OffsetCommitResponse { topics: topics.collect(), ..Default::default() }
 }
 
 pub(super) fn fetch(context: &Context, request: OffsetFetchRequest) -> Answer {

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
-use super::transactions::verification::{Begun, Verifications};
+use super::eventual::Eventual;
+use super::transactions::verification::Verifications;
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
 use crate::state::cluster::NotServed;
@@ -66,18 +67,15 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
         return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
     }
     match Verifications::begin(context, &request) {
-        Ok(Begun::Now(verifications)) => respond(context, request, &verifications),
-        Ok(Begun::Later(waiting)) => {
+        Ok(Eventual::Now(verifications)) => respond(context, request, &verifications),
+        // Producers with transactions send acks=all. A request with acks=0 has no response that could wait.
+        Ok(Eventual::Later(_)) if request.acks == 0 => Answer::Close(CloseReason::new(
+            FAILED_WITHOUT_ACKS,
+            "sent a transactional batch with acks=0 whose partition the coordinator has not confirmed yet".to_owned(),
+        )),
+        Ok(Eventual::Later(verifications)) => {
             let context = context.clone();
-            Answer::parked(async move {
-                let verifications = waiting.finished().await;
-                match respond(&context, request, &verifications) {
-                    Answer::Ready(response) => *response,
-                    Answer::Parked(response) => response.await,
-                    // Transactional batches have acks=all.
-                    Answer::Nothing | Answer::Close(_) => ProduceResponse::default().into(),
-                }
-            })
+            Answer::parked(async move { append_all(&context, request, &verifications.await).synced().await })
         }
         Err(error) => {
             let mut response = refuse_all(&request, error);

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use super::eventual::Eventual;
 use crate::state::Broker;
 use crate::state::runtime::{PendingReply, Unavailable};
 use ottla_core::coordinator::TransactionalId;
@@ -161,34 +162,33 @@ where
     C: NeedsProducerId + Clone + Send + 'static,
     Response: Into<ottla_wire::protocol::Response> + 'static,
 {
-    let submitted = submit(&broker, command.transactional_id(), command.clone());
-    match submitted.map(PendingReply::try_reply) {
-        Err(error) => respond(Err(error)).into().into(),
-        Ok(Ok(Ok(result))) if result != Err(TransactionError::ProducerIdNeeded) => {
-            respond(result.map_err(|error| error.error_code())).into().into()
+    let first = match submit(&broker, command.transactional_id(), command.clone()) {
+        Err(error) => return respond(Err(error)).into().into(),
+        Ok(pending) => Eventual::of(pending, |reply| reply),
+    };
+    match first {
+        Eventual::Now(reply) if !matches!(reply, Ok(Err(TransactionError::ProducerIdNeeded))) => {
+            respond(flattened(reply)).into().into()
         }
-        Ok(Ok(Err(unavailable))) => respond(Err(unavailable.error_code())).into().into(),
-        Ok(pending) => Answer::parked(async move {
-            let result = match pending {
-                Ok(_) => Err(TransactionError::ProducerIdNeeded),
-                Err(pending) => match pending.reply().await {
-                    Ok(result) => result,
-                    Err(unavailable) => return respond(Err(unavailable.error_code())),
-                },
-            };
-            match result {
-                Err(TransactionError::ProducerIdNeeded) => respond(once_more(&broker, command).await),
-                result => respond(result.map_err(|error| error.error_code())),
+        first => Answer::parked(async move {
+            match first.wait().await {
+                Ok(Err(TransactionError::ProducerIdNeeded)) => respond(once_more(&broker, command).await),
+                reply => respond(flattened(reply)),
             }
         }),
     }
+}
+
+/// The reply of a coordinator, or the error code for the client.
+fn flattened<T>(reply: Result<Result<T, TransactionError>, Unavailable>) -> TxnResult<T> {
+    reply.map_err(|error| error.error_code())?.map_err(|error| error.error_code())
 }
 
 async fn once_more<C: NeedsProducerId>(broker: &Arc<Broker>, command: C) -> TxnResult<ProducerIdEpoch> {
     let fresh = broker.producer_ids().next(broker.metadata()).await.map_err(|error| error.error_code())?;
     let transactional_id = TransactionalId::clone(command.transactional_id());
     let pending = submit(broker, &transactional_id, command.with_producer_id(fresh))?;
-    pending.reply().await.map_err(|error| error.error_code())?.map_err(|error| error.error_code())
+    flattened(pending.reply().await)
 }
 
 /// Runs a command of a transactional id.
@@ -212,32 +212,6 @@ fn coordinator_error(broker: &Broker, error: &Unavailable) -> ErrorCode {
     }
 }
 
-/// Runs a command about partitions and responds with the result for each, or with one error for all.
-fn run_for_partitions<Response>(
-    broker: &Broker,
-    command: AddPartitions,
-    respond: impl FnOnce(TxnResult<PartitionResults>) -> Response + Send + 'static,
-) -> Answer
-where
-    Response: Into<ottla_wire::protocol::Response> + 'static,
-{
-    let transactional_id = TransactionalId::clone(&command.transactional_id);
-    match submit(broker, &transactional_id, command).map(PendingReply::try_reply) {
-        Err(error) => respond(Err(error)).into().into(),
-        Ok(Ok(reply)) => respond(partition_results(reply)).into().into(),
-        Ok(Err(pending)) => Answer::parked(async move { respond(partition_results(pending.reply().await)) }),
-    }
-}
-
-fn partition_results(
-    reply: Result<Result<PartitionResults, TransactionError>, Unavailable>,
-) -> TxnResult<PartitionResults> {
-    match reply {
-        Ok(result) => result.map_err(|error| error.error_code()),
-        Err(unavailable) => Err(unavailable.error_code()),
-    }
-}
-
 pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) -> Answer {
     let respond = |error: ErrorCode| AddOffsetsToTxnResponse { error_code: error.code(), ..Default::default() };
     let denied = context
@@ -247,39 +221,38 @@ pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) ->
         return respond(denied.error_code()).into();
     }
     let broker = Arc::clone(&context.broker);
-    let add = move |broker: &Broker| {
-        let count = broker.cluster().topic(CONSUMER_OFFSETS).map_or(0, |topic| topic.image.partition_count());
-        let partition = TopicPartition::new(CONSUMER_OFFSETS, group::partition_for(&request.group_id, count));
-        let command = AddPartitions {
-            transactional_id: (&*request.transactional_id).into(),
-            producer: ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch },
-            partitions: vec![partition],
-            verify_only: false,
-            client_transaction_version: 0,
-        };
-        run_for_partitions(broker, command, move |results| match results {
-            Ok(results) => respond(
-                results
-                    .into_iter()
-                    .find_map(|(_, result)| result.err())
-                    .map_or(ErrorCode::None, |error| error.error_code()),
-            ),
-            Err(error) => respond(error),
-        })
-    };
     if broker.has_internal_topic(CONSUMER_OFFSETS) {
-        return add(&broker);
+        return add_offsets_partition(&broker, &request).answer(respond);
     }
     Answer::parked(async move {
         match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
-            Ok(()) => match add(&broker) {
-                Answer::Ready(response) => *response,
-                Answer::Parked(response) => response.await,
-                Answer::Nothing | Answer::Close(_) => respond(ErrorCode::UnknownServerError).into(),
-            },
-            Err(_) => respond(ErrorCode::CoordinatorNotAvailable).into(),
+            Ok(()) => respond(add_offsets_partition(&broker, &request).wait().await),
+            Err(_) => respond(ErrorCode::CoordinatorNotAvailable),
         }
     })
+}
+
+/// Adds the group's partition of `__consumer_offsets` to the transaction.
+fn add_offsets_partition(broker: &Broker, request: &AddOffsetsToTxnRequest) -> Eventual<ErrorCode> {
+    let count = broker.cluster().topic(CONSUMER_OFFSETS).map_or(0, |topic| topic.image.partition_count());
+    let partition = TopicPartition::new(CONSUMER_OFFSETS, group::partition_for(&request.group_id, count));
+    let command = AddPartitions {
+        transactional_id: (&*request.transactional_id).into(),
+        producer: ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch },
+        partitions: vec![partition],
+        verify_only: false,
+        client_transaction_version: 0,
+    };
+    match submit(broker, &request.transactional_id, command) {
+        Ok(pending) => Eventual::of(pending, |reply| match flattened(reply) {
+            Ok(results) => {
+                let failed = results.into_iter().find_map(|(_, result)| result.err());
+                failed.map_or(ErrorCode::None, |error| error.error_code())
+            }
+            Err(error) => error,
+        }),
+        Err(error) => Eventual::Now(error),
+    }
 }
 
 /// One transaction of AddPartitionsToTxn.
@@ -304,14 +277,10 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
             from_broker: false,
             topics: request.v3_and_below_topics,
         };
-        return match add(context, addition) {
-            Added::Now(results_by_topic_v3_and_below) => {
-                AddPartitionsToTxnResponse { results_by_topic_v3_and_below, ..Default::default() }.into()
-            }
-            Added::Later(results) => Answer::parked(async move {
-                AddPartitionsToTxnResponse { results_by_topic_v3_and_below: results.await, ..Default::default() }
-            }),
-        };
+        return add(context, addition).answer(|results_by_topic_v3_and_below| AddPartitionsToTxnResponse {
+            results_by_topic_v3_and_below,
+            ..Default::default()
+        });
     }
     if let Err(denied) = context.authorize(Operation::ClusterAction, Resource::Cluster) {
         return AddPartitionsToTxnResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
@@ -333,10 +302,7 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
     Answer::parked(async move {
         let mut results_by_transaction = Vec::with_capacity(added.len());
         for (transactional_id, added) in added {
-            let topic_results = match added {
-                Added::Now(results) => results,
-                Added::Later(results) => results.await,
-            };
+            let topic_results = added.wait().await;
             results_by_transaction.push(AddPartitionsToTxnResult { transactional_id, topic_results });
         }
         AddPartitionsToTxnResponse { results_by_transaction, ..Default::default() }
@@ -345,20 +311,14 @@ pub(super) fn add_partitions(context: &Context, request: AddPartitionsToTxnReque
 
 type TopicResults = Vec<AddPartitionsToTxnTopicResult>;
 
-/// The results for one transaction.
-enum Added {
-    Now(TopicResults),
-    Later(std::pin::Pin<Box<dyn Future<Output = TopicResults> + Send>>),
-}
-
 /// Adds all partitions or none: if the client may not write one, or one does not exist, the result of the others is
 /// OPERATION_NOT_ATTEMPTED. Another broker has authorized its clients itself.
-fn add(context: &Context, addition: Addition) -> Added {
+fn add(context: &Context, addition: Addition) -> Eventual<TopicResults> {
     let Addition { transactional_id, producer, verify_only, from_broker, topics } = addition;
     if !from_broker
         && let Err(denied) = context.authorize(Operation::Write, Resource::TransactionalId(&transactional_id))
     {
-        return Added::Now(results_for_all(&topics, |_| denied.error_code()));
+        return Eventual::Now(results_for_all(&topics, |_| denied.error_code()));
     }
     let cluster = context.broker.cluster();
     let mut refused = false;
@@ -380,7 +340,7 @@ fn add(context: &Context, addition: Addition) -> Added {
         error
     });
     if refused {
-        return Added::Now(checked);
+        return Eventual::Now(checked);
     }
     let partitions = topics.iter().flat_map(partitions_of).collect();
     let transactional_id: TransactionalId = (&*transactional_id).into();
@@ -401,10 +361,9 @@ fn add(context: &Context, addition: Addition) -> Added {
         }
         Err(error) => results_for_all(&topics, |_| error),
     };
-    match submit(&context.broker, &transactional_id, command).map(PendingReply::try_reply) {
-        Err(error) => Added::Now(results(Err(error))),
-        Ok(Ok(reply)) => Added::Now(results(partition_results(reply))),
-        Ok(Err(pending)) => Added::Later(Box::pin(async move { results(partition_results(pending.reply().await)) })),
+    match submit(&context.broker, &transactional_id, command) {
+        Err(error) => Eventual::Now(results(Err(error))),
+        Ok(pending) => Eventual::of(pending, move |reply| results(flattened(reply))),
     }
 }
 

@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use super::super::authorizer::{Operation, Resource};
+use super::super::commit_plan::{CommitPlan, RequestedTopic};
 use super::super::context::{Answer, Context};
 use super::super::errors::{ToErrorCode, code_of};
+use super::super::eventual::Eventual;
 use super::verification::{self, Client, Verifying};
 use crate::state::Broker;
-use crate::state::cluster::Cluster;
-use ottla_core::coordinator::group::{CommitTxnOffsets, PartitionCommit, TopicCommits};
+use ottla_core::coordinator::group::{CommitTxnOffsets, PartitionCommit};
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_log::TxnVerification;
 use ottla_wire::protocol::messages::txn_offset_commit::{
@@ -31,24 +32,27 @@ const KNOWS_LOADING: i16 = 2;
 /// The first version that names topics by id.
 const BY_ID: i16 = 6;
 
-pub(in super::super) fn commit(context: &Context, request: TxnOffsetCommitRequest) -> Answer {
+pub(in super::super) fn commit(context: &Context, mut request: TxnOffsetCommitRequest) -> Answer {
     let denied = context
         .authorize(Operation::Write, Resource::TransactionalId(&request.transactional_id))
         .and_then(|()| context.authorize(Operation::Read, Resource::Group(&request.group_id)));
-    let mut plan = Plan { is_before_2_0: context.version() < KNOWS_LOADING, ..Default::default() };
+    let mut plan = CommitPlan::default();
     let cluster = context.broker.cluster();
-    for topic in &request.topics {
+    let by_id = context.version() >= BY_ID;
+    for topic in std::mem::take(&mut request.topics) {
         match &denied {
-            Err(denied) => plan.refuse(topic, denied.error_code()),
-            Ok(()) => plan.add(context, &cluster, topic),
+            Err(denied) => plan.refuse(requested_topic(topic), denied.error_code()),
+            Ok(()) => plan.add(context, &cluster, requested_topic(topic), by_id),
         }
     }
+    let is_before_2_0 = context.version() < KNOWS_LOADING;
+    let respond = move |plan: CommitPlan, outcome: Outcome| response(plan, outcome, is_before_2_0);
     if plan.topics.is_empty() {
-        return plan.respond(&Err(ErrorCode::None)).into();
+        return respond(plan, Err(ErrorCode::None)).into();
     }
     // Before the verification, which would add the partition to the transaction.
     if request.group_id.is_empty() {
-        return plan.respond(&Err(ErrorCode::InvalidGroupId)).into();
+        return respond(plan, Err(ErrorCode::InvalidGroupId)).into();
     }
     let producer = ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch };
     let command = CommitTxnOffsets {
@@ -65,149 +69,85 @@ pub(in super::super) fn commit(context: &Context, request: TxnOffsetCommitReques
     if !broker.has_internal_topic(CONSUMER_OFFSETS) {
         return Answer::parked(async move {
             let outcome = match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
-                Ok(()) => match verify(&broker, &request, client) {
-                    Ok(verifying) => match verifying.finished().await {
-                        Ok(verification) => run(&broker, command, verification).await,
-                        Err(error) => Err(error),
-                    },
-                    Err(error) => Err(error),
-                },
+                Ok(()) => run_verified(&broker, verify(&broker, &request, client).wait().await, command).await,
                 Err(_) => Err(ErrorCode::CoordinatorNotAvailable),
             };
-            plan.respond(&outcome)
+            respond(plan, outcome)
         });
     }
     match verify(&broker, &request, client) {
-        Err(error) => plan.respond(&Err(error)).into(),
-        Ok(Verifying::Done(verification)) => {
-            // Submitted before this returns, in the order of requests.
-            let running = run(&broker, command, verification);
-            Answer::parked(async move { plan.respond(&running.await) })
+        // Submitted before this returns, in the order of requests.
+        Eventual::Now(Ok(verification)) => {
+            run(&broker, command, verification).answer(move |outcome| respond(plan, outcome))
         }
-        Ok(verifying) => Answer::parked(async move {
-            let outcome = match verifying.finished().await {
-                Ok(verification) => run(&broker, command, verification).await,
-                Err(error) => Err(error),
-            };
-            plan.respond(&outcome)
-        }),
+        Eventual::Now(Err(error)) => respond(plan, Err(error)).into(),
+        Eventual::Later(verified) => {
+            Answer::parked(async move { respond(plan, run_verified(&broker, verified.await, command).await) })
+        }
     }
 }
 
 /// Verifies that the group's partition belongs to the transaction.
-fn verify(broker: &Broker, request: &TxnOffsetCommitRequest, client: Client) -> Result<Verifying, ErrorCode> {
-    let partition = broker.groups().partition_of(&request.group_id).map_err(|error| error.error_code())?;
+fn verify(broker: &Broker, request: &TxnOffsetCommitRequest, client: Client) -> Verifying {
     let producer = ProducerIdEpoch { producer_id: request.producer_id, epoch: request.producer_epoch };
-    verification::of_offsets(broker, &request.transactional_id, producer, &partition, client)
+    match broker.groups().partition_of(&request.group_id) {
+        Ok(partition) => verification::of_offsets(broker, &request.transactional_id, producer, &partition, client),
+        Err(error) => Eventual::Now(Err(error.error_code())),
+    }
 }
 
-/// Runs the commit; returns the error code of each partition.
-fn run(
+async fn run_verified(
     broker: &Broker,
+    verified: Result<TxnVerification, ErrorCode>,
     command: CommitTxnOffsets,
-    verification: TxnVerification,
-) -> impl Future<Output = Result<Vec<i16>, ErrorCode>> + Send + use<> {
+) -> Outcome {
+    run(broker, command, verified?).wait().await
+}
+
+/// Runs the commit.
+fn run(broker: &Broker, command: CommitTxnOffsets, verification: TxnVerification) -> Eventual<Outcome> {
     let group_id = Arc::clone(&command.group_id);
-    let submitted = broker.groups().submit_verified(&group_id, command, verification);
-    async move {
-        match submitted.map_err(|error| error.error_code())?.reply().await {
+    match broker.groups().submit_verified(&group_id, command, verification) {
+        Ok(pending) => Eventual::of(pending, |reply| match reply {
             Ok(Ok(results)) => {
                 Ok(results.into_iter().flat_map(|topic| topic.partitions).map(|(_, result)| code_of(&result)).collect())
             }
             Ok(Err(error)) => Err(error.error_code()),
             Err(unavailable) => Err(unavailable.error_code()),
-        }
+        }),
+        Err(unavailable) => Eventual::Now(Err(unavailable.error_code())),
     }
 }
 
-/// The offsets to commit, and a response to be completed with the outcomes.
-#[derive(Default)]
-struct Plan {
-    /// Whether the client may be a producer of Kafka before 2.0, which fails on COORDINATOR_LOAD_IN_PROGRESS
-    /// (KAFKA-7296).
-    is_before_2_0: bool,
-    topics: Vec<TopicCommits>,
-    response: Vec<TxnOffsetCommitResponseTopic>,
-    /// The topic and partition indexes in `response` of each partition of `topics`, in order.
-    positions: Vec<(usize, usize)>,
+/// The error code of each partition, or one for all.
+type Outcome = Result<Vec<i16>, ErrorCode>;
+
+fn requested_topic(topic: TxnOffsetCommitRequestTopic) -> RequestedTopic {
+    let partitions = topic.partitions.into_iter().map(|partition| PartitionCommit {
+        partition: partition.partition_index,
+        offset: partition.committed_offset,
+        leader_epoch: partition.committed_leader_epoch,
+        metadata: partition.committed_metadata.as_deref().map(Box::from),
+        timestamp: None,
+    });
+    RequestedTopic { name: topic.name, topic_id: topic.topic_id, partitions: partitions.collect() }
 }
 
-impl Plan {
-    fn refuse(&mut self, requested: &TxnOffsetCommitRequestTopic, error: ErrorCode) {
-        let partitions = requested.partitions.iter().map(|partition| TxnOffsetCommitResponsePartition {
-            partition_index: partition.partition_index,
-            error_code: error.code(),
-        });
-        self.response.push(TxnOffsetCommitResponseTopic {
-            name: requested.name.clone(),
-            topic_id: requested.topic_id,
-            partitions: partitions.collect(),
-        });
-    }
-
-    fn add(&mut self, context: &Context, cluster: &Cluster, requested: &TxnOffsetCommitRequestTopic) {
-        let by_id = context.version() >= BY_ID;
-        let topic = match by_id {
-            true => cluster.topic_by_id(requested.topic_id),
-            false => cluster.topic(&requested.name),
-        };
-        let name = match by_id {
-            true => topic.map(|topic| &**topic.name()),
-            false => Some(&*requested.name),
-        };
-        if let Some(Err(denied)) = name.map(|name| context.authorize(Operation::Read, Resource::Topic(name))) {
-            return self.refuse(requested, denied.error_code());
-        }
-        let Some(topic) = topic else {
-            let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-            return self.refuse(requested, unknown);
-        };
-        let topic_index = self.response.len();
-        let mut commits = Vec::with_capacity(requested.partitions.len());
-        let mut partitions = Vec::with_capacity(requested.partitions.len());
-        for partition in &requested.partitions {
-            let exists = topic.image.partition(partition.partition_index).is_some();
-            if exists {
-                self.positions.push((topic_index, partitions.len()));
-                commits.push(PartitionCommit {
-                    partition: partition.partition_index,
-                    offset: partition.committed_offset,
-                    leader_epoch: partition.committed_leader_epoch,
-                    metadata: partition.committed_metadata.as_deref().map(Box::from),
-                    timestamp: None,
-                });
-            }
-            let error = if exists { ErrorCode::None } else { ErrorCode::UnknownTopicOrPartition };
-            partitions.push(TxnOffsetCommitResponsePartition {
-                partition_index: partition.partition_index,
-                error_code: error.code(),
-            });
-        }
-        self.response.push(TxnOffsetCommitResponseTopic {
-            name: requested.name.clone(),
-            topic_id: requested.topic_id,
-            partitions,
-        });
-        if !commits.is_empty() {
-            let topic_id = topic.id();
-            self.topics.push(TopicCommits { topic: Arc::clone(topic.name()), topic_id, partitions: commits });
-        }
-    }
-
-    fn respond(mut self, outcome: &Result<Vec<i16>, ErrorCode>) -> TxnOffsetCommitResponse {
-        for (index, (topic, partition)) in self.positions.into_iter().enumerate() {
-            let code = match outcome {
-                Ok(codes) => codes.get(index).copied().unwrap_or(ErrorCode::UnknownServerError.code()),
-                Err(ErrorCode::CoordinatorLoadInProgress) if self.is_before_2_0 => {
-                    ErrorCode::CoordinatorNotAvailable.code()
-                }
-                Err(error) => error.code(),
-            };
-            let slot = self.response.get_mut(topic).and_then(|topic| topic.partitions.get_mut(partition));
-            if let Some(slot) = slot {
-                slot.error_code = code;
-            }
-        }
-        TxnOffsetCommitResponse { topics: self.response, ..Default::default() }
-    }
+/// `is_before_2_0`: the client may be a producer of Kafka before 2.0, which fails on COORDINATOR_LOAD_IN_PROGRESS
+/// (KAFKA-7296).
+fn response(plan: CommitPlan, outcome: Outcome, is_before_2_0: bool) -> TxnOffsetCommitResponse {
+    let outcome = match outcome {
+        Err(ErrorCode::CoordinatorLoadInProgress) if is_before_2_0 => Err(ErrorCode::CoordinatorNotAvailable),
+        outcome => outcome,
+    };
+    let topics = plan.complete(&outcome).into_iter().map(|topic| TxnOffsetCommitResponseTopic {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partitions: topic
+            .partitions
+            .into_iter()
+            .map(|(partition_index, error_code)| TxnOffsetCommitResponsePartition { partition_index, error_code })
+            .collect(),
+    });
+    TxnOffsetCommitResponse { topics: topics.collect(), ..Default::default() }
 }

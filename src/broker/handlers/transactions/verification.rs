@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::super::authorizer::{Operation, Resource};
 use super::super::context::Context;
 use super::super::errors::ToErrorCode;
+use super::super::eventual::Eventual;
 use super::PROTOCOL_2;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
@@ -37,30 +38,8 @@ pub(super) struct Client {
     pub knows_abortable: bool,
 }
 
-/// The verification of one partition.
-pub(super) enum Verifying {
-    Done(TxnVerification),
-    /// The coordinator's reply waits for a sync.
-    Waiting {
-        pending: PendingReply<AddPartitions>,
-        verification: TxnVerification,
-        client: Client,
-    },
-}
-
-impl Verifying {
-    /// Waits for the coordinator's reply.
-    pub async fn finished(self) -> Result<TxnVerification, ErrorCode> {
-        match self {
-            Verifying::Done(verification) => Ok(verification),
-            Verifying::Waiting { pending, verification, client } => {
-                let results = client_results(pending.reply().await, client)?;
-                results.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
-                Ok(verification)
-            }
-        }
-    }
-}
+/// The verification of one partition, which may wait until the coordinator's reply is synced.
+pub(super) type Verifying = Eventual<Result<TxnVerification, ErrorCode>>;
 
 /// The result for each partition, with the error codes for clients.
 type Results = HashMap<TopicPartition, Result<(), ErrorCode>>;
@@ -72,25 +51,25 @@ pub(super) fn of_offsets(
     producer: ProducerIdEpoch,
     partition: &Arc<Partition>,
     client: Client,
-) -> Result<Verifying, ErrorCode> {
+) -> Verifying {
     if !client.protocol_2 && !broker.cluster().config.transactions.partition_verification_enable {
-        return Ok(Verifying::Done(TxnVerification::Disabled));
+        return Eventual::Now(Ok(TxnVerification::Disabled));
     }
-    let verification = partition
-        .begin_verification(producer, NO_SEQUENCE, client.protocol_2, broker.now().wall)
-        .map_err(|error| error.error_code())?;
+    let begun = partition.begin_verification(producer, NO_SEQUENCE, client.protocol_2, broker.now().wall);
+    let verification = match begun {
+        Ok(verification) => verification,
+        Err(error) => return Eventual::Now(Err(error.error_code())),
+    };
     let confirmed = verification.confirmed();
     if verification == Verification::NotNeeded {
-        return Ok(Verifying::Done(confirmed));
+        return Eventual::Now(Ok(confirmed));
     }
-    let pending = add_or_verify(broker, transactional_id, producer, vec![partition.id().clone()], client)
-        .map_err(|error| error_for_client(&error))?;
-    match pending.try_reply() {
-        Ok(reply) => {
+    match add_or_verify(broker, transactional_id, producer, vec![partition.id().clone()], client) {
+        Err(error) => Eventual::Now(Err(error_for_client(&error))),
+        Ok(pending) => Eventual::of(pending, move |reply| {
             client_results(reply, client)?.into_iter().next().map_or(Ok(()), |(_, result)| result)?;
-            Ok(Verifying::Done(confirmed))
-        }
-        Err(pending) => Ok(Verifying::Waiting { pending, verification: confirmed, client }),
+            Ok(confirmed)
+        }),
     }
 }
 
@@ -152,34 +131,13 @@ pub(in super::super) struct Verifications {
     by_partition: HashMap<TopicPartition, Result<TxnVerification, ErrorCode>>,
 }
 
-/// The verification of a produce request, after its first step.
-pub(in super::super) enum Begun {
-    Now(Verifications),
-    /// The coordinator's reply waits for a sync.
-    Later(Waiting),
-}
-
-/// Verifications that wait for the coordinator's reply.
-pub(in super::super) struct Waiting {
-    verifications: Verifications,
-    needed: Vec<(TopicPartition, TxnVerification)>,
-    pending: PendingReply<AddPartitions>,
-    client: Client,
-}
-
-impl Waiting {
-    pub async fn finished(mut self) -> Verifications {
-        let results = client_results(self.pending.reply().await, self.client);
-        self.verifications.add(self.needed, &results, self.client);
-        self.verifications
-    }
-}
-
 impl Verifications {
     /// Verifies the transactional batches. Fails if they are from several producers.
-    pub fn begin(context: &Context, request: &ProduceRequest) -> Result<Begun, ErrorCode> {
+    pub fn begin(context: &Context, request: &ProduceRequest) -> Result<Eventual<Verifications>, ErrorCode> {
         let mut verifications = Verifications::default();
-        let Some(transactional_id) = request.transactional_id.as_deref() else { return Ok(Begun::Now(verifications)) };
+        let Some(transactional_id) = request.transactional_id.as_deref() else {
+            return Ok(Eventual::Now(verifications));
+        };
         let version = context.version();
         let client =
             Client { protocol_2: version >= PRODUCE_PROTOCOL_2, knows_abortable: version >= PRODUCE_KNOWS_ABORTABLE };
@@ -207,16 +165,16 @@ impl Verifications {
             };
             verifications.by_partition.insert(partition.id().clone(), begun);
         }
-        let Some(producer) = producer.filter(|_| !needed.is_empty()) else { return Ok(Begun::Now(verifications)) };
+        let Some(producer) = producer.filter(|_| !needed.is_empty()) else { return Ok(Eventual::Now(verifications)) };
         let partitions = needed.iter().map(|(partition, _)| partition.clone()).collect();
-        let results =
-            match add_or_verify(broker, transactional_id, producer, partitions, client).map(PendingReply::try_reply) {
-                Ok(Err(pending)) => return Ok(Begun::Later(Waiting { verifications, needed, pending, client })),
-                Ok(Ok(reply)) => client_results(reply, client),
-                Err(unavailable) => Err(error_for_client(&unavailable)),
-            };
-        verifications.add(needed, &results, client);
-        Ok(Begun::Now(verifications))
+        let finish = move |results: Result<Results, ErrorCode>| {
+            verifications.add(needed, &results, client);
+            verifications
+        };
+        Ok(match add_or_verify(broker, transactional_id, producer, partitions, client) {
+            Ok(pending) => Eventual::of(pending, move |reply| finish(client_results(reply, client))),
+            Err(unavailable) => Eventual::Now(finish(Err(error_for_client(&unavailable)))),
+        })
     }
 
     /// The verification with which the partition's batch is appended.

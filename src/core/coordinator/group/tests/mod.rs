@@ -1,5 +1,6 @@
 //! Tests of groups in simulated time.
 
+mod client;
 mod disconnecting;
 mod harness;
 mod joining;
