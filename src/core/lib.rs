@@ -8,9 +8,11 @@
 //! | [`machine`] | the trait of every state machine |
 //! | [`metadata`] | topics, settings, registration, producer ids |
 //! | [`coordinator`] | groups and their offsets, transactions |
+//! | [`security`] | access control lists |
 //! | [`log_windows`] | counts for rate limits of log lines |
 
 pub mod coordinator;
 pub mod log_windows;
 pub mod machine;
 pub mod metadata;
+pub mod security;

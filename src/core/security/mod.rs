@@ -1,0 +1,3 @@
+//! Security decisions: pure, without sockets and clocks.
+
+pub mod acl;
