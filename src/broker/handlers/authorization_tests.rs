@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::authorizer::{AllowAll, Authorizer, Operation, Resource};
-use super::context::{Answer, Caller, Context, Principal};
+use super::context::{Answer, Caller, Context};
 use super::handle;
 use super::large_batches::LargeBatches;
 use crate::clock::Clock;
@@ -18,6 +18,7 @@ use crate::state::loggers::NoLoggers;
 use ottla_config::{Sources, load};
 use ottla_core::metadata::CONSUMER_OFFSETS;
 use ottla_core::metadata::ConfigKind;
+use ottla_core::security::Principal;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use ottla_wire::protocol::messages::add_partitions_to_txn::{

@@ -1,7 +1,6 @@
 //! The input and output of handlers: [`Context`] and [`Answer`].
 
 use std::collections::HashSet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use ottla_core::security::Principal;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::{RequestHeader, Response};
 
@@ -35,26 +35,6 @@ impl Answer {
 impl<T: Into<Response>> From<T> for Answer {
     fn from(response: T) -> Answer {
         Answer::Ready(Box::new(response.into()))
-    }
-}
-
-/// An authenticated identity (Kafka's `KafkaPrincipal`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Principal {
-    pub principal_type: Str,
-    pub name: Str,
-}
-
-impl Principal {
-    /// The principal of a connection without authentication.
-    pub fn anonymous() -> Principal {
-        Principal { principal_type: Str::from_static("User"), name: Str::from_static("ANONYMOUS") }
-    }
-}
-
-impl fmt::Display for Principal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.principal_type, self.name)
     }
 }
 

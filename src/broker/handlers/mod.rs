@@ -41,12 +41,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use authorizer::{AllowAll, Authorizer};
-use context::{Answer, Caller, Context, Principal};
+use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
+use ottla_core::security::Principal;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, Response};

@@ -1,3 +1,6 @@
 //! Security decisions: pure, without sockets and clocks.
 
 pub mod acl;
+pub mod principal;
+
+pub use principal::Principal;
