@@ -68,6 +68,8 @@ impl Checkpointer {
         }
         let mut writer = self.log_dir.checkpoint_writer();
         if let Err(error) = writer.write_positions(&self.checkpoints()) {
+            // The next call writes the file again.
+            self.positions.lock().clear();
             tracing::warn!(%error, "failed to write the validated positions, a start after a crash will take longer");
         }
     }
