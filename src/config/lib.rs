@@ -14,6 +14,7 @@ mod check;
 mod describe;
 mod listener;
 mod load;
+mod password;
 mod protection;
 mod retention;
 pub mod setting;
@@ -34,6 +35,7 @@ pub use describe::{
 };
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use load::{LoadError, Sources, load, properties};
+pub use password::Password;
 pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
