@@ -15,6 +15,7 @@ mod describe;
 mod listener;
 pub mod listener_values;
 mod load;
+mod password;
 mod protection;
 mod retention;
 pub mod setting;
@@ -36,6 +37,7 @@ pub use describe::{
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
+pub use password::Password;
 pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
