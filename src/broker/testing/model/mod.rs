@@ -25,7 +25,7 @@ const IDS: usize = 4;
 const PRODUCERS: usize = 2;
 const TIMEOUT_MS: i32 = 8_000;
 /// By then all abandoned transactions are aborted and failed logs are open again. Their waits add up: 30 s between two tries
-/// to open a log, 10 s between checks for overdue transactions, and 5 s between tries to write a marker.
+/// to open a log, 10 s between checks for overdue transactions, and 1 s between tries to write a marker.
 const QUIET: Duration = Duration::from_secs(120);
 const STEPS_PER_SEED: u64 = 2_000;
 const DEFAULT_STEPS: u64 = 6_000;
