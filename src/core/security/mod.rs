@@ -4,5 +4,6 @@ pub mod acl;
 pub mod jaas;
 pub mod principal;
 pub mod sasl;
+pub mod session;
 
 pub use principal::Principal;
