@@ -1,6 +1,7 @@
 //! Authentication and authorization: pure, without sockets and clocks.
 
 pub mod acl;
+pub mod bearer;
 pub mod jaas;
 pub mod principal;
 pub mod sasl;
