@@ -15,12 +15,14 @@ mod describe;
 mod listener;
 pub mod listener_values;
 mod load;
+mod password;
 mod protection;
 mod retention;
 pub mod setting;
 mod start_topics;
 pub mod table;
 mod text;
+mod tls;
 mod topic;
 mod values;
 
@@ -36,9 +38,11 @@ pub use describe::{
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
+pub use password::Password;
 pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;
+pub use tls::{ClientAuth, Named, StoreConfig, TlsConfig};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use values::{Origin, Source, Values};

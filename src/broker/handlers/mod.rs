@@ -47,7 +47,6 @@ use large_batches::LargeBatches;
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
-use ottla_core::security::Principal;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, Response};
@@ -146,7 +145,7 @@ impl Dispatch for Handlers {
             authorizer: Arc::clone(&self.authorizer),
             connection: Arc::clone(connection),
             caller: Caller {
-                principal: Principal::anonymous(),
+                principal: connection.principal.clone(),
                 client_address: connection.peer,
                 listener: Arc::clone(&connection.listener),
             },

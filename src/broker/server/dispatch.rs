@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::first_use::FirstUse;
+use ottla_core::security::Principal;
 
 /// Handles request frames. One instance serves all connections of all listeners.
 pub trait Dispatch: Send + Sync + 'static {
@@ -132,6 +133,8 @@ pub struct ConnectionInfo {
     pub local: SocketAddr,
     /// The listener's name, such as `PLAINTEXT`.
     pub listener: Arc<str>,
+    /// The client, as its certificate names it.
+    pub principal: Principal,
     /// What the client uses the connection for first.
     pub first_use: FirstUse,
     client_software: OnceLock<ClientSoftware>,
@@ -147,7 +150,12 @@ pub struct ClientSoftware {
 impl ConnectionInfo {
     pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
         let (first_use, client_software) = (FirstUse::default(), OnceLock::new());
-        ConnectionInfo { id, peer, local, listener, first_use, client_software }
+        ConnectionInfo { id, peer, local, listener, principal: Principal::anonymous(), first_use, client_software }
+    }
+
+    /// Sets the client's principal.
+    pub fn with_principal(self, principal: Principal) -> Self {
+        ConnectionInfo { principal, ..self }
     }
 
     /// The client software, if an ApiVersions request named it.

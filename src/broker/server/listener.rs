@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Limits;
+use crate::tls::TlsListener;
 use ottla_config::{BindAddress, BindHost};
 
 /// Attempts to find a port, chosen by the system, that is free at all addresses of a host name.
@@ -17,6 +18,7 @@ const MAX_PORT_ATTEMPTS: u32 = 10;
 #[derive(Debug)]
 pub struct Listener {
     name: Arc<str>,
+    tls: Option<Arc<TlsListener>>,
     sockets: Vec<Socket>,
     address: SocketAddr,
 }
@@ -65,7 +67,16 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: Arc::clone(name), sockets, address })
+        Ok(Listener { name: Arc::clone(name), tls: None, sockets, address })
+    }
+
+    /// Encrypts the listener's connections.
+    pub fn with_tls(self, tls: Arc<TlsListener>) -> Listener {
+        Listener { tls: Some(tls), ..self }
+    }
+
+    pub(super) fn tls(&self) -> Option<&Arc<TlsListener>> {
+        self.tls.as_ref()
     }
 
     /// The listener's name.

@@ -21,6 +21,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::Broker;
 use crate::state::loggers::Loggers;
+use crate::tls::TlsListener;
 use ottla_config::BrokerConfig;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -61,7 +62,9 @@ impl Service {
     ) -> Result<Service, String> {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
-        let ports = bind::bind_ports(config, &limits)?;
+        // First, because it fails without a trace.
+        let tls = TlsListener::load_all(config)?;
+        let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
