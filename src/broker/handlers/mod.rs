@@ -49,7 +49,6 @@ use sasl::Gate;
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
-use ottla_core::security::Principal;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
@@ -77,7 +76,7 @@ impl Handlers {
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
     fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
-        let principal = identity.map_or_else(Principal::anonymous, |identity| identity.principal);
+        let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
         Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),

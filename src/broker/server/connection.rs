@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use super::memory::{BufferPool, RequestBudget};
@@ -25,6 +25,9 @@ use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason
 
 /// Chunks of replies in one write call.
 const MAX_CHUNKS: usize = 64;
+
+/// How long the end of a TLS stream may take: no longer than it takes to send some bytes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The kind of log line, for the rate limiter, of panics in handlers.
 const PANICS: &str = "panics";
@@ -74,6 +77,8 @@ pub(super) struct Connection<S> {
     reader: FrameReader,
     replies: ReplyQueue,
     sent: u64,
+    /// Whether the stream holds no bytes back.
+    is_flushed: bool,
     /// [`Dispatch::faults`] when the pending replies were last checked.
     faults: u64,
     watchdog: Watchdog,
@@ -90,8 +95,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let alarm = Box::pin(shared.clock.sleep(watchdog.period()));
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
-        let (muted, draining) = (None, false);
-        Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, muted, draining }
+        let (muted, draining, is_flushed) = (None, false, true);
+        let sent = 0;
+        Connection { socket, info, shared, reader, replies, sent, is_flushed, faults, watchdog, alarm, muted, draining }
     }
 
     /// Serves the connection until it ends. A panic of a handler ends only this connection.
@@ -129,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(why) = self.replies.close_reason() {
                 return Poll::Ready(End::Closed(why.clone()));
             }
-            if self.draining && self.replies.is_empty() {
+            if self.draining && self.replies.is_empty() && self.is_flushed {
                 return Poll::Ready(End::Drained);
             }
             self.poll_mute(cx);
@@ -207,8 +213,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.check_replies()?;
             self.sent += sent as u64;
             self.replies.advance(sent);
+            self.is_flushed = false;
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Sends what the stream itself holds back: encrypted bytes. A socket holds back none.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(End::SocketFailed)?;
+            self.is_flushed = true;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ends the stream: with TLS, the peer learns that nothing was cut off. Waits for the peer at most
+    /// [`CLOSE_TIMEOUT`].
+    pub async fn close(&mut self) {
+        let _ = self.shared.clock.timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
     }
 
     /// Fails if a pending reply is no longer intact.

@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Limits;
+use crate::tls::TlsListener;
 use ottla_config::{BindAddress, BindHost};
 
 /// Attempts to find a port, chosen by the system, that is free at all addresses of a host name.
@@ -17,6 +18,7 @@ const MAX_PORT_ATTEMPTS: u32 = 10;
 #[derive(Debug)]
 pub struct Listener {
     name: Arc<str>,
+    tls: Option<Arc<TlsListener>>,
     sockets: Vec<Socket>,
     address: SocketAddr,
     demands_sasl: bool,
@@ -66,7 +68,7 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: Arc::clone(name), sockets, address, demands_sasl: false })
+        Ok(Listener { name: Arc::clone(name), tls: None, sockets, address, demands_sasl: false })
     }
 
     /// Demands that clients authenticate with SASL.
@@ -76,6 +78,15 @@ impl Listener {
 
     pub(super) fn demands_sasl(&self) -> bool {
         self.demands_sasl
+    }
+
+    /// Encrypts the listener's connections.
+    pub fn with_tls(self, tls: Arc<TlsListener>) -> Listener {
+        Listener { tls: Some(tls), ..self }
+    }
+
+    pub(super) fn tls(&self) -> Option<&Arc<TlsListener>> {
+        self.tls.as_ref()
     }
 
     /// The listener's name.

@@ -21,6 +21,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, authentication};
+use crate::tls::TlsListener;
 use ottla_config::BrokerConfig;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -62,7 +63,9 @@ impl Service {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
         authentication::check(config).map_err(|error| error.to_string())?;
-        let ports = bind::bind_ports(config, &limits)?;
+        // First, because it fails without a trace.
+        let tls = TlsListener::load_all(config)?;
+        let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));

@@ -94,9 +94,6 @@ impl fmt::Display for SecurityProtocol {
     }
 }
 
-/// The protocols that listeners may have.
-const SUPPORTED: &[SecurityProtocol] = &[SecurityProtocol::Plaintext, SecurityProtocol::SaslPlaintext];
-
 /// The settings that define the listeners.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ListenerSettings<'a> {
@@ -282,8 +279,7 @@ fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, 
 
 fn protocol_of(name: &str, map: &BTreeMap<String, SecurityProtocol>) -> Result<SecurityProtocol, String> {
     match map.get(name).copied().or_else(|| SecurityProtocol::parse(name)) {
-        Some(protocol) if SUPPORTED.contains(&protocol) => Ok(protocol),
-        Some(other) => Err(format!("listeners: {name} needs {other}, which is not supported yet")),
+        Some(protocol) => Ok(protocol),
         None => {
             Err(format!("listeners: {name} has no protocol; add {name}:PLAINTEXT to listener.security.protocol.map"))
         }

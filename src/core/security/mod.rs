@@ -2,9 +2,12 @@
 
 pub mod acl;
 pub mod bearer;
+pub mod distinguished_name;
 pub mod jaas;
 pub mod principal;
+pub mod principal_rules;
 pub mod sasl;
 pub mod session;
 
 pub use principal::Principal;
+pub use principal_rules::PrincipalRules;
