@@ -71,6 +71,10 @@ impl Checkpointer {
         }
         let mut writer = self.log_dir.checkpoint_writer();
         let written = writer.write_positions(&self.checkpoints());
+        if written.is_err() {
+            // The next call writes the file again.
+            self.positions.lock().clear();
+        }
         self.report(written, "failed to write the validated positions, a start after a crash will take longer");
     }
 
