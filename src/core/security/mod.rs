@@ -5,5 +5,7 @@ pub mod bearer;
 pub mod jaas;
 pub mod principal;
 pub mod sasl;
+mod secret;
 
 pub use principal::Principal;
+pub use secret::SecretBytes;

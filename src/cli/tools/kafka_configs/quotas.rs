@@ -5,9 +5,9 @@ use super::entities::{Entities, Kind};
 use super::{Failure, Options};
 use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::output::Output;
 use ottla_client::{Client, ClientError};
+use ottla_wire::java::sort_as_hash_map;
 use ottla_wire::java::{self, string_hash};
 use ottla_wire::protocol::ApiKey;
 
