@@ -27,6 +27,7 @@ pub(super) enum Phase {
 pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
+    pub demands_sasl: bool,
     pub shared: Arc<Shared>,
     pub connection_limits: Arc<ConnectionLimits>,
     /// The id of the next connection of any listener.
@@ -133,7 +134,8 @@ impl Acceptor {
             }
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let info = Arc::new(ConnectionInfo::new(id, peer, local, self.listener.clone()));
+        let info = ConnectionInfo::new(id, peer, local, self.listener.clone());
+        let info = Arc::new(if self.demands_sasl { info.with_sasl() } else { info });
         tracing::debug!(client = %info, "connected");
         let connection = Connection::new(stream, info.clone(), self.shared.clone());
         let limiter = Arc::clone(&self.shared.log_rate_limiter);

@@ -19,6 +19,7 @@ pub struct Listener {
     name: Arc<str>,
     sockets: Vec<Socket>,
     address: SocketAddr,
+    demands_sasl: bool,
 }
 
 impl Listener {
@@ -65,7 +66,16 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: Arc::clone(name), sockets, address })
+        Ok(Listener { name: Arc::clone(name), sockets, address, demands_sasl: false })
+    }
+
+    /// Demands that clients authenticate with SASL.
+    pub fn with_sasl(self) -> Listener {
+        Listener { demands_sasl: true, ..self }
+    }
+
+    pub(super) fn demands_sasl(&self) -> bool {
+        self.demands_sasl
     }
 
     /// The listener's name.

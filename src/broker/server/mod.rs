@@ -89,6 +89,7 @@ pub fn serve(
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
         buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
+        max_sasl_frame: limits.max_sasl_bytes,
         idle: limits.idle,
         stall_timeout: limits.stall_timeout,
         clock,
@@ -98,11 +99,12 @@ pub fn serve(
     let next_id = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        let name = listener.name().clone();
+        let (name, demands_sasl) = (listener.name().clone(), listener.demands_sasl());
         for socket in listener.listen(limits.backlog)? {
             let acceptor = Acceptor {
                 socket,
                 listener: name.clone(),
+                demands_sasl,
                 shared: shared.clone(),
                 connection_limits: connection_limits.clone(),
                 next_id: Arc::clone(&next_id),

@@ -11,8 +11,9 @@ use ottla_core::metadata::Endpoint;
 /// Binds the port of every listener. The error is one plain line.
 pub fn bind_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec<server::Listener>, String> {
     let bind = |listener: &Listener| {
-        server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
-            .map_err(|error| explain(listener, &error))
+        let bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits);
+        let bound = bound.map_err(|error| explain(listener, &error))?;
+        Ok(if listener.protocol.is_sasl() { bound.with_sasl() } else { bound })
     };
     config.listeners.iter().map(bind).collect()
 }

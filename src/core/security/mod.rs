@@ -6,6 +6,7 @@ pub mod jaas;
 pub mod principal;
 pub mod sasl;
 mod secret;
+pub mod session;
 
 pub use principal::Principal;
 pub use secret::SecretBytes;
