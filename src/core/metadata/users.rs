@@ -12,7 +12,7 @@ use ottla_wire::java::sort_by_name;
 use ottla_wire::types::sort_by_key;
 
 /// The level of `metadata.version` from which on there are SCRAM credentials: `3.5-IV2`.
-const SCRAM_LEVEL: i16 = 11;
+pub const SCRAM_LEVEL: i16 = 11;
 
 const TWICE: &str = "A user credential cannot be altered twice in the same request";
 
