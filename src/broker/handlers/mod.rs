@@ -29,6 +29,7 @@ mod quorum;
 mod reassignments;
 mod records;
 mod sasl;
+mod scram_users;
 mod served;
 mod topics;
 mod transactions;
@@ -265,7 +266,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
         Request::ListPartitionReassignments(request) => reassignments::list(context, request),
         Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
-        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
+        Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

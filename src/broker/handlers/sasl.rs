@@ -193,7 +193,8 @@ impl Attempt<'_> {
 
     fn message(&mut self, message: &[u8]) -> SaslReply {
         let authentication = self.handlers.broker.authentication();
-        let credentials = authentication.credentials(self.listener);
+        let cluster = self.handlers.broker.cluster();
+        let credentials = authentication.credentials(self.listener, &cluster.image);
         let max_session = self.session.mechanism().and_then(|mechanism| self.listener.max_session(mechanism));
         let reply =
             self.session.message(message, &credentials as &dyn Credentials, max_session, self.handlers.broker.now());

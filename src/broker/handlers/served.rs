@@ -50,6 +50,7 @@ pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::OffsetDelete, 0..=0),
     (ApiKey::DescribeClientQuotas, 0..=1),
     (ApiKey::DescribeUserScramCredentials, 0..=0),
+    (ApiKey::AlterUserScramCredentials, 0..=0),
     (ApiKey::DescribeQuorum, 0..=2),
     (ApiKey::UpdateFeatures, 0..=2),
     (ApiKey::DescribeCluster, 0..=2),

@@ -84,6 +84,7 @@ impl MetadataMachine {
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
+            MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),
         }
     }
 

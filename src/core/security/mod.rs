@@ -7,7 +7,9 @@ pub mod jaas;
 pub mod principal;
 pub mod principal_rules;
 pub mod sasl;
+mod secret;
 pub mod session;
 
 pub use principal::Principal;
 pub use principal_rules::PrincipalRules;
+pub use secret::SecretBytes;
