@@ -2,5 +2,6 @@
 
 pub mod acl;
 pub mod principal;
+pub mod quota;
 
 pub use principal::Principal;
