@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::MetadataMachine;
 use super::errors::MetadataError;
-use super::image::{BrokerId, ConfigResource, Settings};
+use super::image::{BrokerId, ConfigResource, QuotaEntity, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
@@ -31,6 +31,8 @@ commands! {
     AlterConfigs(AlterConfigs) -> Vec<(ConfigResource, Result<(), MetadataError>)>;
     /// One result for the whole request.
     UpdateFeatures(UpdateFeatures) -> Result<(), MetadataError>;
+    /// One result for each distinct entity, in the order of Kafka's answer.
+    AlterClientQuotas(AlterClientQuotas) -> Vec<(QuotaEntity, Result<(), MetadataError>)>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
 }
@@ -235,6 +237,25 @@ impl OpKind {
             _ => None,
         }
     }
+}
+
+/// AlterClientQuotas (KIP-546).
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct AlterClientQuotas {
+    pub alterations: Vec<QuotaAlteration>,
+    /// The names of IP entities that are neither addresses nor the names of hosts.
+    pub unresolvable: HashSet<String>,
+    /// Validates the request without applying it.
+    pub validate_only: bool,
+}
+
+/// A change of the quotas of one entity. It is applied as a whole or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaAlteration {
+    /// Types and names; each type once.
+    pub entity: QuotaEntity,
+    /// The names of the quotas, and their new values; `None` removes one.
+    pub ops: Vec<(String, Option<f64>)>,
 }
 
 /// The result of a reset.

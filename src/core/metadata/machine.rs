@@ -82,6 +82,7 @@ impl MetadataMachine {
             MetadataCommand::CreatePartitions(request) => self.create_partitions(request),
             MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),
+            MetadataCommand::AlterClientQuotas(request) => self.alter_client_quotas(&request),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
         }

@@ -1,9 +1,11 @@
 //! What Java's classes compute, where Kafka's results depend on them.
 
 mod duration;
+mod hash_map;
 mod number;
 
 pub use duration::parse_duration_ms;
+pub use hash_map::{sort_as_hash_map, sort_by_name};
 pub use number::{double, float};
 
 /// `String.hashCode`: over UTF-16 units.
