@@ -189,6 +189,7 @@ impl ToErrorCode for MetadataError {
             MetadataError::PolicyViolation(_) => ErrorCode::PolicyViolation,
             MetadataError::BrokerIdNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
             MetadataError::InvalidUpdateVersion(_) => ErrorCode::InvalidUpdateVersion,
+            MetadataError::ThrottlingQuotaExceeded => ErrorCode::ThrottlingQuotaExceeded,
             MetadataError::Internal(_) => ErrorCode::UnknownServerError,
         }
     }

@@ -9,6 +9,7 @@ mod acls;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
+mod client_quotas;
 mod cluster;
 mod commit_plan;
 mod configs;
@@ -29,9 +30,10 @@ mod quorum;
 mod reassignments;
 mod records;
 mod served;
+mod throttling;
 mod topics;
 mod transactions;
-mod users_and_quotas;
+mod users;
 
 #[cfg(test)]
 mod authorization_tests;
@@ -43,8 +45,9 @@ use bytes::Bytes;
 use authorizer::{AllowAll, Authorizer};
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use throttling::Metering;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
+use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use ottla_core::security::Principal;
@@ -80,7 +83,7 @@ impl Handlers {
             && let FrameError::UnsupportedVersion { .. } = error
         {
             let response = api_versions::unsupported_version();
-            return encode(header.correlation_id, 0, &response.into());
+            return encode(header.correlation_id, 0, &response.into(), Then::Continue);
         }
         let kind = match error {
             FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
@@ -132,6 +135,7 @@ impl Dispatch for Handlers {
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let metering = Metering::begin(self.broker.quotas(), self.broker.clock(), frame.len());
         let (header, request) = match decode_request(frame) {
             Ok(read) => read,
             Err(error) => return self.refuse(error),
@@ -151,6 +155,7 @@ impl Dispatch for Handlers {
                 listener: Arc::clone(&connection.listener),
             },
             header,
+            metering,
         };
         tracing::debug!(
             target: REQUEST_LOG,
@@ -162,18 +167,21 @@ impl Dispatch for Handlers {
         if let Request::Fetch(_) = &request {
             self.broker.groups().silent().fetched(context.client_id());
         }
-        match handle(&context, request) {
+        let answer = handle(&context, request);
+        match throttling::measured(&context, answer) {
             Answer::Ready(mut response) => {
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
-                encode(correlation_id, version, &response)
+                encode(correlation_id, version, &response, then)
             }
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
                 let frame = encode_response(correlation_id, version, &response);
-                frame.map(Reply::from).map_err(|error| unencodable(key, &error))
+                frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
             })),
-            Answer::Nothing => Outcome::NoReply,
+            Answer::Nothing => throttling::without_reply(&context),
             Answer::Close(why) => Outcome::Close(why),
         }
     }
@@ -203,9 +211,9 @@ fn note_use(context: &Context, new: NewUse) {
     }
 }
 
-fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
+fn encode(correlation_id: i32, version: i16, response: &Response, then: Then) -> Outcome {
     match encode_response(correlation_id, version, response) {
-        Ok(frame) => Outcome::Ready(frame.into()),
+        Ok(chunks) => Outcome::Ready(Reply { chunks, then }),
         Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }
@@ -253,8 +261,9 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
         Request::ListPartitionReassignments(request) => reassignments::list(context, request),
-        Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
-        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeClientQuotas(request) => client_quotas::describe(context, request),
+        Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
+        Request::DescribeUserScramCredentials(request) => users::describe_scram(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

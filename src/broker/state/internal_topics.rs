@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Broker;
 use super::metadata::MetadataUnavailable;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, NewTopic, TRANSACTION_STATE};
+use ottla_core::metadata::{CONSUMER_OFFSETS, MutationQuota, NewTopic, TRANSACTION_STATE};
 use ottla_wire::types::Uuid;
 
 /// An internal topic with the settings of this broker and a new id; `None` for every other topic.
@@ -37,7 +37,7 @@ impl Broker {
         if self.has_internal_topic(name) {
             return Ok(());
         }
-        match self.create_topics_by_use(vec![name.into()]).await.first() {
+        match self.create_topics_by_use(vec![name.into()], MutationQuota::default()).await.first() {
             None => Ok(()),
             Some(_) => Err(MetadataUnavailable::NotWritten),
         }

@@ -31,7 +31,7 @@ impl Broker {
         if topics.is_empty() {
             return Ok(());
         }
-        let create = CreateTopics { topics, validate_only: false };
+        let create = CreateTopics { topics, validate_only: false, quota: Default::default() };
         let results = self.metadata.submit(create).await?;
         for (name, result) in results {
             match result {

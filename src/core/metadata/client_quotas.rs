@@ -42,6 +42,11 @@ impl MetadataMachine {
         Decision::new(records, MetadataReply::AlterClientQuotas(results)).drop_records_if(request.validate_only)
     }
 
+    /// The records that remove all client quotas.
+    pub(super) fn quota_removals(&self) -> impl Iterator<Item = MetadataRecord> {
+        self.image.client_quotas().map(|(entity, key, _)| record(entity, key, None))
+    }
+
     fn alter_quotas_of(
         &self,
         alteration: &QuotaAlteration,

@@ -4,6 +4,7 @@
 //! Random ids are passed in with the command.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::MetadataMachine;
@@ -42,8 +43,46 @@ commands! {
 pub struct UnregisterBroker(pub BrokerId);
 
 /// DeleteTopics.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeleteTopics(pub Vec<TopicRef>);
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteTopics {
+    pub topics: Vec<TopicRef>,
+    pub quota: MutationQuota,
+}
+
+/// The controller mutation quota of a request (KIP-599); without one, everything is permitted. The decision uses it
+/// once for each topic that it would change otherwise, also if the request only validates, as in Kafka.
+#[derive(Clone, Default)]
+pub struct MutationQuota(pub Option<Arc<dyn PermitMutations>>);
+
+/// Permits changes of a number of partitions.
+pub trait PermitMutations: Send + Sync {
+    /// Counts partitions that are created or deleted. False if the quota does not permit it.
+    fn permit(&self, partitions: usize) -> bool;
+}
+
+impl MutationQuota {
+    pub(super) fn check(&self, partitions: usize) -> Result<(), MetadataError> {
+        match &self.0 {
+            Some(quota) if !quota.permit(partitions) => Err(MetadataError::ThrottlingQuotaExceeded),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for MutationQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MutationQuota").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PartialEq for MutationQuota {
+    fn eq(&self, other: &MutationQuota) -> bool {
+        match (&self.0, &other.0) {
+            (Some(quota), Some(other)) => Arc::ptr_eq(quota, other),
+            (quota, other) => quota.is_none() && other.is_none(),
+        }
+    }
+}
 
 /// Allocates the next block of producer ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,6 +141,7 @@ pub struct CreateTopics {
     pub topics: Vec<NewTopic>,
     /// Validates the request without applying it.
     pub validate_only: bool,
+    pub quota: MutationQuota,
 }
 
 /// One topic to create.
@@ -170,6 +210,7 @@ pub struct CreatePartitions {
     pub topics: Vec<NewPartitions>,
     /// Validates the request without applying it.
     pub validate_only: bool,
+    pub quota: MutationQuota,
 }
 
 /// More partitions for one topic.

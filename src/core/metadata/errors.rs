@@ -49,6 +49,9 @@ pub enum MetadataError {
     /// `INVALID_UPDATE_VERSION`
     #[error("{0}")]
     InvalidUpdateVersion(String),
+    /// `THROTTLING_QUOTA_EXCEEDED`
+    #[error("The throttling quota has been exceeded.")]
+    ThrottlingQuotaExceeded,
     /// `UNKNOWN_SERVER_ERROR`: the client cannot resolve it.
     #[error("{0}")]
     Internal(String),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
-use super::commands::{AllocateProducerIds, DeleteTopics, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
+use super::commands::{AllocateProducerIds, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
 use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
 use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
@@ -78,7 +78,7 @@ impl MetadataMachine {
             MetadataCommand::RegisterBroker(request) => self.register_broker(request),
             MetadataCommand::UnregisterBroker(UnregisterBroker(id)) => self.unregister_broker(id),
             MetadataCommand::CreateTopics(request) => self.create_topics(request),
-            MetadataCommand::DeleteTopics(DeleteTopics(topics)) => self.delete_topics(&topics),
+            MetadataCommand::DeleteTopics(request) => self.delete_topics(&request),
             MetadataCommand::CreatePartitions(request) => self.create_partitions(request),
             MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),

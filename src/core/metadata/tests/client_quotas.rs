@@ -46,6 +46,59 @@ fn altered_quotas_are_in_the_image_and_survive_restart_and_snapshot() {
 }
 
 #[test]
+fn reset_removes_quotas() {
+    let mut cluster = TestCluster::started();
+    assert_eq!(
+        alter(&mut cluster, vec![alteration(USER_AND_CLIENT, &[("request_percentage", Some(1.0))])], false),
+        [Ok(())]
+    );
+    cluster.run(MetadataCommand::Reset(Reset(Vec::new())));
+    assert_eq!(quotas(&cluster), []);
+}
+
+/// Permits changes of at most this many partitions in all.
+struct AtMost(std::sync::Mutex<usize>);
+
+impl PermitMutations for AtMost {
+    fn permit(&self, partitions: usize) -> bool {
+        let mut left = self.0.lock().unwrap();
+        let permitted = *left >= partitions;
+        *left -= if permitted { partitions } else { 0 };
+        permitted
+    }
+}
+
+#[test]
+fn topics_above_the_mutation_quota_are_refused_and_invalid_ones_do_not_count() {
+    let mut cluster = TestCluster::started();
+    let quota = MutationQuota(Some(Arc::new(AtMost(10.into()))));
+    let mut topic = |name: &str, partitions| NewTopic { partitions, ..cluster.topic(name) };
+    let topics = vec![topic("a", 4), topic("not/valid", 4), topic("b", 7), topic("c", 2)];
+    let create = CreateTopics { topics, validate_only: false, quota: quota.clone() };
+    let MetadataReply::CreateTopics(results) = cluster.run(MetadataCommand::CreateTopics(create)) else { panic!() };
+    let errors: Vec<_> = results.iter().map(|(_, result)| result.as_ref().err().map(ToString::to_string)).collect();
+    assert_eq!(errors[2].as_deref(), Some("The throttling quota has been exceeded."));
+    assert_eq!((errors[0].is_none(), errors[1].is_some(), errors[3].is_none()), (true, true, true));
+    // Four permits are left.
+    let grow = |name: &str, count| NewPartitions { name: name.into(), count, assignments: None };
+    let topics = vec![grow("a", 9), grow("c", 4)];
+    let grow = CreatePartitions { topics, validate_only: true, quota: quota.clone() };
+    let MetadataReply::CreatePartitions(results) = cluster.run(MetadataCommand::CreatePartitions(grow)) else {
+        panic!()
+    };
+    assert_eq!(results[0].1, Err(MetadataError::ThrottlingQuotaExceeded));
+    assert_eq!(results[1].1, Ok(()), "a request that only validates counts, as in Kafka");
+    let topics = ["a", "c"].map(|name| TopicRef::Name(name.into())).to_vec();
+    let MetadataReply::DeleteTopics(results) =
+        cluster.run(MetadataCommand::DeleteTopics(DeleteTopics { topics, quota }))
+    else {
+        panic!()
+    };
+    let results: Vec<_> = results.into_iter().map(|deletion| deletion.result).collect();
+    assert_eq!(results, [Err(MetadataError::ThrottlingQuotaExceeded), Ok(())]);
+}
+
+#[test]
 fn unchanged_and_validated_quotas_write_no_record() {
     let mut cluster = TestCluster::started();
     let set = || vec![alteration(USER_AND_CLIENT, &[("producer_byte_rate", Some(1_000.0))])];
