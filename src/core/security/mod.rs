@@ -1,7 +1,9 @@
-//! Security decisions: pure, without sockets and clocks.
+//! Authentication and authorization: pure, without sockets and clocks.
 
 pub mod acl;
+pub mod jaas;
 pub mod principal;
 pub mod quota;
+pub mod sasl;
 
 pub use principal::Principal;
