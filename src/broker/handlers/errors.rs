@@ -194,6 +194,7 @@ impl ToErrorCode for MetadataError {
             MetadataError::DuplicateResource(_) => ErrorCode::DuplicateResource,
             MetadataError::ResourceNotFound(_) => ErrorCode::ResourceNotFound,
             MetadataError::UnsupportedVersion(_) => ErrorCode::UnsupportedVersion,
+            MetadataError::ThrottlingQuotaExceeded => ErrorCode::ThrottlingQuotaExceeded,
             MetadataError::Internal(_) => ErrorCode::UnknownServerError,
         }
     }

@@ -112,7 +112,7 @@ impl Attempt<'_> {
             Answer::Ready(response) => {
                 let is_error = matches!(&*response, Response::ApiVersions(response) if response.error_code != 0);
                 self.session.note_api_versions_response(is_error);
-                encode(correlation_id, version, &response)
+                encode(correlation_id, version, &response, Then::Continue)
             }
             _ => self.close("ApiVersions was not answered".to_owned()),
         }
@@ -138,7 +138,7 @@ impl Attempt<'_> {
         let mechanisms = enabled.iter().map(|mechanism| Str::from_static(mechanism.name())).collect();
         let response = SaslHandshakeResponse { error_code: error.code(), mechanisms };
         match begun {
-            Ok(()) => encode(header.correlation_id, header.api_version, &response.into()),
+            Ok(()) => encode(header.correlation_id, header.api_version, &response.into(), Then::Continue),
             Err(failure) => self.fail(Some((&header, response.into())), None, &failure),
         }
     }
@@ -176,7 +176,7 @@ impl Attempt<'_> {
                 return self.fail(Some((&header, response.into())), mechanism, &failure);
             }
         };
-        encode(header.correlation_id, header.api_version, &response.into())
+        encode(header.correlation_id, header.api_version, &response.into(), Then::Continue)
     }
 
     /// Processes a message without a header. As in Kafka, a failure is not answered.

@@ -64,6 +64,9 @@ pub enum MetadataError {
     /// `UNSUPPORTED_VERSION`: the level of `metadata.version` is too low.
     #[error("{0}")]
     UnsupportedVersion(String),
+    /// `THROTTLING_QUOTA_EXCEEDED`
+    #[error("The throttling quota has been exceeded.")]
+    ThrottlingQuotaExceeded,
     /// `UNKNOWN_SERVER_ERROR`: the client cannot resolve it.
     #[error("{0}")]
     Internal(String),

@@ -6,6 +6,7 @@
 
 mod batches;
 mod brokers;
+mod client_quotas;
 mod commands;
 mod configs;
 mod errors;

@@ -6,6 +6,7 @@ pub mod distinguished_name;
 pub mod jaas;
 pub mod principal;
 pub mod principal_rules;
+pub mod quota;
 pub mod sasl;
 mod secret;
 pub mod session;
