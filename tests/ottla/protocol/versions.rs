@@ -48,6 +48,8 @@ use ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequest;
 use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::protocol::messages::alter_client_quotas::AlterClientQuotasRequest;
+use ottla_wire::protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
 use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
@@ -108,6 +110,8 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, DescribeTopicPartitionsRequest::default()).await
         + answered(w, AlterPartitionReassignmentsRequest::default()).await
         + answered(w, AlterReplicaLogDirsRequest::default()).await
+        + answered(w, AlterClientQuotasRequest::default()).await
+        + answered(w, AlterUserScramCredentialsRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
         + answered(w, DescribeAclsRequest::default()).await
