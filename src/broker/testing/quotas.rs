@@ -176,6 +176,7 @@ async fn create_ten(client: &mut Client, version: i16, name: &str) -> (ErrorCode
     let topic = CreatableTopic { name: name.into(), num_partitions: 10, replication_factor: 1, ..Default::default() };
     let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
     let response = async { Ok::<_, super::Failed>(call!(client, CreateTopics, version, request)) }.await.unwrap();
+    assert_eq!(response.topics[0].error_message, None, "as in Kafka");
     (ErrorCode::from_code(response.topics[0].error_code).unwrap(), response.throttle_time_ms)
 }
 
@@ -202,6 +203,7 @@ fn changes_of_topics_above_the_mutation_quota_are_refused_until_the_throttle_tim
             let grow = CreatePartitionsRequest { topics: vec![topic], ..Default::default() };
             let grown = call!(client, CreatePartitions, 3, grow);
             assert_eq!(grown.results[0].error_code, ErrorCode::ThrottlingQuotaExceeded.code());
+            assert_eq!(grown.results[0].error_message, None);
             let topic = MetadataRequestTopic { name: Some("made-by-use".into()), ..Default::default() };
             let request =
                 MetadataRequest { topics: Some(vec![topic]), allow_auto_topic_creation: true, ..Default::default() };
