@@ -13,6 +13,7 @@ use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
 use crate::state::quotas::ClientNames;
+use crate::state::topic_cause::TopicCause;
 use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
 use ottla_core::security::quota::Permits;
@@ -77,6 +78,11 @@ impl Context {
     /// `client.id`; empty if the client sent none.
     pub fn client_id(&self) -> &str {
         self.header.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// This request as the cause of new topics; `why` is its API, or the setting that lets it create them.
+    pub fn cause(&self, why: &'static str) -> TopicCause {
+        TopicCause::request(why, self.connection.to_string(), self.client_id())
     }
 
     /// The user and the client id that quotas are for.

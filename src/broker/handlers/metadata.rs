@@ -62,7 +62,7 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
     let context = context.clone();
     // As in Kafka, where the controller creates such topics with the newest version of CreateTopics.
     let (quota, _) = context.mutation_quota(i16::MIN);
-    let created = context.broker.create_topics_by_use(missing, quota);
+    let created = context.broker.create_topics_by_use(missing, quota, context.cause("auto.create.topics.enable"));
     Answer::parked(async move {
         let refused = created.await;
         response.topics = answer_named(&context, &context.broker.cluster(), &named, with_operations, &refused);

@@ -29,11 +29,12 @@ mod produce;
 mod quorum;
 mod reassignments;
 mod records;
+mod sasl;
+mod scram_users;
 mod served;
 mod throttling;
 mod topics;
 mod transactions;
-mod users;
 
 #[cfg(test)]
 mod authorization_tests;
@@ -45,15 +46,16 @@ use bytes::Bytes;
 use authorizer::{AllowAll, Authorizer};
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use sasl::Gate;
 use throttling::Metering;
 
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
-use ottla_core::security::Principal;
+use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
-use ottla_wire::protocol::{ApiKey, Request, Response};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 
 /// The kind of log line for connections closed because of a request that is not supported.
 const UNSUPPORTED: &str = "connections closed for a request that is not supported";
@@ -73,6 +75,20 @@ impl Handlers {
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
+    }
+
+    /// Creates the context of a request. `identity`: who has authenticated with SASL.
+    fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
+        Context {
+            broker: Arc::clone(&self.broker),
+            large_batches: Arc::clone(&self.large_batches),
+            authorizer: Arc::clone(&self.authorizer),
+            connection: Arc::clone(connection),
+            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            header,
+            metering: None,
+        }
     }
 
     /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
@@ -136,6 +152,13 @@ impl Dispatch for Handlers {
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
         let metering = Metering::begin(self.broker.quotas(), self.broker.clock(), frame.len());
+        let (frame, identity) = match &connection.sasl {
+            None => (frame, None),
+            Some(session) => match self.gate(connection, &mut session.lock(), frame) {
+                Gate::Request(frame, identity) => (frame, Some(identity)),
+                Gate::Handled(outcome) => return outcome,
+            },
+        };
         let (header, request) = match decode_request(frame) {
             Ok(read) => read,
             Err(error) => return self.refuse(error),
@@ -144,19 +167,7 @@ impl Dispatch for Handlers {
         if !served::versions(key).is_some_and(|range| range.contains(&version)) {
             return self.refuse(FrameError::UnsupportedVersion { key, header });
         }
-        let context = Context {
-            broker: Arc::clone(&self.broker),
-            large_batches: Arc::clone(&self.large_batches),
-            authorizer: Arc::clone(&self.authorizer),
-            connection: Arc::clone(connection),
-            caller: Caller {
-                principal: Principal::anonymous(),
-                client_address: connection.peer,
-                listener: Arc::clone(&connection.listener),
-            },
-            header,
-            metering,
-        };
+        let context = Context { metering, ..self.context(connection, header, identity) };
         tracing::debug!(
             target: REQUEST_LOG,
             client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
@@ -263,7 +274,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::ListPartitionReassignments(request) => reassignments::list(context, request),
         Request::DescribeClientQuotas(request) => client_quotas::describe(context, request),
         Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
-        Request::DescribeUserScramCredentials(request) => users::describe_scram(context, request),
+        Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
+        Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
@@ -274,6 +286,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::EndTxn(request) => transactions::end(context, request),
         Request::WriteTxnMarkers(request) => transactions::write_markers(context, request),
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
+        Request::SaslHandshake(request) => sasl::handshake(request),
+        Request::SaslAuthenticate(request) => sasl::authenticate(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

@@ -58,7 +58,8 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
     let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
     let (quota, mutations) = context.mutation_quota(CREATION_QUOTA_IS_STRICT_FROM);
-    let submitted = context.broker.metadata().submit(CreateTopics { topics, validate_only, quota });
+    let create = CreateTopics { topics, validate_only, quota };
+    let submitted = context.broker.metadata().create_topics(create, context.cause("CreateTopics"));
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {

@@ -7,6 +7,7 @@
 
 pub mod advertised;
 pub mod arriving_clients;
+pub mod authentication;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
@@ -32,6 +33,7 @@ pub mod reset;
 pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+pub mod topic_cause;
 pub mod transactions;
 mod waiters;
 
@@ -44,6 +46,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use authentication::Authentication;
 use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
@@ -62,6 +65,7 @@ use publisher::Publisher;
 use quotas::Quotas;
 use random::Random;
 pub use start_topics::StartTopicError;
+use topic_cause::TopicCause;
 use transactions::Transactions;
 
 /// A running broker, shared by all connections.
@@ -77,6 +81,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
+    authentication: Authentication,
     loggers: Arc<dyn Loggers>,
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
@@ -138,6 +143,10 @@ impl Broker {
         &self.metadata
     }
 
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
+    }
+
     pub fn producer_ids(&self) -> &ProducerIds {
         &self.producer_ids
     }
@@ -197,6 +206,7 @@ impl Broker {
         self: &Arc<Self>,
         names: Vec<TopicName>,
         quota: MutationQuota,
+        cause: TopicCause,
     ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
         let topics = names
             .iter()
@@ -206,7 +216,8 @@ impl Broker {
                 internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), id))
             })
             .collect();
-        let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false, quota });
+        let create = CreateTopics { topics, validate_only: false, quota };
+        let submitted = self.metadata.create_topics(create, cause);
         async move {
             match submitted.await {
                 Ok(results) => results

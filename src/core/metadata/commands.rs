@@ -12,6 +12,9 @@ use super::errors::MetadataError;
 use super::image::{BrokerId, ConfigResource, QuotaEntity, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
+use crate::security::SecretBytes;
+use bytes::Bytes;
+use ottla_wire::codec::Str;
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
 commands! {
@@ -36,6 +39,8 @@ commands! {
     AlterClientQuotas(AlterClientQuotas) -> Vec<(QuotaEntity, Result<(), MetadataError>)>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
+    /// One result for each distinct user.
+    AlterUserScramCredentials(AlterUserScramCredentials) -> Vec<(Str, Result<(), MetadataError>)>;
 }
 
 /// Removes the registration of another broker.
@@ -356,6 +361,33 @@ impl UpgradeType {
             _ => None,
         }
     }
+}
+
+/// AlterUserScramCredentials. Each user may be named once.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct AlterUserScramCredentials {
+    pub deletions: Vec<ScramDeletion>,
+    pub upsertions: Vec<ScramUpsertion>,
+}
+
+/// A SCRAM credential to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramDeletion {
+    pub user: Str,
+    /// The code of the mechanism, as the client sent it.
+    pub mechanism: i8,
+}
+
+/// A SCRAM credential to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramUpsertion {
+    pub user: Str,
+    /// The code of the mechanism, as the client sent it.
+    pub mechanism: i8,
+    pub iterations: i32,
+    pub salt: Bytes,
+    /// PBKDF2 of the password, made by the client.
+    pub salted_password: SecretBytes,
 }
 
 /// Producer ids that this broker may assign. The block is durable before it is returned.

@@ -85,6 +85,7 @@ impl MetadataMachine {
             MetadataCommand::AlterClientQuotas(request) => self.alter_client_quotas(&request),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
+            MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),
         }
     }
 

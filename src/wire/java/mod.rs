@@ -1,12 +1,12 @@
 //! What Java's classes compute, where Kafka's results depend on them.
 
 mod duration;
-mod hash_map;
 mod number;
+mod order;
 
 pub use duration::parse_duration_ms;
-pub use hash_map::{sort_as_hash_map, sort_by_name};
 pub use number::{double, float};
+pub use order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
 
 /// `String.hashCode`: over UTF-16 units.
 pub fn string_hash(text: &str) -> i32 {

@@ -19,8 +19,6 @@ pub(in crate::metadata) enum PassthroughKey {
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
     Acl(Uuid),
-    /// A user and the code of a mechanism.
-    Scram(String, i8),
     Token(String),
 }
 
@@ -33,10 +31,6 @@ impl PassthroughKey {
             record.entity.iter().map(|it| (part(&it.entity_type), it.entity_name.as_ref().map(part))).collect();
         sort_by(&mut entity, Ord::cmp);
         PassthroughKey::Quota(entity, part(&record.key))
-    }
-
-    pub fn scram(user: &str, mechanism: i8) -> PassthroughKey {
-        PassthroughKey::Scram(user.to_owned(), mechanism)
     }
 }
 
@@ -72,15 +66,5 @@ impl Image {
     /// The number of ACLs. They are not enforced.
     pub fn acl_count(&self) -> usize {
         self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
-    }
-
-    /// SCRAM credentials (user, mechanism, iterations), sorted. They are not used for authentication.
-    pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
-        self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
-            (PassthroughKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
-                Some((&**user, *mechanism, credential.iterations))
-            }
-            _ => None,
-        })
     }
 }

@@ -9,6 +9,7 @@ mod min_insync;
 mod real_log;
 mod reset;
 mod topics;
+mod users;
 
 use bytes::Bytes;
 
