@@ -11,6 +11,7 @@ use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use crate::state::topic_cause::TopicCause;
 use ottla_core::security::Principal;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::{RequestHeader, Response};
@@ -71,6 +72,11 @@ impl Context {
     /// `client.id`; empty if the client sent none.
     pub fn client_id(&self) -> &str {
         self.header.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// This request as the cause of new topics; `why` is its API, or the setting that lets it create them.
+    pub fn cause(&self, why: &'static str) -> TopicCause {
+        TopicCause::request(why, self.connection.to_string(), self.client_id())
     }
 
     /// Checks that the caller may do an operation; logs it if not.

@@ -60,7 +60,7 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
         return response.into();
     }
     let context = context.clone();
-    let created = context.broker.create_topics_by_use(missing);
+    let created = context.broker.create_topics_by_use(missing, context.cause("auto.create.topics.enable"));
     Answer::parked(async move {
         let refused = created.await;
         response.topics = answer_named(&context, &context.broker.cluster(), &named, with_operations, &refused);

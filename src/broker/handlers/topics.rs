@@ -51,7 +51,8 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
         .collect();
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
     let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
-    let submitted = context.broker.metadata().submit(CreateTopics { topics, validate_only });
+    let submitted =
+        context.broker.metadata().create_topics(CreateTopics { topics, validate_only }, context.cause("CreateTopics"));
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {

@@ -31,6 +31,7 @@ pub mod reset;
 pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+pub mod topic_cause;
 pub mod transactions;
 mod waiters;
 
@@ -60,6 +61,7 @@ use producer_ids::ProducerIds;
 use publisher::Publisher;
 use random::Random;
 pub use start_topics::StartTopicError;
+use topic_cause::TopicCause;
 use transactions::Transactions;
 
 /// A running broker, shared by all connections.
@@ -180,6 +182,7 @@ impl Broker {
     pub fn create_topics_by_use(
         self: &Arc<Self>,
         names: Vec<TopicName>,
+        cause: TopicCause,
     ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
         let topics = names
             .iter()
@@ -189,7 +192,7 @@ impl Broker {
                 internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), id))
             })
             .collect();
-        let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
+        let submitted = self.metadata.create_topics(CreateTopics { topics, validate_only: false }, cause);
         async move {
             match submitted.await {
                 Ok(results) => results
