@@ -22,13 +22,14 @@ pub mod setting;
 mod start_topics;
 pub mod table;
 mod text;
+mod tls;
 mod topic;
 mod values;
 
 pub use admin::AdminConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, ReplicationFactorPolicy,
-    Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
+    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
+    ReplicationFactorPolicy, Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{
@@ -42,5 +43,6 @@ pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;
+pub use tls::{ClientAuth, Named, StoreConfig, TlsConfig};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use values::{Origin, Source, Values};

@@ -1,5 +1,5 @@
-//! Settings that demand protection: TLS, SASL, an authorizer. None of these is supported yet, so the broker refuses to
-//! start with them instead of running unprotected.
+//! Settings that demand protection: TLS, SASL, an authorizer. With those that are not supported yet, the broker refuses to
+//! start instead of running unprotected.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,
@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use super::listener::{self, SecurityProtocol};
+use super::listener::{self, Listener, SecurityProtocol};
 use super::setting::Effect;
 use super::table::{self, Scope};
 use super::text;
@@ -16,6 +16,8 @@ use super::values::{Source, Values};
 
 pub(super) const AUTHORIZER: &str = "authorizer.class.name";
 pub(super) const ALLOW_EVERYONE: &str = "allow.everyone.if.no.acl.found";
+const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
+const QUOTA_CALLBACK: &str = "client.quota.callback.class";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Kafka's own authorizers, which depend only on ACLs and `allow.everyone.if.no.acl.found`.
@@ -34,36 +36,27 @@ pub(super) struct Given<'a> {
     pub values: &'a Values,
     /// Settings of plug-ins, which are not in the table of settings.
     pub plugin_settings: &'a BTreeMap<String, (String, Source)>,
-    /// The environment variable that forbids PLAINTEXT listeners, and its value.
-    pub plaintext_forbidden: Option<(&'a str, &'a str)>,
 }
 
 /// Rejects settings that demand protection, with a one-line error. Returns notices about missing protection that is not
 /// required.
 pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
-    if let Some((variable, value)) = given.plaintext_forbidden {
-        return Err(format!(
-            "{variable}={} (environment) forbids PLAINTEXT listeners, and no others are supported yet; set it to yes to \
-            run without protection",
-            value.escape_debug()
-        ));
-    }
     let mut notices = Vec::new();
     for (name, value, from) in given.values.given_at_start() {
         let demanding = table::find(Scope::Broker, name)
             .is_some_and(|setting| setting.effect == Effect::Protection && setting.default != Some(value));
         match name {
+            QUOTA_CALLBACK if !value.is_empty() => {
+                return Err(format!(
+                    "{QUOTA_CALLBACK}={} ({from}) demands a Java class that decides client quotas, and Java classes are \
+                    not supported; remove it, the quotas of users and clients are enforced without it",
+                    value.escape_debug()
+                ));
+            }
             AUTHORIZER if demanding && allows_everyone(given, value) => notices.push(format!(
                 "{AUTHORIZER}: authorizers are not supported yet; {ALLOW_EVERYONE}=true, so every client may do everything"
             )),
             AUTHORIZER if demanding => return Err(no_authorizer(value, from)),
-            _ if demanding => {
-                return Err(format!(
-                    "{name}={value} ({from}) demands a {value} listener, and only PLAINTEXT is supported yet; remove it \
-                    to run without protection"
-                ));
-            }
-            INTER_BROKER_LISTENER => check_inter_broker_listener(given.values, value, from)?,
             _ => {}
         }
     }
@@ -93,14 +86,36 @@ fn no_authorizer(class: &str, from: &Source) -> String {
     )
 }
 
-/// Rejects an inter-broker listener with a protected protocol, because all listeners are PLAINTEXT.
-fn check_inter_broker_listener(values: &Values, name: &str, from: &Source) -> Result<(), String> {
-    let map = values.text("listener.security.protocol.map").unwrap_or_default();
-    match listener::protocol_named(name, &map) {
-        None | Some(SecurityProtocol::Plaintext) => Ok(()),
-        Some(protocol) => Err(format!(
-            "{INTER_BROKER_LISTENER}={name} ({from}) demands a {protocol} listener, and only PLAINTEXT is supported yet; \
-            remove it to run without protection"
-        )),
+/// Rejects settings that demand other listeners than the ones of the broker, with a one-line error.
+/// `plaintext_forbidden` is the environment variable that forbids PLAINTEXT listeners, and its value.
+pub(super) fn check_listeners(
+    values: &Values,
+    listeners: &[Listener],
+    plaintext_forbidden: Option<(&str, &str)>,
+) -> Result<(), String> {
+    let plaintext = listeners.iter().find(|listener| listener.protocol == SecurityProtocol::Plaintext);
+    if let (Some((variable, value)), Some(listener)) = (plaintext_forbidden, plaintext) {
+        return Err(format!(
+            "{variable}={} (environment) forbids PLAINTEXT listeners, and {} is one; set it to yes to run without \
+            protection, or use SSL",
+            value.escape_debug(),
+            listener.name
+        ));
     }
+    let map = values.text("listener.security.protocol.map").unwrap_or_default();
+    for name in [INTER_BROKER_PROTOCOL, INTER_BROKER_LISTENER] {
+        // The protocol is also the name of its listener.
+        let Some((given, from)) = values.given(name).zip(values.source(name)) else { continue };
+        let has_listener = listeners.iter().any(|listener| listener.name.eq_ignore_ascii_case(given));
+        match listener::protocol_named(given, &map) {
+            Some(protocol) if protocol != SecurityProtocol::Plaintext && !has_listener => {
+                return Err(format!(
+                    "{name}={given} ({from}) demands a {protocol} listener of the name {given}, and listeners has none; \
+                    add it, or remove {name}: there are no other brokers"
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -6,7 +6,7 @@ use super::Broker;
 use super::metadata::MetadataUnavailable;
 use super::topic_cause::TopicCause;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, NewTopic, TRANSACTION_STATE};
+use ottla_core::metadata::{CONSUMER_OFFSETS, MutationQuota, NewTopic, TRANSACTION_STATE};
 use ottla_wire::types::Uuid;
 
 /// An internal topic with the settings of this broker and a new id; `None` for every other topic.
@@ -42,7 +42,7 @@ impl Broker {
         if self.has_internal_topic(name) {
             return Ok(());
         }
-        match self.create_topics_by_use(vec![name.into()], cause).await.first() {
+        match self.create_topics_by_use(vec![name.into()], MutationQuota::default(), cause).await.first() {
             None => Ok(()),
             Some(_) => Err(MetadataUnavailable::NotWritten),
         }

@@ -32,7 +32,7 @@ impl Broker {
         if topics.is_empty() {
             return Ok(());
         }
-        let create = CreateTopics { topics, validate_only: false };
+        let create = CreateTopics { topics, validate_only: false, quota: Default::default() };
         let results = self.metadata.create_topics(create, TopicCause::START_TOPICS).await?;
         for (name, result) in results {
             match result {

@@ -52,12 +52,15 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         loader.add(name, value, Source::CommandLine)?;
     }
-    loader.check_protection(environment::plaintext_forbidden(&sources.environment))?;
+    loader.check_protection()?;
     loader.apply_old_names()?;
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
+    let plaintext_forbidden = environment::plaintext_forbidden(&sources.environment);
+    protection::check_listeners(&resolved.config.values, &resolved.config.listeners, plaintext_forbidden)
+        .map_err(LoadError::Unprotected)?;
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)
@@ -143,9 +146,8 @@ impl Loader {
     }
 
     /// Rejects settings that demand protection; see [`protection`].
-    fn check_protection(&mut self, plaintext_forbidden: Option<(&str, &str)>) -> Result<(), LoadError> {
-        let given =
-            protection::Given { values: &self.values, plugin_settings: &self.plugin_settings, plaintext_forbidden };
+    fn check_protection(&mut self) -> Result<(), LoadError> {
+        let given = protection::Given { values: &self.values, plugin_settings: &self.plugin_settings };
         self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
         if self.values.given(protection::AUTHORIZER).is_some_and(|class| !class.is_empty()) {
             // It has decided whether the broker starts.
