@@ -120,6 +120,7 @@ impl Fixture {
                 correlation_id: 1,
                 client_id: None,
             },
+            metering: None,
         };
         match handle(&context, request) {
             Answer::Ready(response) => *response,
