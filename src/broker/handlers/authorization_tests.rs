@@ -195,6 +195,8 @@ async fn produce_without_write_on_topic_returns_topic_authorization_failed() {
     fixture.check_denied(9, produce("orders"), TopicAuthorizationFailed, "Write Topic:orders").await;
     // A caller that may not write cannot find out whether a topic exists.
     fixture.check_denied(9, produce("unknown"), TopicAuthorizationFailed, "Write Topic:unknown").await;
+    let with_invalid_acks = ProduceRequest { acks: 5, ..produce("orders") };
+    fixture.check_denied(9, with_invalid_acks, TopicAuthorizationFailed, "Write Topic:orders").await;
 }
 
 #[tokio::test]
