@@ -148,10 +148,15 @@ fn refused_result(name: &str, error: ErrorCode, message: String) -> CreatableTop
     CreatableTopicResult {
         name: name.into(),
         error_code: error.code(),
-        error_message: Some(message.into()),
+        error_message: message_of(error, message),
         configs: Some(Vec::new()),
         ..Default::default()
     }
+}
+
+/// The message on a topic. Kafka has none for an exceeded quota.
+fn message_of(error: ErrorCode, message: String) -> Option<Str> {
+    (error != ErrorCode::ThrottlingQuotaExceeded).then(|| message.into())
 }
 
 pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer {
@@ -216,7 +221,7 @@ fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Op
 fn deletion_result(version: i16, deletion: TopicDeletion) -> DeletableTopicResult {
     let (error, message) = match deletion.result {
         Ok(()) => (ErrorCode::None, None),
-        Err(error) => (error.error_code(), Some(Str::from(error.to_string()))),
+        Err(error) => (error.error_code(), message_of(error.error_code(), error.to_string())),
     };
     DeletableTopicResult {
         name: name_or_empty(version, deletion.name),
@@ -290,6 +295,6 @@ fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Opti
         // Kafka has no message for an unknown topic.
         error_message: error
             .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
-            .map(|error| error.to_string().into()),
+            .and_then(|error| message_of(error.error_code(), error.to_string())),
     }
 }

@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn preview_changes_nothing_and_is_what_finish_returns() {
         let now = Duration::ZERO;
-        let mut sessions = FetchSessions::new(10, EVICTION);
+        let mut sessions = FetchSessions::new(10, MINUTE);
         open(&mut sessions, now, 7);
         let context = sessions.begin(now, request(7, 1, &[])).unwrap();
         let answered = [(key(0), answer(5, true)), (key(1), answer(0, false))];
