@@ -1,29 +1,16 @@
-//! Settings that demand protection: TLS, SASL, an authorizer. None of these is supported yet, so the broker refuses to
-//! start with them instead of running unprotected.
+//! Settings that demand protection: TLS and SASL. None of these is supported yet, so the broker refuses to start with
+//! them instead of running unprotected.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,
-//! `super.users`, users and passwords) demand nothing: without a listener or an authorizer that uses them, Kafka serves
-//! all clients too. The cases are in `tests/data/protection.tsv`.
-
-use std::collections::BTreeMap;
+//! users and passwords) demand nothing: without a listener that uses them, Kafka serves all clients too. The cases are in `tests/data/protection.tsv`.
 
 use super::listener::{self, SecurityProtocol};
 use super::setting::Effect;
 use super::table::{self, Scope};
-use super::text;
 use super::values::{Source, Values};
 
-pub(super) const AUTHORIZER: &str = "authorizer.class.name";
-pub(super) const ALLOW_EVERYONE: &str = "allow.everyone.if.no.acl.found";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
-
-/// Kafka's own authorizers, which depend only on ACLs and `allow.everyone.if.no.acl.found`.
-const OWN_AUTHORIZERS: [&str; 3] = [
-    "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-    "kafka.security.authorizer.AclAuthorizer",
-    "kafka.security.auth.SimpleAclAuthorizer",
-];
 
 /// Settings for policy classes, and what the policy would check.
 const POLICIES: [(&str, &str); 2] =
@@ -32,8 +19,6 @@ const POLICIES: [(&str, &str); 2] =
 /// The settings that may demand protection.
 pub(super) struct Given<'a> {
     pub values: &'a Values,
-    /// Settings of plug-ins, which are not in the table of settings.
-    pub plugin_settings: &'a BTreeMap<String, (String, Source)>,
     /// The environment variable that forbids PLAINTEXT listeners, and its value.
     pub plaintext_forbidden: Option<(&'a str, &'a str)>,
 }
@@ -53,10 +38,6 @@ pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
         let demanding = table::find(Scope::Broker, name)
             .is_some_and(|setting| setting.effect == Effect::Protection && setting.default != Some(value));
         match name {
-            AUTHORIZER if demanding && allows_everyone(given, value) => notices.push(format!(
-                "{AUTHORIZER}: authorizers are not supported yet; {ALLOW_EVERYONE}=true, so every client may do everything"
-            )),
-            AUTHORIZER if demanding => return Err(no_authorizer(value, from)),
             _ if demanding => {
                 return Err(format!(
                     "{name}={value} ({from}) demands a {value} listener, and only PLAINTEXT is supported yet; remove it \
@@ -73,24 +54,6 @@ pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
         }
     }
     Ok(notices)
-}
-
-/// Whether the authorizer `class` would allow everything to every client while there are no ACLs.
-fn allows_everyone(given: &Given<'_>, class: &str) -> bool {
-    let everyone = given.plugin_settings.get(ALLOW_EVERYONE).and_then(|(value, _)| text::parse_bool(value));
-    OWN_AUTHORIZERS.contains(&class) && everyone == Some(true)
-}
-
-fn no_authorizer(class: &str, from: &Source) -> String {
-    let alternative = match OWN_AUTHORIZERS.contains(&class) {
-        true => format!(" or add {ALLOW_EVERYONE}=true"),
-        false => String::new(),
-    };
-    format!(
-        "{AUTHORIZER}={} ({from}) demands an authorizer, and none is supported yet; remove it{alternative} to allow every \
-        client everything",
-        class.escape_debug()
-    )
 }
 
 /// Rejects an inter-broker listener with a protected protocol, because all listeners are PLAINTEXT.

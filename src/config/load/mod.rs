@@ -17,6 +17,7 @@ use environment::Variable;
 pub use error::LoadError;
 use old_names::OldSettings;
 
+use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::protection;
@@ -56,7 +57,9 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
+    let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
+    resolved.config.authorizer = authorizer;
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)
@@ -137,14 +140,18 @@ impl Loader {
 
     /// Rejects settings that demand protection; see [`protection`].
     fn check_protection(&mut self, plaintext_forbidden: Option<(&str, &str)>) -> Result<(), LoadError> {
-        let given =
-            protection::Given { values: &self.values, plugin_settings: &self.plugin_settings, plaintext_forbidden };
+        let given = protection::Given { values: &self.values, plaintext_forbidden };
         self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
-        if self.values.given(protection::AUTHORIZER).is_some_and(|class| !class.is_empty()) {
-            // It has decided whether the broker starts.
-            self.without_effect.remove(protection::ALLOW_EVERYONE);
-        }
         Ok(())
+    }
+
+    fn resolve_authorizer(&mut self) -> Result<Option<AuthorizerConfig>, LoadError> {
+        let found = authorizer::resolve(&self.values, &self.plugin_settings).map_err(LoadError::Unprotected)?;
+        if found.is_some() {
+            self.without_effect.remove(authorizer::ALLOW_EVERYONE);
+            self.without_effect.remove(authorizer::SUPER_USERS);
+        }
+        Ok(found)
     }
 
     fn apply_port(&mut self, port: u16) -> Result<(), LoadError> {

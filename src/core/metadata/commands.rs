@@ -11,6 +11,7 @@ use super::errors::MetadataError;
 use super::image::{BrokerId, ConfigResource, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
+use crate::security::acl::{Acl, AclBinding, AclFilter};
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
 commands! {
@@ -31,6 +32,10 @@ commands! {
     AlterConfigs(AlterConfigs) -> Vec<(ConfigResource, Result<(), MetadataError>)>;
     /// One result for the whole request.
     UpdateFeatures(UpdateFeatures) -> Result<(), MetadataError>;
+    /// One result for each ACL, in the order of the request; the whole request fails if it has too many.
+    CreateAcls(CreateAcls) -> Result<Vec<Result<(), MetadataError>>, MetadataError>;
+    /// The deleted ACLs of each filter, in the order of the request; the whole request fails if there are too many.
+    DeleteAcls(DeleteAcls) -> Vec<Result<Vec<Arc<Acl>>, MetadataError>>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
 }
@@ -42,6 +47,14 @@ pub struct UnregisterBroker(pub BrokerId);
 /// DeleteTopics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeleteTopics(pub Vec<TopicRef>);
+
+/// CreateAcls. Each ACL has a random id, which it gets if it does not exist yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAcls(pub Vec<(Uuid, AclBinding)>);
+
+/// DeleteAcls: deletes all ACLs that match one of the filters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteAcls(pub Vec<AclFilter>);
 
 /// Allocates the next block of producer ids.
 #[derive(Clone, Debug, PartialEq)]

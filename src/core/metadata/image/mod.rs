@@ -6,12 +6,12 @@ mod configs;
 mod delta;
 mod hosting;
 mod passthrough;
-mod shared_map;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use crate::shared_map::SharedMap;
 pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
@@ -20,11 +20,11 @@ pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
-pub use shared_map::SharedMap;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;
+use crate::security::acl::Acls;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
 
 /// The state of the metadata log at one offset.
@@ -45,6 +45,7 @@ pub struct Image {
     /// The leader epoch of new partitions: above every epoch of every deleted topic. There is one floor for all names,
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
+    acls: Arc<Acls>,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
@@ -154,7 +155,12 @@ impl Image {
         self.leader_epoch_floor
     }
 
-    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, users, tokens.
+    /// The ACLs, which an authorizer decides by.
+    pub fn acls(&self) -> &Arc<Acls> {
+        &self.acls
+    }
+
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, users, tokens.
     pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
         &self.passthrough
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Image;
 use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
-use ottla_wire::types::{Uuid, sort_by};
+use ottla_wire::types::sort_by;
 
 /// The entity of a client quota: types and names, sorted. A missing name is the default entity of its type.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
@@ -16,7 +16,6 @@ pub(in crate::metadata) enum PassthroughKey {
     Controller(i32),
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
-    Acl(Uuid),
     /// A user and the code of a mechanism.
     Scram(String, i8),
     Token(String),
@@ -47,11 +46,6 @@ impl Image {
             }
             _ => None,
         })
-    }
-
-    /// The number of ACLs. They are not enforced.
-    pub fn acl_count(&self) -> usize {
-        self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
     }
 
     /// SCRAM credentials (user, mechanism, iterations), sorted. They are not used for authentication.

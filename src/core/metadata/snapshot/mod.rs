@@ -2,6 +2,7 @@
 
 mod file;
 
+use super::acls::acl_record;
 use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::{METADATA_VERSION, NEW_METADATA_VERSION};
@@ -43,9 +44,9 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
         let ids = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
         records.push(MetadataRecord::new(0, ids));
     }
-    records.extend(passthrough_records(image, |key| {
-        matches!(key, PassthroughKey::Acl(_) | PassthroughKey::Scram(..) | PassthroughKey::Token(_))
-    }));
+    records.extend(image.acls().by_id().map(|(id, acl)| acl_record(id, acl)));
+    records
+        .extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Scram(..) | PassthroughKey::Token(_))));
     records
 }
 
