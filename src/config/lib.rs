@@ -14,7 +14,9 @@ mod broker;
 mod check;
 mod describe;
 mod listener;
+pub mod listener_values;
 mod load;
+mod password;
 mod protection;
 mod retention;
 pub mod setting;
@@ -35,7 +37,9 @@ pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
+pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
+pub use password::Password;
 pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::listener_values::{self, ListenerValues};
 use super::start_topics::StartTopic;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
@@ -61,9 +62,14 @@ pub struct Values {
 }
 
 impl Values {
-    /// Sets a static value, which replaces one from an earlier source. The caller has checked it.
+    /// Sets a static value, which replaces one from an earlier source. The caller has checked it. Names of listeners are
+    /// stored in lower case.
     pub(super) fn set_static(&mut self, name: &str, value: &str, source: Source) {
-        self.given.insert(name.to_owned(), (value.trim().to_owned(), source));
+        let name = match listener_values::is_of_listener(name) {
+            true => name.to_ascii_lowercase(),
+            false => name.to_owned(),
+        };
+        self.given.insert(name, (value.trim().to_owned(), source));
     }
 
     /// Returns a copy with these dynamic layers: the default for all brokers, and those of this broker.
@@ -103,6 +109,11 @@ impl Values {
         self.first_synonym(table::synonyms::of_broker(name)).or_else(default)
     }
 
+    /// The settings as they apply to the listener of this name.
+    pub fn of_listener<'a>(&'a self, listener: &'a str) -> ListenerValues<'a> {
+        ListenerValues::new(self, listener)
+    }
+
     /// The effective value as a Rust type. Null and invalid stored values become the type's default.
     pub(super) fn read<T: SettingValue>(&self, name: &str) -> T {
         T::read(self.text(name).as_deref()).unwrap_or_default()
@@ -125,7 +136,7 @@ pub(super) fn scaled(value: &str, factor: i64) -> Cow<'_, str> {
 /// Keeps the stored values that this release knows and allows.
 fn valid(stored: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let allowed = |(name, value): &(&String, &String)| {
-        table::find(Scope::Broker, name).is_some_and(|setting| setting.check(value).is_ok())
+        listener_values::find_with_listener(name).is_some_and(|setting| setting.check(value).is_ok())
     };
     stored.iter().filter(allowed).map(|(name, value)| (name.clone(), value.trim().to_owned())).in_order()
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ottla_broker::clock::Clock;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
-use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Server, serve};
+use ottla_broker::server::{ConnectionInfo, Dispatch, Limits, Listener, Outcome, Reply, Server, serve};
 use ottla_config::{BindAddress, BindHost};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -47,13 +47,13 @@ impl Dispatch for Commands {
                 Outcome::Parked(Box::pin(async move {
                     std::future::pending::<()>().await;
                     drop(parked);
-                    Ok(Vec::new())
+                    Ok(Reply::default())
                 }))
             }
-            Some(&command::LARGE) => Outcome::Ready(reply(&[0; LARGE_SIZE])),
+            Some(&command::LARGE) => Outcome::Ready(reply(&[0; LARGE_SIZE]).into()),
             Some(&command::PANIC) => panic!("a handler of {connection} panics"),
             Some(&command::CLOSE) => Outcome::Close("requested by the client".into()),
-            _ => Outcome::Ready(reply(&frame)),
+            _ => Outcome::Ready(reply(&frame).into()),
         }
     }
 

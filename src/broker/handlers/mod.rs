@@ -44,7 +44,7 @@ use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome};
+use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use ottla_core::security::Principal;
@@ -171,7 +171,8 @@ impl Dispatch for Handlers {
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
                 error_versions::translate(version, &mut response);
-                encode_response(correlation_id, version, &response).map_err(|error| unencodable(key, &error))
+                let frame = encode_response(correlation_id, version, &response);
+                frame.map(Reply::from).map_err(|error| unencodable(key, &error))
             })),
             Answer::Nothing => Outcome::NoReply,
             Answer::Close(why) => Outcome::Close(why),
@@ -205,7 +206,7 @@ fn note_use(context: &Context, new: NewUse) {
 
 fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
     match encode_response(correlation_id, version, response) {
-        Ok(frame) => Outcome::Ready(frame),
+        Ok(frame) => Outcome::Ready(frame.into()),
         Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }

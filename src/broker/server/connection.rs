@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome};
+use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
@@ -76,6 +76,8 @@ pub(super) struct Connection<S> {
     faults: u64,
     watchdog: Watchdog,
     alarm: Pin<Box<Sleep>>,
+    /// Until when nothing is read (throttling).
+    muted: Option<Pin<Box<Sleep>>>,
     draining: bool,
 }
 
@@ -86,7 +88,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let alarm = Box::pin(shared.clock.sleep(watchdog.period()));
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
-        Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, draining: false }
+        let (muted, draining) = (None, false);
+        Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, muted, draining }
     }
 
     /// Serves the connection until it ends. A panic of a handler ends only this connection.
@@ -107,7 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let input = self.poll_requests(cx);
             if let Poll::Ready(Some(ReadEnd::Foreign(foreign))) = &input {
-                self.replies.push(Outcome::Ready(vec![Bytes::from_static(foreign.answer)]), 0, None);
+                let answer = vec![Bytes::from_static(foreign.answer)];
+                self.replies.push(Outcome::Ready(answer.into()), 0, None);
             }
             loop {
                 self.replies.poll_parked(cx);
@@ -126,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if self.draining && self.replies.is_empty() {
                 return Poll::Ready(End::Drained);
             }
+            self.poll_mute(cx);
             if input.is_pending() || !self.may_read() {
                 return self.poll_alarm(cx);
             }
@@ -140,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let mut take = |Frame { bytes, reservation }: Frame| {
                 let size = bytes.len();
                 let outcome = shared.dispatch.dispatch(info, bytes);
-                let last = matches!(outcome, Outcome::Close(_));
+                let last = matches!(outcome, Outcome::Close(_) | Outcome::Ready(Reply { then: Then::Close(_), .. }));
                 replies.push(outcome, size, reservation);
                 if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
@@ -151,6 +156,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(None)
     }
 
+    /// Begins or ends the time in which nothing is read.
+    fn poll_mute(&mut self, cx: &mut Context<'_>) {
+        let time = self.replies.take_mute();
+        if !time.is_zero() {
+            let sleep = self.shared.clock.sleep(time);
+            if self.muted.as_ref().is_none_or(|muted| muted.deadline() < sleep.deadline()) {
+                self.muted = Some(Box::pin(sleep));
+            }
+        }
+        if self.muted.as_mut().is_some_and(|muted| muted.as_mut().poll(cx).is_ready()) {
+            self.muted = None;
+        }
+    }
+
     /// Whether more requests may be read.
     ///
     /// While the memory budget is exhausted, a connection begins a request only if it has no pending replies. So small
@@ -158,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn may_read(&self) -> bool {
         let is_affordable =
             || self.replies.is_empty() || self.reader.is_reserving() || !self.shared.budget.is_exhausted();
-        !self.draining && self.replies.has_room() && is_affordable()
+        !self.draining && self.muted.is_none() && self.replies.has_room() && is_affordable()
     }
 
     /// Sends the known replies. `Pending`: the socket's send buffer is full.
@@ -212,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 received: self.reader.received(),
                 sent: self.sent,
                 has_partial_request: self.reader.unfinished().is_some(),
-                parked: self.replies.is_parked(),
+                parked: self.replies.is_parked() || self.muted.is_some(),
                 contended: self.shared.budget.is_contended(),
             });
             match (verdict, self.reader.unfinished()) {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -46,8 +47,30 @@ pub trait Dispatch: Send + Sync + 'static {
     }
 }
 
-/// One whole response frame in chunks, with the 4-byte size prefix. If it is empty, nothing is sent.
-pub type Reply = Vec<Bytes>;
+/// One whole response frame, and what happens to its connection.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// The frame with the 4-byte size prefix. If it is empty, nothing is sent.
+    pub chunks: Vec<Bytes>,
+    pub then: Then,
+}
+
+/// What happens to a connection because of a reply.
+#[derive(Debug, Default)]
+pub enum Then {
+    #[default]
+    Continue,
+    /// Nothing is read from the connection for this time, from when the reply is known (throttling).
+    Mute(Duration),
+    /// The connection is closed after the reply was sent.
+    Close(CloseReason),
+}
+
+impl From<Vec<Bytes>> for Reply {
+    fn from(chunks: Vec<Bytes>) -> Reply {
+        Reply { chunks, then: Then::Continue }
+    }
+}
 
 /// A reply that is not known yet.
 ///

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 
-use super::dispatch::{CloseReason, Outcome, ParkedReply, Reply};
+use super::dispatch::{CloseReason, Outcome, ParkedReply, Reply, Then};
 use super::memory::Reservation;
 
 /// Unanswered requests of one connection above which no more are read. One read of small requests may exceed it, by as
@@ -33,6 +34,8 @@ pub(super) struct ReplyQueue {
     request_bytes: usize,
     /// Whether a parked reply was not polled because too many bytes wait to be sent before it.
     has_deferred: bool,
+    /// For how long nothing may be read, according to the replies that became known since [`ReplyQueue::take_mute`].
+    mute: Duration,
 }
 
 struct Pending {
@@ -51,20 +54,41 @@ enum State {
 impl ReplyQueue {
     /// Adds the outcome of a request of `request_bytes`.
     pub fn push(&mut self, outcome: Outcome, request_bytes: usize, reservation: Option<Reservation>) {
-        let reply = match outcome {
-            Outcome::Ready(reply) => self.count_reply(reply),
-            Outcome::Parked(reply) => State::Parked(reply),
+        let (reply, close) = match outcome {
+            Outcome::Ready(reply) => self.known(reply),
+            Outcome::Parked(reply) => (State::Parked(reply), None),
             Outcome::NoReply if self.pending.is_empty() => return,
-            Outcome::NoReply => State::Ready(VecDeque::new()),
-            Outcome::Close(why) => State::Close(why),
+            Outcome::NoReply => (State::Ready(VecDeque::new()), None),
+            Outcome::Close(why) => (State::Close(why), None),
         };
         self.request_bytes += request_bytes;
         self.pending.push_back(Pending { reply, _reservation: reservation });
+        self.close_after_last(close);
     }
 
-    fn count_reply(&mut self, reply: Reply) -> State {
-        self.bytes += reply.iter().map(Bytes::len).sum::<usize>();
-        State::Ready(reply.into())
+    /// Counts a reply that is now known. Returns it, and why the connection is closed after it.
+    fn known(&mut self, Reply { chunks, then }: Reply) -> (State, Option<CloseReason>) {
+        self.bytes += chunks.iter().map(Bytes::len).sum::<usize>();
+        let close = match then {
+            Then::Continue => None,
+            Then::Mute(time) => {
+                self.mute = self.mute.max(time);
+                None
+            }
+            Then::Close(why) => Some(why),
+        };
+        (State::Ready(chunks.into()), close)
+    }
+
+    /// Closes the connection after the last reply of the queue, if there is a reason.
+    fn close_after_last(&mut self, close: Option<CloseReason>) {
+        let close = close.map(|why| Pending { reply: State::Close(why), _reservation: None });
+        self.pending.extend(close);
+    }
+
+    /// For how long nothing may be read from now on, because of replies that became known since the last call.
+    pub fn take_mute(&mut self) -> Duration {
+        std::mem::take(&mut self.mute)
     }
 
     /// Polls the first parked reply, and the next ones as those before them become known.
@@ -79,16 +103,17 @@ impl ReplyQueue {
                     return;
                 }
                 let Poll::Ready(result) = parked.as_mut().poll(cx) else { return };
-                let reply = match result {
-                    Ok(reply) => self.count_reply(reply),
-                    Err(why) => State::Close(why),
+                let (reply, close) = match result {
+                    Ok(reply) => self.known(reply),
+                    Err(why) => (State::Close(why), None),
                 };
-                if let State::Close(_) = reply {
+                if close.is_some() || matches!(reply, State::Close(_)) {
                     self.pending.truncate(self.sendable + 1);
                 }
                 if let Some(pending) = self.pending.get_mut(self.sendable) {
                     pending.reply = reply;
                 }
+                self.close_after_last(close);
             }
             self.sendable += 1;
         }
@@ -191,7 +216,11 @@ impl ReplyQueue {
     /// Whether more requests may be read.
     pub fn has_room(&self) -> bool {
         let closing = matches!(self.pending.back(), Some(Pending { reply: State::Close(_), .. }));
-        !closing && self.pending.len() < MAX_IN_FLIGHT && self.bytes < MAX_WAITING_BYTES && !self.must_send()
+        !closing
+            && self.mute.is_zero()
+            && self.pending.len() < MAX_IN_FLIGHT
+            && self.bytes < MAX_WAITING_BYTES
+            && !self.must_send()
     }
 
     /// Drops all pending replies.

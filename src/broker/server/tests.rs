@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, End, Shared};
 use super::memory::{BufferPool, RequestBudget};
-use super::{ConnectionInfo, Dispatch, Outcome};
+use super::{ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 
@@ -22,6 +22,7 @@ const IDLE: Duration = Duration::from_secs(600);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const BUDGET: usize = 1 << 20;
 const LARGE: usize = 700_000;
+const MUTE: Duration = Duration::from_secs(20);
 
 /// A dispatcher for which the first byte of a request is a command. Replies are the request frames.
 #[derive(Default)]
@@ -48,15 +49,21 @@ impl Dispatch for Arc<EchoDispatch> {
                 Outcome::Parked(Box::pin(async move {
                     tokio::time::sleep(Duration::from_secs(5)).await;
                     drop(parked);
-                    Ok(reply)
+                    Ok(reply.into())
                 }))
             }
             Some(b'f') => Outcome::Parked(Box::pin(async { Err("a failure".into()) })),
             Some(b'n') => Outcome::NoReply,
             Some(b'c') => Outcome::Close("a reason to close".into()),
+            Some(b'm') => Outcome::Ready(Reply { chunks: reply, then: Then::Mute(MUTE) }),
+            Some(b'l') => Outcome::Ready(Reply { chunks: reply, then: Then::Close("the last reply".into()) }),
+            Some(b'L') => Outcome::Parked(Box::pin(async move {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                Ok(Reply { chunks: reply, then: Then::Close("the last reply".into()) })
+            })),
             Some(b'!') => panic!("a bug in a handler"),
             Some(b'?') => Outcome::Parked(Box::pin(async { panic!("a bug in a future") })),
-            _ => Outcome::Ready(reply),
+            _ => Outcome::Ready(reply.into()),
         }
     }
 
@@ -241,6 +248,49 @@ async fn earlier_replies_are_sent_before_the_connection_is_closed() {
     assert_eq!(all, [frame("e1"), frame("w2")].concat());
     assert!(closed_for(&task.await.unwrap(), "a reason to close"));
     assert_eq!(server.request_count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reply_that_closes_is_the_last_one_sent() {
+    for last in ["l3", "L3"] {
+        let server = TestServer::new();
+        let (mut socket, task) = server.connect();
+        socket.write_all(&[frame("e1"), frame("w2"), frame(last), frame("e4")].concat()).await.unwrap();
+        let mut all = Vec::new();
+        socket.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, [frame("e1"), frame("w2"), frame(last)].concat());
+        assert!(closed_for(&task.await.unwrap(), "the last reply"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn muted_connection_is_not_read_from_until_the_time_is_over() {
+    let server = TestServer::new();
+    let (mut socket, _task) = server.connect();
+    let begin = Instant::now();
+    socket.write_all(&frame("m")).await.unwrap();
+    assert_eq!(reply(&mut socket).await, b"m");
+    assert_eq!(begin.elapsed(), Duration::ZERO, "the reply itself is sent at once");
+    socket.write_all(&[frame("e"), frame("m"), frame("m")].concat()).await.unwrap();
+    assert_eq!(reply(&mut socket).await, b"e");
+    assert_eq!(begin.elapsed(), MUTE);
+    socket.write_all(&frame("e")).await.unwrap();
+    let rest = [reply(&mut socket).await, reply(&mut socket).await, reply(&mut socket).await];
+    assert_eq!((rest, begin.elapsed()), ([b"m".to_vec(), b"m".to_vec(), b"e".to_vec()], 2 * MUTE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn muted_connection_can_be_drained() {
+    let server = TestServer::new();
+    let address = ([127, 0, 0, 1], 9092).into();
+    let info = Arc::new(ConnectionInfo::new(0, address, address, "PLAINTEXT".into()));
+    let (mut socket, theirs) = tokio::io::duplex(1 << 16);
+    let mut connection = Connection::new(theirs, info, server.shared.clone());
+    socket.write_all(&frame("m")).await.unwrap();
+    assert!(timeout(MUTE / 2, connection.serve()).await.is_err());
+    connection.drain();
+    let end = timeout(MUTE / 4, connection.serve()).await.expect("ends before the time is over");
+    assert!(matches!(end, End::Drained), "{end:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::admin::{self, AdminConfig};
 use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
+use super::listener_values;
 use super::retention::check_retention;
 use super::start_topics::StartTopic;
 use super::text;
@@ -215,7 +216,9 @@ impl BrokerConfig {
             notices
                 .push(format!("default.replication.factor={factor}: there is one broker, so topics get one replica"));
         }
-        let without_effect = controller_listeners.into_iter().map(|name| format!("listener {name}")).collect();
+        let mut without_effect: Vec<String> =
+            controller_listeners.into_iter().map(|name| format!("listener {name}")).collect();
+        without_effect.extend(listener_values::without_effect(&values, &listeners));
         Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })
     }
 

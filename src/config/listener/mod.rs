@@ -66,6 +66,11 @@ impl SecurityProtocol {
         }
     }
 
+    /// Whether connections are encrypted with TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
+    }
+
     fn parse(text: &str) -> Option<SecurityProtocol> {
         [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl]
             .into_iter()

@@ -20,6 +20,7 @@ use old_names::OldSettings;
 use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
+use super::listener_values;
 use super::protection;
 use super::setting::Effect;
 use super::table::{self, Scope};
@@ -108,6 +109,12 @@ impl Loader {
         }
         if !table::is_removed(Scope::Broker, name) && !table::is_plugin_setting(name) {
             return Err(LoadError::Unknown { name: name.to_owned(), from });
+        }
+        if let Some(setting) = listener_values::find(name) {
+            listener_values::check(setting, name, value)
+                .map_err(|invalid| LoadError::Invalid { invalid, from: from.clone() })?;
+            self.values.set_static(name, value, from);
+            return Ok(());
         }
         self.without_effect.insert(name.to_owned());
         self.plugin_settings.insert(name.to_owned(), (value.trim().to_owned(), from));

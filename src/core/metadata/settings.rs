@@ -4,11 +4,9 @@ use std::ops::RangeInclusive;
 
 use super::errors::MetadataError;
 use super::image::{ConfigKind, Settings};
+use ottla_config::listener_values::find_with_listener;
 use ottla_config::setting::{Kind, Setting, Update};
 use ottla_config::{self as config, BrokerConfig, Refused, Scope, table};
-
-/// Prefix of the broker settings of one listener: `listener.name.<listener>.<setting>`.
-const LISTENER_PREFIX: &str = "listener.name.";
 
 /// The scope of settings of a kind of resource.
 pub(super) fn scope(kind: ConfigKind) -> Scope {
@@ -150,8 +148,7 @@ fn find(kind: ConfigKind, name: &str) -> Option<&'static Setting> {
 
 /// The broker setting with that name, with or without a listener prefix.
 fn known(name: &str) -> Option<&'static Setting> {
-    let plain = name.strip_prefix(LISTENER_PREFIX).and_then(|rest| rest.split_once('.')).map(|(_, plain)| plain);
-    table::find(Scope::Broker, plain.unwrap_or(name))
+    find_with_listener(name)
 }
 
 /// Whether a broker setting belongs to the keystore or truststore of a listener.

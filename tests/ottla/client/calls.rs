@@ -26,7 +26,9 @@ impl Dispatch for Broker {
         let answer: Response = match request {
             Request::ApiVersions(_) if header.api_version > 3 => {
                 let refusal = ApiVersionsResponse { error_code: ErrorCode::UnsupportedVersion.code(), ..versions() };
-                return Outcome::Ready(frame::encode_response(header.correlation_id, 0, &refusal.into()).unwrap());
+                return Outcome::Ready(
+                    frame::encode_response(header.correlation_id, 0, &refusal.into()).unwrap().into(),
+                );
             }
             Request::ApiVersions(_) => versions().into(),
             Request::Metadata(request) => {
@@ -43,7 +45,7 @@ impl Dispatch for Broker {
             Request::Heartbeat(heartbeat) => return not_answered(&header, &heartbeat.group_id),
             request => panic!("not served: {request:?}"),
         };
-        Outcome::Ready(frame::encode_response(header.correlation_id, header.api_version, &answer).unwrap())
+        Outcome::Ready(frame::encode_response(header.correlation_id, header.api_version, &answer).unwrap().into())
     }
 }
 
@@ -76,13 +78,13 @@ fn not_answered(header: &RequestHeader, how: &str) -> Outcome {
         "wrong" => {
             let id = header.correlation_id + 1;
             let frame = [&8i32.to_be_bytes()[..], &id.to_be_bytes(), &[0; 4]].concat();
-            Outcome::Ready(vec![frame.into()])
+            Outcome::Ready(vec![frame.into()].into())
         }
         "garbage" => {
             let frame = [&5i32.to_be_bytes()[..], &header.correlation_id.to_be_bytes(), &[0]].concat();
-            Outcome::Ready(vec![frame.into()])
+            Outcome::Ready(vec![frame.into()].into())
         }
-        "huge" => Outcome::Ready(vec![i32::MAX.to_be_bytes().to_vec().into()]),
+        "huge" => Outcome::Ready(vec![i32::MAX.to_be_bytes().to_vec().into()].into()),
         how => panic!("{how}?"),
     }
 }

@@ -1,0 +1,163 @@
+//! Settings of one listener: `listener.name.<name>.<setting>` overrides `<setting>` for the listener of that name.
+//!
+//! The name is in lower case. A setting of a SASL mechanism has the mechanism's name, also in lower case, before it:
+//! `listener.name.<name>.plain.sasl.jaas.config`. As in Kafka, any value with the listener's name has precedence over any
+//! without, also over one that was set at runtime.
+
+use std::borrow::Cow;
+
+use super::listener::{Listener, SecurityProtocol};
+use super::setting::{Effect, InvalidValue, Setting};
+use super::table::{self, Scope};
+use super::values::{Origin, SettingValue, Values};
+
+/// The prefix of the settings of one listener.
+const PREFIX: &str = "listener.name.";
+
+/// Whether the name has the form of a setting of one listener.
+pub(super) fn is_of_listener(name: &str) -> bool {
+    name.get(..PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX))
+}
+
+/// The row of the table for a setting of one listener: `ssl.keystore.location` for
+/// `listener.name.internal.ssl.keystore.location`. The listener's name may contain dots, and a mechanism's name may
+/// follow it.
+pub fn find(name: &str) -> Option<&'static Setting> {
+    let rest = is_of_listener(name).then(|| name.get(PREFIX.len()..))??;
+    rest.match_indices('.').find_map(|(dot, _)| {
+        let (listener, setting) = (rest.get(..dot)?, rest.get(dot + 1..)?);
+        table::find(Scope::Broker, &setting.to_ascii_lowercase()).filter(|_| !listener.is_empty())
+    })
+}
+
+/// The row of the table for a setting of the broker or of one of its listeners.
+pub fn find_with_listener(name: &str) -> Option<&'static Setting> {
+    table::find(Scope::Broker, name).or_else(|| find(name))
+}
+
+/// Checks the value of a setting of one listener. The error has the full name.
+pub(super) fn check(setting: &Setting, name: &str, value: &str) -> Result<(), InvalidValue> {
+    setting.check(value).map_err(|invalid| match invalid {
+        InvalidValue::Value { value, reason, .. } => InvalidValue::Value { name: name.to_owned(), value, reason },
+        InvalidValue::EmptyEntry { .. } => InvalidValue::EmptyEntry { name: name.to_owned() },
+    })
+}
+
+/// The settings as they apply to one listener.
+#[derive(Clone, Copy)]
+pub struct ListenerValues<'a> {
+    values: &'a Values,
+    listener: &'a str,
+}
+
+impl<'a> ListenerValues<'a> {
+    pub(super) fn new(values: &'a Values, listener: &'a str) -> ListenerValues<'a> {
+        ListenerValues { values, listener }
+    }
+
+    /// The effective value: the one for this listener, or else the general one. `None` is null.
+    pub fn text(self, name: &str) -> Option<Cow<'a, str>> {
+        match self.own(name) {
+            Some((_, value, _)) => Some(Cow::Borrowed(value)),
+            None => self.values.text(name),
+        }
+    }
+
+    /// The full name, the value and the layer of the value that is given for this listener alone. `name` may begin with
+    /// the name of a SASL mechanism.
+    pub fn own(self, name: &str) -> Option<(String, &'a str, Origin)> {
+        let full = full_name(self.listener, name);
+        let (value, origin) = self.values.layers(&full).next()?;
+        Some((full, value, origin))
+    }
+
+    /// The effective value as a Rust type. Null and invalid stored values become the type's default.
+    pub(super) fn read<T: SettingValue>(self, name: &str) -> T {
+        T::read(self.text(name).as_deref()).unwrap_or_default()
+    }
+
+    /// The name under which the effective value was given, for messages.
+    pub fn name_of(self, name: &str) -> String {
+        self.own(name).map_or_else(|| name.to_owned(), |(full, ..)| full)
+    }
+}
+
+/// The name of a setting of one listener.
+pub fn full_name(listener: &str, name: &str) -> String {
+    format!("{PREFIX}{}.{name}", listener.to_ascii_lowercase())
+}
+
+/// The names of given settings of listeners that no listener uses.
+pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<String> {
+    let is_used = |name: &str, setting: &Setting| {
+        setting.effect == Effect::Implemented
+            && listeners.iter().any(|listener| {
+                name.starts_with(&full_name(&listener.name, ""))
+                    && applies(setting.name, listener.protocol) == Some(true)
+            })
+    };
+    let is_used_by_any =
+        |setting: &Setting| listeners.iter().any(|listener| applies(setting.name, listener.protocol) != Some(false));
+    let unused = values.given_at_start().filter(|(name, value, _)| match find(name) {
+        Some(setting) => !is_used(name, setting),
+        None => table::find(Scope::Broker, name).is_some_and(|setting| {
+            setting.effect == Effect::Implemented && setting.default != Some(value) && !is_used_by_any(setting)
+        }),
+    });
+    unused.map(|(name, ..)| name.to_owned()).collect()
+}
+
+/// Whether a setting has a meaning for listeners of a protocol; `None` if it is not one of listeners' security.
+fn applies(setting: &str, protocol: SecurityProtocol) -> Option<bool> {
+    setting.starts_with("ssl.").then(|| protocol.is_tls())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::values::Source;
+    use super::*;
+
+    #[test]
+    fn setting_is_found_behind_names_of_listener_and_mechanism() {
+        let check = |name, expect: Option<&str>| assert_eq!(find(name).map(|setting| setting.name), expect, "{name}");
+        check("listener.name.internal.ssl.keystore.location", Some("ssl.keystore.location"));
+        check("listener.name.INTERNAL.ssl.client.auth", Some("ssl.client.auth"));
+        check("listener.name.a.b-c.ssl.client.auth", Some("ssl.client.auth"));
+        check("listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config", Some("sasl.jaas.config"));
+        check("listener.name.internal.unknown", None);
+        check("listener.name..ssl.client.auth", None);
+        check("listener.name.", None);
+        check("listener.name.internal", None);
+        check("ssl.client.auth", None);
+    }
+
+    #[test]
+    fn setting_of_a_listener_overrides_the_general_one_for_that_listener_alone() {
+        let mut values = Values::default();
+        values.set_static("ssl.client.auth", "required", Source::CommandLine);
+        values.set_static("listener.name.Client.ssl.client.auth", "none", Source::CommandLine);
+        let auth = |values: &Values, listener: &str| {
+            ListenerValues::new(values, listener).text("ssl.client.auth").map(Cow::into_owned)
+        };
+        assert_eq!(auth(&values, "CLIENT").as_deref(), Some("none"));
+        assert_eq!(auth(&values, "OTHER").as_deref(), Some("required"));
+        assert_eq!(auth(&Values::default(), "OTHER").as_deref(), Some("none"), "the default");
+
+        let dynamic = BTreeMap::from([("listener.name.other.ssl.client.auth".to_owned(), "requested".to_owned())]);
+        let values = values.with_dynamic(&BTreeMap::new(), &dynamic);
+        assert_eq!(auth(&values, "OTHER").as_deref(), Some("requested"));
+        assert_eq!(auth(&values, "CLIENT").as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn setting_of_a_mechanism_is_read_with_its_name() {
+        let mut values = Values::default();
+        values.set_static("listener.name.client.plain.sasl.jaas.config", "x;", Source::CommandLine);
+        let client = ListenerValues::new(&values, "CLIENT");
+        assert_eq!(client.text("plain.sasl.jaas.config").as_deref(), Some("x;"));
+        assert_eq!(client.text("sasl.jaas.config"), None);
+        assert_eq!(client.name_of("plain.sasl.jaas.config"), "listener.name.client.plain.sasl.jaas.config");
+    }
+}
