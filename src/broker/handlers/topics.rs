@@ -193,6 +193,10 @@ fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Op
     };
     let by_name = requested_id.is_zero();
     let may_describe = context.allows(Operation::Describe, Resource::Topic(name));
+    if may_describe && cluster.topic(name).is_none() {
+        // The caller may know that it does not exist.
+        return None;
+    }
     if may_describe && context.authorize(Operation::Delete, Resource::Topic(name)).is_ok() {
         return None;
     }
@@ -277,9 +281,12 @@ fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Opti
     CreatePartitionsTopicResult {
         name: name.into(),
         error_code: error.map_or(ErrorCode::None, ToErrorCode::error_code).code(),
-        // Kafka has no message for an unknown topic.
+        // Kafka has no message for an unknown topic or a denied one.
         error_message: error
-            .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
+            .filter(|error| {
+                let code = error.error_code();
+                code != ErrorCode::UnknownTopicOrPartition && code != ErrorCode::TopicAuthorizationFailed
+            })
             .map(|error| error.to_string().into()),
     }
 }

@@ -27,7 +27,10 @@ const IP: &str = "ip";
 pub(super) fn describe_quotas(context: &Context, request: DescribeClientQuotasRequest) -> Answer {
     let filter = match context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
         Ok(()) => QuotaFilter::new(&request),
-        Err(denied) => Err((denied.error_code(), denied.message().to_owned())),
+        // As in Kafka, without a message.
+        Err(denied) => {
+            return DescribeClientQuotasResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+        }
     };
     match filter {
         Ok(filter) => DescribeClientQuotasResponse {
@@ -124,9 +127,17 @@ fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
 
 pub(super) fn describe_scram(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        let (error_code, message) = (denied.error_code().code(), Some(Str::from_static(denied.message())));
+        let result = |_| DescribeUserScramCredentialsResult {
+            error_code,
+            error_message: message.clone(),
+            ..Default::default()
+        };
+        let results = request.users.iter().flatten().map(result).collect();
         return DescribeUserScramCredentialsResponse {
-            error_code: denied.error_code().code(),
-            error_message: Some(Str::from_static(denied.message())),
+            error_code,
+            error_message: message.clone(),
+            results,
             ..Default::default()
         }
         .into();
