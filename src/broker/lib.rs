@@ -7,6 +7,7 @@
 //! | [`http`] | the admin port |
 //! | [`handlers`] | requests to commands, outcomes to responses; one file per family of APIs |
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
+//! | [`tls`] | keys and certificates of listeners, and their change while the broker runs |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
 mod blocking;
@@ -20,3 +21,4 @@ pub mod service;
 pub mod state;
 #[cfg(test)]
 mod testing;
+pub mod tls;

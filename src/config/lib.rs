@@ -23,6 +23,7 @@ pub mod setting;
 mod start_topics;
 pub mod table;
 mod text;
+mod tls;
 mod topic;
 mod values;
 
@@ -44,5 +45,6 @@ pub use retention::check_retention;
 pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;
+pub use tls::{ClientAuth, Named, StoreConfig, TlsConfig};
 pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
 pub use values::{Origin, Source, Values};

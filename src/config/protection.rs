@@ -1,69 +1,58 @@
-//! Settings that demand protection: TLS and SASL. None of these is supported yet, so the broker refuses to start with
-//! them instead of running unprotected.
+//! Settings that demand protection. With those that are not supported, the broker refuses to start instead of running
+//! unprotected; `authorizer` does so too.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,
-//! users and passwords) demand nothing: without a listener that uses them, Kafka serves all clients too. The cases are in `tests/data/protection.tsv`.
+//! `super.users`, users and passwords) demand nothing: without a listener or an authorizer that uses them, Kafka serves
+//! all clients too. The cases are in `tests/data/protection.tsv`.
 
-use super::listener::{self, SecurityProtocol};
-use super::setting::Effect;
-use super::table::{self, Scope};
-use super::values::{Source, Values};
+use super::listener::{self, Listener, SecurityProtocol};
+use super::values::Values;
 
+const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Settings for policy classes, and what the policy would check.
 const POLICIES: [(&str, &str); 2] =
     [("create.topic.policy.class.name", "new topics"), ("alter.config.policy.class.name", "changes of settings")];
 
-/// The settings that may demand protection.
-pub(super) struct Given<'a> {
-    pub values: &'a Values,
-    /// The environment variable that forbids PLAINTEXT listeners, and its value.
-    pub plaintext_forbidden: Option<(&'a str, &'a str)>,
+/// Notices about Java classes that would have checked something.
+pub(super) fn notices(values: &Values) -> Vec<String> {
+    let given = POLICIES.iter().filter(|(name, _)| values.given(name).is_some_and(|class| !class.is_empty()));
+    let notice = |(name, subject)| format!("{name}: Java classes are not supported; {subject} are not checked");
+    given.copied().map(notice).collect()
 }
 
-/// Rejects settings that demand protection, with a one-line error. Returns notices about missing protection that is not
-/// required.
-pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
-    if let Some((variable, value)) = given.plaintext_forbidden {
+/// Rejects settings that demand other listeners than the ones of the broker, with a one-line error.
+/// `plaintext_forbidden` is the environment variable that forbids PLAINTEXT listeners, and its value.
+pub(super) fn check_listeners(
+    values: &Values,
+    listeners: &[Listener],
+    plaintext_forbidden: Option<(&str, &str)>,
+) -> Result<(), String> {
+    let plaintext = listeners.iter().find(|listener| listener.protocol == SecurityProtocol::Plaintext);
+    if let (Some((variable, value)), Some(listener)) = (plaintext_forbidden, plaintext) {
         return Err(format!(
-            "{variable}={} (environment) forbids PLAINTEXT listeners, and no others are supported yet; set it to yes to \
-            run without protection",
-            value.escape_debug()
+            "{variable}={} (environment) forbids PLAINTEXT listeners, and {} is one; set it to yes to run without \
+            protection, or use SSL",
+            value.escape_debug(),
+            listener.name
         ));
     }
-    let mut notices = Vec::new();
-    for (name, value, from) in given.values.given_at_start() {
-        let demanding = table::find(Scope::Broker, name)
-            .is_some_and(|setting| setting.effect == Effect::Protection && setting.default != Some(value));
-        match name {
-            _ if demanding => {
+    let map = values.text("listener.security.protocol.map").unwrap_or_default();
+    for name in [INTER_BROKER_PROTOCOL, INTER_BROKER_LISTENER] {
+        // The protocol is also the name of its listener.
+        let Some((given, from)) = values.given(name).zip(values.source(name)) else { continue };
+        let has_listener = listeners.iter().any(|listener| listener.name.eq_ignore_ascii_case(given));
+        match listener::protocol_named(given, &map) {
+            Some(protocol) if protocol != SecurityProtocol::Plaintext && !has_listener => {
                 return Err(format!(
-                    "{name}={value} ({from}) demands a {value} listener, and only PLAINTEXT is supported yet; remove it \
-                    to run without protection"
+                    "{name}={given} ({from}) demands a {protocol} listener of the name {given}, and listeners has none; \
+                    add it, or remove {name}: there are no other brokers"
                 ));
             }
-            INTER_BROKER_LISTENER => check_inter_broker_listener(given.values, value, from)?,
             _ => {}
         }
     }
-    for (name, subject) in POLICIES {
-        if given.values.given(name).is_some_and(|class| !class.is_empty()) {
-            notices.push(format!("{name}: Java classes are not supported; {subject} are not checked"));
-        }
-    }
-    Ok(notices)
-}
-
-/// Rejects an inter-broker listener with a protected protocol, because all listeners are PLAINTEXT.
-fn check_inter_broker_listener(values: &Values, name: &str, from: &Source) -> Result<(), String> {
-    let map = values.text("listener.security.protocol.map").unwrap_or_default();
-    match listener::protocol_named(name, &map) {
-        None | Some(SecurityProtocol::Plaintext) => Ok(()),
-        Some(protocol) => Err(format!(
-            "{INTER_BROKER_LISTENER}={name} ({from}) demands a {protocol} listener, and only PLAINTEXT is supported yet; \
-            remove it to run without protection"
-        )),
-    }
+    Ok(())
 }

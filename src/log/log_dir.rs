@@ -281,6 +281,12 @@ impl LogDir {
         self.disk.read(file).doing("reading", file)
     }
 
+    /// Writes a small file of the directory, durably: the file is either complete or as before.
+    pub fn write_file(&self, file: &Path, bytes: &[u8]) -> Result<(), LogError> {
+        self.disk.write_atomic(file, bytes, true).doing("writing", file)?;
+        self.sync()
+    }
+
     /// Lists all partition folders.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
         partitions_of(&self.disk, &self.path)

@@ -50,8 +50,7 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
             return FetchResponse { error_code: error.error_code().code(), ..Default::default() }.into();
         }
     };
-    let follower_may_read =
-        follower.then(|| context.authorize(Operation::ClusterAction, Resource::Cluster).is_ok());
+    let follower_may_read = follower.then(|| context.authorize(Operation::ClusterAction, Resource::Cluster).is_ok());
     let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, follower_may_read);
     let partitions = fetch_context.partitions.iter().map(find).collect();
     let fetch = Fetch {

@@ -28,6 +28,7 @@ mod produce;
 mod quorum;
 mod reassignments;
 mod records;
+mod sasl;
 mod served;
 mod topics;
 mod transactions;
@@ -43,14 +44,15 @@ use bytes::Bytes;
 use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use sasl::Gate;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
+use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
-use ottla_core::security::Principal;
+use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
-use ottla_wire::protocol::{ApiKey, Request, Response};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 
 /// The kind of log line for connections closed because of a request that is not supported.
 const UNSUPPORTED: &str = "connections closed for a request that is not supported";
@@ -71,6 +73,19 @@ impl Handlers {
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         let authorizer = authorizer::configured(&broker);
         Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer }
+    }
+
+    /// Creates the context of a request. `identity`: who has authenticated with SASL.
+    fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
+        Context {
+            broker: Arc::clone(&self.broker),
+            large_batches: Arc::clone(&self.large_batches),
+            authorizer: Arc::clone(&self.authorizer),
+            connection: Arc::clone(connection),
+            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            header,
+        }
     }
 
     /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
@@ -133,6 +148,13 @@ impl Dispatch for Handlers {
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let (frame, identity) = match &connection.sasl {
+            None => (frame, None),
+            Some(session) => match self.gate(connection, &mut session.lock(), frame) {
+                Gate::Request(frame, identity) => (frame, Some(identity)),
+                Gate::Handled(outcome) => return outcome,
+            },
+        };
         let (header, request) = match decode_request(frame) {
             Ok(read) => read,
             Err(error) => return self.refuse(error),
@@ -141,18 +163,7 @@ impl Dispatch for Handlers {
         if !served::versions(key).is_some_and(|range| range.contains(&version)) {
             return self.refuse(FrameError::UnsupportedVersion { key, header });
         }
-        let context = Context {
-            broker: Arc::clone(&self.broker),
-            large_batches: Arc::clone(&self.large_batches),
-            authorizer: Arc::clone(&self.authorizer),
-            connection: Arc::clone(connection),
-            caller: Caller {
-                principal: Principal::anonymous(),
-                client_address: connection.peer,
-                listener: Arc::clone(&connection.listener),
-            },
-            header,
-        };
+        let context = self.context(connection, header, identity);
         tracing::debug!(
             target: REQUEST_LOG,
             client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
@@ -266,6 +277,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::EndTxn(request) => transactions::end(context, request),
         Request::WriteTxnMarkers(request) => transactions::write_markers(context, request),
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
+        Request::SaslHandshake(request) => sasl::handshake(request),
+        Request::SaslAuthenticate(request) => sasl::authenticate(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

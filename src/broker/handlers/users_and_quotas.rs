@@ -29,7 +29,8 @@ pub(super) fn describe_quotas(context: &Context, request: DescribeClientQuotasRe
         Ok(()) => QuotaFilter::new(&request),
         // As in Kafka, without a message.
         Err(denied) => {
-            return DescribeClientQuotasResponse { error_code: denied.error_code().code(), ..Default::default() }.into();
+            return DescribeClientQuotasResponse { error_code: denied.error_code().code(), ..Default::default() }
+                .into();
         }
     };
     match filter {
@@ -128,11 +129,8 @@ fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
 pub(super) fn describe_scram(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
         let (error_code, message) = (denied.error_code().code(), Some(Str::from_static(denied.message())));
-        let result = |_| DescribeUserScramCredentialsResult {
-            error_code,
-            error_message: message.clone(),
-            ..Default::default()
-        };
+        let result =
+            |_| DescribeUserScramCredentialsResult { error_code, error_message: message.clone(), ..Default::default() };
         let results = request.users.iter().flatten().map(result).collect();
         return DescribeUserScramCredentialsResponse {
             error_code,

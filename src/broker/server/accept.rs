@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::connection::{Connection, End, Shared};
 use super::connection_limits::{ConnectionLimits, IpPermit, Permit};
 use super::dispatch::ConnectionInfo;
+use super::handshake::Handshakes;
 use super::listener::canonical;
-use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason};
+use crate::log_rate_limiter::{log_limited, log_limited_by_reason};
+use crate::tls::TlsListener;
 
 /// The phases of a server's shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,10 @@ pub(super) enum Phase {
 pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
+    pub demands_sasl: bool,
+    /// For encrypted connections.
+    pub tls: Option<Arc<TlsListener>>,
+    pub handshakes: Arc<Handshakes>,
     pub shared: Arc<Shared>,
     pub connection_limits: Arc<ConnectionLimits>,
     /// The id of the next connection of any listener.
@@ -133,11 +140,19 @@ impl Acceptor {
             }
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let info = Arc::new(ConnectionInfo::new(id, peer, local, self.listener.clone()));
+        let info = ConnectionInfo::new(id, peer, local, self.listener.clone());
+        let info = if self.demands_sasl { info.with_sasl() } else { info };
         tracing::debug!(client = %info, "connected");
-        let connection = Connection::new(stream, info.clone(), self.shared.clone());
-        let limiter = Arc::clone(&self.shared.log_rate_limiter);
-        tokio::spawn(run_connection(connection, info, permit, self.phase.clone(), limiter));
+        let (shared, phase) = (self.shared.clone(), self.phase.clone());
+        match &self.tls {
+            None => {
+                tokio::spawn(async move { run_connection(stream, info, permit, phase, shared, false).await });
+            }
+            Some(tls) => {
+                let (handshakes, tls) = (Arc::clone(&self.handshakes), Arc::clone(tls));
+                tokio::spawn(async move { secure(stream, info, permit, phase, shared, &handshakes, &tls).await });
+            }
+        }
         Ok(())
     }
 }
@@ -150,14 +165,42 @@ fn is_error_of_peer(error: &io::Error) -> bool {
         || matches!(error.kind(), HostUnreachable | NetworkUnreachable | NetworkDown | TimedOut)
 }
 
-/// Serves a connection until it ends or the server stops.
-async fn run_connection(
-    mut connection: Connection<TcpStream>,
-    info: Arc<ConnectionInfo>,
+/// Does the TLS handshake, and serves the connection.
+async fn secure(
+    stream: TcpStream,
+    info: ConnectionInfo,
     permit: IpPermit,
     mut phase: watch::Receiver<Phase>,
-    limiter: Arc<LogRateLimiter>,
+    shared: Arc<Shared>,
+    handshakes: &Handshakes,
+    tls: &TlsListener,
 ) {
+    let secured = tokio::select! {
+        biased;
+        secured = handshakes.secure(stream, tls) => secured,
+        () = phase_reached(&mut phase, Phase::Draining) => return,
+    };
+    match secured {
+        Ok((stream, principal)) => {
+            let info = info.with_principal(principal);
+            tracing::debug!(client = %info, principal = %info.principal, "TLS handshake done");
+            run_connection(stream, info, permit, phase, shared, true).await;
+        }
+        Err(error) => error.log(&info, &shared.log_rate_limiter),
+    }
+}
+
+/// Serves a connection until it ends or the server stops. An encrypted stream has an end of its own, which is sent then.
+async fn run_connection<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    info: ConnectionInfo,
+    permit: IpPermit,
+    mut phase: watch::Receiver<Phase>,
+    shared: Arc<Shared>,
+    encrypted: bool,
+) {
+    let info = Arc::new(info);
+    let mut connection = Connection::new(stream, Arc::clone(&info), Arc::clone(&shared));
     let mut end = tokio::select! {
         biased;
         end = connection.serve() => Some(end),
@@ -171,7 +214,11 @@ async fn run_connection(
             () = phase_reached(&mut phase, Phase::Stopped) => None,
         };
     }
-    end.unwrap_or(End::Stopped).log(&info, &limiter);
+    let end = end.unwrap_or(End::Stopped);
+    end.log(&info, &shared.log_rate_limiter);
+    if encrypted && !matches!(end, End::SocketFailed(_)) {
+        connection.close().await;
+    }
     drop(connection);
     drop(permit);
 }

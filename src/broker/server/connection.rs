@@ -13,11 +13,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use super::memory::{BufferPool, RequestBudget};
-use super::reader::{Frame, FrameReader, ReadEnd};
+use super::reader::{Frame, FrameLimit, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Activity, Verdict, Watchdog};
 use crate::clock::{Clock, Sleep};
@@ -25,6 +25,9 @@ use crate::log_rate_limiter::{LogRateLimiter, log_limited, log_limited_by_reason
 
 /// Chunks of replies in one write call.
 const MAX_CHUNKS: usize = 64;
+
+/// How long the end of a TLS stream may take: no longer than it takes to send some bytes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The kind of log line, for the rate limiter, of panics in handlers.
 const PANICS: &str = "panics";
@@ -35,6 +38,8 @@ pub(super) struct Shared {
     pub budget: Arc<RequestBudget>,
     pub buffers: Arc<BufferPool>,
     pub max_frame: usize,
+    /// The largest frame of a client that has not authenticated yet.
+    pub max_sasl_frame: usize,
     pub idle: Option<Duration>,
     pub stall_timeout: Duration,
     pub clock: Clock,
@@ -72,6 +77,8 @@ pub(super) struct Connection<S> {
     reader: FrameReader,
     replies: ReplyQueue,
     sent: u64,
+    /// Whether the stream holds no bytes back.
+    is_flushed: bool,
     /// [`Dispatch::faults`] when the pending replies were last checked.
     faults: u64,
     watchdog: Watchdog,
@@ -83,13 +90,14 @@ pub(super) struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(socket: S, info: Arc<ConnectionInfo>, shared: Arc<Shared>) -> Self {
-        let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), shared.max_frame);
+        let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), frame_limit(&info, &shared));
         let watchdog = Watchdog::new(shared.idle, shared.stall_timeout);
         let alarm = Box::pin(shared.clock.sleep(watchdog.period()));
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
-        let (muted, draining) = (None, false);
-        Connection { socket, info, shared, reader, replies, sent: 0, faults, watchdog, alarm, muted, draining }
+        let (muted, draining, is_flushed) = (None, false, true);
+        let sent = 0;
+        Connection { socket, info, shared, reader, replies, sent, is_flushed, faults, watchdog, alarm, muted, draining }
     }
 
     /// Serves the connection until it ends. A panic of a handler ends only this connection.
@@ -127,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if let Some(why) = self.replies.close_reason() {
                 return Poll::Ready(End::Closed(why.clone()));
             }
-            if self.draining && self.replies.is_empty() {
+            if self.draining && self.replies.is_empty() && self.is_flushed {
                 return Poll::Ready(End::Drained);
             }
             self.poll_mute(cx);
@@ -205,8 +213,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.check_replies()?;
             self.sent += sent as u64;
             self.replies.advance(sent);
+            self.is_flushed = false;
+        }
+        self.poll_flush(cx)
+    }
+
+    /// Sends what the stream itself holds back: encrypted bytes. A socket holds back none.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.is_flushed {
+            ready!(Pin::new(&mut self.socket).poll_flush(cx)).map_err(End::SocketFailed)?;
+            self.is_flushed = true;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Ends the stream: with TLS, the peer learns that nothing was cut off. Waits for the peer at most
+    /// [`CLOSE_TIMEOUT`].
+    pub async fn close(&mut self) {
+        let _ = self.shared.clock.timeout(CLOSE_TIMEOUT, self.socket.shutdown()).await;
     }
 
     /// Fails if a pending reply is no longer intact.
@@ -272,6 +296,15 @@ impl<S> Drop for Connection<S> {
                 "failed to clean up after the connection: a handler panicked: {panic}"
             );
         }
+    }
+}
+
+/// Returns the function that gives the limit for the next frame of a connection.
+fn frame_limit(info: &Arc<ConnectionInfo>, shared: &Shared) -> impl Fn() -> FrameLimit + Send + 'static {
+    let (info, max_frame, max_sasl_frame) = (info.clone(), shared.max_frame, shared.max_sasl_frame);
+    move || match info.is_authenticating() {
+        true => FrameLimit { bytes: max_sasl_frame, setting: "sasl.server.max.receive.size" },
+        false => FrameLimit { bytes: max_frame, setting: "socket.request.max.bytes" },
     }
 }
 

@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
 use super::Limits;
+use crate::tls::TlsListener;
 use ottla_config::{BindAddress, BindHost};
 
 /// Attempts to find a port, chosen by the system, that is free at all addresses of a host name.
@@ -17,8 +18,10 @@ const MAX_PORT_ATTEMPTS: u32 = 10;
 #[derive(Debug)]
 pub struct Listener {
     name: Arc<str>,
+    tls: Option<Arc<TlsListener>>,
     sockets: Vec<Socket>,
     address: SocketAddr,
+    demands_sasl: bool,
 }
 
 impl Listener {
@@ -65,7 +68,25 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: Arc::clone(name), sockets, address })
+        Ok(Listener { name: Arc::clone(name), tls: None, sockets, address, demands_sasl: false })
+    }
+
+    /// Demands that clients authenticate with SASL.
+    pub fn with_sasl(self) -> Listener {
+        Listener { demands_sasl: true, ..self }
+    }
+
+    pub(super) fn demands_sasl(&self) -> bool {
+        self.demands_sasl
+    }
+
+    /// Encrypts the listener's connections.
+    pub fn with_tls(self, tls: Arc<TlsListener>) -> Listener {
+        Listener { tls: Some(tls), ..self }
+    }
+
+    pub(super) fn tls(&self) -> Option<&Arc<TlsListener>> {
+        self.tls.as_ref()
     }
 
     /// The listener's name.

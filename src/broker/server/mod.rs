@@ -13,6 +13,7 @@ mod connection;
 mod connection_limits;
 pub mod dispatch;
 mod first_use;
+mod handshake;
 #[cfg(test)]
 pub mod in_memory;
 mod limits;
@@ -44,6 +45,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, Phase};
 use connection::Shared;
 use connection_limits::ConnectionLimits;
+use handshake::Handshakes;
 use memory::{BufferPool, RequestBudget};
 
 /// The buffer pool's share of the request memory: an eighth, and at most [`MAX_POOL_BYTES`].
@@ -89,20 +91,26 @@ pub fn serve(
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
         buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
+        max_sasl_frame: limits.max_sasl_bytes,
         idle: limits.idle,
         stall_timeout: limits.stall_timeout,
         clock,
         log_rate_limiter,
     });
+    let handshakes = Arc::new(Handshakes::new(limits.idle, clock));
     let connection_limits = Arc::new(ConnectionLimits::new(limits, clock));
     let next_id = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        let name = listener.name().clone();
+        let (name, tls) = (listener.name().clone(), listener.tls().cloned());
+        let demands_sasl = listener.demands_sasl();
         for socket in listener.listen(limits.backlog)? {
             let acceptor = Acceptor {
                 socket,
                 listener: name.clone(),
+                demands_sasl,
+                tls: tls.clone(),
+                handshakes: handshakes.clone(),
                 shared: shared.clone(),
                 connection_limits: connection_limits.clone(),
                 next_id: Arc::clone(&next_id),

@@ -2,17 +2,27 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::http::AdminPort;
 use crate::server;
+use crate::tls::TlsListener;
 use ottla_config::{BindHost, BrokerConfig, Listener};
 use ottla_core::metadata::Endpoint;
 
-/// Binds the port of every listener. The error is one plain line.
-pub fn bind_ports(config: &BrokerConfig, limits: &server::Limits) -> Result<Vec<server::Listener>, String> {
+/// Binds the port of every listener. Those in `tls` are encrypted. The error is one plain line.
+pub fn bind_ports(
+    config: &BrokerConfig,
+    limits: &server::Limits,
+    tls: &[Arc<TlsListener>],
+) -> Result<Vec<server::Listener>, String> {
     let bind = |listener: &Listener| {
-        server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
-            .map_err(|error| explain(listener, &error))
+        let mut bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
+            .map_err(|error| explain(listener, &error))?;
+        if let Some(tls) = tls.iter().find(|tls| tls.name() == listener.name) {
+            bound = bound.with_tls(Arc::clone(tls));
+        }
+        Ok(if listener.protocol.is_sasl() { bound.with_sasl() } else { bound })
     };
     config.listeners.iter().map(bind).collect()
 }
@@ -103,7 +113,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let config = config(&[("listeners", &format!("PLAINTEXT://127.0.0.1:{port}"))]);
-        let error = bind_ports(&config, &server::Limits::default()).unwrap_err();
+        let error = bind_ports(&config, &server::Limits::default(), &[]).unwrap_err();
         assert_eq!(
             error,
             format!(

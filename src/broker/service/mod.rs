@@ -7,7 +7,7 @@ mod open_files;
 pub mod temporary;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,8 +19,9 @@ use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
-use crate::state::Broker;
 use crate::state::loggers::Loggers;
+use crate::state::{Broker, authentication};
+use crate::tls::TlsListener;
 use ottla_config::BrokerConfig;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -61,7 +62,10 @@ impl Service {
     ) -> Result<Service, String> {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
-        let ports = bind::bind_ports(config, &limits)?;
+        authentication::check(config).map_err(|error| error.to_string())?;
+        // First, because it fails without a trace.
+        let tls = TlsListener::load_all(config)?;
+        let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
@@ -77,6 +81,7 @@ impl Service {
         let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
+        tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, addresses, bound };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
@@ -137,6 +142,21 @@ async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_
         }
         if settings.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Applies the SASL settings of listeners each time the settings change.
+async fn follow_sasl(broker: Weak<Broker>) {
+    let Some(mut settings) = broker.upgrade().map(|broker| broker.settings()) else { return };
+    while settings.changed().await.is_ok() {
+        let config = Arc::clone(&settings.borrow_and_update());
+        let Some(broker) = broker.upgrade() else { return };
+        // May block: reads the JAAS file.
+        match blocking::run(move || broker.authentication().reconfigure(&config)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "failed to apply SASL settings, keeping the previous ones"),
+            Err(_) => return,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod advertised;
 pub mod arriving_clients;
+pub mod authentication;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
@@ -43,6 +44,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use authentication::Authentication;
 use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
@@ -75,6 +77,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
+    authentication: Authentication,
     loggers: Arc<dyn Loggers>,
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
@@ -129,6 +132,10 @@ impl Broker {
 
     pub fn metadata(&self) -> &Arc<Metadata> {
         &self.metadata
+    }
+
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
     }
 
     pub fn producer_ids(&self) -> &ProducerIds {

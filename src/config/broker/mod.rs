@@ -58,6 +58,9 @@ typed_settings! {
         /// Negative: never.
         connections_max_idle_ms: i64 = "connections.max.idle.ms";
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
+        sasl_server_max_receive_size: usize = "sasl.server.max.receive.size";
+        /// Milliseconds.
+        connection_failed_authentication_delay_ms: u64 = "connection.failed.authentication.delay.ms";
         /// Negative: the kernel's choice.
         socket_receive_buffer_bytes: i64 = "socket.receive.buffer.bytes";
         /// Negative: the kernel's choice.

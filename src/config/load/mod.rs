@@ -53,7 +53,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         loader.add(name, value, Source::CommandLine)?;
     }
-    loader.check_protection(environment::plaintext_forbidden(&sources.environment))?;
+    loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
@@ -61,6 +61,9 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
     resolved.config.authorizer = authorizer;
+    let plaintext_forbidden = environment::plaintext_forbidden(&sources.environment);
+    protection::check_listeners(&resolved.config.values, &resolved.config.listeners, plaintext_forbidden)
+        .map_err(LoadError::Unprotected)?;
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)
@@ -142,13 +145,6 @@ impl Loader {
         let controllers = self.controllers();
         let ignored = std::mem::take(&mut self.old).apply(&mut self.values, &controllers)?;
         self.without_effect.extend(ignored);
-        Ok(())
-    }
-
-    /// Rejects settings that demand protection; see [`protection`].
-    fn check_protection(&mut self, plaintext_forbidden: Option<(&str, &str)>) -> Result<(), LoadError> {
-        let given = protection::Given { values: &self.values, plaintext_forbidden };
-        self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
         Ok(())
     }
 

@@ -14,8 +14,8 @@ settings! {
     "max.connections.per.ip.overrides",                 String, "",                    AddressCounts, ClusterWide, Implemented, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
     "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Implemented, "New connections per second, over all listeners; further ones wait. A burst of this many connections is accepted at once.";
     "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    Implemented, "A connection without a request for this long is closed.";
-    "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Ignored, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
-    "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Ignored, "The delay before the answer to a failed authentication.";
+    "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Implemented, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
+    "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Implemented, "The delay before the answer to a failed authentication.";
     "socket.listen.backlog.size",                       Int,    "1024",                AtLeast(1),    ReadOnly,    Implemented, "Connections that the kernel may hold before they are accepted.",
         kafka "50", "Beyond it the kernel drops a first packet and the client waits a second: a test suite connects hundreds of clients at once.";
     "socket.receive.buffer.bytes",                      Int,    "-1",                  Any,           ReadOnly,    Implemented, "The receive buffer of a connection's socket; -1 lets the kernel choose and adjust it.",

@@ -1,8 +1,13 @@
 //! Authentication and authorization: pure, without sockets and clocks.
 
 pub mod acl;
+pub mod bearer;
+pub mod distinguished_name;
 pub mod jaas;
 pub mod principal;
+pub mod principal_rules;
 pub mod sasl;
+pub mod session;
 
 pub use principal::Principal;
+pub use principal_rules::PrincipalRules;

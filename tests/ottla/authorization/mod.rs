@@ -95,7 +95,8 @@ impl Matrix {
         admin.until("topic1", ApiKey::CreateTopics, 7, &format!("topics=[{}]", topics.join(" ")));
         for group in ["group1", "group2"] {
             admin.until("node_id", ApiKey::FindCoordinator, 4, &format!("coordinator_keys=[{group}]"));
-            let topics = ["topic1", "topic2"].map(|name| format!("{{name={name} partitions=[{{committed_offset=5}}]}}"));
+            let topics =
+                ["topic1", "topic2"].map(|name| format!("{{name={name} partitions=[{{committed_offset=5}}]}}"));
             let commit = format!("group_id={group} generation_id_or_member_epoch=-1 topics=[{}]", topics.join(" "));
             admin.until("topics=[{name=topic1 partitions=[{}]}", ApiKey::OffsetCommit, 8, &commit);
         }
@@ -273,7 +274,8 @@ fn every_api_with_every_right_answers_as_kafka() {
             }
         }
         for ((expected, ours), rights) in wrong {
-            let _ = writeln!(differ, "{key}\n  with     {}\n  expected {expected}\n  here     {ours}", rights.join(" "));
+            let _ =
+                writeln!(differ, "{key}\n  with     {}\n  expected {expected}\n  here     {ours}", rights.join(" "));
         }
     }
     for key in departures.keys() {

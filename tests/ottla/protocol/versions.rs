@@ -48,6 +48,8 @@ use ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequest;
 use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
+use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
 use ottla_wire::protocol::messages::txn_offset_commit::TxnOffsetCommitRequest;
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
@@ -123,6 +125,8 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, ListPartitionReassignmentsRequest::default()).await
         + answered(w, ListTransactionsRequest::default()).await
         + answered(w, UpdateFeaturesRequest::default()).await
+        + answered(w, SaslAuthenticateRequest::default()).await
+        + answered(w, SaslHandshakeRequest::default()).await
         + answered(w, UnregisterBrokerRequest::default()).await;
     let listed = fixture.client.call(api_versions()).await.unwrap().api_keys.len();
     assert_eq!(apis, listed, "an API is served and not tested here");

@@ -215,7 +215,7 @@ fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = 
     for setting in settings.filter(|setting| !setting.internal) {
         let name = match setting.effect {
             Effect::Implemented => format!("`{}`", setting.name),
-            Effect::Ignored | Effect::Protection => format!("*{}*", setting.name),
+            Effect::Ignored => format!("*{}*", setting.name),
         };
         let kind = setting.kind.to_string().to_lowercase();
         let change = if changes { format!(" {} |", change(setting)) } else { String::new() };

@@ -93,7 +93,6 @@ fn every_setting_without_effect_is_classified() {
         let class = classified.get(setting.name).and_then(|rest| rest.split('\t').next());
         let expect: &[&str] = match setting.effect {
             Effect::Implemented => continue,
-            Effect::Protection => &["refuses"],
             Effect::Ignored => &["refuses a protected one", "warns", "detail", "nothing"],
         };
         assert!(class.is_some_and(|class| expect.contains(&class)), "{}: {class:?}", setting.name);
@@ -156,8 +155,7 @@ fn embedded_broker_with_an_unsupported_authorizer_is_refused() {
 async fn dynamic_change_of_a_protecting_setting_is_refused() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let demanding = table::all(Scope::Broker).filter(|setting| setting.effect == Effect::Protection);
-    for name in demanding.map(|setting| setting.name).chain(["inter.broker.listener.name"]) {
+    for name in ["authorizer.class.name", "security.inter.broker.protocol", "inter.broker.listener.name"] {
         for resource_name in ["", "1"] {
             let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some("SSL".into()) };
             let resource =

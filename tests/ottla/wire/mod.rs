@@ -53,7 +53,14 @@ impl WireClient {
         let (_, port) = address.rsplit_once(':').expect("an address with a port");
         let mut hidden: Vec<_> = hidden.iter().map(|(what, by)| ((*what).to_owned(), *by)).collect();
         hidden.push((port.to_owned(), "PORT"));
-        WireClient { address: address.to_owned(), connection: None, known: Known::default(), hidden, correlation_id: 0, local: None }
+        WireClient {
+            address: address.to_owned(),
+            connection: None,
+            known: Known::default(),
+            hidden,
+            correlation_id: 0,
+            local: None,
+        }
     }
 
     /// The same client with connections from another address of this machine.

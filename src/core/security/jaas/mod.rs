@@ -172,7 +172,9 @@ fn parse_module(tokens: &mut Tokens<'_>, class: &Token) -> Result<LoginModule, J
             return Err(tokens.fault("the control flag is not required, requisite, sufficient or optional"));
         }
         _ => {
-            return Err(tokens.fault("the control flag, such as required, is missing after the class of a login module"));
+            return Err(
+                tokens.fault("the control flag, such as required, is missing after the class of a login module")
+            );
         }
     }
     let mut options = HashMap::new();

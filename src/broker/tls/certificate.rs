@@ -1,0 +1,67 @@
+//! What the broker reads from a certificate.
+
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+
+use super::der;
+use ottla_core::security::distinguished_name::{self, Attribute};
+
+/// The parts of a certificate that matter for its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The distinguished name, as in Java.
+    pub subject: String,
+    /// The subject's alternative names.
+    pub alternative_names: Vec<String>,
+    /// The subject's public key in DER.
+    pub public_key: Vec<u8>,
+    /// Seconds since the Unix epoch.
+    pub not_before: i64,
+    /// Seconds since the Unix epoch.
+    pub not_after: i64,
+}
+
+impl Certificate {
+    /// Reads a certificate. The error is one line.
+    pub fn parse(der: &CertificateDer<'_>) -> Result<Certificate, String> {
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|_| "the certificate cannot be read: it is damaged".to_owned())?;
+        let alternative_names = certificate.subject_alternative_name().ok().flatten();
+        let alternative_names = alternative_names.map(|found| found.value.general_names.iter().map(name).collect());
+        Ok(Certificate {
+            subject: distinguished_name::format(&parts(certificate.subject())),
+            alternative_names: alternative_names.unwrap_or_default(),
+            public_key: certificate.public_key().raw.to_vec(),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
+}
+
+fn name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => format!("DNS:{name}"),
+        GeneralName::IPAddress(address) => format!("IP:{address:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The tags of the strings that Java shows as text: UTF8String, PrintableString, TeletexString, IA5String, GeneralString,
+/// UniversalString and BMPString.
+const STRINGS: [u32; 7] = [12, 19, 20, 22, 27, 28, 30];
+
+/// The parts of a name in the order of the certificate.
+fn parts(name: &X509Name<'_>) -> Vec<Vec<Attribute>> {
+    let attribute = |found: &AttributeTypeAndValue<'_>| {
+        let (tag, data) = (found.attr_value().tag().0, found.attr_value().data);
+        Attribute {
+            oid: found.attr_type().to_id_string(),
+            // Java decodes all of them as UTF-8.
+            text: STRINGS.contains(&tag).then(|| String::from_utf8_lossy(data).into_owned()),
+            // All tags of values in names are of one byte.
+            der: der::write(tag as u8, data),
+        }
+    };
+    name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect()
+}

@@ -1,0 +1,139 @@
+//! The TLS settings of one listener: `ssl.*`, with those of the listener itself before the general ones.
+
+use super::broker::BrokerConfig;
+use super::listener::Listener;
+use super::listener_values::ListenerValues;
+use super::password::Password;
+use super::setting::list;
+
+/// The TLS settings of a listener. Checked by themselves: whether the stores can be read is known when they are loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The listener's name.
+    pub listener: String,
+    pub keystore: StoreConfig,
+    /// `ssl.key.password`.
+    pub key_password: Option<Password>,
+    pub truststore: StoreConfig,
+    pub client_auth: ClientAuth,
+    /// `ssl.enabled.protocols`, with the name under which it was given.
+    pub enabled_protocols: Named<Vec<String>>,
+    /// `ssl.protocol`.
+    pub protocol: Named<String>,
+    /// `ssl.cipher.suites`; empty for all that are supported.
+    pub cipher_suites: Named<Vec<String>>,
+    /// `ssl.principal.mapping.rules`.
+    pub principal_mapping_rules: Named<String>,
+    /// `ssl.engine.factory.class`.
+    pub engine_factory: Option<Named<String>>,
+    /// `ssl.allow.dn.changes`.
+    pub allow_dn_changes: bool,
+    /// `ssl.allow.san.changes`.
+    pub allow_san_changes: bool,
+}
+
+/// A value with the name of the setting that it was given for: with or without the listener's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named<T> {
+    pub name: String,
+    pub value: T,
+}
+
+/// Where a key or certificates come from: `ssl.keystore.*` or `ssl.truststore.*`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// `type`, in upper case: JKS, PKCS12 or PEM.
+    pub store_type: Named<String>,
+    /// `location`.
+    pub location: Option<Named<String>>,
+    /// `password`.
+    pub password: Option<Named<Password>>,
+    /// `ssl.keystore.certificate.chain` or `ssl.truststore.certificates`: certificates as PEM.
+    pub certificates: Option<Named<Password>>,
+    /// `ssl.keystore.key`: a private key as PEM.
+    pub key: Option<Named<Password>>,
+}
+
+/// `ssl.client.auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuth {
+    None,
+    Requested,
+    Required,
+}
+
+impl BrokerConfig {
+    /// The TLS settings of each listener with TLS.
+    pub fn tls(&self) -> Vec<TlsConfig> {
+        let secured = self.listeners.iter().filter(|listener| listener.protocol.is_tls());
+        secured.map(|listener| TlsConfig::read(self, listener)).collect()
+    }
+}
+
+impl TlsConfig {
+    fn read(config: &BrokerConfig, listener: &Listener) -> TlsConfig {
+        let values = config.values.of_listener(&listener.name);
+        TlsConfig {
+            listener: listener.name.clone(),
+            keystore: StoreConfig::read(values, "ssl.keystore", "certificate.chain"),
+            key_password: password(values, "ssl.key.password").map(|password| password.value),
+            truststore: StoreConfig::read(values, "ssl.truststore", "certificates"),
+            client_auth: match values.text("ssl.client.auth").as_deref() {
+                Some("required") => ClientAuth::Required,
+                Some("requested") => ClientAuth::Requested,
+                _ => ClientAuth::None,
+            },
+            enabled_protocols: entries(values, "ssl.enabled.protocols"),
+            protocol: text(values, "ssl.protocol"),
+            cipher_suites: entries(values, "ssl.cipher.suites"),
+            principal_mapping_rules: text(values, "ssl.principal.mapping.rules"),
+            engine_factory: given(values, "ssl.engine.factory.class"),
+            allow_dn_changes: values.read("ssl.allow.dn.changes"),
+            allow_san_changes: values.read("ssl.allow.san.changes"),
+        }
+    }
+}
+
+impl StoreConfig {
+    fn read(values: ListenerValues<'_>, prefix: &str, certificates: &str) -> StoreConfig {
+        let name = |last: &str| format!("{prefix}.{last}");
+        let mut store_type = text(values, &name("type"));
+        store_type.value.make_ascii_uppercase();
+        StoreConfig {
+            store_type,
+            location: given(values, &name("location")),
+            password: password(values, &name("password")),
+            certificates: password(values, &name(certificates)),
+            key: password(values, &name("key")),
+        }
+    }
+
+    /// Whether nothing is given.
+    pub fn is_empty(&self) -> bool {
+        self.location.is_none() && self.certificates.is_none() && self.key.is_none()
+    }
+}
+
+fn named<T>(values: ListenerValues<'_>, name: &str, value: T) -> Named<T> {
+    Named { name: values.name_of(name), value }
+}
+
+fn text(values: ListenerValues<'_>, name: &str) -> Named<String> {
+    named(values, name, values.text(name).unwrap_or_default().into_owned())
+}
+
+fn entries(values: ListenerValues<'_>, name: &str) -> Named<Vec<String>> {
+    let text = values.text(name).unwrap_or_default();
+    named(values, name, list(&text).map(str::to_owned).collect())
+}
+
+/// A value that is neither null nor empty.
+fn given(values: ListenerValues<'_>, name: &str) -> Option<Named<String>> {
+    let value = values.text(name).filter(|value| !value.is_empty())?;
+    Some(named(values, name, value.into_owned()))
+}
+
+/// A secret. An empty one counts: it is a valid password.
+fn password(values: ListenerValues<'_>, name: &str) -> Option<Named<Password>> {
+    values.text(name).map(|value| named(values, name, Password::new(value)))
+}
