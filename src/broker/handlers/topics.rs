@@ -161,7 +161,9 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
         }
     }
     let cluster = context.broker.cluster();
-    topics.retain(|topic| match denied_deletion(context, &cluster, topic) {
+    // Every topic may be deleted with this operation on the cluster, which only an ACL for all operations allows.
+    let may_delete_all = topics.is_empty() || context.allows(Operation::Delete, Resource::Cluster);
+    topics.retain(|topic| match (!may_delete_all).then(|| denied_deletion(context, &cluster, topic)).flatten() {
         Some(denied) => {
             refused.push(denied);
             false

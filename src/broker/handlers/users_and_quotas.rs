@@ -128,17 +128,11 @@ fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
 
 pub(super) fn describe_scram(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
-        let (error_code, message) = (denied.error_code().code(), Some(Str::from_static(denied.message())));
-        let result =
-            |_| DescribeUserScramCredentialsResult { error_code, error_message: message.clone(), ..Default::default() };
+        // As in Kafka, without names and messages.
+        let error_code = denied.error_code().code();
+        let result = |_: &_| DescribeUserScramCredentialsResult { error_code, ..Default::default() };
         let results = request.users.iter().flatten().map(result).collect();
-        return DescribeUserScramCredentialsResponse {
-            error_code,
-            error_message: message.clone(),
-            results,
-            ..Default::default()
-        }
-        .into();
+        return DescribeUserScramCredentialsResponse { error_code, results, ..Default::default() }.into();
     }
     let cluster = context.broker.cluster();
     let mut known: BTreeMap<Str, Vec<CredentialInfo>> = BTreeMap::new();
