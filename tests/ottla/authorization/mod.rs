@@ -10,6 +10,7 @@
 //! Kafka 4.3 with an authorizer and the ACLs of [`admin_acls`], with one partition and replica for internal topics. A new
 //! request needs no answer before that.
 
+mod changes;
 mod rights;
 
 use std::collections::BTreeMap;
