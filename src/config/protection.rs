@@ -10,6 +10,7 @@ use super::listener::{self, Listener, SecurityProtocol};
 use super::values::Values;
 
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
+const QUOTA_CALLBACK: &str = "client.quota.callback.class";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Settings for policy classes, and what the policy would check.
@@ -21,6 +22,19 @@ pub(super) fn notices(values: &Values) -> Vec<String> {
     let given = POLICIES.iter().filter(|(name, _)| values.given(name).is_some_and(|class| !class.is_empty()));
     let notice = |(name, subject)| format!("{name}: Java classes are not supported; {subject} are not checked");
     given.copied().map(notice).collect()
+}
+
+/// Rejects a Java class that decides quotas.
+pub(super) fn check_quota_callback(values: &Values) -> Result<(), String> {
+    let given = values.given(QUOTA_CALLBACK).filter(|class| !class.is_empty()).zip(values.source(QUOTA_CALLBACK));
+    match given {
+        None => Ok(()),
+        Some((class, from)) => Err(format!(
+            "{QUOTA_CALLBACK}={} ({from}) demands a Java class that decides client quotas, and Java classes are not \
+            supported; remove it, the quotas of users and clients are enforced without it",
+            class.escape_debug()
+        )),
+    }
 }
 
 /// Rejects settings that demand other listeners than the ones of the broker, with a one-line error.

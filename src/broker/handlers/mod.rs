@@ -9,6 +9,7 @@ mod acls;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
+mod client_quotas;
 mod cluster;
 mod commit_plan;
 mod configs;
@@ -29,10 +30,11 @@ mod quorum;
 mod reassignments;
 mod records;
 mod sasl;
+mod scram_users;
 mod served;
+mod throttling;
 mod topics;
 mod transactions;
-mod users_and_quotas;
 
 #[cfg(test)]
 mod authorization_tests;
@@ -45,6 +47,7 @@ use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 use sasl::Gate;
+use throttling::Metering;
 
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
@@ -85,6 +88,7 @@ impl Handlers {
             connection: Arc::clone(connection),
             caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
             header,
+            metering: None,
         }
     }
 
@@ -96,7 +100,7 @@ impl Handlers {
             && let FrameError::UnsupportedVersion { .. } = error
         {
             let response = api_versions::unsupported_version();
-            return encode(header.correlation_id, 0, &response.into());
+            return encode(header.correlation_id, 0, &response.into(), Then::Continue);
         }
         let kind = match error {
             FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
@@ -148,6 +152,7 @@ impl Dispatch for Handlers {
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let metering = Metering::begin(self.broker.quotas(), self.broker.clock(), frame.len());
         let (frame, identity) = match &connection.sasl {
             None => (frame, None),
             Some(session) => match self.gate(connection, &mut session.lock(), frame) {
@@ -163,7 +168,7 @@ impl Dispatch for Handlers {
         if !served::versions(key).is_some_and(|range| range.contains(&version)) {
             return self.refuse(FrameError::UnsupportedVersion { key, header });
         }
-        let context = self.context(connection, header, identity);
+        let context = Context { metering, ..self.context(connection, header, identity) };
         tracing::debug!(
             target: REQUEST_LOG,
             client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
@@ -174,18 +179,21 @@ impl Dispatch for Handlers {
         if let Request::Fetch(_) = &request {
             self.broker.groups().silent().fetched(context.client_id());
         }
-        match handle(&context, request) {
+        let answer = handle(&context, request);
+        match throttling::measured(&context, answer) {
             Answer::Ready(mut response) => {
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
-                encode(correlation_id, version, &response)
+                encode(correlation_id, version, &response, then)
             }
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
                 let frame = encode_response(correlation_id, version, &response);
-                frame.map(Reply::from).map_err(|error| unencodable(key, &error))
+                frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
             })),
-            Answer::Nothing => Outcome::NoReply,
+            Answer::Nothing => throttling::without_reply(&context),
             Answer::Close(why) => Outcome::Close(why),
         }
     }
@@ -215,9 +223,9 @@ fn note_use(context: &Context, new: NewUse) {
     }
 }
 
-fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
+fn encode(correlation_id: i32, version: i16, response: &Response, then: Then) -> Outcome {
     match encode_response(correlation_id, version, response) {
-        Ok(frame) => Outcome::Ready(frame.into()),
+        Ok(chunks) => Outcome::Ready(Reply { chunks, then }),
         Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }
@@ -265,8 +273,10 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
         Request::ListPartitionReassignments(request) => reassignments::list(context, request),
-        Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
-        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeClientQuotas(request) => client_quotas::describe(context, request),
+        Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
+        Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
+        Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

@@ -112,7 +112,7 @@ impl Attempt<'_> {
             Answer::Ready(response) => {
                 let is_error = matches!(&*response, Response::ApiVersions(response) if response.error_code != 0);
                 self.session.note_api_versions_response(is_error);
-                encode(correlation_id, version, &response)
+                encode(correlation_id, version, &response, Then::Continue)
             }
             _ => self.close("ApiVersions was not answered".to_owned()),
         }
@@ -138,7 +138,7 @@ impl Attempt<'_> {
         let mechanisms = enabled.iter().map(|mechanism| Str::from_static(mechanism.name())).collect();
         let response = SaslHandshakeResponse { error_code: error.code(), mechanisms };
         match begun {
-            Ok(()) => encode(header.correlation_id, header.api_version, &response.into()),
+            Ok(()) => encode(header.correlation_id, header.api_version, &response.into(), Then::Continue),
             Err(failure) => self.fail(Some((&header, response.into())), None, &failure),
         }
     }
@@ -160,12 +160,19 @@ impl Attempt<'_> {
         let SaslAuthenticateRequest { auth_bytes, .. } = request;
         let mechanism = self.session.mechanism();
         let response = match self.message(&auth_bytes) {
-            SaslReply::Continue(message) => {
-                SaslAuthenticateResponse { auth_bytes: message.into(), ..Default::default() }
-            }
+            SaslReply::Continue(message) => SaslAuthenticateResponse {
+                auth_bytes: message.into(),
+                error_message: Some(Str::new()),
+                ..Default::default()
+            },
             SaslReply::Done { message, lifetime } => {
                 let session_lifetime_ms = lifetime.map_or(0, whole_ms);
-                SaslAuthenticateResponse { auth_bytes: message.into(), session_lifetime_ms, ..Default::default() }
+                SaslAuthenticateResponse {
+                    auth_bytes: message.into(),
+                    error_message: Some(Str::new()),
+                    session_lifetime_ms,
+                    ..Default::default()
+                }
             }
             SaslReply::Failed(failure) => {
                 let response = SaslAuthenticateResponse {
@@ -176,7 +183,7 @@ impl Attempt<'_> {
                 return self.fail(Some((&header, response.into())), mechanism, &failure);
             }
         };
-        encode(header.correlation_id, header.api_version, &response.into())
+        encode(header.correlation_id, header.api_version, &response.into(), Then::Continue)
     }
 
     /// Processes a message without a header. As in Kafka, a failure is not answered.
@@ -193,7 +200,8 @@ impl Attempt<'_> {
 
     fn message(&mut self, message: &[u8]) -> SaslReply {
         let authentication = self.handlers.broker.authentication();
-        let credentials = authentication.credentials(self.listener);
+        let cluster = self.handlers.broker.cluster();
+        let credentials = authentication.credentials(self.listener, &cluster.image);
         let max_session = self.session.mechanism().and_then(|mechanism| self.listener.max_session(mechanism));
         let reply =
             self.session.message(message, &credentials as &dyn Credentials, max_session, self.handlers.broker.now());

@@ -13,8 +13,9 @@ use super::OpenError;
 use super::random::Random;
 use ottla_config::listener_values::full_name;
 use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
+use ottla_core::metadata::Image;
 use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
-use ottla_core::security::sasl::{Credentials, Mechanism, NONCE_BYTES};
+use ottla_core::security::sasl::{Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism};
 use ottla_log::LogDir;
 
 /// The file with the secret of SCRAM, in the first log directory.
@@ -86,8 +87,8 @@ impl Authentication {
     }
 
     /// The credentials that the clients of a listener are compared with.
-    pub fn credentials<'a>(&'a self, listener: &'a ListenerSasl) -> ListenerCredentials<'a> {
-        ListenerCredentials { listener, secret: &self.secret }
+    pub fn credentials<'a>(&'a self, listener: &'a ListenerSasl, image: &'a Image) -> ListenerCredentials<'a> {
+        ListenerCredentials { listener, secret: &self.secret, image }
     }
 }
 
@@ -236,12 +237,17 @@ fn jaas_file(config: &BrokerConfig) -> Result<Option<JaasFile>, InvalidSasl> {
 pub struct ListenerCredentials<'a> {
     listener: &'a ListenerSasl,
     secret: &'a [u8],
+    image: &'a Image,
 }
 
 impl Credentials for ListenerCredentials<'_> {
     fn plain_password(&self, user: &str) -> Option<Password> {
         let plain = self.listener.settings(Mechanism::Plain)?;
         plain.users.get(user).cloned()
+    }
+
+    fn scram(&self, mechanism: ScramMechanism, user: &str) -> Option<Arc<ScramCredential>> {
+        self.image.scram_credential(mechanism, user)
     }
 
     fn server_secret(&self) -> &[u8] {

@@ -73,17 +73,28 @@ impl Client {
         self.clock
     }
 
-    /// Sends a request and waits for its response. Without one, the connection is closed.
-    pub async fn send(&mut self, version: i16, request: Request) -> Outcome<Response> {
-        let key = request.key();
+    /// Sends a request that has no response.
+    pub async fn send_without_response(&mut self, version: i16, request: Request) {
+        let frame = self.frame(version, &request);
+        let stream = self.stream.get_or_insert_with(|| self.listener.connect());
+        stream.write_all(&frame).await.unwrap();
+    }
+
+    fn frame(&mut self, version: i16, request: &Request) -> Vec<u8> {
         self.correlation_id += 1;
         let header = RequestHeader {
-            api_key: key as i16,
+            api_key: request.key() as i16,
             api_version: version,
             correlation_id: self.correlation_id,
             client_id: Some((&*self.client_id).into()),
         };
-        let frame = encode_request(&header, &request).unwrap().concat();
+        encode_request(&header, request).unwrap().concat()
+    }
+
+    /// Sends a request and waits for its response. Without one, the connection is closed.
+    pub async fn send(&mut self, version: i16, request: Request) -> Outcome<Response> {
+        let key = request.key();
+        let frame = self.frame(version, &request);
         let mut stream = self.stream.take().unwrap_or_else(|| self.listener.connect());
         let exchange = async {
             stream.write_all(&frame).await.ok()?;

@@ -41,6 +41,7 @@ pub struct BrokerConfig {
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
     pub transactions: TransactionsConfig,
+    pub quotas: QuotasConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
 }
@@ -167,6 +168,16 @@ typed_settings! {
     }
 }
 
+typed_settings! {
+    /// The windows in which client quotas are measured.
+    pub struct QuotasConfig {
+        window_num: usize = "quota.window.num";
+        window_size_seconds: i64 = "quota.window.size.seconds";
+        controller_window_num: usize = "controller.quota.window.num";
+        controller_window_size_seconds: i64 = "controller.quota.window.size.seconds";
+    }
+}
+
 /// How to handle a topic with a replication factor of more than 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicationFactorPolicy {
@@ -270,6 +281,7 @@ impl BrokerConfig {
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
             transactions: TransactionsConfig::read(text),
+            quotas: QuotasConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),
         }

@@ -53,6 +53,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         loader.add(name, value, Source::CommandLine)?;
     }
+    protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
     loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {

@@ -265,8 +265,9 @@ pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) ->
     if broker.has_internal_topic(CONSUMER_OFFSETS) {
         return add_offsets_partition(&broker, &request).answer(respond);
     }
+    let cause = context.cause("AddOffsetsToTxn");
     Answer::parked(async move {
-        match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+        match broker.ensure_internal_topic(CONSUMER_OFFSETS, cause).await {
             Ok(()) => respond(add_offsets_partition(&broker, &request).wait().await),
             Err(_) => respond(ErrorCode::CoordinatorNotAvailable),
         }

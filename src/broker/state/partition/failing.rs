@@ -160,7 +160,8 @@ impl Partition {
             for lost in &report.lost {
                 tracing::error!(
                     partition = %self.id, first_offset = lost.start, end_offset = lost.end,
-                    "lost records: their file was truncated or removed, or they were not synced before a power loss"
+                    "lost records: their file was truncated or removed, they were not synced before a power loss, or the first of \
+                     them is corrupt"
                 );
             }
             tracing::warn!(partition = %self.id, "recovered the log: {report}");

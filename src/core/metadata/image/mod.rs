@@ -7,6 +7,7 @@ mod delta;
 mod hosting;
 mod passthrough;
 mod topics;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Image {
     /// The leader epoch of new partitions: above every epoch of every deleted topic. There is one floor for all names,
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
+    scram_users: users::ScramUsers,
     acls: Arc<Acls>,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
@@ -160,7 +162,7 @@ impl Image {
         &self.acls
     }
 
-    /// Records that are only stored, for Apache Kafka: controllers, quotas, users, tokens.
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, tokens.
     pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
         &self.passthrough
     }

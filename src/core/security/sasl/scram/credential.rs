@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use ring::{digest, hmac, pbkdf2};
 
 use super::super::ScramMechanism;
+use crate::security::SecretBytes;
 use ottla_config::Password;
 
 /// The characters of a salt, as Kafka's tools make it: text, which is used as bytes.
@@ -32,9 +33,20 @@ impl ScramCredential {
         salt: Vec<u8>,
         iterations: NonZeroU32,
     ) -> ScramCredential {
+        let salted = ScramCredential::salted_password(mechanism, password, &salt, iterations);
+        ScramCredential::of_salted_password(mechanism, salted.expose(), salt, iterations.get())
+    }
+
+    /// PBKDF2 of a password, which a client sends to set a credential.
+    pub fn salted_password(
+        mechanism: ScramMechanism,
+        password: &Password,
+        salt: &[u8],
+        iterations: NonZeroU32,
+    ) -> SecretBytes {
         let mut salted = vec![0; mechanism.digest().output_len()];
-        pbkdf2::derive(mechanism.pbkdf2(), iterations, &salt, password.expose().as_bytes(), &mut salted);
-        ScramCredential::of_salted_password(mechanism, &salted, salt, iterations.get())
+        pbkdf2::derive(mechanism.pbkdf2(), iterations, salt, password.expose().as_bytes(), &mut salted);
+        SecretBytes::new(salted)
     }
 
     /// The credential of a user, from PBKDF2 of the password.
