@@ -36,9 +36,7 @@ const AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorize
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// APIs that this broker does not serve yet.
-const NOT_SERVED: [ApiKey; 5] = [
-    ApiKey::AlterClientQuotas,
-    ApiKey::AlterUserScramCredentials,
+const NOT_SERVED: [ApiKey; 3] = [
     ApiKey::ConsumerGroupDescribe,
     ApiKey::ConsumerGroupHeartbeat,
     ApiKey::ShareGroupDescribe,
