@@ -29,7 +29,7 @@ mod values;
 pub use admin::AdminConfig;
 pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
-    ReplicationFactorPolicy, Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
+    ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{

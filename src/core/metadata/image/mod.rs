@@ -7,6 +7,7 @@ mod delta;
 mod hosting;
 mod passthrough;
 mod shared_map;
+mod tokens;
 mod topics;
 mod users;
 
@@ -22,6 +23,7 @@ pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
 pub use shared_map::SharedMap;
+pub use tokens::DelegationToken;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
 use super::features::{Features, METADATA_VERSION};
@@ -47,6 +49,7 @@ pub struct Image {
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
     scram_users: users::ScramUsers,
+    tokens: tokens::DelegationTokens,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
 

@@ -19,7 +19,6 @@ pub(in crate::metadata) enum PassthroughKey {
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
     Acl(Uuid),
-    Token(String),
 }
 
 pub(in crate::metadata) type PassthroughRecords = BTreeMap<PassthroughKey, MetadataRecord>;
