@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::MetadataConfig;
 use super::commands::{
-    AllocateProducerIds, MetadataCommand, MetadataReply, Reset, SweepDelegationTokens, UnregisterBroker,
+    AllocateProducerIds, CreateAcls, DeleteAcls, MetadataCommand, MetadataReply, Reset, SweepDelegationTokens,
+    UnregisterBroker,
 };
 use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
@@ -96,6 +97,8 @@ impl MetadataMachine {
             MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),
             MetadataCommand::AlterClientQuotas(request) => self.alter_client_quotas(&request),
+            MetadataCommand::CreateAcls(CreateAcls(acls)) => self.create_acls(acls),
+            MetadataCommand::DeleteAcls(DeleteAcls(filters)) => self.delete_acls(&filters),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
             MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),

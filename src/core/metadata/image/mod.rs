@@ -6,7 +6,6 @@ mod configs;
 mod delta;
 mod hosting;
 mod passthrough;
-mod shared_map;
 mod tokens;
 mod topics;
 mod users;
@@ -14,6 +13,7 @@ mod users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use crate::shared_map::SharedMap;
 pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
@@ -22,12 +22,12 @@ pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
-pub use shared_map::SharedMap;
 pub use tokens::DelegationToken;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;
+use crate::security::acl::Acls;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
 
 /// The state of the metadata log at one offset.
@@ -50,6 +50,7 @@ pub struct Image {
     leader_epoch_floor: LeaderEpoch,
     scram_users: users::ScramUsers,
     tokens: tokens::DelegationTokens,
+    acls: Arc<Acls>,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
@@ -159,7 +160,12 @@ impl Image {
         self.leader_epoch_floor
     }
 
-    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, tokens.
+    /// The ACLs, which an authorizer decides by.
+    pub fn acls(&self) -> &Arc<Acls> {
+        &self.acls
+    }
+
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, tokens.
     pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
         &self.passthrough
     }
