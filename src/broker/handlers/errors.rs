@@ -45,6 +45,7 @@ impl ToErrorCode for Denied {
             Denied::Topic => ErrorCode::TopicAuthorizationFailed,
             Denied::Group => ErrorCode::GroupAuthorizationFailed,
             Denied::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+            Denied::DelegationToken => ErrorCode::DelegationTokenAuthorizationFailed,
         }
     }
 }

@@ -10,12 +10,16 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::OpenError;
+use super::delegation_tokens;
 use super::random::Random;
 use ottla_config::listener_values::full_name;
 use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
 use ottla_core::metadata::Image;
 use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
-use ottla_core::security::sasl::{Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism};
+use ottla_core::security::sasl::{
+    Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism, TokenCredential,
+};
+use ottla_core::security::tokens::TokenKey;
 use ottla_log::LogDir;
 
 /// The file with the secret of SCRAM, in the first log directory.
@@ -34,6 +38,8 @@ pub struct Authentication {
     failure_delay: Duration,
     /// What the salts of unknown users are derived from.
     secret: [u8; SECRET_BYTES],
+    /// The key of delegation tokens; `None` without `delegation.token.secret.key`.
+    token_key: Option<TokenKey>,
 }
 
 /// SASL of one listener.
@@ -62,7 +68,8 @@ impl Authentication {
         let has_scram = listeners.values().any(|listener| listener.mechanisms().any(Mechanism::is_scram));
         let secret = if has_scram { secret(log_dir, &random)? } else { [0; SECRET_BYTES] };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
-        Ok(Authentication { listeners: RwLock::new(listeners), random, failure_delay, secret })
+        let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
+        Ok(Authentication { listeners: RwLock::new(listeners), random, failure_delay, secret, token_key })
     }
 
     /// Applies changed settings to new authentications.
@@ -88,7 +95,7 @@ impl Authentication {
 
     /// The credentials that the clients of a listener are compared with.
     pub fn credentials<'a>(&'a self, listener: &'a ListenerSasl, image: &'a Image) -> ListenerCredentials<'a> {
-        ListenerCredentials { listener, secret: &self.secret, image }
+        ListenerCredentials { listener, secret: &self.secret, token_key: self.token_key.as_ref(), image }
     }
 }
 
@@ -237,6 +244,7 @@ fn jaas_file(config: &BrokerConfig) -> Result<Option<JaasFile>, InvalidSasl> {
 pub struct ListenerCredentials<'a> {
     listener: &'a ListenerSasl,
     secret: &'a [u8],
+    token_key: Option<&'a TokenKey>,
     image: &'a Image,
 }
 
@@ -248,6 +256,10 @@ impl Credentials for ListenerCredentials<'_> {
 
     fn scram(&self, mechanism: ScramMechanism, user: &str) -> Option<Arc<ScramCredential>> {
         self.image.scram_credential(mechanism, user)
+    }
+
+    fn delegation_token(&self, mechanism: ScramMechanism, token_id: &str) -> Option<TokenCredential> {
+        delegation_tokens::credential(self.image, self.token_key?, mechanism, token_id, self.secret)
     }
 
     fn server_secret(&self) -> &[u8] {
