@@ -112,6 +112,7 @@ impl Fixture {
                 principal: Principal::anonymous(),
                 client_address: peer,
                 listener: Arc::clone(&connection.listener),
+                by_token: false,
             },
             connection,
             header: RequestHeader {

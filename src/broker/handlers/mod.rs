@@ -14,6 +14,7 @@ mod cluster;
 mod commit_plan;
 mod configs;
 mod context;
+mod delegation_tokens;
 mod error_versions;
 mod errors;
 mod eventual;
@@ -80,13 +81,19 @@ impl Handlers {
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
     fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let by_token = identity.as_ref().is_some_and(|identity| identity.by_token);
         let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
         Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
             authorizer: Arc::clone(&self.authorizer),
             connection: Arc::clone(connection),
-            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            caller: Caller {
+                principal,
+                client_address: connection.peer,
+                listener: Arc::clone(&connection.listener),
+                by_token,
+            },
             header,
             metering: None,
         }
@@ -277,6 +284,10 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
         Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
         Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
+        Request::CreateDelegationToken(request) => delegation_tokens::create(context, request),
+        Request::RenewDelegationToken(request) => delegation_tokens::renew(context, request),
+        Request::ExpireDelegationToken(request) => delegation_tokens::expire(context, request),
+        Request::DescribeDelegationToken(request) => delegation_tokens::describe(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

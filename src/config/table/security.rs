@@ -8,10 +8,10 @@ settings! {
     "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; Java classes are not supported.";
     "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Ignored, "The protocol between brokers; there are no others. As in Kafka, the broker does not start without a listener of that name.";
     "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; Java classes are not supported.";
-    "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Ignored, "The key that signs delegation tokens.";
-    "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Ignored, "How often expired delegation tokens are dropped.";
-    "delegation.token.expiry.time.ms",                     Long,     "86400000",            AtLeast(1),      ReadOnly,  Ignored, "How long a delegation token lasts without renewal.";
-    "delegation.token.max.lifetime.ms",                    Long,     "604800000",           AtLeast(1),      ReadOnly,  Ignored, "How long a delegation token lasts with renewals.";
+    "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Implemented, "The key that signs delegation tokens.";
+    "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Implemented, "How often expired delegation tokens are dropped.";
+    "delegation.token.expiry.time.ms",                     Long,     "86400000",            AtLeast(1),      ReadOnly,  Implemented, "How long a delegation token lasts without renewal.";
+    "delegation.token.max.lifetime.ms",                    Long,     "604800000",           AtLeast(1),      ReadOnly,  Implemented, "How long a delegation token lasts with renewals.";
     "sasl.enabled.mechanisms",                             List,     "GSSAPI",              Any,             PerBroker, Implemented, "SASL mechanisms that clients may use.";
     "sasl.jaas.config",                                    Password, null,                  Any,             PerBroker, Implemented, "Users and passwords for SASL, in Java's JAAS form.";
     "sasl.mechanism.inter.broker.protocol",                String,   "GSSAPI",              Any,             PerBroker, Ignored, "The SASL mechanism between brokers; there are no others.";

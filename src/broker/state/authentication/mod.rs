@@ -15,6 +15,7 @@ use issuer_keys::IssuerKeys;
 use parking_lot::RwLock;
 
 use super::OpenError;
+use super::delegation_tokens;
 use super::random::Random;
 use crate::clock::Clock;
 use ottla_config::listener_values::full_name;
@@ -22,8 +23,9 @@ use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
 use ottla_core::metadata::Image;
 use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
 use ottla_core::security::sasl::{
-    BearerRejection, BearerToken, Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism,
+    BearerRejection, BearerToken, Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism, TokenCredential,
 };
+use ottla_core::security::tokens::TokenKey;
 use ottla_log::LogDir;
 use ottla_wire::types::TimestampMs;
 
@@ -47,6 +49,8 @@ pub struct Authentication {
     failure_delay: Duration,
     /// What the salts of unknown users are derived from.
     secret: [u8; SECRET_BYTES],
+    /// The key of delegation tokens; `None` without `delegation.token.secret.key`.
+    token_key: Option<TokenKey>,
 }
 
 /// SASL of one listener.
@@ -86,7 +90,8 @@ impl Authentication {
         let has_scram = listeners.values().any(|listener| listener.mechanisms().any(Mechanism::is_scram));
         let secret = if has_scram { secret(log_dir, &random)? } else { [0; SECRET_BYTES] };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
-        Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret })
+        let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
+        Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret, token_key })
     }
 
     /// Applies changed settings to new authentications.
@@ -115,7 +120,7 @@ impl Authentication {
 
     /// The credentials that the clients of a listener are compared with.
     pub fn credentials<'a>(&'a self, listener: &'a ListenerSasl, image: &'a Image) -> ListenerCredentials<'a> {
-        ListenerCredentials { listener, secret: &self.secret, image }
+        ListenerCredentials { listener, secret: &self.secret, token_key: self.token_key.as_ref(), image }
     }
 }
 
@@ -328,6 +333,7 @@ fn jaas_file(config: &BrokerConfig) -> Result<Option<JaasFile>, InvalidSasl> {
 pub struct ListenerCredentials<'a> {
     listener: &'a ListenerSasl,
     secret: &'a [u8],
+    token_key: Option<&'a TokenKey>,
     image: &'a Image,
 }
 
@@ -346,6 +352,10 @@ impl Credentials for ListenerCredentials<'_> {
             Some(bearer) => bearer.validate(token, now),
             None => Err(BearerRejection::NotChecked { log: "the listener has no OAUTHBEARER".to_owned() }),
         }
+    }
+
+    fn delegation_token(&self, mechanism: ScramMechanism, token_id: &str) -> Option<TokenCredential> {
+        delegation_tokens::credential(self.image, self.token_key?, mechanism, token_id, self.secret)
     }
 
     fn server_secret(&self) -> &[u8] {
