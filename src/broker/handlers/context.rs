@@ -11,6 +11,7 @@ use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use crate::tls::TlsListeners;
 use ottla_core::security::Principal;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::{RequestHeader, Response};
@@ -52,6 +53,8 @@ pub(super) struct Context {
     pub broker: Arc<Broker>,
     pub large_batches: Arc<LargeBatches>,
     pub authorizer: Arc<dyn Authorizer>,
+    /// The listeners with TLS.
+    pub tls: TlsListeners,
     pub connection: Arc<ConnectionInfo>,
     pub caller: Caller,
     pub header: RequestHeader,

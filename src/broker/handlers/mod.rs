@@ -13,6 +13,7 @@ mod cluster;
 mod commit_plan;
 mod configs;
 mod context;
+mod described_configs;
 mod error_versions;
 mod errors;
 mod eventual;
@@ -22,6 +23,7 @@ mod group_admin;
 mod groups;
 mod large_batches;
 mod list_offsets;
+mod listener_security;
 mod metadata;
 mod offsets;
 mod produce;
@@ -47,6 +49,7 @@ use large_batches::LargeBatches;
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
+use crate::tls::TlsListeners;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, Response};
@@ -62,13 +65,20 @@ pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
+    tls: TlsListeners,
 }
 
 impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
+        let large_batches = Arc::new(LargeBatches::new(batch_memory));
+        Handlers { broker, large_batches, authorizer: Arc::new(AllowAll), tls: TlsListeners::default() }
+    }
+
+    /// Sets the listeners with TLS, whose settings can be altered.
+    pub fn with_tls(self, tls: TlsListeners) -> Handlers {
+        Handlers { tls, ..self }
     }
 
     /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
@@ -143,6 +153,7 @@ impl Dispatch for Handlers {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
             authorizer: Arc::clone(&self.authorizer),
+            tls: self.tls.clone(),
             connection: Arc::clone(connection),
             caller: Caller {
                 principal: connection.principal.clone(),
