@@ -18,7 +18,7 @@ use super::tools::consuming::{Stop, block_on_multi_thread, config, warn};
 use super::tools::log_line::date_and_time;
 use super::tools::output::Output;
 use ottla_client::Client;
-use ottla_client::consumer::{ConsumedRecord, Consumer, Event, PartitionRecords, Start, Topics};
+use ottla_client::consumer::{ConsumedRecord, Consumer, Event, IsolationLevel, PartitionRecords, Start, Topics};
 use ottla_wire::record::{Header, Record};
 use ottla_wire::types::{Offset, TopicPartition};
 
@@ -54,6 +54,10 @@ pub struct ConsumeArgs {
     #[arg(long, conflicts_with = "group")]
     until_end: bool,
 
+    /// Read only committed records, or also those of open and aborted transactions [default: read_uncommitted]
+    #[arg(long, value_name = "LEVEL", value_parser = ["read_committed", "read_uncommitted"])]
+    isolation_level: Option<String>,
+
     /// Print each record as one line of JSON; bytes that aren't UTF-8 are {"base64": "..."}
     #[arg(long)]
     json: bool,
@@ -81,7 +85,8 @@ impl ConsumeArgs {
             client = connect(&self.bootstrap.bootstrap_server, &properties) => client?,
             code = stop.next() => return Ok(ExitCode::from(code)),
         };
-        let ends = if self.until_end { Some(ends(&client, &self.topic).await?) } else { None };
+        let isolation = config.isolation;
+        let ends = if self.until_end { Some(ends(&client, &self.topic, isolation).await?) } else { None };
         let mut consumer = Consumer::new(client.clone(), config).await.map_err(|error| error.to_string())?;
         consumer.subscribe(Topics::named(&self.topic));
         let mut printer = Printer::new(self);
@@ -98,6 +103,9 @@ impl ConsumeArgs {
         let mut properties = Properties::read_optional(self.bootstrap.command_config.as_deref())?;
         if let Some(group) = &self.group {
             properties.set("group.id", group);
+        }
+        if let Some(isolation_level) = &self.isolation_level {
+            properties.set("isolation.level", isolation_level);
         }
         properties.set("auto.offset.reset", if self.from_beginning { "earliest" } else { "latest" });
         properties.set("allow.auto.create.topics", "false");
@@ -153,15 +161,19 @@ async fn missing(client: &Client, topic: &str) -> String {
     no_topic(topic, known.iter().map(|known| known.name.as_str()))
 }
 
-/// The log end offset of each partition of a topic.
-async fn ends(client: &Client, topic: &str) -> Result<BTreeMap<TopicPartition, Offset>, String> {
+/// The end of each partition of a topic that a consumer with this isolation level reaches.
+async fn ends(
+    client: &Client,
+    topic: &str,
+    isolation: IsolationLevel,
+) -> Result<BTreeMap<TopicPartition, Offset>, String> {
     let cluster = client.metadata(Some(&[topic])).await.map_err(|error| error.to_string())?;
     let found = cluster.topics.first().filter(|found| found.error_code == 0);
     let Some(partitions) = found.map(|found| found.partitions.clone()) else {
         return Err(missing(client, topic).await);
     };
     let asked: Vec<_> = partitions.iter().map(|partition| (topic, *partition, LATEST)).collect();
-    let listed = client.list_offsets(&asked).await.map_err(|error| error.to_string())?;
+    let listed = client.list_offsets_at(&asked, isolation.id()).await.map_err(|error| error.to_string())?;
     let mut ends = BTreeMap::new();
     for (partition, listed) in partitions.into_iter().zip(listed) {
         let listed = listed.map_err(|error| error.to_string())?;

@@ -22,6 +22,9 @@ pub enum ClientError {
     Encode { key: ApiKey, version: i16, error: EncodeError },
     #[error("cannot decode the response to {key} version {version}: {error}")]
     Decode { key: ApiKey, version: i16, error: DecodeError },
+    /// Authentication failed without an error of the broker.
+    #[error("authentication failed: {0}")]
+    Authentication(String),
     /// A member's assignment is not in the format of the consumer protocol.
     #[error("cannot decode a member's assignment: {error}")]
     Assignment { error: DecodeError },

@@ -10,6 +10,7 @@
 //! about a lost connection.
 
 mod admin;
+mod authentication;
 mod connection;
 pub mod consumer;
 mod error;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use admin::{BrokerAddress, ClusterView, TopicView};
+pub use authentication::{Sasl, Scram};
 pub use error::ClientError;
 pub use group::{Committed, Joined, Member, Subscription};
 pub use group_admin::{CommittedOffset, GroupDescription, GroupEpochs, ListedGroup, MemberDescription};
@@ -50,6 +52,8 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// Size limit of a response, in bytes.
     pub max_response_bytes: usize,
+    /// How to authenticate; `None` for a listener without SASL.
+    pub sasl: Option<Sasl>,
 }
 
 impl Default for ClientOptions {
@@ -58,6 +62,7 @@ impl Default for ClientOptions {
             client_id: Str::from_static("ottla"),
             timeout: Duration::from_secs(30),
             max_response_bytes: 256 << 20,
+            sasl: None,
         }
     }
 }
@@ -89,7 +94,7 @@ impl Client {
         Client::connect_with(address, ClientOptions::default()).await
     }
 
-    /// Connects to `address` (`host:port`) and negotiates the API versions.
+    /// Connects to `address` (`host:port`), negotiates the API versions, and authenticates.
     pub async fn connect_with(address: &str, options: ClientOptions) -> Result<Client> {
         let failed = |source| ClientError::Connect { address: address.to_owned(), source };
         let socket = timeout(options.timeout, TcpStream::connect(address)).await;
@@ -107,6 +112,9 @@ impl Client {
         client.served = Arc::new(served.in_order());
         let levels = response.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
         client.feature_levels = Arc::new(levels.in_order());
+        if let Some(sasl) = &client.options.sasl {
+            authentication::authenticate(&client, sasl).await?;
+        }
         Ok(client)
     }
 

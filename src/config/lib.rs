@@ -28,8 +28,8 @@ mod values;
 
 pub use admin::AdminConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, ReplicationFactorPolicy,
-    Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
+    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
+    ReplicationFactorPolicy, Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{

@@ -109,7 +109,11 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
 
 /// Whether a setting has a meaning for listeners of a protocol; `None` if it is not one of listeners' security.
 fn applies(setting: &str, protocol: SecurityProtocol) -> Option<bool> {
-    setting.starts_with("ssl.").then(|| protocol.is_tls())
+    match setting {
+        _ if setting.starts_with("ssl.") => Some(protocol.is_tls()),
+        _ if setting.starts_with("sasl.") || setting == "connections.max.reauth.ms" => Some(protocol.is_sasl()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

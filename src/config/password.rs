@@ -1,34 +1,34 @@
-//! Secrets among the settings.
+//! Secret text.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// A secret (Kafka's `Password`). It is never shown: `Debug` prints `[hidden]`, as Kafka does.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Password(String);
+/// A secret (Kafka's `Password`): its text is in no Debug or Display output.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(Arc<str>);
 
 impl Password {
-    pub fn new(secret: impl Into<String>) -> Password {
+    /// What is displayed in place of every secret.
+    pub const HIDDEN: &'static str = "[hidden]";
+
+    pub fn new(secret: impl Into<Arc<str>>) -> Password {
         Password(secret.into())
     }
 
-    /// The secret itself.
-    pub fn reveal(&self) -> &str {
+    /// The secret itself; never for output.
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[hidden]")
+        f.write_str(Password::HIDDEN)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn password_is_hidden_in_debug_output() {
-        assert_eq!(format!("{:?}", Some(Password::new("secret"))), "Some([hidden])");
+impl fmt::Display for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Password::HIDDEN)
     }
 }

@@ -17,6 +17,7 @@ use super::values::{Source, Values};
 pub(super) const AUTHORIZER: &str = "authorizer.class.name";
 pub(super) const ALLOW_EVERYONE: &str = "allow.everyone.if.no.acl.found";
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
+const QUOTA_CALLBACK: &str = "client.quota.callback.class";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Kafka's own authorizers, which depend only on ACLs and `allow.everyone.if.no.acl.found`.
@@ -45,6 +46,13 @@ pub(super) fn check(given: &Given<'_>) -> Result<Vec<String>, String> {
         let demanding = table::find(Scope::Broker, name)
             .is_some_and(|setting| setting.effect == Effect::Protection && setting.default != Some(value));
         match name {
+            QUOTA_CALLBACK if !value.is_empty() => {
+                return Err(format!(
+                    "{QUOTA_CALLBACK}={} ({from}) demands a Java class that decides client quotas, and Java classes are \
+                    not supported; remove it, the quotas of users and clients are enforced without it",
+                    value.escape_debug()
+                ));
+            }
             AUTHORIZER if demanding && allows_everyone(given, value) => notices.push(format!(
                 "{AUTHORIZER}: authorizers are not supported yet; {ALLOW_EVERYONE}=true, so every client may do everything"
             )),

@@ -18,6 +18,9 @@ pub struct OpenParams {
     pub recovery_point: Offset,
     /// The position up to which the files were valid, if the machine hasn't rebooted since.
     pub validated: Option<Validated>,
+    /// Whether a sync may have failed in this boot of the machine, after which the kernel may regard pages as written that
+    /// are not. Everything above the recovery point is then written again, so that the next sync includes it.
+    pub rewrite_unsynced: bool,
     /// The first offset that readers may see (`log-start-offset-checkpoint`).
     pub log_start: Option<Offset>,
     /// Everything below was compacted (`cleaner-offset-checkpoint`); `None` if it never was.
@@ -47,6 +50,7 @@ impl OpenParams {
             clean_shutdown: true,
             recovery_point: 0,
             validated: None,
+            rewrite_unsynced: false,
             log_start: None,
             first_dirty: None,
             topic_id: None,

@@ -47,6 +47,17 @@ impl LogError {
         }
     }
 
+    /// Whether the disk or a quota is full. Temporary.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            LogError::Io { source, .. } => {
+                matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            }
+            LogError::Latched(error) => error.is_disk_full(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn corrupt(path: &Path, why: impl Into<String>) -> LogError {
         LogError::Corrupt { path: path.to_path_buf(), why: why.into() }
     }

@@ -19,6 +19,7 @@ use super::error::IoContext;
 use super::file::Disk;
 use super::lock_holder::lock_holder;
 use super::meta_properties::{META_PROPERTIES, MetaError, MetaProperties};
+use super::positions::Positions;
 use super::{
     DeletedFiles, LogDirError, LogError, OpenParams, SyncTicket, Synced, names, partition_metadata, positions, sync,
 };
@@ -78,6 +79,8 @@ pub struct LogDir {
     /// The content of `.kafka_cleanshutdown` before opening removed it; `None` if there was no such file.
     clean_marker: Option<Vec<u8>>,
     may_have_lost_power: bool,
+    /// Whether all pages in the page cache that are not dirty are on disk.
+    page_cache_is_trusted: bool,
     mmap_error: Option<String>,
     /// The checkpoints as read when the directory was opened, without partitions that were deleted since. They have
     /// their own lock, so that lookups don't wait for a checkpoint write.
@@ -185,7 +188,10 @@ impl LogDir {
         let first_dirty = read_checkpoint(&disk, &path.join(FIRST_DIRTY)).unwrap_or_default();
         let positions_path = path.join(POSITIONS);
         let positions_text = disk.read(&positions_path).doing("reading", &positions_path)?.unwrap_or_default();
-        let validated = positions::parse(&positions_text, positions::boot_id().as_deref());
+        let positions = positions::parse(&positions_text, positions::boot_id().as_deref());
+        let may_have_lost_power = !clean_shutdown && !matches!(positions, Positions::ThisBoot(_));
+        let page_cache_is_trusted = clean_shutdown || positions == Positions::OtherBoot;
+        let validated = positions.of_this_boot();
         let high_watermarks = read_checkpoint(&disk, &path.join(HIGH_WATERMARKS)).unwrap_or_default();
         let written_at = WrittenAt {
             recovery_points: disk.modified(&path.join(RECOVERY_POINTS)),
@@ -200,7 +206,8 @@ impl LogDir {
             metadata: None,
             clean_marker,
             mmap_error: None,
-            may_have_lost_power: !clean_shutdown && validated.is_empty(),
+            may_have_lost_power,
+            page_cache_is_trusted,
             written: Mutex::new(WrittenCheckpoints::new(&recovery_points, &log_starts)),
             outdated: AtomicBool::new(false),
             loaded: Mutex::new(LoadedCheckpoints {
@@ -274,6 +281,12 @@ impl LogDir {
         self.disk.read(file).doing("reading", file)
     }
 
+    /// Writes a small file of the directory, durably: the file is either complete or as before.
+    pub fn write_file(&self, file: &Path, bytes: &[u8]) -> Result<(), LogError> {
+        self.disk.write_atomic(file, bytes, true).doing("writing", file)?;
+        self.sync()
+    }
+
     /// Lists all partition folders.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
         partitions_of(&self.disk, &self.path)
@@ -331,11 +344,14 @@ impl LogDir {
     /// Collects the checkpoints of a partition for `Log::open`.
     pub fn open_at(&self, partition: &TopicPartition, topic_id: Option<TopicId>, now: TimestampMs) -> OpenParams {
         let loaded = self.loaded.lock();
+        let validated = loaded.validated.get(partition).copied();
         OpenParams {
             now,
             clean_shutdown: self.clean_shutdown(),
             recovery_point: loaded.recovery_points.get(partition).copied().unwrap_or(0),
-            validated: loaded.validated.get(partition).copied(),
+            // A log that could not be synced has no validated position.
+            rewrite_unsynced: validated.is_none() && !self.page_cache_is_trusted,
+            validated,
             log_start: loaded.log_starts.get(partition).copied(),
             first_dirty: loaded.first_dirty.get(partition).copied(),
             topic_id,

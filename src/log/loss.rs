@@ -1,8 +1,11 @@
 //! Detection of lost records while a log is opened: files that were truncated or removed while no broker was running.
 //!
-//! A loss at the log end shows in the checkpoints. A loss in a sealed segment shows in its indexes, which have entries
-//! beyond the file's end. Checking the indexes costs several system calls per segment, so only segments that were
-//! modified after their indexes are checked: a normal roll writes the indexes last.
+//! A loss at the log end shows in the checkpoints, or in whole batches behind a corrupt one. A loss in a sealed segment
+//! shows in its indexes, which have entries beyond the file's end. Checking the indexes costs several system calls per
+//! segment, so only segments that were modified after their indexes are checked: a normal roll writes the indexes last.
+
+use std::io;
+use std::path::Path;
 
 use super::error::IoContext;
 use super::names;
@@ -16,16 +19,49 @@ use super::{LogError, partition_metadata};
 use ottla_wire::types::Offset;
 
 impl Opening {
-    /// Reports the offsets from `end`, the log end, up to the checkpointed log end as lost.
+    /// Reports the offsets from `end`, the log end, as lost that the checkpoints or the copies of truncated batches show.
     pub(super) fn report_lost_end(&mut self, end: Offset) {
         let checkpointed = self.at.checkpointed_end;
-        if end >= checkpointed.end {
-            return;
-        }
         // If the folder was created later, the checkpoint belongs to a deleted topic of the same name.
-        let created = self.folder.disk.modified(&self.folder.path.join(partition_metadata::FILE_NAME));
-        if created <= checkpointed.at {
-            self.report.lost.push(end..checkpointed.end);
+        let created = || self.folder.disk.modified(&self.folder.path.join(partition_metadata::FILE_NAME));
+        let was_checkpointed = checkpointed.end > end && created() <= checkpointed.at;
+        let of_checkpoint = was_checkpointed.then_some(checkpointed.end);
+        // A copy that cannot be read shows nothing.
+        let of_copies = self.report.set_aside.iter().filter_map(|copy| self.end_of_copy(copy, end).ok().flatten());
+        if let Some(lost_end) = of_copies.chain(of_checkpoint).max() {
+            self.report.lost.push(end..lost_end);
+        }
+    }
+
+    /// The offset after the last whole batch from `log_end` on in a copy of truncated data.
+    fn end_of_copy(&self, copy: &Path, log_end: Offset) -> io::Result<Option<Offset>> {
+        let disk = &self.folder.disk;
+        let (Some(size), Some(raw)) = (disk.len(copy)?, disk.open_to_read(copy)?) else { return Ok(None) };
+        // As large as a segment, whose base offset is at most the first offset in it.
+        let file = SegmentFile { folder: &self.folder, base: log_end, size, sealed: false };
+        let (mut position, mut next_offset) = (0, log_end);
+        loop {
+            let begin = position;
+            let mut walk = Walk::new(Source::Raw(&raw), begin, size, next_offset);
+            let found = loop {
+                match walk.step()? {
+                    Step::Batch { position, header } if walk.crc_matches(position, &header)? => {
+                        next_offset = walk.next_offset();
+                    }
+                    // The last search exceeded its budget.
+                    Step::Batch { position, .. } | Step::Broken { position } if position == begin && begin > 0 => {
+                        break None;
+                    }
+                    Step::Batch { position, .. } | Step::Broken { position } => {
+                        break file.find_batch(&raw, position, next_offset)?;
+                    }
+                    Step::End => break None,
+                }
+            };
+            match found {
+                Some(found) => position = found,
+                None => return Ok((next_offset > log_end).then_some(next_offset)),
+            }
         }
     }
 

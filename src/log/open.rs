@@ -135,6 +135,9 @@ impl Opening {
         if log.epochs != epochs_on_file || !epochs_known {
             log.write_epochs()?;
         }
+        if self.at.rewrite_unsynced {
+            log.write_unsynced_again()?;
+        }
         Ok(log)
     }
 

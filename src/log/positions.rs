@@ -35,14 +35,35 @@ pub(super) fn format<'a>(boot_id: &str, entries: impl Iterator<Item = (&'a Topic
     text
 }
 
-/// Parses the file's content; empty if the file is from another boot or incomplete.
-pub(super) fn parse(text: &[u8], boot_id: Option<&str>) -> HashMap<TopicPartition, Validated> {
-    let lines: Vec<&str> = std::str::from_utf8(text).unwrap_or_default().lines().collect();
-    match lines.as_slice() {
-        [VERSION, boot, entries @ .., LAST_LINE] if Some(*boot) == boot_id => {
-            entries.iter().filter_map(|line| parse_entry(line)).collect()
+/// The content of the file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Positions {
+    ThisBoot(HashMap<TopicPartition, Validated>),
+    /// The machine has rebooted since, so its page cache has only what was on disk.
+    OtherBoot,
+    /// There is no file, it is incomplete, or this boot has no id.
+    Unknown,
+}
+
+impl Positions {
+    /// The positions that are valid in this boot.
+    pub fn of_this_boot(self) -> HashMap<TopicPartition, Validated> {
+        match self {
+            Positions::ThisBoot(validated) => validated,
+            Positions::OtherBoot | Positions::Unknown => HashMap::new(),
         }
-        _ => HashMap::new(),
+    }
+}
+
+/// Parses the file's content.
+pub(super) fn parse(text: &[u8], boot_id: Option<&str>) -> Positions {
+    let lines: Vec<&str> = std::str::from_utf8(text).unwrap_or_default().lines().collect();
+    match (lines.as_slice(), boot_id) {
+        ([VERSION, boot, entries @ .., LAST_LINE], Some(boot_id)) if *boot == boot_id => {
+            Positions::ThisBoot(entries.iter().filter_map(|line| parse_entry(line)).collect())
+        }
+        ([VERSION, _, .., LAST_LINE], Some(_)) => Positions::OtherBoot,
+        _ => Positions::Unknown,
     }
 }
 
@@ -64,10 +85,10 @@ mod tests {
         let (a, b) = (TopicPartition::new("a-b", 0), TopicPartition::new("c", 12));
         let at = Validated { segment: 100, position: 4096, next_offset: 120 };
         let text = format("boot", [(&a, at), (&b, at)].into_iter());
-        assert_eq!(parse(text.as_bytes(), Some("boot")), HashMap::from([(a, at), (b, at)]));
-        assert!(parse(text.as_bytes(), Some("other")).is_empty());
-        assert!(parse(text.as_bytes(), None).is_empty());
-        assert!(parse(&text.as_bytes()[..text.len() - 2], Some("boot")).is_empty());
-        assert!(parse(b"", Some("boot")).is_empty());
+        assert_eq!(parse(text.as_bytes(), Some("boot")), Positions::ThisBoot(HashMap::from([(a, at), (b, at)])));
+        assert_eq!(parse(text.as_bytes(), Some("other")), Positions::OtherBoot);
+        assert_eq!(parse(text.as_bytes(), None), Positions::Unknown);
+        assert_eq!(parse(&text.as_bytes()[..text.len() - 2], Some("boot")), Positions::Unknown);
+        assert_eq!(parse(b"", Some("boot")), Positions::Unknown);
     }
 }

@@ -41,6 +41,7 @@ impl Log {
             clean_shutdown: false,
             recovery_point: self.recovery_point(),
             validated: if failure.sync_failed || failure.data_lost { None } else { failure.reach },
+            rewrite_unsynced: false,
             log_start: Some(self.start),
             first_dirty: self.first_dirty_synced,
             topic_id: None,
@@ -84,7 +85,7 @@ impl Log {
     }
 
     /// Rewrites all files that may have unsynced pages, so that the pages are dirty again.
-    fn write_unsynced_again(&self) -> Result<(), LogError> {
+    pub(super) fn write_unsynced_again(&self) -> Result<(), LogError> {
         let disk = &self.folder.disk;
         for segment in self.segments.iter().filter(|segment| segment.exists() && !segment.is_synced()) {
             let [log, derived @ ..] = segment.paths(&self.folder.path);

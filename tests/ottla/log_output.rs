@@ -267,7 +267,10 @@ fn json_log_format_writes_one_object_per_line() {
     let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     assert!(lines.len() >= 3 && lines.iter().all(|line| line["level"] == "INFO"), "{log}");
     let created = lines.iter().find(|line| line["message"] == "created topic").expect(&log);
-    assert_eq!(created["fields"], serde_json::json!({"topic": "orders", "partitions": 3}));
+    assert_eq!(
+        created["fields"],
+        serde_json::json!({"topic": "orders", "partitions": 3, "cause": "ottla.create.topics"})
+    );
 }
 
 #[tokio::test]
@@ -281,7 +284,8 @@ async fn created_topic_is_logged_and_validated_topic_is_not() {
     let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 1_000, validate_only: true };
     client.call(request).await.unwrap();
     client.create_topic("orders", 2, &[]).await.unwrap();
-    broker.wait_for_log("INFO created topic topic=orders partitions=2");
+    broker.wait_for_log("INFO created topic topic=orders partitions=2 cause=\"CreateTopics\" client=\"127.0.0.1:");
+    assert!(broker.log().contains("client_id=\"ottla\""), "{}", broker.log());
     assert!(!broker.log().contains("validated"), "{}", broker.log());
 }
 

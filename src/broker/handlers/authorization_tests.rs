@@ -121,6 +121,7 @@ impl Fixture {
                 correlation_id: 1,
                 client_id: None,
             },
+            metering: None,
         };
         match handle(&context, request) {
             Answer::Ready(response) => *response,
@@ -195,6 +196,8 @@ async fn produce_without_write_on_topic_returns_topic_authorization_failed() {
     fixture.check_denied(9, produce("orders"), TopicAuthorizationFailed, "Write Topic:orders").await;
     // A caller that may not write cannot find out whether a topic exists.
     fixture.check_denied(9, produce("unknown"), TopicAuthorizationFailed, "Write Topic:unknown").await;
+    let with_invalid_acks = ProduceRequest { acks: 5, ..produce("orders") };
+    fixture.check_denied(9, with_invalid_acks, TopicAuthorizationFailed, "Write Topic:orders").await;
 }
 
 #[tokio::test]

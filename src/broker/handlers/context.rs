@@ -7,12 +7,17 @@ use std::sync::Arc;
 
 use super::authorizer::{self, Authorizer, Denied, Operation, Resource};
 use super::large_batches::LargeBatches;
+use super::throttling::{Metering, Mutations};
 use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
+use crate::state::quotas::ClientNames;
+use crate::state::topic_cause::TopicCause;
 use crate::tls::TlsListeners;
+use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
+use ottla_core::security::quota::Permits;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::{RequestHeader, Response};
 
@@ -58,6 +63,8 @@ pub(super) struct Context {
     pub connection: Arc<ConnectionInfo>,
     pub caller: Caller,
     pub header: RequestHeader,
+    /// What is measured for quotas; `None` if there are none.
+    pub metering: Option<Arc<Metering>>,
 }
 
 impl Context {
@@ -74,6 +81,24 @@ impl Context {
     /// `client.id`; empty if the client sent none.
     pub fn client_id(&self) -> &str {
         self.header.client_id.as_deref().unwrap_or_default()
+    }
+
+    /// This request as the cause of new topics; `why` is its API, or the setting that lets it create them.
+    pub fn cause(&self, why: &'static str) -> TopicCause {
+        TopicCause::request(why, self.connection.to_string(), self.client_id())
+    }
+
+    /// The user and the client id that quotas are for.
+    pub fn client(&self) -> ClientNames<'_> {
+        (&self.caller.principal.name, self.client_id())
+    }
+
+    /// The controller mutation quota of the request, and how the client is throttled for it. Requests of version
+    /// `strict_from` and above get an error when they exceed it.
+    pub fn mutation_quota(&self, strict_from: i16) -> (MutationQuota, Mutations) {
+        let permits = if self.version() >= strict_from { Permits::Strict } else { Permits::Permissive };
+        let mutations = self.broker.quotas().mutations(self.client(), permits);
+        (MutationQuota(mutations.clone().map(|mutations| mutations as _)), Mutations(mutations))
     }
 
     /// Checks that the caller may do an operation; logs it if not.

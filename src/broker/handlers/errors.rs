@@ -189,6 +189,12 @@ impl ToErrorCode for MetadataError {
             MetadataError::PolicyViolation(_) => ErrorCode::PolicyViolation,
             MetadataError::BrokerIdNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
             MetadataError::InvalidUpdateVersion(_) => ErrorCode::InvalidUpdateVersion,
+            MetadataError::UnacceptableCredential(_) => ErrorCode::UnacceptableCredential,
+            MetadataError::UnsupportedSaslMechanism => ErrorCode::UnsupportedSaslMechanism,
+            MetadataError::DuplicateResource(_) => ErrorCode::DuplicateResource,
+            MetadataError::ResourceNotFound(_) => ErrorCode::ResourceNotFound,
+            MetadataError::UnsupportedVersion(_) => ErrorCode::UnsupportedVersion,
+            MetadataError::ThrottlingQuotaExceeded => ErrorCode::ThrottlingQuotaExceeded,
             MetadataError::Internal(_) => ErrorCode::UnknownServerError,
         }
     }

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
+use super::throttling;
 use crate::blocking;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
@@ -28,6 +29,7 @@ use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic,
 use crate::state::partition::{Isolation, Read};
 use ottla_config::CompressionType;
 use ottla_wire::codec::Str;
+use ottla_wire::protocol::frame::response_size;
 use ottla_wire::protocol::messages::fetch::{
     AbortedTransaction, EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
 };
@@ -58,28 +60,33 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
         isolation: limits.isolation,
         converted: OldFormat::for_fetch(version).is_some(),
     };
-    let broker = Arc::clone(&context.broker);
+    let answering = Answering {
+        broker: Arc::clone(&context.broker),
+        version,
+        session: fetch_context,
+        metered: context.metering.is_some().then(|| context.clone()),
+    };
     if fetch.converted {
-        return converted(broker, version, fetch_context, fetch, max_wait_ms);
+        return converted(answering, fetch, max_wait_ms);
     }
     let result = fetch.read();
     if max_wait_ms <= 0 || fetch.is_satisfied_by(&result) {
-        return respond(&broker, version, &fetch_context, result.partitions).into();
+        return answering.respond(result.partitions).into();
     }
     let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
     Answer::parked(async move {
-        let result = fetch.wait(broker.clock(), max_wait).await;
-        respond(&broker, version, &fetch_context, result.partitions)
+        let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        answering.respond(result.partitions)
     })
 }
 
 /// Returns records converted to an old format. The response is built on a blocking thread, and only when all earlier
 /// responses have been sent, so that a connection has at most one of them in memory.
-fn converted(broker: Arc<Broker>, version: i16, context: FetchContext, fetch: Fetch, max_wait_ms: i32) -> Answer {
+fn converted(answering: Answering, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
-        let result = fetch.wait(broker.clock(), max_wait).await;
-        let response = blocking::run(move || respond(&broker, version, &context, result.partitions));
+        let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        let response = blocking::run(move || answering.respond(result.partitions));
         response.await.unwrap_or_else(|_| FetchResponse::default())
     })
 }
@@ -99,6 +106,9 @@ impl Limits {
             Some(_) => max_bytes.min(MAX_CONVERTED_BYTES),
             None => max_bytes,
         };
+        // A larger response would be throttled whatever the client fetched before.
+        let within_quota = context.broker.quotas().max_fetch_bytes(context.client()).unwrap_or(usize::MAX);
+        let max_bytes = max_bytes.min(within_quota);
         Limits {
             max_bytes,
             min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
@@ -166,23 +176,50 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
     FetchPartition { key: key.clone(), request: *ask, partition, error_for_client }
 }
 
-/// Updates the fetch session and builds the response.
-fn respond(broker: &Broker, version: i16, context: &FetchContext, fetched: Vec<Fetched>) -> FetchResponse {
-    let data: Vec<PartitionData> = context
-        .partitions
-        .iter()
-        .zip(fetched)
-        .map(|((key, ask), fetched)| partition_data(version, key, ask, fetched))
-        .collect();
-    let answered: Vec<(FetchKey, Answered)> =
-        context.partitions.iter().zip(&data).map(|((key, _), data)| (key.clone(), answered(data))).collect();
-    match broker.finish_fetch(context, &answered) {
-        Ok((session_id, included)) => {
-            let changed = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
-            let responses = by_topic(changed.map(|(((key, _), data), _)| (key.topic, data)));
-            FetchResponse { session_id, responses, ..Default::default() }
+/// A fetch whose partitions are read, and that is to be answered.
+struct Answering {
+    broker: Arc<Broker>,
+    version: i16,
+    session: FetchContext,
+    /// The request, if there are quotas.
+    metered: Option<Context>,
+}
+
+impl Answering {
+    /// Updates the fetch session and builds the response. If the client exceeds a quota, its session does not change and
+    /// the response is empty: it fetches the same again when it is no longer throttled, as in Kafka.
+    fn respond(&self, fetched: Vec<Fetched>) -> FetchResponse {
+        let partitions = self.session.partitions.iter().zip(fetched);
+        let data: Vec<PartitionData> =
+            partitions.map(|((key, ask), fetched)| partition_data(self.version, key, ask, fetched)).collect();
+        let partitions = self.session.partitions.iter().zip(&data);
+        let answered: Vec<(FetchKey, Answered)> =
+            partitions.map(|((key, _), data)| (key.clone(), answered(data))).collect();
+        if let Some(throttled) = self.throttled(&answered, &data) {
+            return throttled;
         }
-        Err(error) => FetchResponse { error_code: error.error_code().code(), ..Default::default() },
+        match self.broker.finish_fetch(&self.session, &answered) {
+            Ok((session_id, included)) => {
+                let changed = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
+                let responses = by_topic(changed.map(|(((key, _), data), _)| (key.topic, data)));
+                FetchResponse { session_id, responses, ..Default::default() }
+            }
+            Err(error) => FetchResponse { error_code: error.error_code().code(), ..Default::default() },
+        }
+    }
+
+    /// Counts the response. Returns an empty one if the client exceeds a quota with it.
+    fn throttled(&self, answered: &[(FetchKey, Answered)], data: &[PartitionData]) -> Option<FetchResponse> {
+        let context = self.metered.as_ref()?;
+        // Finishing the fetch gives the same error.
+        let (session_id, included) = self.broker.preview_fetch(&self.session, answered).ok()?;
+        let throttle_time_ms = throttling::fetched(context, || {
+            let changed = answered.iter().zip(data).zip(included).filter(|(_, included)| *included);
+            let responses = by_topic(changed.map(|(((key, _), data), _)| (key.topic.clone(), data.clone())));
+            let response = FetchResponse { responses, ..Default::default() };
+            response_size(self.version, &response.into()).unwrap_or_default()
+        });
+        (throttle_time_ms > 0).then(|| FetchResponse { throttle_time_ms, session_id, ..Default::default() })
     }
 }
 

@@ -13,7 +13,8 @@ use super::groups::{MAX_LOADING_WAIT, optional, run, text};
 use crate::state::runtime::Unavailable;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{
-    DeleteGroups, DeleteOffsets, GroupDescription, GroupError, GroupState, MemberDescription,
+    DeleteGroups, DeleteOffsets, GroupDescription, GroupError, GroupState, ListedGroup as GroupOverview,
+    MemberDescription,
 };
 use ottla_core::machine::Command;
 use ottla_core::metadata::CONSUMER_OFFSETS;
@@ -87,19 +88,27 @@ fn not_found(group_id: Str) -> DescribedGroup {
 }
 
 pub(super) fn list(context: &Context, request: ListGroupsRequest) -> Answer {
-    let context = context.clone();
-    if context.broker.groups().runtime().all_loaded() {
-        return list_loaded(&context, &request).into();
+    let listed = list_all(context, &request);
+    if !matches!(listed, Err(Unavailable::Loading)) {
+        return respond_listed(context, listed).into();
     }
+    let context = context.clone();
     Answer::parked(async move {
         context.broker.groups().runtime().wait_until_all_loaded(MAX_LOADING_WAIT).await;
-        list_loaded(&context, &request)
+        respond_listed(&context, list_all(&context, &request))
     })
 }
 
-fn list_loaded(context: &Context, request: &ListGroupsRequest) -> ListGroupsResponse {
+/// The groups of all coordinators.
+type Listed = Result<Vec<Vec<GroupOverview>>, Unavailable>;
+
+fn list_all(context: &Context, request: &ListGroupsRequest) -> Listed {
     let groups = context.broker.groups().runtime();
-    match groups.query_all(|machine| machine.list(&request.states_filter, &request.types_filter)) {
+    groups.query_all(|machine| machine.list(&request.states_filter, &request.types_filter))
+}
+
+fn respond_listed(context: &Context, listed: Listed) -> ListGroupsResponse {
+    match listed {
         Ok(shards) => {
             let sees_all = context.allows(Operation::Describe, Resource::Cluster);
             let visible = |group_id: &str| sees_all || context.allows(Operation::Describe, Resource::Group(group_id));

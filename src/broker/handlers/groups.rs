@@ -124,8 +124,9 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     if all_denied || broker.has_internal_topic(topic) && ready {
         return respond(true).into();
     }
+    let cause = context.cause("FindCoordinator");
     Answer::parked(async move {
-        let available = broker.ensure_internal_topic(topic).await.is_ok();
+        let available = broker.ensure_internal_topic(topic, cause).await.is_ok();
         match key_type {
             GROUP => wait_until_loaded(&broker, &coordinated).await,
             _ => {
@@ -224,8 +225,9 @@ where
     let request = Sent { command, connection: context.connection.id };
     if !broker.has_internal_topic(CONSUMER_OFFSETS) {
         let group_id = group_id.to_owned();
+        let cause = context.cause("first use of a group");
         return Answer::parked(async move {
-            let reply = match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+            let reply = match broker.ensure_internal_topic(CONSUMER_OFFSETS, cause).await {
                 Ok(()) => match broker.groups().submit(&group_id, request) {
                     Ok(pending) => pending.reply().await,
                     Err(unavailable) => Err(unavailable),

@@ -60,7 +60,9 @@ pub(super) fn handle(context: &Context, request: MetadataRequest) -> Answer {
         return response.into();
     }
     let context = context.clone();
-    let created = context.broker.create_topics_by_use(missing);
+    // As in Kafka, where the controller creates such topics with the newest version of CreateTopics.
+    let (quota, _) = context.mutation_quota(i16::MIN);
+    let created = context.broker.create_topics_by_use(missing, quota, context.cause("auto.create.topics.enable"));
     Answer::parked(async move {
         let refused = created.await;
         response.topics = answer_named(&context, &context.broker.cluster(), &named, with_operations, &refused);
@@ -231,6 +233,10 @@ fn unknown_name(name: &Str, refused: &[(TopicName, NotCreated)]) -> MetadataResp
     let error = match refused.iter().find(|(refused, _)| **refused == **name) {
         // The topic of the metadata log, which clients can neither create nor see.
         Some((_, error)) if error.error_code() == ErrorCode::InvalidRequest => ErrorCode::UnknownTopicOrPartition,
+        // The client asks again.
+        Some((_, error)) if error.error_code() == ErrorCode::ThrottlingQuotaExceeded => {
+            ErrorCode::UnknownTopicOrPartition
+        }
         Some((_, error)) => error.error_code(),
         None => match names::check(name) {
             Ok(()) => ErrorCode::UnknownTopicOrPartition,

@@ -9,6 +9,7 @@ mod acls;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
+mod client_quotas;
 mod cluster;
 mod commit_plan;
 mod configs;
@@ -30,10 +31,12 @@ mod produce;
 mod quorum;
 mod reassignments;
 mod records;
+mod sasl;
+mod scram_users;
 mod served;
+mod throttling;
 mod topics;
 mod transactions;
-mod users_and_quotas;
 
 #[cfg(test)]
 mod authorization_tests;
@@ -45,14 +48,17 @@ use bytes::Bytes;
 use authorizer::{AllowAll, Authorizer};
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use sasl::Gate;
+use throttling::Metering;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply};
+use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use crate::tls::TlsListeners;
+use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
-use ottla_wire::protocol::{ApiKey, Request, Response};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 
 /// The kind of log line for connections closed because of a request that is not supported.
 const UNSUPPORTED: &str = "connections closed for a request that is not supported";
@@ -81,6 +87,21 @@ impl Handlers {
         Handlers { tls, ..self }
     }
 
+    /// Creates the context of a request. `identity`: who has authenticated with SASL.
+    fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
+        Context {
+            broker: Arc::clone(&self.broker),
+            large_batches: Arc::clone(&self.large_batches),
+            authorizer: Arc::clone(&self.authorizer),
+            tls: self.tls.clone(),
+            connection: Arc::clone(connection),
+            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            header,
+            metering: None,
+        }
+    }
+
     /// Refuses a request that cannot be decoded or is not supported. The connection is closed, as in Kafka, except that
     /// ApiVersions is always answered, so that newer clients can fall back to a supported version.
     fn refuse(&self, error: FrameError) -> Outcome {
@@ -89,7 +110,7 @@ impl Handlers {
             && let FrameError::UnsupportedVersion { .. } = error
         {
             let response = api_versions::unsupported_version();
-            return encode(header.correlation_id, 0, &response.into());
+            return encode(header.correlation_id, 0, &response.into(), Then::Continue);
         }
         let kind = match error {
             FrameError::UnsupportedVersion { .. } => UNSUPPORTED,
@@ -141,6 +162,14 @@ impl Dispatch for Handlers {
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
+        let metering = Metering::begin(self.broker.quotas(), self.broker.clock(), frame.len());
+        let (frame, identity) = match &connection.sasl {
+            None => (frame, None),
+            Some(session) => match self.gate(connection, &mut session.lock(), frame) {
+                Gate::Request(frame, identity) => (frame, Some(identity)),
+                Gate::Handled(outcome) => return outcome,
+            },
+        };
         let (header, request) = match decode_request(frame) {
             Ok(read) => read,
             Err(error) => return self.refuse(error),
@@ -149,19 +178,7 @@ impl Dispatch for Handlers {
         if !served::versions(key).is_some_and(|range| range.contains(&version)) {
             return self.refuse(FrameError::UnsupportedVersion { key, header });
         }
-        let context = Context {
-            broker: Arc::clone(&self.broker),
-            large_batches: Arc::clone(&self.large_batches),
-            authorizer: Arc::clone(&self.authorizer),
-            tls: self.tls.clone(),
-            connection: Arc::clone(connection),
-            caller: Caller {
-                principal: connection.principal.clone(),
-                client_address: connection.peer,
-                listener: Arc::clone(&connection.listener),
-            },
-            header,
-        };
+        let context = Context { metering, ..self.context(connection, header, identity) };
         tracing::debug!(
             target: REQUEST_LOG,
             client = %connection, client_id = context.client_id(), version, correlation_id, "{key}"
@@ -172,18 +189,21 @@ impl Dispatch for Handlers {
         if let Request::Fetch(_) = &request {
             self.broker.groups().silent().fetched(context.client_id());
         }
-        match handle(&context, request) {
+        let answer = handle(&context, request);
+        match throttling::measured(&context, answer) {
             Answer::Ready(mut response) => {
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
-                encode(correlation_id, version, &response)
+                encode(correlation_id, version, &response, then)
             }
             Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
                 let mut response = future.await;
+                let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
                 let frame = encode_response(correlation_id, version, &response);
-                frame.map(Reply::from).map_err(|error| unencodable(key, &error))
+                frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
             })),
-            Answer::Nothing => Outcome::NoReply,
+            Answer::Nothing => throttling::without_reply(&context),
             Answer::Close(why) => Outcome::Close(why),
         }
     }
@@ -213,9 +233,9 @@ fn note_use(context: &Context, new: NewUse) {
     }
 }
 
-fn encode(correlation_id: i32, version: i16, response: &Response) -> Outcome {
+fn encode(correlation_id: i32, version: i16, response: &Response, then: Then) -> Outcome {
     match encode_response(correlation_id, version, response) {
-        Ok(frame) => Outcome::Ready(frame.into()),
+        Ok(chunks) => Outcome::Ready(Reply { chunks, then }),
         Err(error) => Outcome::Close(unencodable(response.key(), &error)),
     }
 }
@@ -263,8 +283,10 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::ElectLeaders(request) => reassignments::elect_leaders(context, request),
         Request::AlterPartitionReassignments(request) => reassignments::alter(context, request),
         Request::ListPartitionReassignments(request) => reassignments::list(context, request),
-        Request::DescribeClientQuotas(request) => users_and_quotas::describe_quotas(context, request),
-        Request::DescribeUserScramCredentials(request) => users_and_quotas::describe_scram(context, request),
+        Request::DescribeClientQuotas(request) => client_quotas::describe(context, request),
+        Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
+        Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
+        Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),
@@ -275,6 +297,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::EndTxn(request) => transactions::end(context, request),
         Request::WriteTxnMarkers(request) => transactions::write_markers(context, request),
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
+        Request::SaslHandshake(request) => sasl::handshake(request),
+        Request::SaslAuthenticate(request) => sasl::authenticate(request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

@@ -63,9 +63,6 @@ pub(super) fn handle(context: &Context, request: ProduceRequest) -> Answer {
             (false, _) => return refuse_all(&request, ErrorCode::TransactionalIdAuthorizationFailed).into(),
         }
     }
-    if !matches!(request.acks, -1..=1) {
-        return refuse_all(&request, ErrorCode::InvalidRequiredAcks).into();
-    }
     match Verifications::begin(context, &request) {
         Ok(Eventual::Now(verifications)) => respond(context, request, &verifications),
         // Producers with transactions send acks=all. A request with acks=0 has no response that could wait.
@@ -154,6 +151,7 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
     let cluster = context.broker.cluster();
     let now = context.broker.now().wall;
     let accepts = Accepts::for_produce(context.version());
+    let has_valid_acks = matches!(request.acks, -1..=1);
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
     for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
         let topic = cluster.topic_of(&topic_data.name, topic_data.topic_id);
@@ -176,7 +174,17 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
             let index = data.index;
             let found = topic.ok_or(NotServed::Unknown).and_then(|topic| topic.partition(index));
             let (partition, rules) = match (found, &rules) {
+                (Ok(partition), Some(rules)) if !has_valid_acks => {
+                    let records = Unverified::new(data.records.unwrap_or_default());
+                    let code = refusal_for_acks(context, partition, &records, rules, verifications);
+                    responses.push(failed(index, code, None));
+                    continue;
+                }
                 (Ok(partition), Some(rules)) => (partition, rules),
+                (Err(NotServed::NotLeader | NotServed::AbsentDirectory), _) if !has_valid_acks => {
+                    responses.push(failed(index, ErrorCode::InvalidRequiredAcks, None));
+                    continue;
+                }
                 (Err(why @ (NotServed::NotLeader | NotServed::AbsentDirectory)), _) => {
                     responses.push(failed(index, why.error_code(), why.to_string()));
                     continue;
@@ -225,6 +233,21 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
         });
     }
     production
+}
+
+/// The error code if the request has invalid acks. As in Kafka, a set of records that the version does not allow and a
+/// transaction that is not confirmed count first, and all other properties of the records do not.
+fn refusal_for_acks(
+    context: &Context,
+    partition: &Partition,
+    records: &Unverified,
+    rules: &VerifyRules,
+    verifications: &Verifications,
+) -> ErrorCode {
+    match context.large_batches.verify(records, rules) {
+        Err(error @ RecordError::NotOneBatch(_)) => error.error_code(),
+        _ => verifications.of(partition.id()).err().unwrap_or(ErrorCode::InvalidRequiredAcks),
+    }
 }
 
 /// The reason for not appending the records of a partition.

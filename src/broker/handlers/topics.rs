@@ -34,6 +34,12 @@ use ottla_wire::protocol::messages::delete_topics::{
 };
 use ottla_wire::types::{ErrorCode, TopicName, Uuid};
 
+/// The versions from which requests above the controller mutation quota get THROTTLING_QUOTA_EXCEEDED (KIP-599). Those
+/// before are served, and the client is throttled afterwards.
+const CREATION_QUOTA_IS_STRICT_FROM: i16 = 6;
+const DELETION_QUOTA_IS_STRICT_FROM: i16 = 5;
+const PARTITION_QUOTA_IS_STRICT_FROM: i16 = 3;
+
 pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer {
     let version = context.version();
     // Version 0 has no such field. Default counts (-1), which version 4 introduced, are accepted in all versions.
@@ -51,7 +57,9 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
         .collect();
     let names: Vec<Str> = allowed.iter().map(|topic| topic.name.clone()).collect();
     let topics = allowed.iter().map(|topic| new_topic(context, topic)).collect();
-    let submitted = context.broker.metadata().submit(CreateTopics { topics, validate_only });
+    let (quota, mutations) = context.mutation_quota(CREATION_QUOTA_IS_STRICT_FROM);
+    let create = CreateTopics { topics, validate_only, quota };
+    let submitted = context.broker.metadata().create_topics(create, context.cause("CreateTopics"));
     let broker = Arc::clone(&context.broker);
     let connection = Arc::clone(&context.connection);
     Answer::parked(async move {
@@ -74,7 +82,7 @@ pub(super) fn create(context: &Context, request: CreateTopicsRequest) -> Answer 
             }
         };
         topics.extend(denied);
-        CreateTopicsResponse { topics, ..Default::default() }
+        CreateTopicsResponse { topics, throttle_time_ms: mutations.throttle_ms() }
     })
 }
 
@@ -140,10 +148,15 @@ fn refused_result(name: &str, error: ErrorCode, message: String) -> CreatableTop
     CreatableTopicResult {
         name: name.into(),
         error_code: error.code(),
-        error_message: Some(message.into()),
+        error_message: message_of(error, message),
         configs: Some(Vec::new()),
         ..Default::default()
     }
+}
+
+/// The message on a topic. Kafka has none for an exceeded quota.
+fn message_of(error: ErrorCode, message: String) -> Option<Str> {
+    (error != ErrorCode::ThrottlingQuotaExceeded).then(|| message.into())
 }
 
 pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer {
@@ -168,7 +181,8 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
         }
         None => true,
     });
-    let submitted = context.broker.metadata().submit(DeleteTopics(topics.clone()));
+    let (quota, mutations) = context.mutation_quota(DELETION_QUOTA_IS_STRICT_FROM);
+    let submitted = context.broker.metadata().submit(DeleteTopics { topics: topics.clone(), quota });
     Answer::parked(async move {
         let mut responses = refused;
         match submitted.await {
@@ -179,7 +193,7 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
                 responses.extend(topics.into_iter().map(|topic| failed_deletion(topic, &error)));
             }
         }
-        DeleteTopicsResponse { responses, ..Default::default() }
+        DeleteTopicsResponse { responses, throttle_time_ms: mutations.throttle_ms() }
     })
 }
 
@@ -207,7 +221,7 @@ fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Op
 fn deletion_result(version: i16, deletion: TopicDeletion) -> DeletableTopicResult {
     let (error, message) = match deletion.result {
         Ok(()) => (ErrorCode::None, None),
-        Err(error) => (error.error_code(), Some(Str::from(error.to_string()))),
+        Err(error) => (error.error_code(), message_of(error.error_code(), error.to_string())),
     };
     DeletableTopicResult {
         name: name_or_empty(version, deletion.name),
@@ -259,7 +273,8 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
         count: topic.count,
         assignments: topic.assignments.map(|all| all.into_iter().map(|one| one.broker_ids).collect()),
     });
-    let command = CreatePartitions { topics: topics.collect(), validate_only: request.validate_only };
+    let (quota, mutations) = context.mutation_quota(PARTITION_QUOTA_IS_STRICT_FROM);
+    let command = CreatePartitions { topics: topics.collect(), validate_only: request.validate_only, quota };
     let submitted = context.broker.metadata().submit(command);
     Answer::parked(async move {
         let mut results: Vec<_> = match submitted.await {
@@ -269,7 +284,7 @@ pub(super) fn create_partitions(context: &Context, request: CreatePartitionsRequ
             Err(error) => names.iter().map(|name| partitions_result(name, Some(&error))).collect(),
         };
         results.extend(denied);
-        CreatePartitionsResponse { results, ..Default::default() }
+        CreatePartitionsResponse { results, throttle_time_ms: mutations.throttle_ms() }
     })
 }
 
@@ -280,6 +295,6 @@ fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Opti
         // Kafka has no message for an unknown topic.
         error_message: error
             .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
-            .map(|error| error.to_string().into()),
+            .and_then(|error| message_of(error.error_code(), error.to_string())),
     }
 }

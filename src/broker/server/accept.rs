@@ -30,6 +30,7 @@ pub(super) enum Phase {
 pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
+    pub demands_sasl: bool,
     /// For encrypted connections.
     pub tls: Option<Arc<TlsListener>>,
     pub handshakes: Arc<Handshakes>,
@@ -140,6 +141,7 @@ impl Acceptor {
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let info = ConnectionInfo::new(id, peer, local, self.listener.clone());
+        let info = if self.demands_sasl { info.with_sasl() } else { info };
         tracing::debug!(client = %info, "connected");
         let (shared, phase) = (self.shared.clone(), self.phase.clone());
         match &self.tls {

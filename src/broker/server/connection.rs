@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use super::memory::{BufferPool, RequestBudget};
-use super::reader::{Frame, FrameReader, ReadEnd};
+use super::reader::{Frame, FrameLimit, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
 use super::watchdog::{Activity, Verdict, Watchdog};
 use crate::clock::{Clock, Sleep};
@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub budget: Arc<RequestBudget>,
     pub buffers: Arc<BufferPool>,
     pub max_frame: usize,
+    /// The largest frame of a client that has not authenticated yet.
+    pub max_sasl_frame: usize,
     pub idle: Option<Duration>,
     pub stall_timeout: Duration,
     pub clock: Clock,
@@ -88,7 +90,7 @@ pub(super) struct Connection<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub fn new(socket: S, info: Arc<ConnectionInfo>, shared: Arc<Shared>) -> Self {
-        let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), shared.max_frame);
+        let reader = FrameReader::new(shared.budget.clone(), shared.buffers.clone(), frame_limit(&info, &shared));
         let watchdog = Watchdog::new(shared.idle, shared.stall_timeout);
         let alarm = Box::pin(shared.clock.sleep(watchdog.period()));
         let replies = ReplyQueue::default();
@@ -294,6 +296,15 @@ impl<S> Drop for Connection<S> {
                 "failed to clean up after the connection: a handler panicked: {panic}"
             );
         }
+    }
+}
+
+/// Returns the function that gives the limit for the next frame of a connection.
+fn frame_limit(info: &Arc<ConnectionInfo>, shared: &Shared) -> impl Fn() -> FrameLimit + Send + 'static {
+    let (info, max_frame, max_sasl_frame) = (info.clone(), shared.max_frame, shared.max_sasl_frame);
+    move || match info.is_authenticating() {
+        true => FrameLimit { bytes: max_sasl_frame, setting: "sasl.server.max.receive.size" },
+        false => FrameLimit { bytes: max_frame, setting: "socket.request.max.bytes" },
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ottla_core::security::session::SaslSession;
+use parking_lot::Mutex;
 
 use super::first_use::FirstUse;
 use ottla_core::security::Principal;
@@ -137,6 +139,8 @@ pub struct ConnectionInfo {
     pub principal: Principal,
     /// What the client uses the connection for first.
     pub first_use: FirstUse,
+    /// The state of SASL; `None` if the listener does not demand it.
+    pub sasl: Option<Mutex<SaslSession>>,
     client_software: OnceLock<ClientSoftware>,
 }
 
@@ -150,7 +154,18 @@ pub struct ClientSoftware {
 impl ConnectionInfo {
     pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
         let (first_use, client_software) = (FirstUse::default(), OnceLock::new());
-        ConnectionInfo { id, peer, local, listener, principal: Principal::anonymous(), first_use, client_software }
+        let principal = Principal::anonymous();
+        ConnectionInfo { id, peer, local, listener, principal, first_use, sasl: None, client_software }
+    }
+
+    /// Demands that the client authenticates with SASL before its first request.
+    pub fn with_sasl(self) -> Self {
+        ConnectionInfo { sasl: Some(Mutex::default()), ..self }
+    }
+
+    /// Whether the client has to authenticate before its next request.
+    pub fn is_authenticating(&self) -> bool {
+        self.sasl.as_ref().is_some_and(|sasl| sasl.lock().identity().is_none())
     }
 
     /// Sets the client's principal.

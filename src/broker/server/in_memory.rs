@@ -29,6 +29,7 @@ impl InMemoryListener {
             budget: Arc::new(RequestBudget::new(limits.request_memory)),
             buffers: Arc::new(BufferPool::new(limits.request_memory)),
             max_frame: limits.max_request_bytes,
+            max_sasl_frame: limits.max_sasl_bytes,
             idle: None,
             stall_timeout: limits.stall_timeout,
             clock,

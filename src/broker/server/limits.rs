@@ -13,6 +13,8 @@ use ottla_config::BrokerConfig;
 pub struct Limits {
     /// Bytes of the largest request (`socket.request.max.bytes`).
     pub max_request_bytes: usize,
+    /// Bytes of the largest frame of a client that has not authenticated yet (`sasl.server.max.receive.size`).
+    pub max_sasl_bytes: usize,
     /// Bytes of all requests that are being received or are unanswered (`queued.max.request.bytes`). A larger request
     /// is refused.
     pub request_memory: usize,
@@ -42,6 +44,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_request_bytes: 100 << 20,
+            max_sasl_bytes: 512 << 10,
             request_memory: default_request_memory(),
             max_connections: i32::MAX as usize,
             max_connections_per_ip: i32::MAX as usize,
@@ -71,6 +74,7 @@ impl Limits {
         let idle = u64::try_from(network.connections_max_idle_ms).ok().map(Duration::from_millis);
         Ok(Limits {
             max_request_bytes: network.socket_request_max_bytes,
+            max_sasl_bytes: network.sasl_server_max_receive_size,
             request_memory: size(network.queued_max_request_bytes).unwrap_or_else(default_request_memory),
             max_connections: network.max_connections,
             max_connections_per_ip: network.max_connections_per_ip,

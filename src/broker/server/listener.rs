@@ -21,6 +21,7 @@ pub struct Listener {
     tls: Option<Arc<TlsListener>>,
     sockets: Vec<Socket>,
     address: SocketAddr,
+    demands_sasl: bool,
 }
 
 impl Listener {
@@ -67,7 +68,16 @@ impl Listener {
             }
         }
         let address = address.ok_or(last_error)?;
-        Ok(Listener { name: Arc::clone(name), tls: None, sockets, address })
+        Ok(Listener { name: Arc::clone(name), tls: None, sockets, address, demands_sasl: false })
+    }
+
+    /// Demands that clients authenticate with SASL.
+    pub fn with_sasl(self) -> Listener {
+        Listener { demands_sasl: true, ..self }
+    }
+
+    pub(super) fn demands_sasl(&self) -> bool {
+        self.demands_sasl
     }
 
     /// Encrypts the listener's connections.

@@ -91,6 +91,7 @@ pub fn serve(
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
         buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
+        max_sasl_frame: limits.max_sasl_bytes,
         idle: limits.idle,
         stall_timeout: limits.stall_timeout,
         clock,
@@ -102,10 +103,12 @@ pub fn serve(
     let mut tasks = JoinSet::new();
     for listener in listeners {
         let (name, tls) = (listener.name().clone(), listener.tls().cloned());
+        let demands_sasl = listener.demands_sasl();
         for socket in listener.listen(limits.backlog)? {
             let acceptor = Acceptor {
                 socket,
                 listener: name.clone(),
+                demands_sasl,
                 tls: tls.clone(),
                 handshakes: handshakes.clone(),
                 shared: shared.clone(),

@@ -66,11 +66,18 @@ impl From<std::io::Error> for ReadEnd {
     }
 }
 
+/// The largest size of a frame.
+pub(super) struct FrameLimit {
+    pub bytes: usize,
+    /// The setting that it comes from.
+    pub setting: &'static str,
+}
+
 /// Reads the frames of one connection.
 pub(super) struct FrameReader {
     budget: Arc<RequestBudget>,
     buffers: Arc<BufferPool>,
-    max_frame: usize,
+    limit: Box<dyn Fn() -> FrameLimit + Send>,
     state: State,
     /// Bytes read since the connection began.
     received: u64,
@@ -91,8 +98,20 @@ enum State {
 const BETWEEN_FRAMES: State = State::Prefix { bytes: [0; PREFIX], have: 0 };
 
 impl FrameReader {
-    pub fn new(budget: Arc<RequestBudget>, buffers: Arc<BufferPool>, max_frame: usize) -> Self {
-        FrameReader { budget, buffers, max_frame, state: BETWEEN_FRAMES, received: 0, has_begun_frame: false }
+    /// Creates a reader. `limit` is called for each frame when its size is known.
+    pub fn new(
+        budget: Arc<RequestBudget>,
+        buffers: Arc<BufferPool>,
+        limit: impl Fn() -> FrameLimit + Send + 'static,
+    ) -> Self {
+        FrameReader {
+            budget,
+            buffers,
+            limit: Box::new(limit),
+            state: BETWEEN_FRAMES,
+            received: 0,
+            has_begun_frame: false,
+        }
     }
 
     /// Reads once, and calls `sink` with each complete frame until it breaks. `Ok` means that there may be more to
@@ -224,13 +243,13 @@ impl FrameReader {
         let Ok(size) = usize::try_from(announced) else {
             return Err(CloseReason::new(BAD_SIZE, format!("the request size is {announced} bytes")));
         };
-        let (limit, setting) = if self.max_frame <= self.budget.total() {
-            (self.max_frame, "socket.request.max.bytes")
-        } else {
-            (self.budget.total(), "queued.max.request.bytes")
-        };
-        if size > limit {
-            let why = format!("the request size is {size} bytes, more than {setting}={limit}");
+        let mut limit = (self.limit)();
+        if limit.bytes > self.budget.total() {
+            limit = FrameLimit { bytes: self.budget.total(), setting: "queued.max.request.bytes" };
+        }
+        let FrameLimit { bytes, setting } = limit;
+        if size > bytes {
+            let why = format!("the request size is {size} bytes, more than {setting}={bytes}");
             return Err(CloseReason::new(BAD_SIZE, why));
         }
         Ok(size)

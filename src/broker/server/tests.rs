@@ -108,6 +108,7 @@ impl TestServer {
             budget: Arc::new(RequestBudget::new(BUDGET)),
             buffers: Arc::new(BufferPool::new(BUDGET)),
             max_frame: 2 * BUDGET,
+            max_sasl_frame: 100,
             idle: Some(IDLE),
             stall_timeout: STALL_TIMEOUT,
         });

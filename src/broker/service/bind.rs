@@ -17,12 +17,12 @@ pub fn bind_ports(
     tls: &TlsListeners,
 ) -> Result<Vec<server::Listener>, String> {
     let bind = |listener: &Listener| {
-        let bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
+        let mut bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
             .map_err(|error| explain(listener, &error))?;
-        Ok(match tls.get(&listener.name) {
-            Some(tls) => bound.with_tls(Arc::clone(tls)),
-            None => bound,
-        })
+        if let Some(tls) = tls.get(&listener.name) {
+            bound = bound.with_tls(Arc::clone(tls));
+        }
+        Ok(if listener.protocol.is_sasl() { bound.with_sasl() } else { bound })
     };
     config.listeners.iter().map(bind).collect()
 }

@@ -7,7 +7,7 @@ mod open_files;
 pub mod temporary;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,8 +19,8 @@ use crate::handlers::Handlers;
 use crate::http::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
-use crate::state::Broker;
 use crate::state::loggers::Loggers;
+use crate::state::{Broker, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
 
@@ -62,6 +62,7 @@ impl Service {
     ) -> Result<Service, String> {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
+        authentication::check(config).map_err(|error| error.to_string())?;
         // First, because it fails without a trace.
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
@@ -85,6 +86,7 @@ impl Service {
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
+        tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, addresses, bound };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
@@ -145,6 +147,21 @@ async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_
         }
         if settings.changed().await.is_err() {
             return;
+        }
+    }
+}
+
+/// Applies the SASL settings of listeners each time the settings change.
+async fn follow_sasl(broker: Weak<Broker>) {
+    let Some(mut settings) = broker.upgrade().map(|broker| broker.settings()) else { return };
+    while settings.changed().await.is_ok() {
+        let config = Arc::clone(&settings.borrow_and_update());
+        let Some(broker) = broker.upgrade() else { return };
+        // May block: reads the JAAS file.
+        match blocking::run(move || broker.authentication().reconfigure(&config)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "failed to apply SASL settings, keeping the previous ones"),
+            Err(_) => return,
         }
     }
 }

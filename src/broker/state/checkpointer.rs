@@ -30,6 +30,8 @@ pub struct Checkpointer {
     /// The content of all checkpoints at their last write. Locked before the directory's checkpoint writer.
     all: Mutex<Vec<Checkpoint>>,
     log_start_requests: LogStartRequests,
+    /// The error of the last write, by what it means.
+    failures: Mutex<HashMap<&'static str, String>>,
 }
 
 /// Requests to make log start offsets durable.
@@ -58,6 +60,7 @@ impl Checkpointer {
             log_starts: Mutex::default(),
             all: Mutex::default(),
             log_start_requests: LogStartRequests::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -67,9 +70,12 @@ impl Checkpointer {
             return;
         }
         let mut writer = self.log_dir.checkpoint_writer();
-        if let Err(error) = writer.write_positions(&self.checkpoints()) {
-            tracing::warn!(%error, "failed to write the validated positions, a start after a crash will take longer");
+        let written = writer.write_positions(&self.checkpoints());
+        if written.is_err() {
+            // The next call writes the file again.
+            self.positions.lock().clear();
         }
+        self.report(written, "failed to write the validated positions, a start after a crash will take longer");
     }
 
     /// Writes Kafka's checkpoints.
@@ -80,10 +86,11 @@ impl Checkpointer {
         if *last == checkpoints {
             return;
         }
-        match writer.write_all(&checkpoints) {
-            Ok(()) => *last = checkpoints,
-            Err(error) => tracing::warn!(%error, "failed to write checkpoints, a start after a crash will take longer"),
+        let written = writer.write_all(&checkpoints);
+        if written.is_ok() {
+            *last = checkpoints;
         }
+        self.report(written, "failed to write checkpoints, a start after a crash will take longer");
     }
 
     /// Writes Kafka's checkpoints after the logs were closed.
@@ -94,8 +101,21 @@ impl Checkpointer {
 
     /// Writes Kafka's checkpoint of log start offsets.
     pub fn write_log_starts(&self) {
-        if let Err(error) = self.try_write_log_starts() {
-            tracing::warn!(%error, "failed to write log start offsets, deleted records may reappear after a crash");
+        let message = "failed to write log start offsets, deleted records may reappear after a crash";
+        self.report(self.try_write_log_starts(), message);
+    }
+
+    /// Logs a failed write, unless the last one failed in the same way. While a disk is full, writes are tried every
+    /// second.
+    fn report(&self, written: Result<(), LogError>, message: &'static str) {
+        let mut failures = self.failures.lock();
+        let Err(error) = written else {
+            failures.remove(message);
+            return;
+        };
+        let text = error.to_string();
+        if failures.insert(message, text.clone()).is_none_or(|before| before != text) {
+            tracing::warn!(%error, "{message}");
         }
     }
 

@@ -191,6 +191,23 @@ impl FetchSessions {
         }
     }
 
+    /// What [`FetchSessions::finish`] would return now, with the session id of a response without partitions. Changes
+    /// nothing.
+    pub fn preview(
+        &self,
+        context: &FetchContext,
+        answered: &[(FetchKey, Answered)],
+    ) -> Result<(i32, Vec<bool>), SessionError> {
+        let Kind::Incremental { session_id, epoch } = context.kind else {
+            return Ok((NO_SESSION, vec![true; answered.len()]));
+        };
+        let session = self.sessions.get(&session_id).ok_or(SessionError::NotFound)?;
+        if session.epoch != epoch {
+            return Err(SessionError::InvalidEpoch);
+        }
+        Ok((session_id, answered.iter().map(|(key, answer)| session.includes(key, answer)).collect()))
+    }
+
     /// Creates a session, if the cache has room. Returns its id.
     fn create(
         &mut self,
@@ -293,11 +310,19 @@ impl Session {
         self.order.values().filter_map(request).collect()
     }
 
+    /// Whether the response includes the partition.
+    fn includes(&self, key: &FetchKey, answer: &Answered) -> bool {
+        self.partitions.get(key).is_none_or(|cached| {
+            let has_moved =
+                cached.high_watermark != answer.high_watermark || cached.log_start_offset != answer.log_start_offset;
+            answer.has_records || answer.must_include || has_moved
+        })
+    }
+
     /// Returns whether the response includes the partition, and remembers what was sent.
     fn answer(&mut self, key: &FetchKey, answer: &Answered) -> bool {
-        let Some(cached) = self.partitions.get_mut(key) else { return true };
-        let has_moved =
-            cached.high_watermark != answer.high_watermark || cached.log_start_offset != answer.log_start_offset;
+        let included = self.includes(key, answer);
+        let Some(cached) = self.partitions.get_mut(key) else { return included };
         // After an error, the next response includes the partition, with an error or with the high watermark.
         cached.high_watermark = if answer.must_include { -1 } else { answer.high_watermark };
         cached.log_start_offset = answer.log_start_offset;
@@ -307,7 +332,7 @@ impl Session {
             self.next_position += 1;
             self.order.insert(cached.position, key.clone());
         }
-        answer.has_records || answer.must_include || has_moved
+        included
     }
 }
 
@@ -381,6 +406,22 @@ mod tests {
         assert_eq!(sessions.finish(Duration::ZERO, &context, &answered, || 0), Ok((7, vec![true, false])));
         let context = sessions.begin(Duration::ZERO, request(7, 2, &[])).unwrap();
         assert_eq!(read_order(&context), [1, 0]);
+    }
+
+    #[test]
+    fn preview_changes_nothing_and_is_what_finish_returns() {
+        let now = Duration::ZERO;
+        let mut sessions = FetchSessions::new(10, MINUTE);
+        open(&mut sessions, now, 7);
+        let context = sessions.begin(now, request(7, 1, &[])).unwrap();
+        let answered = [(key(0), answer(5, true)), (key(1), answer(0, false))];
+        let previewed = sessions.preview(&context, &answered);
+        assert_eq!(previewed, sessions.preview(&context, &answered));
+        assert_eq!(previewed, sessions.finish(now, &context, &answered, || 8));
+        let full = sessions.begin(now, request(0, 0, &[0])).unwrap();
+        assert_eq!(sessions.preview(&full, &[(key(0), answer(5, true))]), Ok((NO_SESSION, vec![true])));
+        sessions.begin(now, request(7, 2, &[])).unwrap();
+        assert_eq!(sessions.preview(&context, &answered), Err(SessionError::InvalidEpoch));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::metadata::MetadataUnavailable;
+use super::topic_cause::TopicCause;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CONSUMER_OFFSETS, NewTopic, TRANSACTION_STATE};
+use ottla_core::metadata::{CONSUMER_OFFSETS, MutationQuota, NewTopic, TRANSACTION_STATE};
 use ottla_wire::types::Uuid;
 
 /// An internal topic with the settings of this broker and a new id; `None` for every other topic.
@@ -33,11 +34,15 @@ impl Broker {
     }
 
     /// Creates an internal topic if it does not exist.
-    pub async fn ensure_internal_topic(self: &Arc<Self>, name: &str) -> Result<(), MetadataUnavailable> {
+    pub async fn ensure_internal_topic(
+        self: &Arc<Self>,
+        name: &str,
+        cause: TopicCause,
+    ) -> Result<(), MetadataUnavailable> {
         if self.has_internal_topic(name) {
             return Ok(());
         }
-        match self.create_topics_by_use(vec![name.into()]).await.first() {
+        match self.create_topics_by_use(vec![name.into()], MutationQuota::default(), cause).await.first() {
             None => Ok(()),
             Some(_) => Err(MetadataUnavailable::NotWritten),
         }

@@ -11,11 +11,14 @@ use thiserror::Error;
 use super::partition::{Partition, PartitionError};
 use super::publisher::{Published, Publisher};
 use super::runtime::{DriveError, Driver, LoggedMachine, Slot, WorkError};
+use super::topic_cause::TopicCause;
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use ottla_core::machine::{Command, RecordMeta, StateMachine as _};
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{self, Image, MetadataCommand, MetadataConfig, MetadataMachine, MetadataReply};
+use ottla_core::metadata::{
+    self, CreateTopics, Image, MetadataCommand, MetadataConfig, MetadataMachine, MetadataReply,
+};
 use ottla_log::TxnVerification;
 use ottla_wire::record::Codec;
 use ottla_wire::types::{Offset, ProducerIdEpoch};
@@ -157,6 +160,24 @@ impl Metadata {
         &self.partition
     }
 
+    /// Creates topics; see [`Metadata::submit`].
+    pub fn create_topics(
+        self: &Arc<Self>,
+        command: CreateTopics,
+        cause: TopicCause,
+    ) -> impl Future<Output = Result<<CreateTopics as Command>::Reply, MetadataUnavailable>> + Send + use<> {
+        let limiter = Arc::clone(&self.log_rate_limiter);
+        let is_logged = !command.validate_only;
+        let submitted = self.submit(command);
+        async move {
+            let results = submitted.await?;
+            if is_logged {
+                log_created(&limiter, &results, &cause);
+            }
+            Ok(results)
+        }
+    }
+
     /// Runs one command. It is decided and applied in the order of the calls, and answered when it is durable and
     /// published. It is published even if the caller drops the future because its client disconnected.
     pub fn submit<C>(
@@ -167,7 +188,6 @@ impl Metadata {
         C: Command<Machine = MetadataMachine>,
     {
         let command = command.into();
-        let changes_nothing = matches!(&command, MetadataCommand::CreateTopics(create) if create.validate_only);
         let limiter = Arc::clone(&self.log_rate_limiter);
         let decided = self.decide(command).map(|Decided { reply, image, end }| {
             let published = self.publisher.published_to() >= end;
@@ -178,9 +198,7 @@ impl Metadata {
             if let Some(publishing) = publishing {
                 publishing.await.unwrap_or(Err(MetadataUnavailable::NotWritten))?;
             }
-            if !changes_nothing {
-                log_topics(&limiter, &reply);
-            }
+            log_deleted(&limiter, &reply);
             C::reply(reply).ok_or(MetadataUnavailable::NotWritten)
         }
     }
@@ -219,23 +237,21 @@ impl Metadata {
     }
 }
 
-/// Logs which topics came and went.
-fn log_topics(limiter: &Arc<LogRateLimiter>, reply: &MetadataReply) {
-    match reply {
-        MetadataReply::CreateTopics(results) => {
-            for (topic, created) in results.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().ok()?))) {
-                log_limited!(
-                    INFO, limiter, None, "topics created",
-                    %topic, partitions = created.partitions, "created topic"
-                );
-            }
+fn log_created(limiter: &Arc<LogRateLimiter>, results: &<CreateTopics as Command>::Reply, cause: &TopicCause) {
+    for (topic, created) in results.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().ok()?))) {
+        log_limited!(
+            INFO, limiter, None, "topics created",
+            %topic, partitions = created.partitions, cause = cause.why(), client = cause.client(),
+            client_id = cause.client_id(), "created topic"
+        );
+    }
+}
+
+fn log_deleted(limiter: &Arc<LogRateLimiter>, reply: &MetadataReply) {
+    if let MetadataReply::DeleteTopics(deletions) = reply {
+        let deleted = deletions.iter().filter(|deletion| deletion.result.is_ok());
+        for topic in deleted.filter_map(|deletion| deletion.name.as_ref()) {
+            log_limited!(INFO, limiter, None, "topics deleted", %topic, "deleted topic");
         }
-        MetadataReply::DeleteTopics(deletions) => {
-            let deleted = deletions.iter().filter(|deletion| deletion.result.is_ok());
-            for topic in deleted.filter_map(|deletion| deletion.name.as_ref()) {
-                log_limited!(INFO, limiter, None, "topics deleted", %topic, "deleted topic");
-            }
-        }
-        _ => {}
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod advertised;
 pub mod arriving_clients;
+pub mod authentication;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
@@ -24,6 +25,7 @@ mod open;
 pub mod partition;
 pub mod producer_ids;
 pub mod publisher;
+pub mod quotas;
 pub mod random;
 mod recovering;
 mod reopening;
@@ -31,6 +33,7 @@ pub mod reset;
 pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+pub mod topic_cause;
 pub mod transactions;
 mod waiters;
 
@@ -43,6 +46,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use advertised::{Advertising, Endpoint};
+use authentication::Authentication;
 use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
@@ -52,14 +56,16 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
+use ottla_core::metadata::{CreateTopics, MetadataError, MutationQuota, NewTopic};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
 use producer_ids::ProducerIds;
 use publisher::Publisher;
+use quotas::Quotas;
 use random::Random;
 pub use start_topics::StartTopicError;
+use topic_cause::TopicCause;
 use transactions::Transactions;
 
 /// A running broker, shared by all connections.
@@ -75,6 +81,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     advertising: Advertising,
+    authentication: Authentication,
     loggers: Arc<dyn Loggers>,
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
@@ -127,8 +134,17 @@ impl Broker {
         &self.transactions
     }
 
+    /// The client quotas.
+    pub fn quotas(&self) -> &Arc<Quotas> {
+        self.publisher.quotas()
+    }
+
     pub fn metadata(&self) -> &Arc<Metadata> {
         &self.metadata
+    }
+
+    pub fn authentication(&self) -> &Authentication {
+        &self.authentication
     }
 
     pub fn producer_ids(&self) -> &ProducerIds {
@@ -148,6 +164,15 @@ impl Broker {
     /// Begins a fetch in its session.
     pub fn begin_fetch(&self, request: SessionRequest) -> Result<FetchContext, SessionError> {
         self.fetch_sessions.lock().begin(self.clock.monotonic(), request)
+    }
+
+    /// What [`Broker::finish_fetch`] would return now.
+    pub fn preview_fetch(
+        &self,
+        context: &FetchContext,
+        answered: &[(FetchKey, Answered)],
+    ) -> Result<(i32, Vec<bool>), SessionError> {
+        self.fetch_sessions.lock().preview(context, answered)
     }
 
     /// Ends a fetch. Returns the session id of the response, and whether the response includes each partition.
@@ -176,10 +201,12 @@ impl Broker {
         }
     }
 
-    /// Creates topics on first use. Returns those that could not be created, and why.
+    /// Creates topics on first use, as far as the quota of the client permits. Returns those that could not be created, and why.
     pub fn create_topics_by_use(
         self: &Arc<Self>,
         names: Vec<TopicName>,
+        quota: MutationQuota,
+        cause: TopicCause,
     ) -> impl Future<Output = Vec<(TopicName, NotCreated)>> + Send + use<> {
         let topics = names
             .iter()
@@ -189,7 +216,8 @@ impl Broker {
                 internal.unwrap_or_else(|| NewTopic::new(Arc::clone(name), id))
             })
             .collect();
-        let submitted = self.metadata.submit(CreateTopics { topics, validate_only: false });
+        let create = CreateTopics { topics, validate_only: false, quota };
+        let submitted = self.metadata.create_topics(create, cause);
         async move {
             match submitted.await {
                 Ok(results) => results

@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::advertised::Advertising;
+use super::authentication::{Authentication, InvalidSasl};
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
 use super::fetch_sessions::FetchSessions;
@@ -46,6 +47,8 @@ pub enum OpenError {
     Metadata(#[from] DriveError),
     #[error("the metadata log cannot be opened: {0}")]
     MetadataLog(#[from] LogError),
+    #[error("{0}")]
+    Sasl(#[from] InvalidSasl),
     #[error("{0}")]
     Partition(#[from] PartitionError),
     #[error("{0}")]
@@ -99,6 +102,7 @@ impl Broker {
         let config = Arc::new(config);
         let clock = environment.clock;
         let log_dir = Arc::new(open_log_dir(&config, &environment)?);
+        let authentication = Authentication::open(&config, &log_dir, environment.random.clone())?;
         let (partition_failed, failed_partitions) = watch::channel(());
         let publisher =
             Publisher::new(Arc::clone(&config), &environment, Arc::clone(&log_dir), partition_failed.clone());
@@ -162,6 +166,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             advertising: Advertising::new(&config),
+            authentication,
             loggers,
             log_rate_limiter,
             housekeeping: signals,

@@ -1,5 +1,5 @@
 //! Publishes the metadata machine's images: opens and closes the partitions of created and deleted topics, and applies
-//! changed settings.
+//! changed settings and quotas.
 //!
 //! Invariant: an image is published when its records are durable. Images are published in the order of the log, and
 //! before the reply to the command. So a client can use a topic after the response to its creation, and no client can
@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::cluster::{Cluster, Location, Topic};
 use super::partition::{OpenLog, Partition};
+use super::quotas::Quotas;
 use super::random::Random;
 use crate::clock::Clock;
 use crate::environment::Environment;
@@ -30,6 +31,8 @@ pub struct Publisher {
     /// at a time.
     published_to: Mutex<Offset>,
     current: RwLock<Arc<Cluster>>,
+    /// The quotas of `current`.
+    quotas: Arc<Quotas>,
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
     /// Notified by each partition that fails.
@@ -56,6 +59,7 @@ impl Publisher {
     ) -> Publisher {
         let empty = Cluster::new(Arc::clone(&config));
         let settings = watch::Sender::new(Arc::clone(&config));
+        let quotas = Arc::new(Quotas::new(environment.clock, &config.quotas));
         Publisher {
             config,
             clock: environment.clock,
@@ -63,6 +67,7 @@ impl Publisher {
             log_dir,
             published_to: Mutex::new(-1),
             current: RwLock::new(Arc::new(empty)),
+            quotas,
             settings,
             partition_failed,
         }
@@ -71,6 +76,11 @@ impl Publisher {
     /// The current view.
     pub fn current(&self) -> Arc<Cluster> {
         Arc::clone(&self.current.read())
+    }
+
+    /// The client quotas.
+    pub fn quotas(&self) -> &Arc<Quotas> {
+        &self.quotas
     }
 
     /// The broker's current settings, and their changes.
@@ -106,6 +116,9 @@ impl Publisher {
             after.put(self.topic(&before, &image, &config, topic));
         }
         let after = Arc::new(after);
+        if image.quotas_touched_since(&before.image) {
+            self.quotas.set_limits(&image);
+        }
         *self.current.write() = Arc::clone(&after);
         *published_to = end;
         if !Arc::ptr_eq(&before.config, &after.config) {

@@ -41,6 +41,19 @@ impl Random {
         }
     }
 
+    /// Random bytes for secrets and nonces. Unlike ids, they are never made from the clock.
+    ///
+    /// # Errors
+    /// The operating system has none.
+    pub fn secret<const N: usize>(&self) -> std::io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        match &self.0 {
+            Source::System => getrandom::fill(&mut bytes).map_err(|error| std::io::Error::other(error.to_string()))?,
+            Source::Seeded(_) => bytes = self.fill(),
+        }
+        Ok(bytes)
+    }
+
     /// 128 random bits.
     pub fn bits(&self) -> u128 {
         u128::from_ne_bytes(self.fill())

@@ -18,6 +18,9 @@ use ottla_wire::types::TopicPartition;
 /// The delay between a failure and the first attempt. It doubles with each failed attempt, up to [`MAX_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(30);
+/// The longest delay while the disk is full: space can appear at any time, and an attempt is cheap, because it writes only
+/// a few zeros and reads no records.
+const MAX_DELAY_WHEN_FULL: Duration = Duration::from_secs(1);
 /// A partition that has worked for this time begins with the first delay when it fails again.
 const RESET_AFTER: Duration = Duration::from_secs(120);
 
@@ -66,8 +69,12 @@ impl Broker {
         self.checkpointer.write_all();
         retries.keep(self.clock.monotonic(), |id| failed.iter().any(|partition| partition.id() == id));
         for partition in failed {
-            if retries.is_due(partition.id(), self.clock.monotonic()) && self.reopen(partition) {
-                retries.recovered(partition.id(), self.clock.monotonic());
+            if !retries.is_due(partition.id(), max_delay(partition), self.clock.monotonic()) {
+                continue;
+            }
+            match self.reopen(partition) {
+                true => retries.recovered(partition.id(), self.clock.monotonic()),
+                false => retries.failed(partition.id(), max_delay(partition), self.clock.monotonic()),
             }
         }
     }
@@ -87,6 +94,10 @@ impl Broker {
         }
         recovered
     }
+}
+
+fn max_delay(partition: &Partition) -> Duration {
+    if partition.is_disk_full() { MAX_DELAY_WHEN_FULL } else { MAX_DELAY }
 }
 
 /// When each failed partition is tried again.
@@ -114,20 +125,22 @@ impl Retries {
         self.0.retain(|id, retry| is_failed(id) || retry.due.is_none() && now < retry.changed + RESET_AFTER);
     }
 
-    /// Returns whether an attempt is due now. If so, the next one is scheduled.
-    fn is_due(&mut self, id: &TopicPartition, now: Duration) -> bool {
+    /// Returns whether an attempt is due now. Schedules the first one.
+    fn is_due(&mut self, id: &TopicPartition, max_delay: Duration, now: Duration) -> bool {
         let retry = self.0.entry(id.clone()).or_insert(Retry { due: None, delay: FIRST_DELAY, changed: now });
-        match retry.due {
-            None => {
-                retry.due = Some(now + retry.delay);
-                false
-            }
-            Some(due) if now < due => false,
-            Some(_) => {
-                retry.delay = (retry.delay * 2).min(MAX_DELAY);
-                retry.due = Some(now + retry.delay);
-                true
-            }
+        let Some(due) = retry.due else {
+            retry.delay = retry.delay.min(max_delay);
+            retry.due = Some(now + retry.delay);
+            return false;
+        };
+        due <= now
+    }
+
+    /// Schedules the next attempt after one that failed.
+    fn failed(&mut self, id: &TopicPartition, max_delay: Duration, now: Duration) {
+        if let Some(retry) = self.0.get_mut(id) {
+            retry.delay = (retry.delay * 2).min(max_delay);
+            retry.due = Some(now + retry.delay);
         }
     }
 
@@ -142,39 +155,87 @@ impl Retries {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{Host, Producer, Protocol};
+    use ottla_log::{DiskOp, Fault};
+
+    const TIMEOUT_MS: i32 = 900_000;
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
-    /// The times of the attempts for a partition that keeps failing from 0 s on.
-    fn attempts(retries: &mut Retries, id: &TopicPartition, until: u64) -> Vec<u64> {
-        (0..until).filter(|now| retries.is_due(id, at(*now))).collect()
+    /// The times of the attempts for a partition that keeps failing.
+    fn attempts(
+        retries: &mut Retries,
+        id: &TopicPartition,
+        max_delay: Duration,
+        times: std::ops::Range<u64>,
+    ) -> Vec<u64> {
+        let mut attempt = |now: &u64| {
+            let is_due = retries.is_due(id, max_delay, at(*now));
+            if is_due {
+                retries.failed(id, max_delay, at(*now));
+            }
+            is_due
+        };
+        times.filter(|now| attempt(now)).collect()
     }
 
     #[test]
     fn delays_are_doubled_and_bounded() {
         let id = TopicPartition::new("t", 0);
         let mut retries = Retries::default();
-        assert_eq!(attempts(&mut retries, &id, 125), [1, 3, 7, 15, 31, 61, 91, 121]);
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY, 0..125), [1, 3, 7, 15, 31, 61, 91, 121]);
         assert_eq!(retries.next(), Some(at(151)));
+    }
+
+    #[test]
+    fn delays_while_the_disk_is_full_are_not_doubled() {
+        let id = TopicPartition::new("t", 0);
+        let mut retries = Retries::default();
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY, 0..8), [1, 3, 7]);
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY_WHEN_FULL, 8..20), [15, 16, 17, 18, 19]);
+        retries.recovered(&id, at(20));
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY, 21..30), [22, 24, 28]);
     }
 
     #[test]
     fn partition_that_fails_again_soon_keeps_its_delay() {
         let (id, deleted) = (TopicPartition::new("t", 0), TopicPartition::new("deleted", 0));
         let mut retries = Retries::default();
-        assert_eq!(attempts(&mut retries, &id, 4), [1, 3]);
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY, 0..4), [1, 3]);
         retries.recovered(&id, at(3));
         assert_eq!(retries.next(), None);
-        assert!(!retries.is_due(&deleted, at(4)));
-        assert!(!retries.is_due(&id, at(5)));
-        assert!(!retries.is_due(&id, at(8)));
-        assert!(retries.is_due(&id, at(9)));
+        assert!(!retries.is_due(&deleted, MAX_DELAY, at(4)));
+        assert_eq!(attempts(&mut retries, &id, MAX_DELAY, 5..10), [9]);
         retries.recovered(&id, at(9));
         retries.keep(at(100), |_| false);
         assert_eq!(retries.0.keys().collect::<Vec<_>>(), [&id]);
         retries.keep(at(130), |_| false);
         assert!(retries.0.is_empty());
+    }
+
+    #[test]
+    fn transaction_ends_soon_after_a_full_disk_has_space_again() {
+        let mut host = Host::new(1, &[]);
+        let disk = host.disk.clone();
+        host.run(async |running| {
+            let mut client = running.client("c");
+            client.create_topic("d", 1, &[]).await.unwrap();
+            client.find_coordinator("a", true).await.unwrap();
+            let mut producer = Producer::new("a", Protocol::Two, TIMEOUT_MS);
+            producer.init(&mut client, false).await.unwrap();
+            producer.produce(&mut client, "d", 0, 1).await.unwrap();
+            disk.inject_faults(|op| (op == DiskOp::Write).then_some(Fault::NoSpace));
+            producer.end(&mut client, true).await.unwrap_err();
+            producer.end(&mut client, true).await.unwrap_err();
+            running.sleep(at(301)).await;
+            disk.clear_faults();
+            let space = running.clock.monotonic();
+            while producer.end(&mut client, true).await.is_err() {}
+            let waited = running.clock.monotonic() - space;
+            assert!(waited < at(3), "{waited:?}");
+        })
+        .unwrap();
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::Broker;
 use super::metadata::MetadataUnavailable;
 use super::random::Random;
+use super::topic_cause::TopicCause;
 use ottla_config::StartTopic;
 use ottla_core::metadata::{CreateTopics, MetadataError, NewTopic};
 use ottla_wire::types::TopicName;
@@ -31,8 +32,8 @@ impl Broker {
         if topics.is_empty() {
             return Ok(());
         }
-        let create = CreateTopics { topics, validate_only: false };
-        let results = self.metadata.submit(create).await?;
+        let create = CreateTopics { topics, validate_only: false, quota: Default::default() };
+        let results = self.metadata.create_topics(create, TopicCause::START_TOPICS).await?;
         for (name, result) in results {
             match result {
                 Ok(created) => {

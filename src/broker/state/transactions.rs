@@ -29,7 +29,7 @@ use ottla_wire::types::{Offset, ProducerIdEpoch, TopicPartition};
 
 /// The first and the last wait before markers are tried again; it doubles in between.
 const MARKER_RETRY_DELAY: Duration = Duration::from_millis(100);
-const MAX_MARKER_RETRY_DELAY: Duration = Duration::from_secs(5);
+const MAX_MARKER_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// The first `transaction.version` whose markers have an epoch above that of the records.
 const MARKERS_WITH_NEW_EPOCH: i16 = 2;

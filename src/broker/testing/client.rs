@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use crate::clock::Clock;
 use crate::server::in_memory::InMemoryListener;
 use ottla_wire::protocol::frame::{decode_response, encode_request};
+use ottla_wire::protocol::messages::api_versions::ApiVersionsRequest;
 use ottla_wire::protocol::messages::create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use ottla_wire::protocol::messages::update_features::{FeatureUpdateKey, UpdateFeaturesRequest};
 use ottla_wire::protocol::{Request, RequestHeader, Response};
@@ -20,6 +21,11 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const ATTEMPTS: usize = 30;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+const TRANSACTION_VERSION: &str = "transaction.version";
+/// The types of a change of a feature's level.
+const UPGRADE: i8 = 1;
+const SAFE_DOWNGRADE: i8 = 2;
 
 /// Why a request did not succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,17 +73,28 @@ impl Client {
         self.clock
     }
 
-    /// Sends a request and waits for its response. Without one, the connection is closed.
-    pub async fn send(&mut self, version: i16, request: Request) -> Outcome<Response> {
-        let key = request.key();
+    /// Sends a request that has no response.
+    pub async fn send_without_response(&mut self, version: i16, request: Request) {
+        let frame = self.frame(version, &request);
+        let stream = self.stream.get_or_insert_with(|| self.listener.connect());
+        stream.write_all(&frame).await.unwrap();
+    }
+
+    fn frame(&mut self, version: i16, request: &Request) -> Vec<u8> {
         self.correlation_id += 1;
         let header = RequestHeader {
-            api_key: key as i16,
+            api_key: request.key() as i16,
             api_version: version,
             correlation_id: self.correlation_id,
             client_id: Some((&*self.client_id).into()),
         };
-        let frame = encode_request(&header, &request).unwrap().concat();
+        encode_request(&header, request).unwrap().concat()
+    }
+
+    /// Sends a request and waits for its response. Without one, the connection is closed.
+    pub async fn send(&mut self, version: i16, request: Request) -> Outcome<Response> {
+        let key = request.key();
+        let frame = self.frame(version, &request);
         let mut stream = self.stream.take().unwrap_or_else(|| self.listener.connect());
         let exchange = async {
             stream.write_all(&frame).await.ok()?;
@@ -126,14 +143,28 @@ impl Client {
 
     /// Sets the level of `transaction.version`.
     pub async fn set_transaction_version(&mut self, level: i16) -> Outcome<()> {
+        let is_upgrade = level > self.transaction_version().await?;
         let update = FeatureUpdateKey {
-            feature: "transaction.version".into(),
+            feature: TRANSACTION_VERSION.into(),
             max_version_level: level,
-            upgrade_type: 2,
+            upgrade_type: if is_upgrade { UPGRADE } else { SAFE_DOWNGRADE },
             ..Default::default()
         };
         let request = UpdateFeaturesRequest { feature_updates: vec![update], ..Default::default() };
         checked(call!(self, UpdateFeatures, 1, request).error_code)
+    }
+
+    /// The finalized level of `transaction.version`.
+    pub async fn transaction_version(&mut self) -> Outcome<i16> {
+        let request = ApiVersionsRequest {
+            client_software_name: "ottla".into(),
+            client_software_version: "1".into(),
+            ..Default::default()
+        };
+        let response = call!(self, ApiVersions, 4, request);
+        checked(response.error_code)?;
+        let level = response.finalized_features.iter().find(|feature| &*feature.name == TRANSACTION_VERSION);
+        Ok(level.map_or(0, |feature| feature.max_version_level))
     }
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod crash;
 mod model;
 mod producer;
+mod quotas;
 mod reader;
 
 use std::path::Path;

@@ -25,7 +25,8 @@ pub enum Protocol {
 #[derive(Clone, Debug)]
 pub struct Producer {
     pub transactional_id: String,
-    protocol: Protocol,
+    /// Changes only between transactions.
+    pub protocol: Protocol,
     timeout_ms: i32,
     pub producer: ProducerIdEpoch,
     next_sequence: BTreeMap<i32, i32>,

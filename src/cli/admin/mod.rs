@@ -8,6 +8,7 @@ pub mod log_dirs;
 pub mod quotas;
 pub mod reassignments;
 pub mod records;
+pub mod scram;
 pub mod topics;
 pub mod transactions;
 

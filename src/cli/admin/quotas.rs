@@ -1,4 +1,4 @@
-//! Quotas of users, clients and addresses, and users' SCRAM credentials.
+//! Quotas of users, clients and addresses.
 
 use super::{Result, accepted, incomplete};
 use ottla_client::Client;
@@ -8,10 +8,6 @@ use ottla_wire::protocol::messages::alter_client_quotas::{
     AlterClientQuotasRequest, EntityData, OpData, RequestEntryData,
 };
 use ottla_wire::protocol::messages::describe_client_quotas::{ComponentData, DescribeClientQuotasRequest};
-use ottla_wire::protocol::messages::describe_user_scram_credentials::{DescribeUserScramCredentialsRequest, UserName};
-use ottla_wire::types::ErrorCode;
-
-use crate::cli::tools::exceptions::Exception;
 
 /// One part of a quota's entity: `user`, `client-id` or `ip`, and its name; `None` is the default.
 pub type EntityPart = (String, Option<String>);
@@ -76,33 +72,4 @@ pub async fn alter(client: &Client, entity: &[EntityPart], changes: &[(String, O
     let answer = client.call(AlterClientQuotasRequest { entries: vec![entry], validate_only: false }).await?;
     let altered = answer.entries.first().ok_or_else(|| incomplete(ApiKey::AlterClientQuotas))?;
     accepted(altered.error_code, altered.error_message.as_deref())
-}
-
-/// A user's SCRAM credentials: mechanism and iterations.
-pub type ScramCredentials = Vec<(&'static str, i32)>;
-
-/// The SCRAM credentials of these users; of all users if the list is empty.
-pub async fn describe_scram(client: &Client, users: &[String]) -> Result<Vec<(String, Result<ScramCredentials>)>> {
-    let named = |name: &String| UserName { name: Str::from(name.as_str()) };
-    let users = (!users.is_empty()).then(|| users.iter().map(named).collect());
-    let answer = client.call(DescribeUserScramCredentialsRequest { users }).await?;
-    accepted(answer.error_code, answer.error_message.as_deref())?;
-    let not_found = ErrorCode::ResourceNotFound.code();
-    let found = answer.results.into_iter().filter(|result| result.error_code != not_found);
-    let described = found.map(|result| {
-        let credentials = match result.error_code {
-            0 => Ok(result.credential_infos.iter().map(|info| (mechanism(info.mechanism), info.iterations)).collect()),
-            code => Err(Exception::refused(code, result.error_message.as_deref())),
-        };
-        (result.user.to_string(), credentials)
-    });
-    Ok(described.collect())
-}
-
-fn mechanism(number: i8) -> &'static str {
-    match number {
-        1 => "SCRAM-SHA-256",
-        2 => "SCRAM-SHA-512",
-        _ => "UNKNOWN",
-    }
 }

@@ -16,13 +16,14 @@ use ottla_config::load;
 use ottla_core::metadata::{FoundFolder, Host, TRANSACTION_STATE};
 use ottla_log::verify::{AtStart, Directory, Finding, Loss, PartitionFacts, Repaired, Traces, Verdict, repair, verify};
 use ottla_log::{Disk, OpenParams, PartitionState};
-use ottla_wire::types::{ProducerId, TimestampMs, TopicPartition, Uuid};
+use ottla_wire::types::{PartitionIndex, ProducerId, TimestampMs, TopicPartition, Uuid};
 use report::{Checked, DirectoryRepair, Report, ShownRepair, shown};
 use topics::Topics;
 use transactions::FoundTransactions;
 
 mod groups;
 mod metadata;
+mod misplaced;
 mod records;
 mod report;
 mod topics;
@@ -160,7 +161,7 @@ impl Check {
                     at: OpenParams::fresh(self.now),
                     compacted: Topics::default().is_compacted(partition),
                 };
-                self.partition(&Disk::plain(), path, partition, known);
+                self.partition(&Disk::plain(), path, partition, known, None);
                 Ok(())
             }
         }
@@ -209,7 +210,8 @@ impl Check {
             let compacted = topics.is_compacted(&found.partition) || was_compacted;
             let at = directory.open_at(&found.partition, topics.id(&found.partition), self.now);
             let known = PartitionFacts { at, compacted };
-            let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known);
+            let count = topics.partition_count(&found.partition);
+            let (verdict, done) = self.partition(directory.disk(), &found.path, &found.partition, known, count);
             self.highest_producer_id = self.highest_producer_id.max(verdict.highest_producer_id);
             self.found.extend(metadata::found_partition(found, &verdict, was_compacted, directory_id));
             repaired.extend(done.map(|done| (found.partition.clone(), done)));
@@ -314,13 +316,15 @@ impl Check {
         Host { only_directory, had_records: self.had_records.clone(), ..Host::default() }
     }
 
-    /// Checks one partition, and repairs it with `--repair`. Returns the result of both.
+    /// Checks one partition, and repairs it with `--repair`. Returns the result of both. `partition_count`: the number of
+    /// partitions of its topic, if that is known.
     fn partition(
         &mut self,
         disk: &Disk,
         path: &Path,
         partition: &TopicPartition,
         known: PartitionFacts,
+        partition_count: Option<PartitionIndex>,
     ) -> (Verdict, Option<Repaired>) {
         let name = partition.to_string();
         let progress = &mut self.progress;
@@ -334,6 +338,8 @@ impl Check {
             }
         };
         let mut checked = Checked::new(partition, path, &verdict);
+        checked.misplaced_ids =
+            partition_count.map(|count| misplaced::misplaced(path, partition, count)).unwrap_or_default();
         if *partition.topic == *TRANSACTION_STATE {
             self.transactions.read(path);
         }

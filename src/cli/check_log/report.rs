@@ -14,6 +14,9 @@ const METADATA_LOSS: &str = "a repair of the metadata log loses the topics, sett
                              topics that still have a directory are created again, and keep all records until their \
                              settings are set again";
 
+/// The maximum number of misplaced ids of a partition in the text.
+const SHOWN_IDS: usize = 10;
+
 /// The result of a check.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
@@ -44,6 +47,9 @@ pub struct Checked {
     /// Transactions without a marker; they are not an error.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open_transactions: Vec<ShownTransaction>,
+    /// Groups or transactional ids that another partition coordinates.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub misplaced_ids: Vec<ShownMisplaced>,
     /// The consequence of lost records in the metadata log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata_loss: Option<&'static str>,
@@ -75,6 +81,15 @@ pub struct ShownTransaction {
     pub transactional_id: Option<String>,
     /// The state of that transactional id, such as `Ongoing`.
     pub state: Option<&'static str>,
+}
+
+/// A group or transactional id with records in a partition that does not coordinate it, so that no request reaches them.
+#[derive(Debug, Serialize)]
+pub struct ShownMisplaced {
+    pub id: String,
+    pub first_offset: i64,
+    /// The partition that coordinates it.
+    pub belongs_to: String,
 }
 
 /// The records that a repair loses.
@@ -131,6 +146,7 @@ impl Checked {
             findings: verdict.findings.iter().map(shown_of).collect(),
             notes: verdict.notes.iter().map(shown).collect(),
             open_transactions: verdict.open_transactions.iter().map(ShownTransaction::new).collect(),
+            misplaced_ids: Vec::new(),
             metadata_loss: (is_metadata && verdict.findings.iter().any(|finding| finding.lost.is_some()))
                 .then_some(METADATA_LOSS),
             repaired: None,
@@ -138,14 +154,24 @@ impl Checked {
         }
     }
 
+    /// The number of findings. All misplaced ids of a partition count as one, because they have one cause.
+    fn findings(&self) -> usize {
+        self.findings.len() + usize::from(!self.misplaced_ids.is_empty())
+    }
+
     /// Whether there is nothing to print.
     fn is_silent(&self) -> bool {
-        self.error.is_none() && self.findings.is_empty() && self.notes.is_empty() && self.open_transactions.is_empty()
+        self.error.is_none()
+            && self.findings.is_empty()
+            && self.notes.is_empty()
+            && self.open_transactions.is_empty()
+            && self.misplaced_ids.is_empty()
     }
 
     /// Whether the partition has no problem, or no longer has one.
     pub fn is_fine(&self) -> bool {
-        self.error.is_none() && (self.findings.is_empty() || self.repaired.as_ref().is_some_and(|done| done.complete))
+        let is_repaired = self.repaired.as_ref().is_some_and(|done| done.complete);
+        self.error.is_none() && self.misplaced_ids.is_empty() && (self.findings.is_empty() || is_repaired)
     }
 }
 
@@ -200,6 +226,13 @@ impl fmt::Display for ShownTransaction {
             (Some(id), Some(state)) => write!(f, ", transactional id {id} ({state})"),
             _ => write!(f, ": no transactional id is known for it"),
         }
+    }
+}
+
+impl fmt::Display for ShownMisplaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ShownMisplaced { id, first_offset, belongs_to } = self;
+        write!(f, "the records of {id} from offset {first_offset} belong to {belongs_to}: no request finds them here")
     }
 }
 
@@ -259,8 +292,7 @@ impl Report {
         let sum = |of: fn(&Checked) -> u64| self.partitions.iter().map(of).sum::<u64>();
         let (segments, records) = (sum(|checked| checked.segments as u64), sum(|checked| checked.records));
         let megabytes = sum(|checked| checked.bytes) as f64 / 1e6;
-        let findings =
-            self.findings.len() + self.partitions.iter().map(|checked| checked.findings.len()).sum::<usize>();
+        let findings = self.findings.len() + self.partitions.iter().map(Checked::findings).sum::<usize>();
         let outcome = match (findings, self.is_fine()) {
             (0, true) => "no faults found".to_owned(),
             (_, true) => format!("{}, repaired", count(findings, "finding")),
@@ -295,6 +327,12 @@ impl Checked {
         }
         for open in &self.open_transactions {
             output.line(format_args!("  {open}"));
+        }
+        for misplaced in self.misplaced_ids.iter().take(SHOWN_IDS) {
+            output.line(format_args!("  {misplaced}"));
+        }
+        if self.misplaced_ids.len() > SHOWN_IDS {
+            output.line(format_args!("  and {} more ids", self.misplaced_ids.len() - SHOWN_IDS));
         }
         if let Some(loss) = self.metadata_loss {
             output.line(format_args!("  {loss}"));

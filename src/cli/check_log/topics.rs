@@ -1,4 +1,4 @@
-//! The topics in the metadata log: their ids, and which are compacted.
+//! The topics in the metadata log: their ids, their numbers of partitions, and which are compacted.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::records::for_each_record;
 use ottla_core::metadata::records::{MetadataRecord, RecordBody};
 use ottla_core::metadata::{CONSUMER_OFFSETS, SnapshotId, TRANSACTION_STATE, read_snapshot};
-use ottla_wire::types::{TopicId, TopicPartition};
+use ottla_wire::types::{PartitionIndex, TopicId, TopicPartition};
 
 pub use ottla_wire::types::METADATA_TOPIC as METADATA;
 
@@ -21,6 +21,7 @@ const TOPIC: i8 = 2;
 #[derive(Debug, Default)]
 pub struct Topics {
     ids: HashMap<String, TopicId>,
+    partition_counts: HashMap<TopicId, PartitionIndex>,
     compacted: HashSet<String>,
 }
 
@@ -58,6 +59,11 @@ impl Topics {
         self.ids.get(&*partition.topic).copied()
     }
 
+    /// The number of partitions of the partition's topic, if it is known.
+    pub fn partition_count(&self, partition: &TopicPartition) -> Option<PartitionIndex> {
+        self.partition_counts.get(&self.id(partition)?).copied()
+    }
+
     /// Whether a partition's offsets may have gaps.
     pub fn is_compacted(&self, partition: &TopicPartition) -> bool {
         let topic = &*partition.topic;
@@ -69,7 +75,12 @@ impl Topics {
             RecordBody::Topic(topic) => {
                 self.ids.insert(topic.name.to_string(), topic.topic_id);
             }
+            RecordBody::Partition(partition) => {
+                let count = self.partition_counts.entry(partition.topic_id).or_default();
+                *count = partition.partition_id.saturating_add(1).max(*count);
+            }
             RecordBody::RemoveTopic(removed) => {
+                self.partition_counts.remove(&removed.topic_id);
                 let deleted: Vec<_> =
                     self.ids.iter().filter(|(_, id)| **id == removed.topic_id).map(|(name, _)| name.clone()).collect();
                 for name in deleted {

@@ -8,8 +8,9 @@ use std::process::{ExitCode, Termination};
 use std::time::{Duration, Instant};
 
 use super::exceptions::Exception;
-use ottla_client::{Client, ClientError, ClientOptions};
+use ottla_client::{Client, ClientError, ClientOptions, Sasl, Scram};
 use ottla_config as config;
+use ottla_core::security::jaas;
 use ottla_wire::codec::Str;
 use ottla_wire::types::InOrder as _;
 
@@ -176,13 +177,7 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
     if let Some(id) = properties.get("client.id") {
         options.client_id = Str::from(id);
     }
-    match properties.get("security.protocol") {
-        None | Some("PLAINTEXT") => {}
-        Some(other) => {
-            let why = format!("security.protocol={other} is not supported: only PLAINTEXT is");
-            return Err(ConnectError::Misconfigured(why));
-        }
-    }
+    options.sasl = sasl(properties)?;
     let started = Instant::now();
     let mut last_warning: Option<Instant> = None;
     loop {
@@ -204,6 +199,36 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
         }
         tokio::time::sleep(RETRY_BACKOFF).await;
     }
+}
+
+/// Reads how to authenticate. The error is one plain line.
+fn sasl(properties: &Properties) -> Result<Option<Sasl>, String> {
+    const JAAS: &str = "sasl.jaas.config";
+    match properties.get("security.protocol") {
+        None | Some("PLAINTEXT") => return Ok(None),
+        Some("SASL_PLAINTEXT") => {}
+        Some(other) => {
+            return Err(format!("security.protocol={other} is not supported: only PLAINTEXT and SASL_PLAINTEXT are"));
+        }
+    }
+    let name = properties.get("sasl.mechanism").unwrap_or("GSSAPI");
+    let jaas = properties
+        .get(JAAS)
+        .ok_or_else(|| format!("{JAAS} is missing, which security.protocol=SASL_PLAINTEXT needs"))?;
+    let module = jaas::parse_property(jaas).map_err(|error| format!("{JAAS}: {error}"))?;
+    let option = |name: &str| module.option(name).map(|value| value.expose().to_owned());
+    let needed = |name: &str| option(name).ok_or_else(|| format!("{JAAS}: the option {name} is missing"));
+    let scram = |mechanism| {
+        let by_token = option("tokenauth").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Ok(Sasl::Scram { mechanism, user: needed("username")?, password: needed("password")?, by_token })
+    };
+    match name {
+        "PLAIN" => Ok(Sasl::Plain { user: needed("username")?, password: needed("password")? }),
+        "SCRAM-SHA-256" => scram(Scram::Sha256),
+        "SCRAM-SHA-512" => scram(Scram::Sha512),
+        other => Err(format!("sasl.mechanism={other} is not supported: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are")),
+    }
+    .map(Some)
 }
 
 /// Parses a list of addresses, and keeps those whose host can be resolved. An address without a port is an error, and
@@ -233,6 +258,28 @@ pub fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn properties_say_how_to_authenticate() {
+        let check = |properties: &[(&str, &str)], expect: Result<&str, &str>| {
+            let entries = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let found = sasl(&Properties(entries.in_order())).map(|sasl| sasl.map_or("none", |sasl| sasl.mechanism()));
+            assert_eq!(found.as_deref().map_err(String::as_str), expect.map_err(|why| why), "{properties:?}");
+        };
+        let (protocol, mechanism) = (("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-512"));
+        let jaas = ("sasl.jaas.config", "x.ScramLoginModule required username=\"u\" password=\"p\";");
+        check(&[], Ok("none"));
+        check(&[("security.protocol", "PLAINTEXT"), mechanism], Ok("none"));
+        check(&[protocol, mechanism, jaas], Ok("SCRAM-SHA-512"));
+        check(&[protocol, ("sasl.mechanism", "PLAIN"), jaas], Ok("PLAIN"));
+        check(&[protocol, mechanism], Err("sasl.jaas.config is missing, which security.protocol=SASL_PLAINTEXT needs"));
+        let without = ("sasl.jaas.config", "x.Y required username=u;");
+        check(&[protocol, mechanism, without], Err("sasl.jaas.config: the option password is missing"));
+        check(
+            &[protocol, jaas],
+            Err("sasl.mechanism=GSSAPI is not supported: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are"),
+        );
+    }
 
     #[test]
     fn bootstrap_servers_without_a_port_are_refused() {

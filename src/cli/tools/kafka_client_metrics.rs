@@ -9,13 +9,13 @@ use clap::Parser;
 
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
-use super::java_order::sort_by_name;
 use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use crate::cli::admin::configs::{self, Change, ConfigEntry, ResourceType};
 use ottla_broker::state::random::Random;
 use ottla_client::Client;
+use ottla_wire::java::sort_by_name;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-client-metrics", ParserStyle::JoptSimple);
 

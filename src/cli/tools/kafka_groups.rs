@@ -9,11 +9,11 @@ use clap::Parser;
 
 use super::connect::{Properties, block_on, connect};
 use super::exceptions::Exception;
-use super::java_order::sort_by_name;
 use super::options::ParserStyle;
 use super::output::{Output, row};
 use super::{RunTool, Tool};
 use ottla_client::ListedGroup;
+use ottla_wire::java::sort_by_name;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-groups", ParserStyle::JoptSimple);
 

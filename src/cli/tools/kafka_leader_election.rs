@@ -11,11 +11,11 @@ use serde::Deserialize;
 
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
-use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
 use ottla_client::Client;
+use ottla_wire::java::{sort_as_hash_map, topic_partition_hash};
 use ottla_wire::protocol::messages::elect_leaders::{ElectLeadersRequest, TopicPartitions};
 use ottla_wire::types::{ErrorCode, InOrder as _, sort_by};
 

@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
-use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::{ParserStyle, one_value, required};
 use super::output::Output;
 use super::{RunTool, Tool};
@@ -20,6 +19,7 @@ use crate::cli::admin::{
     log_dirs::{self, LogDir, LogDirReplica},
 };
 use ottla_wire::java::string_hash;
+use ottla_wire::java::{sort_as_hash_map, topic_partition_hash};
 use ottla_wire::types::InOrder as _;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-log-dirs", ParserStyle::JoptSimple);

@@ -9,7 +9,6 @@ use clap::{Args, Parser, Subcommand};
 
 use super::connect::{Properties, connect, run_to_exit};
 use super::exceptions::Exception;
-use super::java_order::{sort_as_hash_map, topic_partition_hash};
 use super::options::ParserStyle;
 use super::output::print_table;
 use super::{RunTool, Tool};
@@ -17,6 +16,7 @@ use crate::cli::admin::topics;
 use crate::cli::admin::transactions::{self, ProducerState, SearchError, TransactionFilter};
 use ottla_broker::clock::wall_clock_ms;
 use ottla_client::Client;
+use ottla_wire::java::{sort_as_hash_map, topic_partition_hash};
 use ottla_wire::types::{Offset, PartitionIndex, ProducerId, ProducerIdEpoch, TopicPartition};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-transactions", ParserStyle::Argparse);

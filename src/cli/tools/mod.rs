@@ -15,7 +15,6 @@ pub mod consuming;
 pub mod coordinator_json;
 mod date_format;
 pub mod exceptions;
-pub mod java_order;
 pub mod json_input;
 mod kafka_acls;
 mod kafka_broker_api_versions;

@@ -38,6 +38,7 @@ pub struct BrokerConfig {
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
     pub transactions: TransactionsConfig,
+    pub quotas: QuotasConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
 }
@@ -55,6 +56,9 @@ typed_settings! {
         /// Negative: never.
         connections_max_idle_ms: i64 = "connections.max.idle.ms";
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size";
+        sasl_server_max_receive_size: usize = "sasl.server.max.receive.size";
+        /// Milliseconds.
+        connection_failed_authentication_delay_ms: u64 = "connection.failed.authentication.delay.ms";
         /// Negative: the kernel's choice.
         socket_receive_buffer_bytes: i64 = "socket.receive.buffer.bytes";
         /// Negative: the kernel's choice.
@@ -161,6 +165,16 @@ typed_settings! {
     }
 }
 
+typed_settings! {
+    /// The windows in which client quotas are measured.
+    pub struct QuotasConfig {
+        window_num: usize = "quota.window.num";
+        window_size_seconds: i64 = "quota.window.size.seconds";
+        controller_window_num: usize = "controller.quota.window.num";
+        controller_window_size_seconds: i64 = "controller.quota.window.size.seconds";
+    }
+}
+
 /// How to handle a topic with a replication factor of more than 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReplicationFactorPolicy {
@@ -261,6 +275,7 @@ impl BrokerConfig {
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
             transactions: TransactionsConfig::read(text),
+            quotas: QuotasConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),
         }

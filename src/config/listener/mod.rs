@@ -71,6 +71,11 @@ impl SecurityProtocol {
         matches!(self, SecurityProtocol::Ssl | SecurityProtocol::SaslSsl)
     }
 
+    /// Whether clients authenticate with SASL.
+    pub fn is_sasl(self) -> bool {
+        matches!(self, SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl)
+    }
+
     fn parse(text: &str) -> Option<SecurityProtocol> {
         [Self::Plaintext, Self::Ssl, Self::SaslPlaintext, Self::SaslSsl]
             .into_iter()
@@ -88,9 +93,6 @@ impl fmt::Display for SecurityProtocol {
         })
     }
 }
-
-/// The protocols that listeners may have.
-const SUPPORTED: &[SecurityProtocol] = &[SecurityProtocol::Plaintext, SecurityProtocol::Ssl];
 
 /// The settings that define the listeners.
 #[derive(Debug, Clone, Copy)]
@@ -277,10 +279,7 @@ fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, 
 
 fn protocol_of(name: &str, map: &BTreeMap<String, SecurityProtocol>) -> Result<SecurityProtocol, String> {
     match map.get(name).copied().or_else(|| SecurityProtocol::parse(name)) {
-        Some(protocol) if SUPPORTED.contains(&protocol) => Ok(protocol),
-        Some(other) => {
-            Err(format!("listeners: {name} needs {other}, which is not supported yet; use PLAINTEXT or SSL"))
-        }
+        Some(protocol) => Ok(protocol),
         None => {
             Err(format!("listeners: {name} has no protocol; add {name}:PLAINTEXT to listener.security.protocol.map"))
         }

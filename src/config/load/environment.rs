@@ -58,6 +58,11 @@ const NOT_SETTINGS: &[&str] = &[
     "CREATE_TOPICS_SEPARATOR",
 ];
 const NOT_SETTINGS_PREFIXES: &[&str] = &["LOG4J_", "JMX_", "JVM_", "TOOLS_", "PORT_", "SERVICE_", "KRAFT_"];
+/// The variable with options of the Java virtual machine, and the option that names a JAAS file.
+const JAVA_OPTIONS: &str = "KAFKA_OPTS";
+const JAAS_OPTION: &str = "-Djava.security.auth.login.config=";
+const JAAS_FILE: &str = "ottla.jaas.file";
+
 /// Names of files under /etc/kafka/secrets, from which the images derive TLS settings.
 const NOT_SETTINGS_SUFFIXES: &[&str] = &["_FILENAME", "_CREDENTIALS"];
 
@@ -67,6 +72,7 @@ const FILE_SUFFIX: &str = "_FILE";
 /// Returns the variables that may be settings, in ascending precedence. An empty variable counts as not set.
 pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
     let mut found = Vec::new();
+    found.extend(jaas_file(variables).map(|variable| (Kind::Alias, variable)));
     for (variable, value) in variables.iter().filter(|(_, value)| !value.trim().is_empty()) {
         let (kind, name, value) = match (setting_of(variable), setting_in_file(variable)) {
             // Kafka has settings that end in ".file".
@@ -82,6 +88,15 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
     separate_topics(&mut found, variables);
     Ok(found)
+}
+
+/// The JAAS file that the options of the Java virtual machine name.
+fn jaas_file(variables: &[(String, String)]) -> Option<Variable> {
+    let (variable, options) = variables.iter().find(|(variable, _)| variable == JAVA_OPTIONS)?;
+    let path = options.split_whitespace().find_map(|option| option.strip_prefix(JAAS_OPTION))?;
+    // A path after a second equals sign replaces Java's other configurations, of which there are none here.
+    let path = path.trim_start_matches('=').trim_matches(['"', '\'']);
+    Some(Variable { variable: variable.clone(), name: JAAS_FILE.to_owned(), value: path.to_owned() })
 }
 
 /// Returns [`ALLOW_PLAINTEXT_LISTENER`] and its value, if it is set to a value that forbids PLAINTEXT listeners.
@@ -173,6 +188,17 @@ mod tests {
             check(variable, Some("ottla.cluster.id"));
         }
         check("KAFKA_CREATE_TOPICS", Some("ottla.create.topics"));
+    }
+
+    #[test]
+    fn jaas_file_is_found_in_java_options() {
+        let check = |options: &str, expect: Option<&str>| {
+            let read = read_pairs(&[("KAFKA_OPTS", options)]);
+            assert_eq!(read.first().map(|given| (&*given.name, &*given.value)), expect.map(|path| (JAAS_FILE, path)));
+        };
+        check("-Xmx1g -Djava.security.auth.login.config=/etc/kafka/jaas.conf -Dx=y", Some("/etc/kafka/jaas.conf"));
+        check("-Djava.security.auth.login.config==\"/etc/jaas.conf\"", Some("/etc/jaas.conf"));
+        check("-Djava.security.krb5.conf=/etc/krb5.conf", None);
     }
 
     #[test]

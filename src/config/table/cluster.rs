@@ -32,8 +32,8 @@ settings! {
     "controller.quorum.retry.backoff.ms",                      Int,     "20",                  AtLeast(0),      ReadOnly,    Ignored, "The pause before a controller retries a request.";
     internal "controller.performance.always.log.threshold.ms", Long,    "2000",                AtLeast(0),      ReadOnly,    Ignored, "A controller event slower than this is always logged.";
     internal "controller.performance.sample.period.ms",        Long,    "60000",               AtLeast(100),    ReadOnly,    Ignored, "How often the controller's event times are summed up.";
-    "controller.quota.window.num",                             Int,     "11",                  AtLeast(1),      ReadOnly,    Ignored, "Samples kept for quotas on topic changes.";
-    "controller.quota.window.size.seconds",                    Int,     "1",                   AtLeast(1),      ReadOnly,    Ignored, "Length of each sample for quotas on topic changes.";
+    "controller.quota.window.num",                             Int,     "11",                  AtLeast(1),      ReadOnly,    Implemented, "Samples kept for quotas on topic changes.";
+    "controller.quota.window.size.seconds",                    Int,     "1",                   AtLeast(1),      ReadOnly,    Implemented, "Length of each sample for quotas on topic changes.";
     "controller.socket.timeout.ms",                            Int,     "30000",               Any,             ReadOnly,    Ignored, "The timeout of a controller's connection to brokers.";
     "controlled.shutdown.enable",                              Boolean, "true",                Any,             ReadOnly,    Ignored, "Whether leadership moves to other brokers before a stop; there are no others.";
     "broker.heartbeat.interval.ms",                            Int,     "2000",                Any,             ReadOnly,    Ignored, "How often a broker reports to its controller; here they are one process.";

@@ -12,10 +12,10 @@ settings! {
     "max.connections",                                  Int,    "2147483647",          AtLeast(0),    ClusterWide, Implemented, "Limit of open connections; further ones wait in the kernel's queue until one closes.";
     "max.connections.per.ip",                           Int,    "2147483647",          AtLeast(0),    ClusterWide, Implemented, "Limit of open connections from one address; further ones are closed.";
     "max.connections.per.ip.overrides",                 String, "",                    AddressCounts, ClusterWide, Implemented, "Exceptions to max.connections.per.ip, as address:count, separated by commas.";
-    "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Implemented, "New connections per second, over all listeners; further ones wait. A burst of this many connections is accepted at once.";
+    "max.connection.creation.rate",                     Int,    "2147483647",          AtLeast(0),    ClusterWide, Implemented, "New connections per second, over all listeners; further ones wait. The rate is measured over quota.window.num samples.";
     "connections.max.idle.ms",                          Long,   "600000",              Any,           ReadOnly,    Implemented, "A connection without a request for this long is closed.";
-    "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Ignored, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
-    "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Ignored, "The delay before the answer to a failed authentication.";
+    "connections.max.reauth.ms",                        Long,   "0",                   Any,           ReadOnly,    Implemented, "How long a SASL session lasts before the client must authenticate again; 0 is for ever.";
+    "connection.failed.authentication.delay.ms",        Int,    "100",                 AtLeast(0),    ReadOnly,    Implemented, "The delay before the answer to a failed authentication.";
     "socket.listen.backlog.size",                       Int,    "1024",                AtLeast(1),    ReadOnly,    Implemented, "Connections that the kernel may hold before they are accepted.",
         kafka "50", "Beyond it the kernel drops a first packet and the client waits a second: a test suite connects hundreds of clients at once.";
     "socket.receive.buffer.bytes",                      Int,    "-1",                  Any,           ReadOnly,    Implemented, "The receive buffer of a connection's socket; -1 lets the kernel choose and adjust it.",
@@ -36,8 +36,8 @@ settings! {
     "num.io.threads",                                   Int,    "8",                   AtLeast(1),    ClusterWide, Ignored, "Threads that handle requests; here the async runtime has one per core.";
     "background.threads",                               Int,    "10",                  AtLeast(1),    ClusterWide, Ignored, "Threads for Kafka's housekeeping.";
     "request.timeout.ms",                               Int,    "30000",               Any,           ReadOnly,    Ignored, "How long a broker waits for another broker; there are no others.";
-    "quota.window.num",                                 Int,    "11",                  AtLeast(1),    ReadOnly,    Ignored, "Samples kept for client quotas.";
-    "quota.window.size.seconds",                        Int,    "1",                   AtLeast(1),    ReadOnly,    Ignored, "Length of each sample for client quotas.";
-    "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Ignored, "A Java class that decides client quotas; Java classes are not supported.";
+    "quota.window.num",                                 Int,    "11",                  AtLeast(1),    ReadOnly,    Implemented, "Samples kept for client quotas and connection creation rates. All but one are the time over which a burst may be averaged.";
+    "quota.window.size.seconds",                        Int,    "1",                   AtLeast(1),    ReadOnly,    Implemented, "Length of each sample for client quotas.";
+    "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Protection, "A Java class that decides client quotas. Java classes are not supported: the broker refuses to start with one.";
     "telemetry.max.bytes",                              Int,    "1048576",             AtLeast(1),    ReadOnly,    Ignored, "The largest set of metrics that a client may push.";
 }

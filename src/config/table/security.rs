@@ -12,12 +12,12 @@ settings! {
     "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Ignored, "How often expired delegation tokens are dropped.";
     "delegation.token.expiry.time.ms",                     Long,     "86400000",            AtLeast(1),      ReadOnly,  Ignored, "How long a delegation token lasts without renewal.";
     "delegation.token.max.lifetime.ms",                    Long,     "604800000",           AtLeast(1),      ReadOnly,  Ignored, "How long a delegation token lasts with renewals.";
-    "sasl.enabled.mechanisms",                             List,     "GSSAPI",              Any,             PerBroker, Ignored, "SASL mechanisms that clients may use.";
-    "sasl.jaas.config",                                    Password, null,                  Any,             PerBroker, Ignored, "Users and passwords for SASL, in Java's JAAS form.";
+    "sasl.enabled.mechanisms",                             List,     "GSSAPI",              Any,             PerBroker, Implemented, "SASL mechanisms that clients may use.";
+    "sasl.jaas.config",                                    Password, null,                  Any,             PerBroker, Implemented, "Users and passwords for SASL, in Java's JAAS form.";
     "sasl.mechanism.inter.broker.protocol",                String,   "GSSAPI",              Any,             PerBroker, Ignored, "The SASL mechanism between brokers; there are no others.";
     "sasl.mechanism.controller.protocol",                  String,   "GSSAPI",              Any,             ReadOnly,  Ignored, "The SASL mechanism towards controllers; the only one is inside.";
     "sasl.server.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that checks SASL credentials; Java classes are not supported.";
-    "sasl.server.max.receive.size",                        Int,      "524288",              Any,             ReadOnly,  Ignored, "The largest SASL message.";
+    "sasl.server.max.receive.size",                        Int,      "524288",              Any,             ReadOnly,  Implemented, "The largest SASL message.";
     "sasl.client.callback.handler.class",                  Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that supplies credentials as a client; Java classes are not supported.";
     "sasl.login.callback.handler.class",                   Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; Java classes are not supported.";
     "sasl.login.class",                                    Class,    null,                  Any,             ReadOnly,  Ignored, "A Java class that logs in; Java classes are not supported.";

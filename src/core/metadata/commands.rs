@@ -4,13 +4,17 @@
 //! Random ids are passed in with the command.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use super::MetadataMachine;
 use super::errors::MetadataError;
-use super::image::{BrokerId, ConfigResource, Settings};
+use super::image::{BrokerId, ConfigResource, QuotaEntity, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
+use crate::security::SecretBytes;
+use bytes::Bytes;
+use ottla_wire::codec::Str;
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
 
 commands! {
@@ -31,8 +35,12 @@ commands! {
     AlterConfigs(AlterConfigs) -> Vec<(ConfigResource, Result<(), MetadataError>)>;
     /// One result for the whole request.
     UpdateFeatures(UpdateFeatures) -> Result<(), MetadataError>;
+    /// One result for each distinct entity, in the order of Kafka's answer.
+    AlterClientQuotas(AlterClientQuotas) -> Vec<(QuotaEntity, Result<(), MetadataError>)>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
+    /// One result for each distinct user.
+    AlterUserScramCredentials(AlterUserScramCredentials) -> Vec<(Str, Result<(), MetadataError>)>;
 }
 
 /// Removes the registration of another broker.
@@ -40,8 +48,46 @@ commands! {
 pub struct UnregisterBroker(pub BrokerId);
 
 /// DeleteTopics.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeleteTopics(pub Vec<TopicRef>);
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct DeleteTopics {
+    pub topics: Vec<TopicRef>,
+    pub quota: MutationQuota,
+}
+
+/// The controller mutation quota of a request (KIP-599); without one, everything is permitted. The decision uses it
+/// once for each topic that it would change otherwise, also if the request only validates, as in Kafka.
+#[derive(Clone, Default)]
+pub struct MutationQuota(pub Option<Arc<dyn PermitMutations>>);
+
+/// Permits changes of a number of partitions.
+pub trait PermitMutations: Send + Sync {
+    /// Counts partitions that are created or deleted. False if the quota does not permit it.
+    fn permit(&self, partitions: usize) -> bool;
+}
+
+impl MutationQuota {
+    pub(super) fn check(&self, partitions: usize) -> Result<(), MetadataError> {
+        match &self.0 {
+            Some(quota) if !quota.permit(partitions) => Err(MetadataError::ThrottlingQuotaExceeded),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for MutationQuota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MutationQuota").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PartialEq for MutationQuota {
+    fn eq(&self, other: &MutationQuota) -> bool {
+        match (&self.0, &other.0) {
+            (Some(quota), Some(other)) => Arc::ptr_eq(quota, other),
+            (quota, other) => quota.is_none() && other.is_none(),
+        }
+    }
+}
 
 /// Allocates the next block of producer ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +146,7 @@ pub struct CreateTopics {
     pub topics: Vec<NewTopic>,
     /// Validates the request without applying it.
     pub validate_only: bool,
+    pub quota: MutationQuota,
 }
 
 /// One topic to create.
@@ -168,6 +215,7 @@ pub struct CreatePartitions {
     pub topics: Vec<NewPartitions>,
     /// Validates the request without applying it.
     pub validate_only: bool,
+    pub quota: MutationQuota,
 }
 
 /// More partitions for one topic.
@@ -237,6 +285,25 @@ impl OpKind {
     }
 }
 
+/// AlterClientQuotas (KIP-546).
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct AlterClientQuotas {
+    pub alterations: Vec<QuotaAlteration>,
+    /// The names of IP entities that are neither addresses nor the names of hosts.
+    pub unresolvable: HashSet<String>,
+    /// Validates the request without applying it.
+    pub validate_only: bool,
+}
+
+/// A change of the quotas of one entity. It is applied as a whole or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuotaAlteration {
+    /// Types and names; each type once.
+    pub entity: QuotaEntity,
+    /// The names of the quotas, and their new values; `None` removes one.
+    pub ops: Vec<(String, Option<f64>)>,
+}
+
 /// The result of a reset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResetResult {
@@ -294,6 +361,33 @@ impl UpgradeType {
             _ => None,
         }
     }
+}
+
+/// AlterUserScramCredentials. Each user may be named once.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct AlterUserScramCredentials {
+    pub deletions: Vec<ScramDeletion>,
+    pub upsertions: Vec<ScramUpsertion>,
+}
+
+/// A SCRAM credential to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramDeletion {
+    pub user: Str,
+    /// The code of the mechanism, as the client sent it.
+    pub mechanism: i8,
+}
+
+/// A SCRAM credential to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScramUpsertion {
+    pub user: Str,
+    /// The code of the mechanism, as the client sent it.
+    pub mechanism: i8,
+    pub iterations: i32,
+    pub salt: Bytes,
+    /// PBKDF2 of the password, made by the client.
+    pub salted_password: SecretBytes,
 }
 
 /// Producer ids that this broker may assign. The block is durable before it is returned.

@@ -49,6 +49,24 @@ pub enum MetadataError {
     /// `INVALID_UPDATE_VERSION`
     #[error("{0}")]
     InvalidUpdateVersion(String),
+    /// `UNACCEPTABLE_CREDENTIAL`
+    #[error("{0}")]
+    UnacceptableCredential(String),
+    /// `UNSUPPORTED_SASL_MECHANISM`
+    #[error("Unknown SCRAM mechanism")]
+    UnsupportedSaslMechanism,
+    /// `DUPLICATE_RESOURCE`
+    #[error("{0}")]
+    DuplicateResource(String),
+    /// `RESOURCE_NOT_FOUND`
+    #[error("{0}")]
+    ResourceNotFound(String),
+    /// `UNSUPPORTED_VERSION`: the level of `metadata.version` is too low.
+    #[error("{0}")]
+    UnsupportedVersion(String),
+    /// `THROTTLING_QUOTA_EXCEEDED`
+    #[error("The throttling quota has been exceeded.")]
+    ThrottlingQuotaExceeded,
     /// `UNKNOWN_SERVER_ERROR`: the client cannot resolve it.
     #[error("{0}")]
     Internal(String),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
-use super::commands::{AllocateProducerIds, DeleteTopics, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
+use super::commands::{AllocateProducerIds, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
 use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
 use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
@@ -78,12 +78,14 @@ impl MetadataMachine {
             MetadataCommand::RegisterBroker(request) => self.register_broker(request),
             MetadataCommand::UnregisterBroker(UnregisterBroker(id)) => self.unregister_broker(id),
             MetadataCommand::CreateTopics(request) => self.create_topics(request),
-            MetadataCommand::DeleteTopics(DeleteTopics(topics)) => self.delete_topics(&topics),
+            MetadataCommand::DeleteTopics(request) => self.delete_topics(&request),
             MetadataCommand::CreatePartitions(request) => self.create_partitions(request),
             MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),
+            MetadataCommand::AlterClientQuotas(request) => self.alter_client_quotas(&request),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
+            MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod batches;
 mod brokers;
+mod client_quotas;
 mod commands;
 mod configs;
 mod errors;
@@ -24,6 +25,7 @@ mod salvage;
 mod settings;
 mod snapshot;
 mod topics;
+mod users;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,7 @@ pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use salvage::{AddedPartitions, FoundFolder, Host, Salvage};
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
+pub use users::{SCRAM_LEVEL, scram_record};
 
 use ottla_config::{BrokerConfig, ReplicationFactorPolicy};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::commands::{MetadataReply, NewTopic, ResetResult};
+use super::commands::{MetadataReply, MutationQuota, NewTopic, ResetResult};
 use super::image::{ConfigKind, ConfigResource};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine, configs};
@@ -15,7 +15,8 @@ impl MetadataMachine {
         let mut records: Vec<MetadataRecord> =
             present.iter().flat_map(|topic| self.removal_records(topic.id)).collect();
         records.extend(self.unset_records());
-        let (created, results) = self.after_applying(&records).create_topics_of(&topics);
+        records.extend(self.quota_removals());
+        let (created, results) = self.after_applying(&records).create_topics_of(&topics, &MutationQuota::default());
         records.extend(created);
         Decision::new(records, MetadataReply::Reset(ResetResult { removed: present.len(), created: results }))
     }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commands::{
-    CreatePartitions, CreateTopics, CreatedTopic, MetadataReply, NewPartitions, NewTopic, TopicDeletion, TopicRef,
+    CreatePartitions, CreateTopics, CreatedTopic, DeleteTopics, MetadataReply, MutationQuota, NewPartitions, NewTopic,
+    TopicDeletion, TopicRef,
 };
 use super::errors::MetadataError;
 use super::image::{ConfigKind, ConfigResource, Settings};
@@ -18,12 +19,16 @@ pub const MAX_PARTITIONS_PER_REQUEST: usize = 10_000;
 
 impl MetadataMachine {
     pub(super) fn create_topics(&self, request: CreateTopics) -> Decision {
-        let (records, results) = self.create_topics_of(&request.topics);
+        let (records, results) = self.create_topics_of(&request.topics, &request.quota);
         Decision::new(records, MetadataReply::CreateTopics(results)).drop_records_if(request.validate_only)
     }
 
     /// The records that create the topics, and a result for each distinct name.
-    pub(super) fn create_topics_of(&self, topics: &[NewTopic]) -> (Vec<MetadataRecord>, TopicsCreated) {
+    pub(super) fn create_topics_of(
+        &self,
+        topics: &[NewTopic],
+        quota: &MutationQuota,
+    ) -> (Vec<MetadataRecord>, TopicsCreated) {
         let duplicates = duplicates(topics.iter().map(|topic| &topic.name));
         let wanted = topics.iter().map(|topic| match topic.assignments.len() {
             0 if topic.partitions == -1 => self.config.default_partitions,
@@ -43,7 +48,7 @@ impl MetadataMachine {
             } else if too_many {
                 Err(too_many_partitions())
             } else {
-                self.create_topic(topic).map(|(created, of_topic)| {
+                self.create_topic(topic, quota).map(|(created, of_topic)| {
                     records.extend(of_topic);
                     created
                 })
@@ -53,10 +58,15 @@ impl MetadataMachine {
         (records, results)
     }
 
-    fn create_topic(&self, topic: &NewTopic) -> Result<(CreatedTopic, Vec<MetadataRecord>), MetadataError> {
+    fn create_topic(
+        &self,
+        topic: &NewTopic,
+        quota: &MutationQuota,
+    ) -> Result<(CreatedTopic, Vec<MetadataRecord>), MetadataError> {
         self.check_name(&topic.name)?;
         let configs = self.creation_configs(topic)?;
         let PlacedTopic { partitions: placements, clamped_from } = self.place_topic(topic)?;
+        quota.check(placements.len())?;
         let name = &*topic.name;
         let mut records = vec![MetadataRecord::new(0, TopicRecord { name: name.into(), topic_id: topic.id })];
         records.extend(configs.iter().map(|(setting, value)| {
@@ -172,14 +182,18 @@ impl MetadataMachine {
             } else if too_many {
                 Err(too_many_partitions())
             } else {
-                self.new_partitions(topic).map(|more| records.extend(more))
+                self.new_partitions(topic, &request.quota).map(|more| records.extend(more))
             };
             results.push((topic.name.clone(), result));
         }
         Decision::new(records, MetadataReply::CreatePartitions(results)).drop_records_if(request.validate_only)
     }
 
-    fn new_partitions(&self, topic: &NewPartitions) -> Result<Vec<MetadataRecord>, MetadataError> {
+    fn new_partitions(
+        &self,
+        topic: &NewPartitions,
+        quota: &MutationQuota,
+    ) -> Result<Vec<MetadataRecord>, MetadataError> {
         let image = self.image.topic(&topic.name).ok_or(MetadataError::UnknownTopicOrPartition)?;
         if image.is_internal() {
             // The partition of a group depends on the number of partitions: a change would lose all groups.
@@ -198,11 +212,12 @@ impl MetadataMachine {
             return Err(MetadataError::InvalidPartitions(message));
         }
         let record = |(index, placement)| self.partition_record(image.id, index, placement);
+        let additional = topic.count.abs_diff(present) as usize;
         let Some(assignments) = &topic.assignments else {
+            quota.check(additional)?;
             let (placement, _) = self.place(image.replication_factor())?;
             return Ok((present..topic.count).map(|index| record((index, placement.clone()))).collect());
         };
-        let additional = topic.count.abs_diff(present) as usize;
         if assignments.len() != additional {
             let message = format!(
                 "Attempted to add {additional} additional partition(s), but only {} assignment(s) were specified.",
@@ -210,6 +225,7 @@ impl MetadataMachine {
             );
             return Err(MetadataError::InvalidReplicaAssignment(message));
         }
+        quota.check(additional)?;
         let factor = usize::try_from(image.replication_factor()).ok();
         let placed = (present..).zip(assignments).map(|(index, replicas)| {
             let placement = self.assign(index, replicas, factor)?;
@@ -218,7 +234,7 @@ impl MetadataMachine {
         placed.collect()
     }
 
-    pub(super) fn delete_topics(&self, topics: &[TopicRef]) -> Decision {
+    pub(super) fn delete_topics(&self, DeleteTopics { topics, quota }: &DeleteTopics) -> Decision {
         let mut requested: HashMap<&TopicRef, usize> = HashMap::new();
         let mut named: HashMap<TopicId, usize> = HashMap::new();
         for topic in topics {
@@ -246,10 +262,9 @@ impl MetadataMachine {
                 (TopicRef::Name(_), Some(id)) if named.get(&id).is_some_and(|&times| times > 1) => {
                     Err(invalid("The provided topic name maps to an ID that was already supplied."))
                 }
-                (_, Some(id)) => {
+                (_, Some(id)) => quota.check(self.partition_count_of(id)).map(|()| {
                     records.extend(self.removal_records(id));
-                    Ok(())
-                }
+                }),
             };
             results.push(self.deletion(topic, id.filter(|_| times == 1), result));
         }
@@ -266,6 +281,10 @@ impl MetadataMachine {
         let settings = self.image.topic_configs(&topic.name).keys();
         let unset = settings.map(|setting| configs::config_record(&resource, setting, None));
         unset.chain([MetadataRecord::new(0, RemoveTopicRecord { topic_id: id })]).collect()
+    }
+
+    fn partition_count_of(&self, id: TopicId) -> usize {
+        self.image.topic_by_id(id).map_or(0, |topic| topic.partitions().count())
     }
 
     fn resolve(&self, topic: &TopicRef) -> Option<TopicId> {

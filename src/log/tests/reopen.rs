@@ -164,6 +164,28 @@ fn reopen_after_sync_dropped_dirty_pages_writes_them_again() {
 }
 
 #[test]
+fn start_after_a_sync_dropped_dirty_pages_and_the_process_was_killed_writes_them_again() {
+    at_every_sync(Fault::SyncDropsDirtyPages, |disk, fixture, log, what| {
+        disk.clear_faults();
+        let recovery_point = log.recovery_point();
+        drop(log);
+        let at = OpenParams { clean_shutdown: false, recovery_point, rewrite_unsynced: true, ..fixture.at };
+        let fixture = Fixture { config: fixture.config.clone(), at, ..Fixture::simulated(disk) };
+        let mut log = fixture.open();
+        let expected = records_from(&log, 0);
+        let synced = log.flush_target().and_then(|ticket| ticket.sync());
+        log.mark_synced(Ok(synced.unwrap_or_else(|error| panic!("{what}: {error}"))));
+        for seed in 0..4 {
+            let mut random = random::Random(seed);
+            let survivor = Fixture::simulated(&disk.power_loss(&mut || random.next()));
+            let at = OpenParams { recovery_point: log.recovery_point(), rewrite_unsynced: false, ..at };
+            let survivor = Fixture { config: fixture.config.clone(), at, ..survivor };
+            assert_eq!(records_from(&survivor.reopen_killed(None), 0), expected, "{what}, seed {seed}");
+        }
+    });
+}
+
+#[test]
 fn reopen_after_sync_reverted_records_fails() {
     let refused = std::cell::Cell::new(0);
     at_every_sync(Fault::SyncReverts, |disk, _, log, what| {

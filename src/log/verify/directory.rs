@@ -76,7 +76,7 @@ impl Directory {
         let clean_shutdown = disk.len(&marker).doing("reading the size of", &marker)?.is_some();
         let file = path.join(POSITIONS);
         let text = disk.read(&file).doing("reading", &file)?.unwrap_or_default();
-        let validated = positions::parse(&text, positions::boot_id().as_deref());
+        let validated = positions::parse(&text, positions::boot_id().as_deref()).of_this_boot();
         Ok(Directory {
             path: path.to_path_buf(),
             disk,

@@ -18,6 +18,11 @@ pub trait Field: Sized {
 
     /// Calls `visit` with every `i16` in the value and the name of its field; `name` is the name of this field.
     fn visit_i16(&mut self, _name: &'static str, _visit: &mut dyn FnMut(&'static str, &mut i16)) {}
+
+    /// The struct's own field of this name, if it has one of type `i32`.
+    fn i32_field(&mut self, _name: &'static str) -> Option<&mut i32> {
+        None
+    }
 }
 
 /// A field that can be null; `Option` of it is a field too.

@@ -229,6 +229,14 @@ macro_rules! structs {
                 $($crate::codec::Field::visit_i16(&mut self.$field, stringify!($field), visit);)*
                 let _ = visit;
             }
+
+            fn i32_field(&mut self, name: &'static str) -> Option<&mut i32> {
+                $(if name == stringify!($field) {
+                    return (&mut self.$field as &mut dyn std::any::Any).downcast_mut();
+                })*
+                let _ = name;
+                None
+            }
         }
 
         impl $crate::codec::Nullable for $name {

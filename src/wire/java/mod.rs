@@ -2,9 +2,11 @@
 
 mod duration;
 mod number;
+mod order;
 
 pub use duration::parse_duration_ms;
 pub use number::{double, float};
+pub use order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
 
 /// `String.hashCode`: over UTF-16 units.
 pub fn string_hash(text: &str) -> i32 {

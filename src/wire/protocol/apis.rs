@@ -141,6 +141,14 @@ macro_rules! apis {
                     $(Response::$api(response) => crate::codec::Field::visit_i16(response, stringify!($api), visit),)*
                 }
             }
+
+            /// For how many milliseconds the client is throttled; `None` if the API has no such field. Versions without
+            /// the field are encoded without it.
+            pub fn throttle_time_ms(&mut self) -> Option<&mut i32> {
+                match self {
+                    $(Response::$api(response) => crate::codec::Field::i32_field(response, "throttle_time_ms"),)*
+                }
+            }
         }
 
         $(

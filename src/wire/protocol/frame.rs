@@ -75,6 +75,14 @@ pub fn encode_response(correlation_id: i32, api_version: i16, response: &Respons
     w.finish_frame()
 }
 
+/// The number of bytes of an encoded response without its header, and with the frame's size: what Kafka counts for the
+/// quotas of consumers.
+pub fn response_size(api_version: i16, response: &Response) -> Result<usize, EncodeError> {
+    let mut w = Writer::frame();
+    response.write(&mut w, api_version)?;
+    Ok(w.finish_frame()?.iter().map(Bytes::len).sum())
+}
+
 /// Decodes the response to a request of `key` at `version` into its correlation id and its body.
 pub fn decode_response(key: ApiKey, version: i16, frame: Bytes) -> Result<(i32, Response), DecodeError> {
     let mut r = Reader::new(frame);

@@ -1,12 +1,12 @@
 //! Answers to administrators' requests, mostly invalid ones, compared with Apache Kafka's.
 //!
-//! Requests and Kafka's answers are in `tests/data/admin-answers.tsv` and `given-settings-answers.tsv`, in the order in
-//! which they are sent to a new broker and in the text form of [`crate::wire`]. Intended differences, with reasons, are
-//! in `admin-departures.tsv` and `given-settings-departures.tsv`.
+//! Requests and Kafka's answers are in `tests/data/admin-answers.tsv`, `quota-answers.tsv` and
+//! `given-settings-answers.tsv`, in the order in which they are sent to a new broker and in the text form of
+//! [`crate::wire`]. Intended differences, with reasons, are in tables of the same names with `departures`.
 //!
 //! To record Kafka's answers again, set `ADMIN_ANSWERS_OF_4_3` to the address of a new broker of Apache Kafka 4.3 and
-//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `GIVEN_SETTINGS_OF_4_3` for a broker with the settings of
-//! [`GIVEN`]). Its cluster id must be [`CLUSTER`], its internal topics must have one replica
+//! `ADMIN_ANSWERS_OF_4_3_DIR` to its `log.dirs` (or `QUOTA_ANSWERS_OF_4_3`, or `GIVEN_SETTINGS_OF_4_3` for a broker with the
+//! settings of [`GIVEN`]). Its cluster id must be [`CLUSTER`], its internal topics must have one replica
 //! (`offsets.topic.replication.factor=1` and the like), and `group.initial.rebalance.delay.ms` must be 0. In a new line
 //! of a table, the column of the answer may be missing until Kafka's answer is recorded.
 
@@ -33,6 +33,14 @@ const ADMIN: Table = Table {
     answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/admin-answers.tsv"),
     departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/admin-departures.tsv"),
     kafka: "ADMIN_ANSWERS_OF_4_3",
+    settings: &[],
+};
+
+/// Changes of client quotas.
+const QUOTAS: Table = Table {
+    answers: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/quota-answers.tsv"),
+    departures: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/quota-departures.tsv"),
+    kafka: "QUOTA_ANSWERS_OF_4_3",
     settings: &[],
 };
 
@@ -89,6 +97,11 @@ impl<'a> Line<'a> {
 #[test]
 fn admin_answers_match_kafka() {
     ADMIN.compare();
+}
+
+#[test]
+fn answers_to_changes_of_client_quotas_match_kafka() {
+    QUOTAS.compare();
 }
 
 #[test]

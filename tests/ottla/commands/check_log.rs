@@ -176,3 +176,70 @@ async fn coordinator_serves_a_repaired_transaction_log() {
     assert_eq!(state_of(client, "second").await, Err(ErrorCode::TransactionalIdNotFound));
     TransactionalProducer::start(client, "second", TxnProtocol::V1, 60_000).await;
 }
+
+#[tokio::test]
+async fn check_log_reports_ids_in_a_partition_that_does_not_coordinate_them() {
+    let options =
+        Broker::with().set("transaction.state.log.num.partitions", "2").set("offsets.topic.num.partitions", "2");
+    let mut fixture = Fixture::with(options).await;
+    // By their hashes, `b` belongs to partition 0 and `a` to partition 1.
+    for id in ["a", "b"] {
+        TransactionalProducer::start(&fixture.client, id, TxnProtocol::V1, 60_000).await;
+    }
+    fixture.broker.stop();
+    let data = fixture.broker.data_dir().to_path_buf();
+    let (code, report, why) = check_log(&data, &[]);
+    assert_eq!(code, Some(0), "{report}\n{why}");
+    let [zero, one, aside] = ["0", "1", "aside"].map(|index| data.join(format!("__transaction_state-{index}")));
+    for (from, to) in [(&zero, &aside), (&one, &zero), (&aside, &one)] {
+        fs::rename(from, to).unwrap();
+    }
+    let (code, report, _) = check_log(&data, &[]);
+    assert_eq!(code, Some(1), "{report}");
+    for (index, id, other) in [(0, "a", 1), (1, "b", 0)] {
+        let checked = partition(&report, &format!("__transaction_state-{index}"));
+        let belongs_to = format!("__transaction_state-{other}");
+        assert_eq!(checked["misplaced_ids"], json!([{"id": id, "first_offset": 0, "belongs_to": belongs_to}]));
+        assert_eq!(checked["findings"], json!([]));
+    }
+    let text = String::from_utf8(common::run(&["check-log", data.to_str().unwrap()]).stdout).unwrap();
+    let line = "  the records of a from offset 0 belong to __transaction_state-1: no request finds them here\n";
+    assert!(text.contains(line) && text.ends_with("2 findings\n"), "{text}");
+    let (code, report, _) = check_log(&data, &["--repair"]);
+    assert_eq!(code, Some(1), "a repair moves no records: {report}");
+}
+
+/// As Kafka, recovery keeps what precedes a corrupt batch.
+#[tokio::test]
+async fn start_after_a_crash_logs_the_records_behind_a_corrupt_batch_that_are_lost() {
+    let mut fixture = Fixture::with(Broker::with().set("transaction.state.log.num.partitions", "1")).await;
+    for id in ["first", "second", "third", "fourth"] {
+        TransactionalProducer::start(&fixture.client, id, TxnProtocol::V1, 60_000).await;
+    }
+    fixture.broker.kill();
+    let data = fixture.broker.data_dir().to_path_buf();
+    // As after a power loss, the whole log is read.
+    fs::remove_file(data.join("ottla-positions")).ok();
+    let segment = data.join("__transaction_state-0/00000000000000000000.log");
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.windows(6).position(|window| window == b"second").unwrap();
+    bytes[middle] = b'X';
+    fs::write(&segment, &bytes).unwrap();
+    let (code, report, _) = check_log(&data, &[]);
+    assert_eq!(code, Some(1), "{report}");
+    let finding = &partition(&report, "__transaction_state-0")["findings"][0];
+    assert_eq!(finding["lost"]["first_offset"], 1, "{report}");
+    assert_eq!(finding["at_start"], "truncates", "{report}");
+
+    fixture.broker.restart();
+    fixture.client = connect(&fixture.broker).await;
+    let client = &fixture.client;
+    eventually("the coordinator", async || state_of(client, "first").await.as_deref() == Ok("Empty")).await;
+    for id in ["second", "third", "fourth"] {
+        assert_eq!(state_of(client, id).await, Err(ErrorCode::TransactionalIdNotFound), "{id}");
+    }
+    let log = fixture.broker.log();
+    let lost = log.lines().find(|line| line.contains("lost records")).unwrap_or_else(|| panic!("{log}"));
+    assert!(lost.contains("partition=__transaction_state-0 first_offset=1 end_offset=4"), "{lost}");
+    assert!(log.contains("kept a copy of truncated batches in"), "{log}");
+}

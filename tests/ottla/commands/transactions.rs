@@ -94,3 +94,35 @@ async fn hanging_transaction_is_found_and_aborted() {
     let end = fixture.client.list_offsets_at(&[("orders", 0, -1)], 1).await.unwrap().remove(0).unwrap();
     assert_eq!(end.offset, 2);
 }
+
+#[tokio::test]
+async fn consume_with_read_committed_prints_committed_records_only() {
+    let fixture = Fixture::with(Broker::with().set("ottla.ephemeral", "true")).await;
+    fixture.topic("orders", &[]).await;
+    let mut producer = TransactionalProducer::start(&fixture.client, "billing", TxnProtocol::V1, TIMEOUT_MS).await;
+    for (value, commits) in [("aborted", false), ("committed", true)] {
+        assert_eq!(producer.write("orders", 0, value).await, ErrorCode::None);
+        assert_eq!(producer.end(commits).await, ErrorCode::None);
+    }
+    assert_eq!(producer.write("orders", 0, "open").await, ErrorCode::None);
+    let server = fixture.broker.bootstrap_servers();
+    let consume = |flags: &[&str]| {
+        let arguments = ["consume", "orders", "--from-beginning", "--until-end", "-b", server];
+        let output = common::run(&[&arguments, flags].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter_map(|line| line.split(' ').next_back().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let committed = ["committed"];
+    assert_eq!(consume(&["--isolation-level", "read_committed"]), committed);
+    let all = ["aborted", "committed", "open"];
+    assert_eq!(consume(&["--isolation-level", "read_uncommitted"]), all);
+    assert_eq!(consume(&[]), all);
+    let properties = tempfile::NamedTempFile::with_prefix("ottla-test-").unwrap();
+    std::fs::write(properties.path(), "isolation.level=read_committed\n").unwrap();
+    let file = ["--command-config", properties.path().to_str().unwrap()];
+    assert_eq!(consume(&file), committed);
+    assert_eq!(consume(&[&file[..], &["--isolation-level", "read_uncommitted"]].concat()), all);
+    let refused = common::run(&["consume", "orders", "--isolation-level", "serializable", "-b", server]);
+    assert_eq!(refused.status.code(), Some(2));
+}

@@ -6,9 +6,11 @@ use bytes::Bytes;
 use ottla::client::ClientError;
 use ottla_wire::protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use ottla_wire::protocol::messages::add_partitions_to_txn::AddPartitionsToTxnRequest;
+use ottla_wire::protocol::messages::alter_client_quotas::AlterClientQuotasRequest;
 use ottla_wire::protocol::messages::alter_configs::AlterConfigsRequest;
 use ottla_wire::protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use ottla_wire::protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
+use ottla_wire::protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::protocol::messages::create_acls::CreateAclsRequest;
 use ottla_wire::protocol::messages::create_partitions::CreatePartitionsRequest;
@@ -48,6 +50,8 @@ use ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequest;
 use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
+use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
 use ottla_wire::protocol::messages::txn_offset_commit::TxnOffsetCommitRequest;
 use ottla_wire::protocol::messages::unregister_broker::UnregisterBrokerRequest;
@@ -106,6 +110,8 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, DescribeTopicPartitionsRequest::default()).await
         + answered(w, AlterPartitionReassignmentsRequest::default()).await
         + answered(w, AlterReplicaLogDirsRequest::default()).await
+        + answered(w, AlterClientQuotasRequest::default()).await
+        + answered(w, AlterUserScramCredentialsRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
         + answered(w, DescribeAclsRequest::default()).await
@@ -119,6 +125,8 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, ListPartitionReassignmentsRequest::default()).await
         + answered(w, ListTransactionsRequest::default()).await
         + answered(w, UpdateFeaturesRequest::default()).await
+        + answered(w, SaslAuthenticateRequest::default()).await
+        + answered(w, SaslHandshakeRequest::default()).await
         + answered(w, UnregisterBrokerRequest::default()).await;
     let listed = fixture.client.call(api_versions()).await.unwrap().api_keys.len();
     assert_eq!(apis, listed, "an API is served and not tested here");

@@ -65,6 +65,8 @@ tables! {
     ];
     offsets_of_transactions_are_written_as_by_kafka: "offsets", "TRANSACTION_OFFSETS_OF_4_3", [];
     answers_with_each_transaction_version_match_kafka: "feature", "TRANSACTION_FEATURE_OF_4_3", [];
+    answers_to_transactional_batches_with_other_acks_match_kafka: "acks", "TRANSACTION_ACKS_OF_4_3", [];
+    answers_when_the_epochs_of_a_producer_run_out_match_kafka: "last-epoch", "TRANSACTION_LAST_EPOCH_OF_4_3", [];
 }
 
 impl Table {

@@ -7,9 +7,11 @@
 //! - `once`: the first answer counts. Otherwise a request is sent again, as by a client, while the answer is
 //!   CONCURRENT_TRANSACTIONS, a coordinator that is not available yet, or an unknown topic of a Produce request.
 //! - `until TEXT`: the request is sent again until the answer contains the text, within [`ATTEMPTS`].
+//! - `times N`: the request is sent N times, and the last answer counts.
 //!
-//! Two APIs are no requests: the answer to `TransactionLog` is the records of a transactional id in `__transaction_state`,
-//! that to `OffsetsLog` all batches of `__consumer_offsets`.
+//! Three APIs are no requests: the answer to `TransactionLog` is the records of a transactional id in
+//! `__transaction_state`, with `last N` only the last ones, that to `OffsetsLog` all batches of `__consumer_offsets`.
+//! `ProduceWithoutAcks` is a Produce request with acks=0; its answer is `kept` or `closed`, as the connection is.
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ const PROPAGATION: Duration = Duration::from_millis(200);
 
 const TRANSACTION_LOG: &str = "TransactionLog";
 const OFFSETS_LOG: &str = "OffsetsLog";
+const PRODUCE_WITHOUT_ACKS: &str = "ProduceWithoutAcks";
 
 /// When a request is sent again.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,7 @@ enum Repeat<'a> {
     AsClients,
     Never,
     Until(&'a str),
+    Times(usize),
 }
 
 /// A line of a table.
@@ -65,6 +69,7 @@ impl<'a> Line<'a> {
         };
         let repeat = match flags.split_once(' ') {
             Some(("until", text)) => Repeat::Until(text),
+            Some(("times", count)) => Repeat::Times(count.parse().expect("a number")),
             None if flags == "once" => Repeat::Never,
             None if flags.is_empty() => Repeat::AsClients,
             _ => panic!("unknown flags: {flags}"),
@@ -113,6 +118,9 @@ impl Runner {
         let placed = format!("V{tag}");
         let request = line.request.replace("$v", &placed);
         self.may_wait_for_coordinator |= line.api == ApiKey::FindCoordinator.name();
+        if let Repeat::Times(times) = line.repeat {
+            (1..times).for_each(|_| drop(self.call(line, tag, &request)));
+        }
         let mut attempts = 0;
         loop {
             let answer = without_tag(&self.call(line, tag, &request), line.request, &placed);
@@ -132,7 +140,7 @@ impl Runner {
     fn repeats(&self, line: &Line, answer: &str) -> bool {
         let is_unavailable = ["COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR"];
         match line.repeat {
-            Repeat::Never => false,
+            Repeat::Never | Repeat::Times(_) => false,
             Repeat::Until(text) => !answer.contains(text),
             Repeat::AsClients => {
                 answer.contains("CONCURRENT_TRANSACTIONS")
@@ -147,6 +155,11 @@ impl Runner {
         }
         if line.api == OFFSETS_LOG {
             return offsets_log::show(&mut self.client);
+        }
+        if line.api == PRODUCE_WITHOUT_ACKS {
+            let version = line.version.unwrap_or(tag);
+            let is_kept = self.client.call_without_answer(ApiKey::Produce, version, request);
+            return if is_kept { "kept" } else { "closed" }.to_owned();
         }
         let api = ApiKey::ALL.iter().find(|known| known.name() == line.api);
         let api = *api.unwrap_or_else(|| panic!("no API is called {}", line.api));

@@ -16,8 +16,12 @@ const STATES: [&str; 8] = [
     "PrepareEpochFence",
 ];
 
-/// The records of a transactional id, in the order of the log.
-pub fn show(client: &mut WireClient, transactional_id: &str) -> String {
+/// The records of a transactional id, in the order of the log. The request is the id; `id last N` shows the last N.
+pub fn show(client: &mut WireClient, request: &str) -> String {
+    let (transactional_id, last) = match request.split_once(" last ") {
+        Some((id, last)) => (id, last.parse().expect("a number")),
+        None => (request, usize::MAX),
+    };
     let mut shown = Vec::new();
     for batch in client.batches(TOPIC, 0) {
         let header = batch.header();
@@ -41,7 +45,7 @@ pub fn show(client: &mut WireClient, transactional_id: &str) -> String {
             shown.push(format!("[{text}]"));
         }
     }
-    shown.join(" ")
+    shown.split_off(shown.len().saturating_sub(last)).join(" ")
 }
 
 /// The fields of a record's key or value.

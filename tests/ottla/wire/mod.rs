@@ -58,6 +58,20 @@ impl WireClient {
         }
     }
 
+    /// Sends a request that gets no answer, and returns whether the broker answers the next request on the connection.
+    pub fn call_without_answer(&mut self, api: ApiKey, version: i16, request: &str) -> bool {
+        let request = notation::fields(&self.known.fill_in(request));
+        let body = writing::request(api, version, &request, &self.known.topics);
+        let mut frames = self.frame(api, version, &body);
+        let next = self.frame(ApiKey::ApiVersions, 0, &[]);
+        frames.extend(next);
+        let is_answered = self.exchange(&frames).is_ok();
+        if !is_answered {
+            self.connection = None;
+        }
+        is_answered
+    }
+
     /// The batches of a partition from its start on.
     pub fn batches(&mut self, topic: &str, partition: i32) -> Vec<Batch> {
         let mut all = Vec::new();

@@ -261,6 +261,10 @@ impl Reader<'_> {
                 None => Read::Null,
             },
             Shape::Struct { fields, .. } => self.structure(fields),
+            Shape::F64 => {
+                let bytes = self.take(8).try_into().expect("8 bytes");
+                Read::Text(f64::from_be_bytes(bytes).to_string())
+            }
             Shape::U16 => Read::Number(self.number(2) & 0xffff),
             Shape::U32 => Read::Number(self.number(4) & 0xffff_ffff),
             number => Read::Number(self.number(number.min_size(self.version, self.flexible))),

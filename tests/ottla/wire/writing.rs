@@ -100,6 +100,10 @@ impl Writer<'_> {
             (Shape::Struct { fields, .. }, _) => self.structure(fields, &Fields::new()),
             (Shape::Uuid, _) => self.out.extend(self.uuid(text).0),
             (Shape::Bool, _) => self.out.push((text == "true").into()),
+            (Shape::F64, _) => {
+                let value: f64 = if text.is_empty() { 0.0 } else { text.parse().expect("a number") };
+                self.out.extend(value.to_be_bytes());
+            }
             (number, _) => {
                 let size = number.min_size(self.version, self.flexible);
                 let value: i64 = if text.is_empty() { 0 } else { text.parse().expect("a number") };

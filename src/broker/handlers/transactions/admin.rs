@@ -13,7 +13,8 @@ use super::super::groups::MAX_LOADING_WAIT;
 use super::coordinator_error;
 use crate::blocking;
 use crate::state::Broker;
-use ottla_core::coordinator::transaction::{TransactionFilter, TransactionState as State};
+use crate::state::runtime::Unavailable;
+use ottla_core::coordinator::transaction::{ListedTransaction, TransactionFilter, TransactionState as State};
 use ottla_core::metadata::names;
 use ottla_log::ProducerDescription;
 use ottla_wire::codec::Str;
@@ -156,9 +157,12 @@ pub(in super::super) fn list(context: &Context, request: ListTransactionsRequest
         min_duration_ms: (request.duration_filter >= 0).then_some(request.duration_filter),
     };
     let context = context.clone();
-    let respond = move |context: &Context| {
+    let list_all = move |context: &Context| {
         let now = context.broker.now().wall;
-        let listed = match context.broker.transactions().runtime().query_all(|machine| machine.list(&filter, now)) {
+        context.broker.transactions().runtime().query_all(|machine| machine.list(&filter, now))
+    };
+    let respond = move |context: &Context, listed: Result<Vec<Vec<ListedTransaction>>, Unavailable>| {
+        let listed = match listed {
             Ok(listed) => listed,
             Err(unavailable) => {
                 let error_code = unavailable.error_code().code();
@@ -181,13 +185,13 @@ pub(in super::super) fn list(context: &Context, request: ListTransactionsRequest
             ..Default::default()
         }
     };
-    let runtime = context.broker.transactions().runtime();
-    if runtime.all_loaded() {
-        return respond(&context).into();
+    let listed = list_all(&context);
+    if !matches!(listed, Err(Unavailable::Loading)) {
+        return respond(&context, listed).into();
     }
     Answer::parked(async move {
         context.broker.transactions().runtime().wait_until_all_loaded(MAX_LOADING_WAIT).await;
-        respond(&context)
+        respond(&context, list_all(&context))
     })
 }
 

@@ -6,7 +6,8 @@
 //!
 //! Departures: on one node the coordinator is always this broker. An InitProducerId or EndTxn that ends a transaction
 //! writes the markers before its response is sent, if that is possible at once, so that clients get
-//! CONCURRENT_TRANSACTIONS less often.
+//! CONCURRENT_TRANSACTIONS less often. An InitProducerId that aborts a transaction, and whose abort is then complete,
+//! returns what Kafka returns when the client tries again.
 
 mod admin;
 mod markers;
@@ -50,6 +51,10 @@ const PROTOCOL_2: i16 = 2;
 const END_TXN_PROTOCOL_2: i16 = 5;
 /// The first version of AddPartitionsToTxn that brokers send.
 const BETWEEN_BROKERS: i16 = 4;
+
+/// Maximum number of times that one request runs its command again: for a producer id, after the abort that it caused,
+/// and for a producer id after that.
+const MAX_RUNS_AGAIN: usize = 3;
 
 /// The result of a command about a transaction: [`ErrorCode::None`] is not among the errors.
 type TxnResult<T> = Result<T, ErrorCode>;
@@ -128,11 +133,16 @@ pub(super) fn end(context: &Context, request: EndTxnRequest) -> Answer {
 
 /// A command that may need a producer id that was never assigned.
 trait NeedsProducerId: Command<Machine = TransactionMachine, Reply = Result<ProducerIdEpoch, TransactionError>> {
+    /// Whether the command can succeed after the end of a transaction that made it fail.
+    const WAITS_FOR_THE_END: bool;
+
     fn transactional_id(&self) -> &TransactionalId;
     fn with_producer_id(self, fresh: ProducerId) -> Self;
 }
 
 impl NeedsProducerId for InitProducerId {
+    const WAITS_FOR_THE_END: bool = true;
+
     fn transactional_id(&self) -> &TransactionalId {
         &self.transactional_id
     }
@@ -143,6 +153,9 @@ impl NeedsProducerId for InitProducerId {
 }
 
 impl NeedsProducerId for EndTxn {
+    // Its producer is no longer the current one.
+    const WAITS_FOR_THE_END: bool = false;
+
     fn transactional_id(&self) -> &TransactionalId {
         &self.transactional_id
     }
@@ -162,33 +175,61 @@ where
     C: NeedsProducerId + Clone + Send + 'static,
     Response: Into<ottla_wire::protocol::Response> + 'static,
 {
-    let first = match submit(&broker, command.transactional_id(), command.clone()) {
+    let first = match run(&broker, &command) {
         Err(error) => return respond(Err(error)).into().into(),
-        Ok(pending) => Eventual::of(pending, |reply| reply),
+        Ok(first) => first,
     };
     match first {
-        Eventual::Now(reply) if !matches!(reply, Ok(Err(TransactionError::ProducerIdNeeded))) => {
-            respond(flattened(reply)).into().into()
-        }
+        Eventual::Now(reply) if !is_to_run_again(&broker, &command, &reply) => respond(flattened(reply)).into().into(),
         first => Answer::parked(async move {
-            match first.wait().await {
-                Ok(Err(TransactionError::ProducerIdNeeded)) => respond(once_more(&broker, command).await),
-                reply => respond(flattened(reply)),
+            let mut reply = first.wait().await;
+            let mut command = command;
+            for _ in 0..MAX_RUNS_AGAIN {
+                if !is_to_run_again(&broker, &command, &reply) {
+                    break;
+                }
+                if needs_producer_id(&reply) {
+                    match broker.producer_ids().next(broker.metadata()).await {
+                        Ok(fresh) => command = command.with_producer_id(fresh),
+                        Err(error) => return respond(Err(error.error_code())),
+                    }
+                }
+                reply = match run(&broker, &command) {
+                    Err(error) => return respond(Err(error)),
+                    Ok(again) => again.wait().await,
+                };
             }
+            respond(flattened(reply))
         }),
     }
+}
+
+/// The reply to a command that returns a producer.
+type ProducerReply = Result<Result<ProducerIdEpoch, TransactionError>, Unavailable>;
+
+fn run<C: NeedsProducerId + Clone + 'static>(broker: &Broker, command: &C) -> TxnResult<Eventual<ProducerReply>> {
+    let pending = submit(broker, command.transactional_id(), command.clone())?;
+    Ok(Eventual::of(pending, |reply| reply))
+}
+
+fn needs_producer_id(reply: &ProducerReply) -> bool {
+    matches!(reply, Ok(Err(TransactionError::ProducerIdNeeded)))
+}
+
+fn is_to_run_again<C: NeedsProducerId>(broker: &Broker, command: &C, reply: &ProducerReply) -> bool {
+    let may_succeed_now = || match reply {
+        Ok(Err(TransactionError::ConcurrentTransactions)) if C::WAITS_FOR_THE_END => {
+            let id = command.transactional_id();
+            broker.transactions().query(id, |machine| machine.is_idle(id)).unwrap_or(false)
+        }
+        _ => false,
+    };
+    needs_producer_id(reply) || may_succeed_now()
 }
 
 /// The reply of a coordinator, or the error code for the client.
 fn flattened<T>(reply: Result<Result<T, TransactionError>, Unavailable>) -> TxnResult<T> {
     reply.map_err(|error| error.error_code())?.map_err(|error| error.error_code())
-}
-
-async fn once_more<C: NeedsProducerId>(broker: &Arc<Broker>, command: C) -> TxnResult<ProducerIdEpoch> {
-    let fresh = broker.producer_ids().next(broker.metadata()).await.map_err(|error| error.error_code())?;
-    let transactional_id = TransactionalId::clone(command.transactional_id());
-    let pending = submit(broker, &transactional_id, command.with_producer_id(fresh))?;
-    flattened(pending.reply().await)
 }
 
 /// Runs a command of a transactional id.
@@ -224,8 +265,9 @@ pub(super) fn add_offsets(context: &Context, request: AddOffsetsToTxnRequest) ->
     if broker.has_internal_topic(CONSUMER_OFFSETS) {
         return add_offsets_partition(&broker, &request).answer(respond);
     }
+    let cause = context.cause("AddOffsetsToTxn");
     Answer::parked(async move {
-        match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+        match broker.ensure_internal_topic(CONSUMER_OFFSETS, cause).await {
             Ok(()) => respond(add_offsets_partition(&broker, &request).wait().await),
             Err(_) => respond(ErrorCode::CoordinatorNotAvailable),
         }

@@ -67,8 +67,9 @@ pub(in super::super) fn commit(context: &Context, mut request: TxnOffsetCommitRe
         Client { protocol_2: context.version() >= PROTOCOL_2, knows_abortable: context.version() >= KNOWS_ABORTABLE };
     let broker = Arc::clone(&context.broker);
     if !broker.has_internal_topic(CONSUMER_OFFSETS) {
+        let cause = context.cause("TxnOffsetCommit");
         return Answer::parked(async move {
-            let outcome = match broker.ensure_internal_topic(CONSUMER_OFFSETS).await {
+            let outcome = match broker.ensure_internal_topic(CONSUMER_OFFSETS, cause).await {
                 Ok(()) => run_verified(&broker, verify(&broker, &request, client).wait().await, command).await,
                 Err(_) => Err(ErrorCode::CoordinatorNotAvailable),
             };

@@ -44,6 +44,11 @@ impl Partition {
         self.health.is_failed()
     }
 
+    /// Whether the log has failed because the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        self.health.is_disk_full()
+    }
+
     /// How often the log was opened again. Work that began before the last time must not continue. Changes only under
     /// the partition's lock.
     pub fn times_opened(&self) -> u64 {
@@ -132,7 +137,7 @@ impl Partition {
     /// Logs a failure, unless the last one was the same. A first failure wakes waiting fetches and the task that opens
     /// the log again.
     fn report_failure(&self, error: &LogError) {
-        let change = self.health.failed(&error.to_string());
+        let change = self.health.failed(error);
         if change != Change::None {
             tracing::error!(partition = %self.id, %error, "partition offline until its log can be opened again");
         }
@@ -155,7 +160,8 @@ impl Partition {
             for lost in &report.lost {
                 tracing::error!(
                     partition = %self.id, first_offset = lost.start, end_offset = lost.end,
-                    "lost records: their file was truncated or removed, or they were not synced before a power loss"
+                    "lost records: their file was truncated or removed, they were not synced before a power loss, or the first of \
+                     them is corrupt"
                 );
             }
             tracing::warn!(partition = %self.id, "recovered the log: {report}");

@@ -63,11 +63,6 @@ where
         let _ = self.clock.timeout(limit, loaded).await;
     }
 
-    /// Whether every machine is loaded or cannot be loaded.
-    pub fn all_loaded(self: &Arc<Self>) -> bool {
-        !matches!(self.query_all(|_| ()), Err(Unavailable::Loading))
-    }
-
     /// Waits until all machines are loaded, at most `limit`.
     pub async fn wait_until_all_loaded(self: &Arc<Self>, limit: Duration) {
         let all = async {

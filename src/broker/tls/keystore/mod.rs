@@ -43,8 +43,8 @@ pub fn load_key(config: &TlsConfig) -> Result<KeyMaterial, String> {
         (Some(key), Some(chain), None) => {
             check_inline(store, key)?;
             let key =
-                pem::private_key(key.value.reveal(), key_password).map_err(|why| format!("{}: {why}", key.name))?;
-            let certificates = pem::certificates(chain.value.reveal());
+                pem::private_key(key.value.expose(), key_password).map_err(|why| format!("{}: {why}", key.name))?;
+            let certificates = pem::certificates(chain.value.expose());
             KeyMaterial { key, chain: certificates.map_err(|why| format!("{}: {why}", chain.name))? }
         }
         (Some(key), None, _) => return Err(format!("{} is set, but ssl.keystore.certificate.chain is not", key.name)),
@@ -71,7 +71,7 @@ pub fn load_trusted(config: &TlsConfig) -> Result<Option<Vec<CertificateDer<'sta
         }
         (Some(certificates), None) => {
             check_inline(store, certificates)?;
-            pem::certificates(certificates.value.reveal()).map_err(|why| format!("{}: {why}", certificates.name))?
+            pem::certificates(certificates.value.expose()).map_err(|why| format!("{}: {why}", certificates.name))?
         }
         (None, Some(location)) => certificates_of_file(store, location)
             .map_err(|why| format!("{}={}: {why}", location.name, location.value))?,
@@ -111,7 +111,7 @@ fn check_inline(store: &StoreConfig, given: &Named<Password>) -> Result<(), Stri
 
 fn check_pem_password(store: &StoreConfig) -> Result<(), String> {
     match &store.password {
-        Some(password) if !password.value.reveal().is_empty() => Err(format!(
+        Some(password) if !password.value.expose().is_empty() => Err(format!(
             "{} has no meaning for PEM; remove it (ssl.key.password decrypts a private key)",
             password.name
         )),
@@ -166,7 +166,7 @@ fn key_of_jks(file: &[u8], store: &StoreConfig, key_password: Option<&Password>)
         jks::Entry::Certificate(_) => None,
     });
     let (protected, chain) = key.ok_or("there is no private key")?;
-    let password = key_password.map(Password::reveal).or(password(store));
+    let password = key_password.map(Password::expose).or(password(store));
     let password = password.ok_or("the private key is protected; set ssl.key.password")?;
     let key = jks::unprotect(&protected, password).map_err(|error| match error {
         JksError::WrongPassword => "ssl.key.password (or else ssl.keystore.password) does not open the private key",
@@ -234,7 +234,7 @@ fn certificate(found: &p12_keystore::Certificate) -> CertificateDer<'static> {
 }
 
 fn password(store: &StoreConfig) -> Option<&str> {
-    store.password.as_ref().map(|password| password.value.reveal())
+    store.password.as_ref().map(|password| password.value.expose())
 }
 
 /// Reads a PKCS12 or JKS file.

@@ -47,7 +47,7 @@ fn decrypt(der: &[u8], password: Option<&Password>) -> Result<PrivateKeyDer<'sta
     let encrypted = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| {
         "the private key is encrypted with an unsupported algorithm; convert it with: openssl pkcs8 -topk8 -v2 aes-256-cbc"
     })?;
-    let key = encrypted.decrypt(password.reveal()).map_err(|_| "ssl.key.password does not decrypt the private key")?;
+    let key = encrypted.decrypt(password.expose()).map_err(|_| "ssl.key.password does not decrypt the private key")?;
     Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into()))
 }
 

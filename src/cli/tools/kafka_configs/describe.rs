@@ -5,10 +5,10 @@ use super::{Failure, Options};
 use crate::cli::admin::configs::{self, ConfigEntry, ConfigSource, ResourceType};
 use crate::cli::admin::{self, topics};
 use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::output::Output;
 use ottla_client::Client;
 use ottla_core::metadata::names;
+use ottla_wire::java::sort_as_hash_map;
 use ottla_wire::java::string_hash;
 use ottla_wire::types::sort_by;
 

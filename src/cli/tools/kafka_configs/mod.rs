@@ -1,6 +1,7 @@
-//! kafka-configs: describes and alters settings of topics, brokers, groups and client metrics, and quotas.
+//! kafka-configs: describes and alters settings of topics, brokers, groups and client metrics, quotas, and SCRAM
+//! credentials.
 //!
-//! SCRAM credentials can be described but not set: deriving a salted password is not implemented.
+//! Differences from Kafka's tool: no message quotes a password.
 //!
 //! Source of behaviour: `kafka.admin.ConfigCommand`.
 
@@ -10,6 +11,7 @@ mod checks;
 mod describe;
 mod entities;
 mod quotas;
+mod scram;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -148,7 +150,7 @@ impl RunTool for Options {
                     ExitCode::FAILURE
                 }
                 Err(Failure::Executing(error)) => {
-                    err_line!("Error while executing config command with args '{}'", self.words.join(" "));
+                    err_line!("Error while executing config command with args '{}'", self.shown_words());
                     err_line!("java.util.concurrent.ExecutionException: {error}");
                     ExitCode::FAILURE
                 }

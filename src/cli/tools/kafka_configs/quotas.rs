@@ -4,18 +4,17 @@ use super::changes::Additions;
 use super::entities::{Entities, Kind};
 use super::{Failure, Options};
 use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
-use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::sort_as_hash_map;
+use crate::cli::admin::scram;
 use crate::cli::tools::output::Output;
-use ottla_client::{Client, ClientError};
+use ottla_client::Client;
+use ottla_core::security::sasl::ScramMechanism;
+use ottla_wire::java::sort_as_hash_map;
 use ottla_wire::java::{self, string_hash};
-use ottla_wire::protocol::ApiKey;
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
 const USER_AND_CLIENT_QUOTAS: [&str; 4] =
     ["producer_byte_rate", "consumer_byte_rate", "request_percentage", "controller_mutation_rate"];
 const IP_QUOTA: &str = "connection_creation_rate";
-const SCRAM_MECHANISMS: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
 
 impl Options {
     pub(super) async fn describe_quotas(&self, client: &Client, entities: &Entities) -> Result<(), Failure> {
@@ -27,7 +26,7 @@ impl Options {
         if !with_credentials {
             return Ok(());
         }
-        for (user, credentials) in quotas::describe_scram(client, &entities.names).await? {
+        for (user, credentials) in scram::describe(client, &entities.names).await? {
             match credentials {
                 Ok(credentials) => {
                     let listed: Vec<_> = credentials
@@ -73,7 +72,7 @@ impl Options {
         }
         let all: Vec<&str> = added.into_iter().chain(deleted).collect();
         if all.iter().any(|name| is_scram(name)) {
-            return refuse_credentials(client, entities, &all);
+            return self.alter_credentials(client, entities, additions, deletions).await;
         }
         alter_quotas(client, entities, additions, deletions).await
     }
@@ -98,32 +97,12 @@ impl Options {
     }
 }
 
-fn is_quota(name: &str) -> bool {
+pub(super) fn is_quota(name: &str) -> bool {
     USER_AND_CLIENT_QUOTAS.contains(&name)
 }
 
-fn is_scram(name: &str) -> bool {
-    SCRAM_MECHANISMS.contains(&name)
-}
-
-/// Returns the error for an attempt to set SCRAM credentials.
-fn refuse_credentials(client: &Client, entities: &Entities, names: &[&str]) -> Result<(), Failure> {
-    if entities.has_default() {
-        return Failure::usage(
-            "The use of --entity-default or --user-defaults is not allowed with User SCRAM Credentials using \
-             --bootstrap-server.",
-        );
-    }
-    if names.iter().any(|name| is_quota(name)) {
-        return Failure::usage(
-            "Cannot alter both quota and SCRAM credential configs simultaneously for 'users' using --bootstrap-server.",
-        );
-    }
-    let key = ApiKey::AlterUserScramCredentials;
-    match client.served(key) {
-        None => Err(Exception::from(ClientError::Unsupported { key, served: None }).into()),
-        Some(_) => Failure::usage("This tool does not set SCRAM credentials."),
-    }
+pub(super) fn is_scram(name: &str) -> bool {
+    ScramMechanism::named(name).is_some()
 }
 
 async fn alter_quotas(

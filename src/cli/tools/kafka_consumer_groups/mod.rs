@@ -17,7 +17,6 @@ use self::options::UsageError;
 pub use self::options::{InvalidTime, Options, TargetArgs};
 use super::connect::{ConnectError, Properties, block_on, connect};
 use super::exceptions::{Exception, default_message, java_error};
-use super::java_order::{sort_as_hash_map, sort_by_name, topic_partition_hash};
 use super::options::ParserStyle;
 use super::output::Output;
 use super::{RunTool, Tool};
@@ -25,6 +24,7 @@ use crate::cli::admin::groups::{
     CONSUMER_STATES, CONSUMER_TYPES, GroupOffsets, Groups, GroupsError, Note, OffsetsDeleted, Scope, Target, to_csv,
 };
 use ottla_client::{ClientError, GroupDescription};
+use ottla_wire::java::{sort_as_hash_map, sort_by_name, topic_partition_hash};
 use ottla_wire::types::{ErrorCode, InOrder as _, Offset, TopicPartition, sort_by_key};
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-consumer-groups", ParserStyle::JoptSimple);

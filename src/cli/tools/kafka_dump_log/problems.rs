@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf, absolute};
 
-use crate::cli::tools::java_order::sort_by_name;
 use crate::cli::tools::output::Output;
+use ottla_wire::java::sort_by_name;
 use ottla_wire::types::{Offset, TimestampMs};
 
 /// Values by the absolute path of a file.

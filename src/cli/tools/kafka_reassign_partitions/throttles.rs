@@ -6,9 +6,9 @@ use super::Failure;
 use super::plan::{Assignment, Plan, commas};
 use crate::cli::admin::configs::{self, Change, ResourceType};
 use crate::cli::admin::{self, reassignments::Reassignment};
-use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::output::Output;
 use ottla_client::Client;
+use ottla_wire::java::sort_as_hash_map;
 use ottla_wire::java::string_hash;
 use ottla_wire::types::{InOrder as _, TopicPartition};
 

@@ -1,13 +1,14 @@
-//! The feature levels that a log directory is formatted with.
+//! The first records of a new metadata log: feature levels and users.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::scram::User;
 use crate::cli::tools::kafka_features::name_and_level;
 use crate::cli::tools::releases::{self, FEATURES, Feature};
-use ottla_core::metadata::feature_record;
 use ottla_core::metadata::features::METADATA_VERSION;
 use ottla_core::metadata::records::MetadataRecord;
+use ottla_core::metadata::{SCRAM_LEVEL, feature_record};
 use ottla_wire::types::InOrder as _;
 
 /// The feature of the quorum's protocol, which is not a record of the metadata log.
@@ -21,6 +22,7 @@ pub struct Levels {
     others: BTreeMap<&'static str, i16>,
     /// The level of `kraft.version`, if it is given.
     pub kraft: Option<i16>,
+    users: Vec<User>,
 }
 
 impl Levels {
@@ -62,7 +64,16 @@ impl Levels {
             }
         }
         others.retain(|_, level| *level > 0);
-        Ok(Levels { metadata_version, others, kraft })
+        Ok(Levels { metadata_version, others, kraft, users: Vec::new() })
+    }
+
+    /// Adds users. The error is a message for stderr.
+    pub fn add_users(&mut self, users: Vec<User>) -> Result<(), String> {
+        if !users.is_empty() && self.metadata_version < SCRAM_LEVEL {
+            return Err("SCRAM is only supported in metadata.version 3.5-IV2 or later.".to_owned());
+        }
+        self.users = users;
+        Ok(())
     }
 
     /// Returns the name of the `metadata.version`.
@@ -72,7 +83,8 @@ impl Levels {
 
     /// Returns the first records of a new metadata log.
     pub fn records(&self) -> Vec<MetadataRecord> {
-        self.all().map(|(name, level)| feature_record(name, level)).collect()
+        let levels = self.all().map(|(name, level)| feature_record(name, level));
+        levels.chain(self.users.iter().map(User::record)).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = (&str, i16)> {
@@ -92,7 +104,8 @@ impl fmt::Display for Levels {
         let record = |(name, level): (&str, i16)| {
             format!("ApiMessageAndVersion(FeatureLevelRecord(name='{name}', featureLevel={level}) at version 0)")
         };
-        let records: Vec<_> = self.all().map(record).collect();
+        let user = |user: &User| format!("ApiMessageAndVersion({user} at version 0)");
+        let records: Vec<_> = self.all().map(record).chain(self.users.iter().map(user)).collect();
         let (records, version) = (records.join(", "), self.metadata_version);
         write!(f, "BootstrapMetadata(records=[{records}], metadataVersionLevel={version}, source=format command)")
     }

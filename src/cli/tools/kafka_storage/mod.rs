@@ -2,10 +2,11 @@
 //!
 //! Source of behaviour: `org.apache.kafka.tools.StorageTool` and `org.apache.kafka.metadata.storage.Formatter`.
 //!
-//! Differences from Kafka's tool: `--add-scram` is refused, because there are no users. The quorum consists of this
-//! broker alone, regardless of the voters given.
+//! Differences from Kafka's tool: the quorum consists of this broker alone, regardless of the voters given. Salts and keys of
+//! users are not printed.
 
 mod levels;
+mod scram;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +24,7 @@ use ottla_config::{self as config, BrokerConfig, Sources};
 use ottla_core::metadata::write_bootstrap;
 use ottla_log::{Identity, LogDir, MetaProperties};
 use ottla_wire::types::Uuid;
+use scram::User;
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-storage", ParserStyle::Argparse);
 
@@ -67,7 +69,8 @@ struct Format {
     /// The cluster ID to use.
     #[arg(long, short = 't')]
     cluster_id: String,
-    /// A user to add. Not supported.
+    /// A user to add, as SCRAM-SHA-256=[name=alice,password=alice-secret] or
+    /// SCRAM-SHA-512=[name=alice,iterations=8192,salt="...",saltedpassword="..."]; can be given more than once.
     #[arg(long, short = 'S')]
     add_scram: Vec<String>,
     /// Skip over already formatted directories rather than failing.
@@ -194,10 +197,9 @@ impl Format {
     fn run(&self) -> Result<(), String> {
         let config = load(&self.config)?;
         self.check_quorum(&config)?;
-        if !self.add_scram.is_empty() {
-            return Err("--add-scram is not supported: this broker has no users to log in.".to_owned());
-        }
-        let levels = Levels::choose(self.release_version.as_deref(), &self.feature)?;
+        let mut levels = Levels::choose(self.release_version.as_deref(), &self.feature)?;
+        let users = self.add_scram.iter().map(|argument| User::parse(argument)).collect::<Result<Vec<_>, _>>()?;
+        levels.add_users(users)?;
         if self.is_dynamic() && levels.kraft == Some(0) {
             return Err(
                 "Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, \

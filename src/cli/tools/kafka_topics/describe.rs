@@ -12,10 +12,10 @@ use crate::cli::admin::reassignments::{self, Reassignment};
 use crate::cli::admin::topics::{self, PartitionDescription, TopicDescription};
 use crate::cli::admin::{self};
 use crate::cli::tools::exceptions::Exception;
-use crate::cli::tools::java_order::sort_as_hash_map;
 use crate::cli::tools::options::{one_number, one_value};
 use crate::cli::tools::output::Output;
 use ottla_client::Client;
+use ottla_wire::java::sort_as_hash_map;
 use ottla_wire::java::string_hash;
 use ottla_wire::types::{TopicId, TopicName, TopicPartition, Uuid};
 

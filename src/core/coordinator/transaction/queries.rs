@@ -52,6 +52,11 @@ impl TransactionMachine {
         })
     }
 
+    /// Whether the id exists and has no transaction, so that InitProducerId returns a producer at once.
+    pub fn is_idle(&self, id: &str) -> bool {
+        self.ids.get(id).is_some_and(|entry| entry.durable.state.is_idle())
+    }
+
     /// The partitions whose markers are still missing; see [`super::WriteMarkers::position`].
     pub fn unwritten(&self, id: &str, position: Offset) -> Vec<TopicPartition> {
         let marking = self.pending_markers.get(id).filter(|marking| marking.position == position);

@@ -58,12 +58,8 @@ impl Image {
             RecordBody::ClientQuota(quota) => self.store_passthrough(PassthroughKey::quota(quota), record),
             RecordBody::AccessControlEntry(acl) => self.store_passthrough(PassthroughKey::Acl(acl.id), record),
             RecordBody::RemoveAccessControlEntry(acl) => self.remove_passthrough(PassthroughKey::Acl(acl.id)),
-            RecordBody::UserScramCredential(user) => {
-                self.store_passthrough(PassthroughKey::scram(&user.name, user.mechanism), record)
-            }
-            RecordBody::RemoveUserScramCredential(user) => {
-                self.remove_passthrough(PassthroughKey::scram(&user.name, user.mechanism))
-            }
+            RecordBody::UserScramCredential(user) => self.apply_scram_credential(user),
+            RecordBody::RemoveUserScramCredential(user) => self.remove_scram_credential(&user.name, user.mechanism),
             RecordBody::DelegationToken(token) => {
                 self.store_passthrough(PassthroughKey::Token(token.token_id.to_string()), record)
             }

@@ -8,6 +8,7 @@ mod hosting;
 mod passthrough;
 mod shared_map;
 mod topics;
+mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub struct Image {
     /// The leader epoch of new partitions: above every epoch of every deleted topic. There is one floor for all names,
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
+    scram_users: users::ScramUsers,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
@@ -154,7 +156,7 @@ impl Image {
         self.leader_epoch_floor
     }
 
-    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, users, tokens.
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, tokens.
     pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
         &self.passthrough
     }

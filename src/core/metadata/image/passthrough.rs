@@ -1,6 +1,8 @@
-//! Passthrough records: they have no effect on this broker, and are stored so that snapshots contain them.
+//! Records that are kept as they are: those for Apache Kafka, which have no effect on this broker, and those of client
+//! quotas.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Image;
 use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
@@ -17,8 +19,6 @@ pub(in crate::metadata) enum PassthroughKey {
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
     Acl(Uuid),
-    /// A user and the code of a mechanism.
-    Scram(String, i8),
     Token(String),
 }
 
@@ -32,14 +32,10 @@ impl PassthroughKey {
         sort_by(&mut entity, Ord::cmp);
         PassthroughKey::Quota(entity, part(&record.key))
     }
-
-    pub fn scram(user: &str, mechanism: i8) -> PassthroughKey {
-        PassthroughKey::Scram(user.to_owned(), mechanism)
-    }
 }
 
 impl Image {
-    /// Client quotas (entity, name, value), sorted. They are not enforced.
+    /// Client quotas (entity, name, value), sorted.
     pub fn client_quotas(&self) -> impl Iterator<Item = (&QuotaEntity, &str, f64)> {
         self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
             (PassthroughKey::Quota(entity, name), RecordBody::ClientQuota(quota)) => {
@@ -49,18 +45,26 @@ impl Image {
         })
     }
 
+    /// The quotas of one entity (name, value), sorted by name.
+    pub fn quotas_of<'a>(&'a self, entity: &'a QuotaEntity) -> impl Iterator<Item = (&'a str, f64)> {
+        let first = PassthroughKey::Quota(entity.clone(), String::new());
+        let of_entity = self.passthrough.range(first..).map_while(move |(key, record)| match (key, &record.body) {
+            (PassthroughKey::Quota(other, name), RecordBody::ClientQuota(quota)) if other == entity => {
+                Some((&**name, quota.value))
+            }
+            _ => None,
+        });
+        of_entity
+    }
+
+    /// Whether the client quotas may differ from those of an earlier image. False at small cost if nothing of what is
+    /// kept with them changed.
+    pub fn quotas_touched_since(&self, before: &Image) -> bool {
+        !Arc::ptr_eq(&self.passthrough, &before.passthrough)
+    }
+
     /// The number of ACLs. They are not enforced.
     pub fn acl_count(&self) -> usize {
         self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
-    }
-
-    /// SCRAM credentials (user, mechanism, iterations), sorted. They are not used for authentication.
-    pub fn scram_credentials(&self) -> impl Iterator<Item = (&str, i8, i32)> {
-        self.passthrough.iter().filter_map(|(key, record)| match (key, &record.body) {
-            (PassthroughKey::Scram(user, mechanism), RecordBody::UserScramCredential(credential)) => {
-                Some((&**user, *mechanism, credential.iterations))
-            }
-            _ => None,
-        })
     }
 }

@@ -7,6 +7,7 @@ use super::configs::config_record;
 use super::features::{METADATA_VERSION, NEW_METADATA_VERSION};
 use super::image::{BrokerImage, ConfigKind, ConfigResource, Image, PartitionImage, PassthroughKey, TopicImage};
 use super::records::*;
+use super::users::scram_record_of;
 use ottla_wire::types::PartitionIndex;
 
 pub use file::{SnapshotError, SnapshotId, read_snapshot, write_bootstrap, write_snapshot};
@@ -43,9 +44,10 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
         let ids = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
         records.push(MetadataRecord::new(0, ids));
     }
-    records.extend(passthrough_records(image, |key| {
-        matches!(key, PassthroughKey::Acl(_) | PassthroughKey::Scram(..) | PassthroughKey::Token(_))
-    }));
+    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Acl(_))));
+    let users = image.scram_credentials().into_iter();
+    records.extend(users.map(|(user, mechanism, credential)| scram_record_of(user, mechanism, credential)));
+    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Token(_))));
     records
 }
 

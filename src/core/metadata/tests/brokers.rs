@@ -168,7 +168,11 @@ fn unknown_or_malformed_record_is_rejected() {
 fn decision_of_several_batches_is_applied_only_if_complete() {
     let mut cluster = TestCluster::started();
     let topic = NewTopic { partitions: 100, ..cluster.topic("t") };
-    let request = MetadataCommand::CreateTopics(CreateTopics { topics: vec![topic], validate_only: false });
+    let request = MetadataCommand::CreateTopics(CreateTopics {
+        topics: vec![topic],
+        validate_only: false,
+        quota: Default::default(),
+    });
     let (records, _) = cluster.decide(request.clone());
     let parts = batches(records, 1000).unwrap();
     assert!(parts.len() > 2);

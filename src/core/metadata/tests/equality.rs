@@ -52,13 +52,14 @@ fn alteration() -> impl Strategy<Value = Alteration> {
 }
 
 fn command() -> impl Strategy<Value = MetadataCommand> {
-    let create = (prop::collection::vec(new_topic(), 1..4), any::<bool>())
-        .prop_map(|(topics, validate_only)| MetadataCommand::CreateTopics(CreateTopics { topics, validate_only }));
+    let create = (prop::collection::vec(new_topic(), 1..4), any::<bool>()).prop_map(|(topics, validate_only)| {
+        MetadataCommand::CreateTopics(CreateTopics { topics, validate_only, quota: Default::default() })
+    });
     let delete = prop::collection::vec(name().prop_map(TopicRef::Name), 1..3)
-        .prop_map(|topics| MetadataCommand::DeleteTopics(DeleteTopics(topics)));
+        .prop_map(|topics| MetadataCommand::DeleteTopics(DeleteTopics { topics, ..Default::default() }));
     let grow = (name(), 0..8).prop_map(|(name, count)| {
         let topics = vec![NewPartitions { name, count, assignments: None }];
-        MetadataCommand::CreatePartitions(CreatePartitions { topics, validate_only: false })
+        MetadataCommand::CreatePartitions(CreatePartitions { topics, validate_only: false, quota: Default::default() })
     });
     let alter = (resource(), alteration()).prop_map(|(resource, how)| {
         MetadataCommand::AlterConfigs(AlterConfigs {

@@ -1,6 +1,7 @@
 //! Tests of the metadata machine, with the steps of the driver: decide, append, apply, reply.
 
 mod brokers;
+mod client_quotas;
 mod configs;
 mod equality;
 mod feature_levels;
@@ -8,6 +9,7 @@ mod min_insync;
 mod real_log;
 mod reset;
 mod topics;
+mod users;
 
 use bytes::Bytes;
 
@@ -110,7 +112,7 @@ impl TestCluster {
     }
 
     pub fn create(&mut self, topic: NewTopic) -> Result<CreatedTopic, MetadataError> {
-        let request = CreateTopics { topics: vec![topic], validate_only: false };
+        let request = CreateTopics { topics: vec![topic], validate_only: false, quota: Default::default() };
         match self.run(MetadataCommand::CreateTopics(request)) {
             MetadataReply::CreateTopics(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
@@ -124,7 +126,10 @@ impl TestCluster {
     }
 
     pub fn delete(&mut self, name: &str) -> Result<(), MetadataError> {
-        match self.run(MetadataCommand::DeleteTopics(DeleteTopics(vec![TopicRef::Name(name.into())]))) {
+        match self.run(MetadataCommand::DeleteTopics(DeleteTopics {
+            topics: vec![TopicRef::Name(name.into())],
+            ..Default::default()
+        })) {
             MetadataReply::DeleteTopics(mut results) if results.len() == 1 => results.remove(0).result,
             other => panic!("{other:?}"),
         }
@@ -132,7 +137,11 @@ impl TestCluster {
 
     pub fn grow(&mut self, name: &str, count: i32, assignments: Option<Vec<Vec<i32>>>) -> Result<(), MetadataError> {
         let topics = vec![NewPartitions { name: name.into(), count, assignments }];
-        match self.run(MetadataCommand::CreatePartitions(CreatePartitions { topics, validate_only: false })) {
+        match self.run(MetadataCommand::CreatePartitions(CreatePartitions {
+            topics,
+            validate_only: false,
+            quota: Default::default(),
+        })) {
             MetadataReply::CreatePartitions(mut results) if results.len() == 1 => results.remove(0).1,
             other => panic!("{other:?}"),
         }

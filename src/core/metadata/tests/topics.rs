@@ -60,7 +60,11 @@ fn create_topic_with_existing_or_colliding_name_is_rejected() {
 fn one_request_can_create_names_that_collide() {
     let mut cluster = TestCluster::started();
     let topics = ["a.b", "a_b"].map(|name| cluster.topic(name)).to_vec();
-    cluster.run(MetadataCommand::CreateTopics(CreateTopics { topics, validate_only: false }));
+    cluster.run(MetadataCommand::CreateTopics(CreateTopics {
+        topics,
+        validate_only: false,
+        quota: Default::default(),
+    }));
     assert_eq!(cluster.image().topic_count(), 2);
     cluster.delete("a.b").unwrap();
     assert_eq!(cluster.image().colliding_topic("a.b"), Some(&"a_b".into()));
@@ -73,9 +77,11 @@ fn create_topics_returns_a_result_for_each_name() {
     let mut cluster = TestCluster::started();
     cluster.create_named("old", 1);
     let topics = ["new", "old", "twice", "twice", "bad name"].map(|name| cluster.topic(name)).to_vec();
-    let MetadataReply::CreateTopics(results) =
-        cluster.run(MetadataCommand::CreateTopics(CreateTopics { topics, validate_only: false }))
-    else {
+    let MetadataReply::CreateTopics(results) = cluster.run(MetadataCommand::CreateTopics(CreateTopics {
+        topics,
+        validate_only: false,
+        quota: Default::default(),
+    })) else {
         panic!()
     };
     let results: Vec<String> = results
@@ -105,9 +111,11 @@ fn create_topic_with_invalid_counts_is_rejected() {
 fn partition_limit_counts_all_topics_of_a_request() {
     let mut cluster = TestCluster::started();
     let topics = ["a", "b", "c"].map(|name| NewTopic { partitions: i32::MAX / 2, ..cluster.topic(name) }).to_vec();
-    let MetadataReply::CreateTopics(results) =
-        cluster.run(MetadataCommand::CreateTopics(CreateTopics { topics, validate_only: false }))
-    else {
+    let MetadataReply::CreateTopics(results) = cluster.run(MetadataCommand::CreateTopics(CreateTopics {
+        topics,
+        validate_only: false,
+        quota: Default::default(),
+    })) else {
         panic!()
     };
     assert!(results.into_iter().all(|(_, result)| kind(result) == "PolicyViolation"));
@@ -202,7 +210,7 @@ fn validate_only_creates_no_topic() {
     let mut cluster = TestCluster::started();
     let written = cluster.log.len();
     let topic = cluster.topic("t");
-    let request = CreateTopics { topics: vec![topic.clone()], validate_only: true };
+    let request = CreateTopics { topics: vec![topic.clone()], validate_only: true, quota: Default::default() };
     let MetadataReply::CreateTopics(results) = cluster.run(MetadataCommand::CreateTopics(request)) else { panic!() };
     assert_eq!(results[0].1.as_ref().unwrap().id, topic.id);
     assert_eq!((cluster.log.len(), cluster.image().topic("t")), (written, None));
@@ -253,7 +261,9 @@ fn delete_topics_by_name_and_id_returns_results_in_request_order() {
     let [a, b, c] = ["a", "b", "c"].map(|name| cluster.create_named(name, 1).id);
     let (name, id) = (|name: &str| TopicRef::Name(name.into()), TopicRef::Id);
     let wanted = vec![name("a"), id(b), name("none"), id(Uuid([99; 16])), name("c"), id(c), name("a2"), name("a2")];
-    let MetadataReply::DeleteTopics(results) = cluster.run(MetadataCommand::DeleteTopics(DeleteTopics(wanted))) else {
+    let MetadataReply::DeleteTopics(results) =
+        cluster.run(MetadataCommand::DeleteTopics(DeleteTopics { topics: wanted, ..Default::default() }))
+    else {
         panic!()
     };
     let results: Vec<_> = results

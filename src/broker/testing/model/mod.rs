@@ -4,13 +4,16 @@
 //! A failure prints the seed. `OTTLA_MODEL_STEPS` is the number of steps of all seeds together, `OTTLA_MODEL_SEED` the
 //! first seed.
 
+mod actor;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::reader::{View, is_unknown};
+use super::reader::View;
 use super::*;
+use actor::Actor;
 use ottla_log::{DiskOp, Fault};
-use ottla_wire::types::{ErrorCode, Offset};
+use ottla_wire::types::Offset;
 
 const TOPIC: &str = "d";
 const PARTITIONS: i32 = 3;
@@ -22,7 +25,7 @@ const IDS: usize = 4;
 const PRODUCERS: usize = 2;
 const TIMEOUT_MS: i32 = 8_000;
 /// By then all abandoned transactions are aborted and failed logs are open again. Their waits add up: 30 s between two tries
-/// to open a log, 10 s between checks for overdue transactions, and 5 s between tries to write a marker.
+/// to open a log, 10 s between checks for overdue transactions, and 1 s between tries to write a marker.
 const QUIET: Duration = Duration::from_secs(120);
 const STEPS_PER_SEED: u64 = 2_000;
 const DEFAULT_STEPS: u64 = 6_000;
@@ -48,21 +51,6 @@ struct Attempt {
     ended: u64,
 }
 
-/// One producer with its transaction.
-struct Actor {
-    id: usize,
-    producer: Producer,
-    has_producer_id: bool,
-    /// The number of the open transaction.
-    open: Option<u64>,
-    /// A value that was sent without an answer.
-    unanswered: Option<(i32, u64)>,
-    /// A commit or abort that was sent without an answer.
-    unanswered_end: Option<bool>,
-    /// The transaction can only be aborted.
-    is_broken: bool,
-}
-
 /// What must be read.
 #[derive(Default)]
 struct Model {
@@ -79,13 +67,18 @@ struct Test {
     seed: u64,
     dice: Dice,
     actors: Vec<Actor>,
+    /// The producer of each id that works.
+    leading: [usize; IDS],
     model: RefCell<Model>,
     view: View,
     steps: u64,
     /// Whether every batch is synced before it is acknowledged.
     is_synced: bool,
     settings: Vec<(&'static str, &'static str)>,
+    /// At the first start.
     transaction_version: i16,
+    /// Whether the level of `transaction.version` changes while the broker runs.
+    changes_version: bool,
     log: Vec<String>,
 }
 
@@ -108,23 +101,26 @@ impl Test {
             settings.push(("log.roll.ms", "20000"));
         }
         let transaction_version = if dice.one_in(4) { 0 } else { 2 };
+        let changes_version = dice.one_in(2);
         let mut actors = Vec::new();
         for id in 0..IDS {
             for _ in 0..PRODUCERS {
-                let protocol = if id % 2 == 0 || transaction_version == 0 { Protocol::One } else { Protocol::Two };
-                actors.push(Actor::new(id, Producer::new(&format!("t{id}"), protocol, TIMEOUT_MS)));
+                let producer = Producer::new(&format!("t{id}"), Protocol::One, TIMEOUT_MS);
+                actors.push(Actor::new(id, dice.below(3) > 0, producer));
             }
         }
         Test {
             seed,
             dice,
             actors,
+            leading: [0; IDS],
             model: RefCell::default(),
             view: View::new(TOPIC, PARTITIONS),
             steps: 0,
             is_synced,
             settings,
             transaction_version,
+            changes_version,
             log: Vec::new(),
         }
     }
@@ -172,6 +168,9 @@ impl Test {
             if self.dice.one_in(60) {
                 running.sleep(Duration::from_millis(self.dice.below(20_000))).await;
             }
+            if self.changes_version && self.dice.one_in(40) {
+                self.change_version(running).await;
+            }
             self.step(&mut clients).await;
         }
         let is_checked = self.dice.one_in(2);
@@ -201,6 +200,12 @@ impl Test {
         }
     }
 
+    async fn change_version(&mut self, running: &Running) {
+        let level = self.dice.below(3) as i16;
+        let outcome = running.client("admin").set_transaction_version(level).await;
+        self.log.push(format!("transaction.version {level}: {outcome:?}"));
+    }
+
     fn inject_faults(&mut self, disk: &Simulation) {
         let mut dice = Dice::new(self.dice.next());
         let often = 2 + self.dice.below(5);
@@ -218,6 +223,16 @@ impl Test {
             let fault = if op == DiskOp::Sync { sync_fault } else { fault };
             (fails && dice.one_in(often)).then_some(fault)
         });
+    }
+
+    /// Of the producers of an id, mostly one works, and sometimes another takes its place.
+    fn choose(&mut self) -> usize {
+        let id = self.dice.below(IDS as u64) as usize;
+        if self.dice.one_in(60) {
+            self.leading[id] = self.dice.below(PRODUCERS as u64) as usize;
+        }
+        let other = usize::from(self.dice.one_in(12));
+        id * PRODUCERS + (self.leading[id] + other) % PRODUCERS
     }
 
     /// A step of one producer, or of two at the same time.
@@ -238,11 +253,6 @@ impl Test {
             second[0].step(&mut other_dice, model, &mut other_clients[0]),
         );
         log.push(format!("{one} {}\n{other} meanwhile {}", did.0, did.1));
-    }
-
-    fn choose(&mut self) -> usize {
-        let (id, is_other) = (self.dice.below(IDS as u64) as usize, self.dice.one_in(12));
-        id * PRODUCERS + usize::from(is_other)
     }
 
     /// Compares what is read with the model. No transaction is open.
@@ -303,143 +313,6 @@ impl Test {
     fn recent(&self) -> String {
         let from = self.log.len().saturating_sub(400);
         self.log[from..].join("\n")
-    }
-}
-
-impl Actor {
-    fn new(id: usize, producer: Producer) -> Actor {
-        Actor {
-            id,
-            producer,
-            has_producer_id: false,
-            open: None,
-            unanswered: None,
-            unanswered_end: None,
-            is_broken: false,
-        }
-    }
-
-    /// Ends the transaction without a request; its producer must be initialized before the next one.
-    fn give_up(&mut self) {
-        *self = Actor::new(self.id, self.producer.clone());
-    }
-
-    async fn step(&mut self, dice: &mut Dice, model: &RefCell<Model>, client: &mut Client) -> String {
-        if !self.has_producer_id || dice.one_in(40) {
-            return self.init(dice, client).await;
-        }
-        if let Some(commits) = self.unanswered_end {
-            return match dice.one_in(3) {
-                true => self.init(dice, client).await,
-                false => self.end(model, client, commits).await,
-            };
-        }
-        if dice.one_in(60) {
-            // The client restarts.
-            self.give_up();
-            return "gave up".to_owned();
-        }
-        let Some(number) = self.open else {
-            let number = model.borrow_mut().next();
-            let attempt =
-                Attempt { id: self.id, fate: Fate::Absent, values: Vec::new(), offset: None, ended: u64::MAX };
-            model.borrow_mut().attempts.insert(number, attempt);
-            self.open = Some(number);
-            return self.send(number, dice, model, client).await;
-        };
-        let is_broken = self.is_broken || self.unanswered.is_some();
-        match dice.below(10) {
-            0 => self.end(model, client, false).await,
-            _ if is_broken && self.unanswered.is_some() && dice.one_in(2) => {
-                self.send_again(number, model, client).await
-            }
-            _ if is_broken => self.end(model, client, false).await,
-            1..=2 => self.end(model, client, true).await,
-            3 => self.commit_offset(number, model, client).await,
-            _ => self.send(number, dice, model, client).await,
-        }
-    }
-
-    async fn init(&mut self, dice: &mut Dice, client: &mut Client) -> String {
-        let continues = self.has_producer_id && dice.one_in(2);
-        let before = self.producer.producer;
-        self.give_up();
-        let outcome = self.producer.init(client, continues).await;
-        self.has_producer_id = outcome.is_ok();
-        format!("init {} from {before:?}, continues {continues}: {outcome:?}, {:?}", self.id, self.producer.producer)
-    }
-
-    async fn send(&mut self, number: u64, dice: &mut Dice, model: &RefCell<Model>, client: &mut Client) -> String {
-        let partition = dice.below(PARTITIONS.unsigned_abs().into()) as i32;
-        let value = number << 16 | model.borrow_mut().next() & 0xffff;
-        self.unanswered = Some((partition, value));
-        self.send_again(number, model, client).await
-    }
-
-    async fn send_again(&mut self, number: u64, model: &RefCell<Model>, client: &mut Client) -> String {
-        let Some((partition, value)) = self.unanswered else { return String::new() };
-        let outcome = self.producer.produce(client, TOPIC, partition, value).await;
-        match outcome {
-            Ok(_) => {
-                self.unanswered = None;
-                model.borrow_mut().attempt(number).values.push((partition, value));
-            }
-            Err(failed) => self.failed(failed),
-        }
-        format!("sent {value:x} of {number} to {partition}: {outcome:?}")
-    }
-
-    async fn commit_offset(&mut self, number: u64, model: &RefCell<Model>, client: &mut Client) -> String {
-        let offset = model.borrow_mut().next() as Offset;
-        let outcome = self.producer.commit_offset(client, GROUP, (TOPIC, self.id as i32), offset).await;
-        match outcome {
-            Ok(()) => model.borrow_mut().attempt(number).offset = Some(offset),
-            Err(failed) => {
-                self.is_broken = true;
-                self.failed(failed);
-            }
-        }
-        format!("committed offset {offset} in {number}: {outcome:?}")
-    }
-
-    async fn end(&mut self, model: &RefCell<Model>, client: &mut Client, commits: bool) -> String {
-        let Some(number) = self.open else { return String::new() };
-        let ended = model.borrow_mut().next();
-        let is_first = self.unanswered_end.is_none();
-        if commits && is_first {
-            let mut model = model.borrow_mut();
-            let attempt = model.attempt(number);
-            (attempt.fate, attempt.ended) = (Fate::Unknown, ended);
-        }
-        let outcome = self.producer.end(client, commits).await;
-        match outcome {
-            Ok(()) => {
-                if commits {
-                    model.borrow_mut().attempt(number).fate = Fate::Committed;
-                }
-                if self.unanswered.is_some() {
-                    // The sequence number may be used: as Kafka's clients do, it asks for a new epoch.
-                    self.give_up();
-                }
-                (self.open, self.unanswered_end, self.is_broken) = (None, None, false);
-            }
-            Err(failed) if is_unknown(failed) => self.unanswered_end = Some(commits),
-            Err(_) => {
-                if is_first {
-                    model.borrow_mut().attempt(number).fate = Fate::Absent;
-                }
-                self.give_up();
-            }
-        }
-        format!("ended {number}, commit {commits}: {outcome:?}, {:?}", self.producer.producer)
-    }
-
-    fn failed(&mut self, failed: Failed) {
-        match failed {
-            failed if is_unknown(failed) => {}
-            Failed::Error(ErrorCode::TransactionAbortable) => self.is_broken = true,
-            _ => self.give_up(),
-        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! The iteration order of Java's hash maps.
 //!
-//! Kafka's tools print topics, settings and partitions in that order. It is the same in every run, so scripts and tests
-//! may depend on it.
+//! Kafka's tools print topics, settings and partitions in that order, and some responses have it. It is the same in every
+//! run, so scripts and tests may depend on it.
 
-use ottla_wire::java::string_hash;
-use ottla_wire::types::sort_by_key;
+use super::string_hash;
+use crate::types::sort_by_key;
 
 /// Sorts items in the iteration order of a `java.util.HashMap` that they were added to. `capacity` is the initial
 /// capacity of the map; Java's default is 16.
