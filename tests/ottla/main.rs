@@ -16,6 +16,7 @@ mod network;
 mod produce;
 mod protocol;
 mod repository;
+mod sasl;
 mod security;
 mod settings;
 mod start_and_stop;
