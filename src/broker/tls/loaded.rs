@@ -13,6 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Certificate;
 use super::stamps::Stamps;
+use super::verifier::ClientVerifier;
 use super::{keystore, suites};
 use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
@@ -150,7 +151,7 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
         )
     })?;
     let mut roots = RootCertStore::empty();
-    let (_, unusable) = roots.add_parsable_certificates(trusted);
+    let (_, unusable) = roots.add_parsable_certificates(trusted.iter().cloned());
     if unusable > 0 {
         return Err(format!("listener {}: {unusable} certificates of the truststore cannot be read", config.listener));
     }
@@ -160,5 +161,5 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
         ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
     };
     let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
-    Ok(built)
+    Ok(Arc::new(ClientVerifier::new(built, trusted, provider.signature_verification_algorithms)))
 }

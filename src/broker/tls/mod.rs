@@ -12,6 +12,9 @@ mod listeners;
 mod loaded;
 mod stamps;
 mod suites;
+mod verifier;
 
+#[cfg(test)]
+use certificate::Certificate;
 pub use listeners::{TlsListener, TlsListeners};
 pub use loaded::Loaded;
