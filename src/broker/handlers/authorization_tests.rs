@@ -108,6 +108,7 @@ impl Fixture {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::new(LargeBatches::new(1 << 20)),
             authorizer,
+            tls: Default::default(),
             caller: Caller {
                 principal: Principal::anonymous(),
                 client_address: peer,
