@@ -151,7 +151,8 @@ permissions (and the data directory contains no ACLs); `ALLOW_PLAINTEXT_LISTENER
 they have no meaning for a single broker, or because the feature is not implemented yet. One log line names those that were
 given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
 `listener.name.*`, `config.providers.*`, `confluent.*`, `super.users`, and `allow.everyone.if.no.acl.found` without an
-authorizer have no effect either. `authorizer.class.name` and `security.inter.broker.protocol` are in italics too: their only
+authorizer have no effect either. `authorizer.class.name`, `security.inter.broker.protocol` and `client.quota.callback.class`
+(which also ends the start: quotas are decided without Java classes) are in italics too: their only
 effect is described under \"Protection\".
 
 **Changes.** The column says how a setting can be changed: only at *start*; while the broker runs, for this *broker*; or for
