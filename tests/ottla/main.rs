@@ -4,6 +4,7 @@
 //! file beside this folder; a test that needs Java, Python clients or Docker is in `tests/external`.
 
 mod admin;
+mod authorization;
 mod client;
 mod cluster;
 mod commands;
@@ -16,6 +17,7 @@ mod network;
 mod produce;
 mod protocol;
 mod repository;
+mod sasl;
 mod security;
 mod settings;
 mod start_and_stop;

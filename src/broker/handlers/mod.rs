@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use authorizer::{AllowAll, Authorizer};
+use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 use sasl::Gate;
@@ -74,7 +74,8 @@ impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer: Arc::new(AllowAll) }
+        let authorizer = authorizer::configured(&broker);
+        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.

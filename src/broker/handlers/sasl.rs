@@ -160,12 +160,19 @@ impl Attempt<'_> {
         let SaslAuthenticateRequest { auth_bytes, .. } = request;
         let mechanism = self.session.mechanism();
         let response = match self.message(&auth_bytes) {
-            SaslReply::Continue(message) => {
-                SaslAuthenticateResponse { auth_bytes: message.into(), ..Default::default() }
-            }
+            SaslReply::Continue(message) => SaslAuthenticateResponse {
+                auth_bytes: message.into(),
+                error_message: Some(Str::new()),
+                ..Default::default()
+            },
             SaslReply::Done { message, lifetime } => {
                 let session_lifetime_ms = lifetime.map_or(0, whole_ms);
-                SaslAuthenticateResponse { auth_bytes: message.into(), session_lifetime_ms, ..Default::default() }
+                SaslAuthenticateResponse {
+                    auth_bytes: message.into(),
+                    error_message: Some(Str::new()),
+                    session_lifetime_ms,
+                    ..Default::default()
+                }
             }
             SaslReply::Failed(failure) => {
                 let response = SaslAuthenticateResponse {

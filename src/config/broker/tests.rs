@@ -23,6 +23,7 @@ fn check_error(pairs: &[(&str, &str)], expect: &str) {
 
 /// Settings that are read without a typed field.
 const UNTYPED: &[&str] = &[
+    "authorizer.class.name",
     "ottla.admin.allowed.hosts",
     "ottla.admin.listener",
     "listeners",

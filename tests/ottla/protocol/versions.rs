@@ -6,9 +6,11 @@ use bytes::Bytes;
 use ottla::client::ClientError;
 use ottla_wire::protocol::messages::add_offsets_to_txn::AddOffsetsToTxnRequest;
 use ottla_wire::protocol::messages::add_partitions_to_txn::AddPartitionsToTxnRequest;
+use ottla_wire::protocol::messages::alter_client_quotas::AlterClientQuotasRequest;
 use ottla_wire::protocol::messages::alter_configs::AlterConfigsRequest;
 use ottla_wire::protocol::messages::alter_partition_reassignments::AlterPartitionReassignmentsRequest;
 use ottla_wire::protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsRequest;
+use ottla_wire::protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::protocol::messages::create_acls::CreateAclsRequest;
 use ottla_wire::protocol::messages::create_partitions::CreatePartitionsRequest;
@@ -108,9 +110,15 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, DescribeTopicPartitionsRequest::default()).await
         + answered(w, AlterPartitionReassignmentsRequest::default()).await
         + answered(w, AlterReplicaLogDirsRequest::default()).await
+        + answered(w, AlterClientQuotasRequest::default()).await
+        + answered(w, AlterUserScramCredentialsRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
-        + answered(w, DescribeAclsRequest::default()).await
+        + answered(
+            w,
+            DescribeAclsRequest { resource_type_filter: 1, operation: 1, permission_type: 1, ..Default::default() },
+        )
+        .await
         + answered(w, DescribeClientQuotasRequest::default()).await
         + answered(w, DescribeProducersRequest::default()).await
         + answered(w, DescribeQuorumRequest::default()).await

@@ -1,7 +1,7 @@
 //! Rates of new connections (KIP-612): of the broker, of each listener and of each IP address.
 
+use core::net::IpAddr;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::meters::Sensors;

@@ -1,5 +1,5 @@
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::meters::{MAX_SENSORS, SENSOR_EXPIRY_MS, Sensors};

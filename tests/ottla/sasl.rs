@@ -1,0 +1,200 @@
+//! Clients that authenticate with SASL, and the SCRAM users of the metadata log.
+
+use std::fs;
+use std::num::NonZeroU32;
+use std::process::Output;
+use std::time::Duration;
+
+use bytes::Bytes;
+use common::{Broker, Options, command, run_command};
+use ottla::client::{Client, ClientError, ClientOptions, Sasl, Scram};
+use ottla_config::Password;
+use ottla_core::security::sasl::{ScramCredential, ScramMechanism};
+use ottla_wire::protocol::messages::alter_user_scram_credentials::{
+    AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
+};
+
+use crate::fixture::code;
+
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+
+/// A broker whose listener demands SASL. `admin` is a user of PLAIN.
+fn broker() -> Options {
+    Broker::with()
+        .set("listener.security.protocol.map", "PLAINTEXT:SASL_PLAINTEXT")
+        .set("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512")
+        .set(
+            "listener.name.plaintext.plain.sasl.jaas.config",
+            &format!("{PLAIN} required user_admin=\"admin-secret\";"),
+        )
+        .set("connection.failed.authentication.delay.ms", "0")
+}
+
+async fn connect(broker: &Broker, sasl: Sasl) -> Result<Client, ClientError> {
+    let options = ClientOptions { sasl: Some(sasl), ..Default::default() };
+    Client::connect_with(&broker.addr().to_string(), options).await
+}
+
+async fn admin(broker: &Broker) -> Client {
+    connect(broker, Sasl::Plain { user: "admin".to_owned(), password: "admin-secret".to_owned() }).await.unwrap()
+}
+
+/// Whether a SCRAM user can log in: `ok`, or the error of the broker.
+async fn login(broker: &Broker, mechanism: Scram, user: &str, password: &str) -> String {
+    let sasl = Sasl::Scram { mechanism, user: user.to_owned(), password: password.to_owned(), by_token: false };
+    match connect(broker, sasl).await {
+        Ok(_) => "ok".to_owned(),
+        Err(ClientError::Refused { code: error, message, .. }) => {
+            format!("{}: {}", code(error), message.unwrap_or_default())
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn upsertion(user: &str, mechanism: ScramMechanism, password: &str) -> ScramCredentialUpsertion {
+    let iterations = NonZeroU32::new(4096).unwrap();
+    let salted = ScramCredential::salted_password(mechanism, &Password::new(password), b"salt", iterations);
+    ScramCredentialUpsertion {
+        name: user.into(),
+        mechanism: mechanism.code(),
+        iterations: 4096,
+        salt: Bytes::from_static(b"salt"),
+        salted_password: Bytes::copy_from_slice(salted.expose()),
+    }
+}
+
+/// Sets a password; returns the error.
+async fn set(client: &Client, user: &str, mechanism: ScramMechanism, password: &str) -> Result<String, ClientError> {
+    let upsertions = vec![upsertion(user, mechanism, password)];
+    let results = client.call(AlterUserScramCredentialsRequest { upsertions, ..Default::default() }).await?.results;
+    assert_eq!(results.len(), 1);
+    Ok(code(results[0].error_code).to_owned())
+}
+
+const INVALID: &str = "SASL_AUTHENTICATION_FAILED: Authentication failed during authentication due to invalid credentials with SASL mechanism";
+
+#[tokio::test]
+async fn scram_user_can_log_in_until_the_password_changes_or_the_user_is_deleted() {
+    let mut broker = broker().start();
+    let invalid = |mechanism| format!("{INVALID} {mechanism}");
+    let client = admin(&broker).await;
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "secret").await, invalid("SCRAM-SHA-256"));
+    assert_eq!(set(&client, "alice", ScramMechanism::Sha256, "secret").await.unwrap(), "NONE");
+    assert_eq!(set(&client, "a,b=c", ScramMechanism::Sha512, "geheim").await.unwrap(), "NONE");
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "secret").await, "ok");
+    assert_eq!(login(&broker, Scram::Sha512, "a,b=c", "geheim").await, "ok");
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "other").await, invalid("SCRAM-SHA-256"));
+    assert_eq!(login(&broker, Scram::Sha512, "alice", "secret").await, invalid("SCRAM-SHA-512"));
+
+    broker.stop();
+    broker.restart();
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "secret").await, "ok");
+    let client = admin(&broker).await;
+    set(&client, "alice", ScramMechanism::Sha256, "new").await.unwrap();
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "secret").await, invalid("SCRAM-SHA-256"));
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "new").await, "ok");
+
+    let deletions = vec![ScramCredentialDeletion { name: "alice".into(), mechanism: 1 }];
+    let request = AlterUserScramCredentialsRequest { deletions, ..Default::default() };
+    let results = client.call(request.clone()).await.unwrap().results;
+    assert_eq!((results[0].error_code, results[0].error_message.as_deref()), (0, None));
+    assert_eq!(login(&broker, Scram::Sha256, "alice", "new").await, invalid("SCRAM-SHA-256"));
+    let results = client.call(request).await.unwrap().results;
+    let message = results[0].error_message.as_deref();
+    let expected = "Attempt to delete a user credential that does not exist";
+    assert_eq!((code(results[0].error_code), message), ("RESOURCE_NOT_FOUND", Some(expected)));
+
+    let log = broker.log();
+    for secret in ["secret", "geheim", "admin-secret"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_password_survives_kill_nine_and_another_one_is_old_or_new() {
+    let mut broker = broker().start();
+    let client = admin(&broker).await;
+    assert_eq!(set(&client, "alice", ScramMechanism::Sha256, "0").await.unwrap(), "NONE");
+    let mut acknowledged = 0;
+    for round in 1..=12u32 {
+        let client = admin(&broker).await;
+        let change =
+            tokio::spawn(async move { set(&client, "alice", ScramMechanism::Sha256, &round.to_string()).await });
+        // From before the record is written to after the reply.
+        tokio::time::sleep(Duration::from_micros(u64::from(round) * 150)).await;
+        broker.kill();
+        let was_acknowledged = change.await.unwrap().is_ok_and(|result| result == "NONE");
+        broker.restart();
+        let has_new = login(&broker, Scram::Sha256, "alice", &round.to_string()).await == "ok";
+        assert!(has_new || !was_acknowledged, "round {round}");
+        if has_new {
+            acknowledged = round;
+        }
+        assert_eq!(login(&broker, Scram::Sha256, "alice", &acknowledged.to_string()).await, "ok", "round {round}");
+    }
+}
+
+/// Runs one of Kafka's tools with the properties of a client.
+fn tool(broker: &Broker, properties: &str, name: &str, arguments: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("client.properties");
+    fs::write(&file, properties).unwrap();
+    let mut command = command(&[]);
+    command.args([name, "--bootstrap-server", broker.bootstrap_servers(), "--command-config"]).arg(&file);
+    run_command(command.args(arguments))
+}
+
+#[test]
+fn kafka_configs_sets_describes_and_deletes_scram_users_over_sasl() {
+    let broker = broker().start();
+    let properties = |mechanism: &str, module: &str, user: &str, password: &str| {
+        format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism={mechanism}\nsasl.jaas.config={module} required \\\n  \
+             username=\"{user}\" password=\"{password}\";\n"
+        )
+    };
+    let admin = properties("PLAIN", PLAIN, "admin", "admin-secret");
+    let run = |properties: &str, arguments: &[&str]| {
+        let output = tool(&broker, properties, "kafka-configs", arguments);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        format!("{}{}{}", output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    };
+    let users = ["--entity-type", "users", "--entity-name", "bob"];
+    let alter = |what: &str, value: &str| run(&admin, &[&["--alter", what, value], &users[..]].concat());
+    assert_eq!(
+        alter("--add-config", "SCRAM-SHA-256=[iterations=8192,password=s,e=cret]"),
+        "0Completed updating config for user bob.\n"
+    );
+    let bob = properties("SCRAM-SHA-256", "org.apache.kafka.common.security.scram.ScramLoginModule", "bob", "s,e=cret");
+    let described = "0SCRAM credential configs for user-principal 'bob' are SCRAM-SHA-256=iterations=8192\n";
+    assert_eq!(run(&bob, &["--describe", "--user", "bob"]), described);
+    let refused = alter("--delete-config", "SCRAM-SHA-512");
+    let message = "ResourceNotFoundException: Attempt to delete a user credential that does not exist";
+    assert!(refused.starts_with('1') && refused.contains(message), "{refused}");
+    let refused = alter("--add-config", "SCRAM-SHA-256=[password=hunter2],SCRAM-SHA-512=[password=hunter2]");
+    assert!(refused.contains("A user credential cannot be altered twice in the same request"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
+    assert_eq!(alter("--delete-config", "SCRAM-SHA-256"), "0Completed updating config for user bob.\n");
+    assert_eq!(run(&admin, &["--describe", "--entity-type", "users"]), "0");
+}
+
+#[tokio::test]
+async fn users_of_kafka_storage_can_log_in_at_the_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().join("data"), dir.path().join("server.properties"));
+    fs::write(&config, format!("node.id=1\nlog.dirs={}\n", data.display())).unwrap();
+    let format = |user: &str| {
+        let mut command = command(&[]);
+        command.args(["kafka-storage", "format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config"]);
+        run_command(command.arg(&config).args(["--add-scram", user]))
+    };
+    let refused = format("SCRAM-SHA-256=[name=alice,password=hunter2,iterations=1]");
+    assert_eq!(refused.status.code(), Some(1));
+    let formatted = format("SCRAM-SHA-512=[name=alice,password=hunter2]");
+    let stdout = String::from_utf8(formatted.stdout).unwrap();
+    assert!(formatted.status.success() && stdout.contains("UserScramCredentialRecord(name='alice', mechanism=2, "));
+    assert!(!stdout.contains("hunter2"));
+    let broker = broker().data_dir(&data).start();
+    assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter2").await, "ok");
+    assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter3").await, format!("{INVALID} SCRAM-SHA-512"));
+}
