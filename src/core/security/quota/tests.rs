@@ -11,7 +11,10 @@ const OF_KAFKA: &str = include_str!("kafka-4.3.1.tsv");
 /// `quota.window.*` by default.
 const DEFAULT: Windows = Windows { samples: 11, window_ms: 1_000 };
 
-fn limits(quotas: &[(&[(&str, Option<&str>)], &str, f64)]) -> QuotaLimits {
+/// The entity of a quota, its name and its value.
+type Quota<'a> = (&'a [(&'a str, Option<&'a str>)], &'a str, f64);
+
+fn limits(quotas: &[Quota<'_>]) -> QuotaLimits {
     let owned = |entity: &[(&str, Option<&str>)]| {
         entity.iter().map(|(kind, name)| (kind.to_string(), name.map(str::to_owned))).collect::<Vec<_>>()
     };
