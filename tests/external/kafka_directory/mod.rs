@@ -124,5 +124,8 @@ fn dump_all(java: &Java, data: &Path) {
 
 pub fn tests() -> Vec<Trial> {
     let own = trials![on_tokio: each_broker_serves_the_directory_of_the_other_with_equal_responses];
-    [own, acls::tests(), compaction::tests(), open_transactions::tests(), transactions::tests()].into_iter().flatten().collect()
+    [own, acls::tests(), compaction::tests(), open_transactions::tests(), transactions::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

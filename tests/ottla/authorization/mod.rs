@@ -36,11 +36,8 @@ const AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorize
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// APIs that this broker does not serve yet.
-const NOT_SERVED: [ApiKey; 3] = [
-    ApiKey::ConsumerGroupDescribe,
-    ApiKey::ConsumerGroupHeartbeat,
-    ApiKey::ShareGroupDescribe,
-];
+const NOT_SERVED: [ApiKey; 3] =
+    [ApiKey::ConsumerGroupDescribe, ApiKey::ConsumerGroupHeartbeat, ApiKey::ShareGroupDescribe];
 
 /// Answers to one request by the name of the rights.
 type Answers = BTreeMap<String, String>;
