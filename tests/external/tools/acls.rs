@@ -1,4 +1,4 @@
-//! kafka-acls, against a broker without an authorizer.
+//! kafka-acls, against brokers without and with an authorizer.
 
 use super::side_by_side::SideBySide;
 use crate::harness::trials;
@@ -52,8 +52,55 @@ fn acls_without_an_authorizer_match_kafka() {
     }
 }
 
+/// Sorts the lines: Kafka's tool prints ACLs in the order of a hash table, which differs between runs.
+fn sorted(text: &str) -> String {
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}
+
+fn acls_with_an_authorizer_match_kafka() {
+    let broker = Broker::with()
+        .set("ottla.ephemeral", "true")
+        .set("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+        .set("super.users", "User:ANONYMOUS");
+    let side = SideBySide::new(broker.start()).normalised(sorted);
+    for arguments in [
+        "--list",
+        "--add --allow-principal User:alice --operation Read --topic orders",
+        "--add --allow-principal User:alice --allow-principal User:bob --operation Read --operation Write --topic orders \
+         --allow-host 10.0.0.1",
+        "--add --deny-principal User:eve --deny-host 10.0.0.9 --operation All --topic orders",
+        "--add --producer --idempotent --topic t --transactional-id x --allow-principal User:a",
+        "--add --consumer --topic t --group g --allow-principal User:c",
+        "--add --producer --consumer --topic both --group g --allow-principal User:d",
+        "--add --cluster --operation Create --operation ClusterAction --allow-principal User:a",
+        "--add --delegation-token tok --operation Describe --allow-principal User:a",
+        "--add --user-principal User:z --operation CreateTokens --allow-principal User:a",
+        "--add --topic pre --resource-pattern-type prefixed --allow-principal User:a --operation Read",
+        "--add --topic * --group * --allow-principal User:* --operation Read",
+        "--list",
+        "--list --topic orders",
+        "--list --topic prefix1 --resource-pattern-type match",
+        "--list --topic pre --resource-pattern-type any",
+        "--list --topic pre --resource-pattern-type prefixed",
+        "--list --principal User:a --principal User:c --topic t",
+        "--list --cluster",
+        "--list --group g --group nothing",
+        "--add --allow-principal User:alice --operation Read --topic {}",
+        "--remove --allow-principal User:alice --operation Read --topic {} --force",
+        "--remove --topic {} --force",
+        "--remove --cluster --force",
+        "--list",
+    ] {
+        let ran = side.check(&format!("kafka-acls {arguments}"));
+        assert_eq!(ran.code, 0, "{arguments}: {}", ran.out);
+    }
+}
+
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: acls_without_an_authorizer_match_kafka
+        plain: acls_without_an_authorizer_match_kafka,
+        plain: acls_with_an_authorizer_match_kafka,
     ]
 }
