@@ -108,10 +108,12 @@ impl Fixture {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::new(LargeBatches::new(1 << 20)),
             authorizer,
+            tls: Default::default(),
             caller: Caller {
                 principal: Principal::anonymous(),
                 client_address: peer,
                 listener: Arc::clone(&connection.listener),
+                by_token: false,
             },
             connection,
             header: RequestHeader {
