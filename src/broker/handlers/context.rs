@@ -15,6 +15,7 @@ use crate::state::Broker;
 use crate::state::advertised::Endpoint;
 use crate::state::quotas::ClientNames;
 use crate::state::topic_cause::TopicCause;
+use crate::tls::TlsListeners;
 use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
 use ottla_core::security::quota::Permits;
@@ -53,6 +54,8 @@ pub(super) struct Caller {
     pub principal: Principal,
     pub client_address: SocketAddr,
     pub listener: Arc<str>,
+    /// Whether the caller authenticated with a delegation token.
+    pub by_token: bool,
 }
 
 /// A request's broker, connection, caller and header.
@@ -61,6 +64,8 @@ pub(super) struct Context {
     pub broker: Arc<Broker>,
     pub large_batches: Arc<LargeBatches>,
     pub authorizer: Arc<dyn Authorizer>,
+    /// The listeners with TLS.
+    pub tls: TlsListeners,
     pub connection: Arc<ConnectionInfo>,
     pub caller: Caller,
     pub header: RequestHeader,

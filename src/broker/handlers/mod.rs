@@ -14,6 +14,8 @@ mod cluster;
 mod commit_plan;
 mod configs;
 mod context;
+mod delegation_tokens;
+mod described_configs;
 mod error_versions;
 mod errors;
 mod eventual;
@@ -23,6 +25,7 @@ mod group_admin;
 mod groups;
 mod large_batches;
 mod list_offsets;
+mod listener_security;
 mod metadata;
 mod offsets;
 mod produce;
@@ -52,6 +55,7 @@ use throttling::Metering;
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
+use crate::tls::TlsListeners;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
@@ -68,6 +72,7 @@ pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
+    tls: TlsListeners,
 }
 
 impl Handlers {
@@ -75,18 +80,31 @@ impl Handlers {
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         let authorizer = authorizer::configured(&broker);
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer }
+        let large_batches = Arc::new(LargeBatches::new(batch_memory));
+        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
+    }
+
+    /// Sets the listeners with TLS, whose settings can be altered.
+    pub fn with_tls(self, tls: TlsListeners) -> Handlers {
+        Handlers { tls, ..self }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
     fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let by_token = identity.as_ref().is_some_and(|identity| identity.by_token);
         let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
         Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
             authorizer: Arc::clone(&self.authorizer),
+            tls: self.tls.clone(),
             connection: Arc::clone(connection),
-            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            caller: Caller {
+                principal,
+                client_address: connection.peer,
+                listener: Arc::clone(&connection.listener),
+                by_token,
+            },
             header,
             metering: None,
         }
@@ -277,6 +295,10 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
         Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
         Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
+        Request::CreateDelegationToken(request) => delegation_tokens::create(context, request),
+        Request::RenewDelegationToken(request) => delegation_tokens::renew(context, request),
+        Request::ExpireDelegationToken(request) => delegation_tokens::expire(context, request),
+        Request::DescribeDelegationToken(request) => delegation_tokens::describe(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

@@ -38,6 +38,25 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
+    // By `tls`, for each listener.
+    "ssl.allow.dn.changes",
+    "ssl.allow.san.changes",
+    "ssl.cipher.suites",
+    "ssl.client.auth",
+    "ssl.enabled.protocols",
+    "ssl.engine.factory.class",
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.principal.mapping.rules",
+    "ssl.protocol",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
 ];
 
 #[test]
@@ -52,6 +71,7 @@ fn every_implemented_setting_is_read() {
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
         TransactionsConfig::NAMES,
+        TokensConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -74,6 +94,7 @@ fn defaults_have_the_types_of_their_fields() {
         CleanerConfig::invalid_fields(text),
         GroupsConfig::invalid_fields(text),
         TransactionsConfig::invalid_fields(text),
+        TokensConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }

@@ -25,6 +25,7 @@ mod reset;
 mod salvage;
 mod settings;
 mod snapshot;
+mod tokens;
 mod topics;
 mod users;
 
@@ -38,6 +39,7 @@ pub use batches::{MAX_BATCH_BYTES, batches};
 pub use brokers::feature_record;
 pub use client_quotas::quota_entity_hash;
 pub use commands::*;
+pub use configs::settings_after;
 pub use errors::MetadataError;
 pub use image::*;
 pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};

@@ -7,9 +7,9 @@ use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::admin::scram;
 use crate::cli::tools::output::Output;
 use ottla_client::Client;
+use ottla_core::metadata::quota_entity_hash;
 use ottla_core::security::sasl::ScramMechanism;
-use ottla_wire::java::sort_as_hash_map;
-use ottla_wire::java::{self, string_hash};
+use ottla_wire::java::{self, sort_as_hash_map, string_hash};
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
 const USER_AND_CLIENT_QUOTAS: [&str; 4] =
