@@ -86,8 +86,8 @@ impl Service {
         let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
-        tokio::spawn(follow_ip_limits(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
+        tokio::spawn(follow_ip_limits(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, addresses, bound };
         if let Some(admin) = &service.admin {
