@@ -3,6 +3,7 @@
 //! Reads the same sources as `ottla serve`, but not the data directory: settings that were changed while a broker ran are
 //! shown by `ottla configs`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use serde::Serialize;
 use super::tools::output::Output;
 use super::{ServeArgs, serve};
 use crate::logging::Logging;
+use ottla_config::listener_values;
 use ottla_config::setting::{Effect, Setting, Update};
 use ottla_config::{self as config, BrokerConfig, Described, Resolved, Scope, load, table};
 
@@ -38,7 +40,7 @@ pub struct ConfigArgs {
 /// One setting as it is printed.
 #[derive(Debug, Serialize)]
 struct SettingView {
-    name: &'static str,
+    name: Cow<'static, str>,
     /// `null` if it is unset or a secret.
     value: Option<String>,
     /// `default`, a file and line, an environment variable, the command line, or another setting.
@@ -101,9 +103,12 @@ fn find(config: &BrokerConfig, name: &str) -> Result<SettingView, String> {
         (config::describe_simple(Scope::ClientMetrics, &none), Scope::ClientMetrics),
     ];
     for (described, scope) in scopes {
-        if let Some(found) = described.into_iter().find(|one| one.setting.name == name) {
+        if let Some(found) = described.into_iter().find(|one| one.name == name) {
             return Ok(shown(config, scope, found));
         }
+    }
+    if listener_values::find(name).is_some() {
+        return Err(format!("{name} is not set; the value without the listener's name applies"));
     }
     if table::is_removed(Scope::Broker, name) || table::is_plugin_setting(name) {
         return Err(format!("{name} is accepted, but has no effect"));
@@ -118,14 +123,14 @@ fn find(config: &BrokerConfig, name: &str) -> Result<SettingView, String> {
 
 fn shown(config: &BrokerConfig, scope: Scope, described: Described) -> SettingView {
     let setting = described.setting;
-    let decided_by = described.synonyms.first().map_or(setting.name, |synonym| synonym.name);
+    let decided_by = described.synonyms.first().map_or(&described.name, |synonym| &synonym.name);
     let from = match config.values.source(decided_by) {
-        Some(source) if decided_by == setting.name => source.to_string(),
+        Some(source) if *decided_by == described.name => source.to_string(),
         Some(source) => format!("{decided_by} ({source})"),
         None => DEFAULT.to_owned(),
     };
     SettingView {
-        name: setting.name,
+        name: described.name,
         value: described.value,
         from,
         default: setting.default,
@@ -152,7 +157,7 @@ fn changes(scope: Scope, setting: &Setting) -> &'static str {
 fn show_many(resolved: &Resolved, args: &ConfigArgs) {
     let config = &resolved.config;
     let differs = |one: &Described| {
-        config.values.source(one.setting.name).is_some() && config.values.given(one.setting.name) != one.setting.default
+        config.values.source(&one.name).is_some() && config.values.given(&one.name) != one.setting.default
     };
     let described = config::describe_broker(config).into_iter().filter(|one| args.all || differs(one));
     let rows: Vec<SettingView> = described.map(|one| shown(config, Scope::Broker, one)).collect();
@@ -170,7 +175,7 @@ fn show_many(resolved: &Resolved, args: &ConfigArgs) {
         let mark = if row.in_effect { "" } else { "  [without effect]" };
         out.line(format_args!("{:name_width$}  {:value_width$}  {}{mark}", row.name, cell(row), row.from));
     }
-    let is_not_in_table = |name: &&String| table::find(Scope::Broker, name).is_none();
+    let is_not_in_table = |name: &&String| listener_values::find_with_listener(name).is_none();
     let others: Vec<&str> = resolved.without_effect.iter().filter(is_not_in_table).map(String::as_str).collect();
     if !others.is_empty() {
         out.line(format_args!("settings without effect: {}", others.join(", ")));

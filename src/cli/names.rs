@@ -2,7 +2,7 @@
 //! has the nearest known one.
 
 use ottla_config::setting::Effect;
-use ottla_config::{Scope, table};
+use ottla_config::{Scope, listener_values, table};
 
 /// Returns an error if no resource of this scope has the setting.
 ///
@@ -16,7 +16,8 @@ pub fn check_setting(scope: Scope, name: &str) -> Result<(), String> {
 
 /// Whether a setting that [`check_setting`] accepts has an effect.
 pub fn has_effect(scope: Scope, name: &str) -> bool {
-    table::find(scope, name).is_some_and(|setting| setting.effect != Effect::Ignored)
+    let of_listener = || listener_values::find(name).filter(|_| scope == Scope::Broker);
+    table::find(scope, name).or_else(of_listener).is_some_and(|setting| setting.effect != Effect::Ignored)
 }
 
 fn is_accepted_without_effect(scope: Scope, name: &str) -> bool {

@@ -1,8 +1,10 @@
 //! Settings for DescribeConfigs: each with its value, its source and its synonyms.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
+use super::listener_values;
 use super::setting::Setting;
 use super::table::{self, Scope, synonyms};
 use super::topic;
@@ -13,6 +15,8 @@ use ottla_wire::types::sort_by_key;
 /// A described setting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
+    /// The setting's name; with the listener's name for a setting of one listener.
+    pub name: Cow<'static, str>,
     pub setting: &'static Setting,
     /// The effective value; `None` if it is null or sensitive.
     pub value: Option<String>,
@@ -24,7 +28,7 @@ pub struct Described {
 /// A value that is effective, or would be without the values before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedSynonym {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// `None` if it is sensitive.
     pub value: Option<String>,
     pub origin: Origin,
@@ -56,13 +60,25 @@ pub fn origin_in_topic(broker: &BrokerConfig, overrides: &BTreeMap<String, Strin
 /// Describes the broker's settings.
 pub fn describe_broker(broker: &BrokerConfig) -> Vec<Described> {
     let values = &broker.values;
-    visible(Scope::Broker, |name| values.given(name).is_some())
-        .map(|setting| {
-            let given = values.given(setting.name).map(str::to_owned);
-            let value = given.or_else(|| required_value(setting, values)).or(setting.default.map(str::to_owned));
-            described(setting, value, broker_synonyms(setting, values))
-        })
-        .collect()
+    let general = visible(Scope::Broker, |name| values.given(name).is_some()).map(|setting| {
+        let given = values.given(setting.name).map(str::to_owned);
+        let value = given.or_else(|| required_value(setting, values)).or(setting.default.map(str::to_owned));
+        described(setting, value, broker_synonyms(setting, values))
+    });
+    let of_listeners = values.names_of_listeners().into_iter().filter_map(|name| describe_of_listener(values, name));
+    general.chain(of_listeners).collect()
+}
+
+/// Describes a given setting of one listener; the general one is a synonym.
+fn describe_of_listener(values: &Values, name: &str) -> Option<Described> {
+    let setting = listener_values::find(name)?;
+    let own = values.layers(name).map(|(value, origin)| DescribedSynonym {
+        name: Cow::Owned(name.to_owned()),
+        ..given_synonym(setting, value, origin)
+    });
+    let value = values.given(name).map(str::to_owned);
+    let synonyms = own.chain(broker_synonyms(setting, values)).collect();
+    Some(Described { name: Cow::Owned(name.to_owned()), ..described(setting, value, synonyms) })
 }
 
 /// Describes a group's settings; those without an override follow the broker's setting with the prefix `group.`.
@@ -101,18 +117,18 @@ fn visible(scope: Scope, given: impl Fn(&str) -> bool) -> impl Iterator<Item = &
 fn described(setting: &'static Setting, value: Option<String>, synonyms: Vec<DescribedSynonym>) -> Described {
     let origin = synonyms.first().map_or(Origin::Default, |synonym| synonym.origin);
     let value = value.filter(|_| !setting.is_sensitive()).map(|value| setting.canonical(&value));
-    Described { setting, value, origin, synonyms }
+    Described { name: Cow::Borrowed(setting.name), setting, value, origin, synonyms }
 }
 
 fn synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
     let value = (!setting.is_sensitive()).then(|| setting.canonical(value));
-    DescribedSynonym { name: setting.name, value, origin }
+    DescribedSynonym { name: Cow::Borrowed(setting.name), value, origin }
 }
 
 /// A broker's value as it was given: Kafka does not format the values of synonyms.
 fn given_synonym(setting: &'static Setting, value: &str, origin: Origin) -> DescribedSynonym {
     let value = (!setting.is_sensitive()).then(|| value.to_owned());
-    DescribedSynonym { name: setting.name, value, origin }
+    DescribedSynonym { name: Cow::Borrowed(setting.name), value, origin }
 }
 
 /// The values of a broker setting and of its synonyms in coarser units (`log.retention.ms`, then minutes, then hours), the
@@ -159,7 +175,7 @@ mod tests {
     /// Compares with the form that kafka-configs prints.
     fn check(all: &[Described], expect: &str) {
         let name = expect.split('=').next().unwrap();
-        let described = all.iter().find(|d| d.setting.name == name).expect(name);
+        let described = all.iter().find(|d| d.name == name).expect(name);
         let show = |value: &Option<String>| value.clone().unwrap_or("null".to_owned());
         let synonyms: Vec<_> =
             described.synonyms.iter().map(|s| format!("{:?}:{}={}", s.origin, s.name, show(&s.value))).collect();
@@ -214,6 +230,18 @@ mod tests {
         assert!(!all.iter().any(|described| described.setting.name == "log.initial.task.delay.ms"));
         let all = describe_broker(&broker(&[]));
         check(&all, "node.id=1 {Static:node.id=1}");
+        let all = describe_broker(&broker(&[
+            ("listener.name.ssl.ssl.client.auth", "required"),
+            ("ssl.client.auth", "requested"),
+            ("listener.name.ssl.ssl.key.password", "secret"),
+        ]));
+        check(
+            &all,
+            "listener.name.ssl.ssl.client.auth=required {Static:listener.name.ssl.ssl.client.auth=required, \
+             Static:ssl.client.auth=requested, Default:ssl.client.auth=none}",
+        );
+        check(&all, "listener.name.ssl.ssl.key.password=null {Static:listener.name.ssl.ssl.key.password=null}");
+        let all = describe_broker(&broker(&[]));
         check(&all, "broker.id=1 {Static:broker.id=1, Default:broker.id=-1}");
         check(&all, "process.roles=broker,controller {Static:process.roles=broker,controller}");
     }

@@ -1,7 +1,7 @@
 //! The values given for settings, their sources, and their conversion to Rust types.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,6 +81,12 @@ impl Values {
     /// The given value with the highest precedence; defaults don't count.
     pub fn given(&self, name: &str) -> Option<&str> {
         self.layers(name).next().map(|(value, _)| value)
+    }
+
+    /// The names of all given settings of listeners.
+    pub(super) fn names_of_listeners(&self) -> BTreeSet<&str> {
+        let given = self.given.keys().chain(self.dynamic_default.keys()).chain(self.dynamic_broker.keys());
+        given.map(String::as_str).filter(|name| listener_values::is_of_listener(name)).collect()
     }
 
     /// The values given at start, by name, with their sources.

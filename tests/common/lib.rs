@@ -20,6 +20,7 @@
 //! Every wait is bounded. A dropped broker is killed by its pid and its directory removed; if the test failed, the
 //! end of the log is printed first.
 
+pub mod certificates;
 pub mod messages;
 pub mod python_env;
 pub mod test_server;

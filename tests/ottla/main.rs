@@ -22,6 +22,7 @@ mod security;
 mod settings;
 mod start_and_stop;
 mod storage;
+mod tls;
 mod topics;
 mod transaction_answers;
 mod transactions;

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use super::authorizer::{Denied, Operation, Resource};
 use super::broker_loggers::{self, BROKER_LOGGER, ResourceOutcome};
 use super::context::{Answer, Context};
+use super::described_configs::{UNKNOWN_TYPE, describe_one, source};
 use super::errors::{INVALID_REQUEST, Refused, ToErrorCode};
+use super::listener_security::Trial;
 use crate::log_rate_limiter::log_limited;
-use ottla_config::setting::{Effect, Kind};
+use ottla_config::setting::Effect;
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
 use ottla_core::metadata::{
     AlterConfigs, Alteration, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind, Settings,
@@ -81,7 +83,7 @@ fn described_result(
         Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *name),
         _ => true,
     };
-    let known = all.into_iter().filter(|described| is_requested(described.setting.name));
+    let known = all.into_iter().filter(|described| is_requested(&described.name));
     let known = known.map(|described| describe_one(kind, described, request));
     let unknown = unknown_settings(context, resource, request.include_synonyms);
     let configs = known.chain(unknown.into_iter().filter(|described| is_requested(&described.name))).collect();
@@ -140,7 +142,7 @@ fn unknown_settings(
         _ => Vec::new(),
     };
     let names: BTreeSet<&String> = layers.iter().flat_map(|(_, settings)| settings.keys()).collect();
-    let unknown = names.into_iter().filter(|name| config::table::find(Scope::Broker, name).is_none());
+    let unknown = names.into_iter().filter(|name| config::listener_values::find_with_listener(name).is_none());
     let described = unknown.map(|name| {
         let given = layers.iter().filter(|(_, settings)| settings.contains_key(name));
         let sources: Vec<i8> = given.map(|(origin, _)| source(ConfigKind::Broker, *origin)).collect();
@@ -208,68 +210,6 @@ fn check_node_id(broker: &BrokerConfig, name: &str) -> Result<(), Refused> {
         Err(_) => format!("Broker id must be an integer, but it is: {name}"),
     };
     Err((ErrorCode::InvalidRequest, message))
-}
-
-fn describe_one(
-    kind: ConfigKind,
-    described: Described,
-    request: &DescribeConfigsRequest,
-) -> DescribeConfigsResourceResult {
-    let synonyms = match request.include_synonyms {
-        false => Vec::new(),
-        true => described
-            .synonyms
-            .iter()
-            .map(|synonym| DescribeConfigsSynonym {
-                name: Str::from_static(synonym.name),
-                value: synonym.value.as_deref().map(Str::from),
-                source: source(kind, synonym.origin),
-            })
-            .collect(),
-    };
-    let setting = described.setting;
-    DescribeConfigsResourceResult {
-        name: Str::from_static(setting.name),
-        value: described.value.map(Str::from),
-        read_only: !setting.is_dynamic(),
-        is_default: described.origin == config::Origin::Default,
-        config_source: source(kind, described.origin),
-        is_sensitive: setting.is_sensitive(),
-        synonyms,
-        config_type: config_type(setting.kind),
-        documentation: request.include_documentation.then(|| Str::from_static(setting.doc)),
-    }
-}
-
-/// Kafka's `ConfigSource`, the layer that a value comes from.
-fn source(kind: ConfigKind, origin: config::Origin) -> i8 {
-    match (origin, kind) {
-        (config::Origin::Resource, ConfigKind::Topic) => 1,
-        (config::Origin::DynamicBroker, _) => 2,
-        (config::Origin::Resource, ConfigKind::Broker) | (config::Origin::DynamicDefault, _) => 3,
-        (config::Origin::Static, _) => 4,
-        (config::Origin::Default, _) => 5,
-        (config::Origin::Resource, ConfigKind::ClientMetrics) => 7,
-        (config::Origin::Resource, ConfigKind::Group) => 8,
-    }
-}
-
-/// Kafka's `ConfigType` of unknown settings.
-const UNKNOWN_TYPE: i8 = 0;
-
-/// Kafka's `ConfigType`.
-fn config_type(kind: Kind) -> i8 {
-    match kind {
-        Kind::Boolean => 1,
-        Kind::String => 2,
-        Kind::Int => 3,
-        Kind::Short => 4,
-        Kind::Long => 5,
-        Kind::Double => 6,
-        Kind::List => 7,
-        Kind::Class => 8,
-        Kind::Password => 9,
-    }
 }
 
 /// Describes a new topic's settings, for CreateTopics from version 5 on. The topic's own values are shown as they were
@@ -386,12 +326,35 @@ fn apply(
         altered.push(Altered { resource_type, resource_name, error, message });
     }
     let (broker, connection) = (Arc::clone(&context.broker), Arc::clone(&context.connection));
-    let ignored: Vec<String> = changes.iter().map(ignored_settings).collect();
-    let submitted = context.broker.metadata().submit(AlterConfigs { changes, validate_only });
+    let trials: Vec<Option<Trial>> = changes.iter().map(|change| Trial::of(context, change)).collect();
+    let submit = {
+        let broker = Arc::clone(&broker);
+        move |changes| broker.metadata().submit(AlterConfigs { changes, validate_only })
+    };
+    // Only a change that must be tried first may lose its place in the order of requests.
+    let begun = trials.iter().all(Option::is_none).then(|| submit(changes.clone()));
     async move {
-        let outcomes: Vec<Option<Refused>> = match submitted.await {
+        let submitted = match begun {
+            Some(begun) => begun.await,
+            None => {
+                let mut kept = Vec::new();
+                for ((change, index), trial) in std::mem::take(&mut changes).into_iter().zip(indexes).zip(trials) {
+                    match trial.map(Trial::run) {
+                        Some(tried) => match tried.await {
+                            Ok(()) => kept.push((change, index)),
+                            Err(refused) => refuse(&mut altered, index, Some(refused)),
+                        },
+                        None => kept.push((change, index)),
+                    }
+                }
+                (changes, indexes) = kept.into_iter().unzip();
+                submit(changes.clone()).await
+            }
+        };
+        let outcomes: Vec<Option<Refused>> = match submitted {
             Ok(results) => {
-                let applied = ignored.iter().zip(&results).filter(|(_, (_, result))| result.is_ok());
+                let ignored = changes.iter().map(ignored_settings);
+                let applied = ignored.zip(&results).filter(|(_, (_, result))| result.is_ok());
                 for (ignored, _) in applied.filter(|(ignored, _)| !ignored.is_empty()) {
                     log_limited!(
                         INFO, broker.log_rate_limiter(), connection.peer.ip(), "settings without effect",
@@ -403,12 +366,17 @@ fn apply(
             Err(error) => indexes.iter().map(|_| Some((error.error_code(), error.to_string()))).collect(),
         };
         for (index, outcome) in indexes.into_iter().zip(outcomes) {
-            if let (Some(slot), Some((error, message))) = (altered.get_mut(index), outcome) {
-                slot.error = error;
-                slot.message = Some(message.into());
-            }
+            refuse(&mut altered, index, outcome);
         }
         altered
+    }
+}
+
+/// Notes the error of one resource.
+fn refuse(altered: &mut [Altered], index: usize, outcome: Option<Refused>) {
+    if let (Some(slot), Some((error, message))) = (altered.get_mut(index), outcome) {
+        slot.error = error;
+        slot.message = Some(message.into());
     }
 }
 
@@ -424,7 +392,7 @@ fn ignored_settings(change: &ConfigChange) -> String {
         }
     };
     let is_ignored = |name: &&str| {
-        config::table::find(Scope::Broker, name).is_none_or(|setting| setting.effect != Effect::Implemented)
+        config::listener_values::find_with_listener(name).is_none_or(|setting| setting.effect != Effect::Implemented)
     };
     names.into_iter().filter(is_ignored).collect::<Vec<_>>().join(", ")
 }

@@ -15,6 +15,7 @@ use crate::state::Broker;
 use crate::state::advertised::Endpoint;
 use crate::state::quotas::ClientNames;
 use crate::state::topic_cause::TopicCause;
+use crate::tls::TlsListeners;
 use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
 use ottla_core::security::quota::Permits;
@@ -63,6 +64,8 @@ pub(super) struct Context {
     pub broker: Arc<Broker>,
     pub large_batches: Arc<LargeBatches>,
     pub authorizer: Arc<dyn Authorizer>,
+    /// The listeners with TLS.
+    pub tls: TlsListeners,
     pub connection: Arc<ConnectionInfo>,
     pub caller: Caller,
     pub header: RequestHeader,

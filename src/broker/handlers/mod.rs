@@ -15,6 +15,7 @@ mod commit_plan;
 mod configs;
 mod context;
 mod delegation_tokens;
+mod described_configs;
 mod error_versions;
 mod errors;
 mod eventual;
@@ -24,6 +25,7 @@ mod group_admin;
 mod groups;
 mod large_batches;
 mod list_offsets;
+mod listener_security;
 mod metadata;
 mod offsets;
 mod produce;
@@ -53,6 +55,7 @@ use throttling::Metering;
 use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
+use crate::tls::TlsListeners;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
@@ -69,6 +72,7 @@ pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
+    tls: TlsListeners,
 }
 
 impl Handlers {
@@ -76,7 +80,13 @@ impl Handlers {
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         let authorizer = authorizer::configured(&broker);
-        Handlers { broker, large_batches: Arc::new(LargeBatches::new(batch_memory)), authorizer }
+        let large_batches = Arc::new(LargeBatches::new(batch_memory));
+        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
+    }
+
+    /// Sets the listeners with TLS, whose settings can be altered.
+    pub fn with_tls(self, tls: TlsListeners) -> Handlers {
+        Handlers { tls, ..self }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
@@ -87,6 +97,7 @@ impl Handlers {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
             authorizer: Arc::clone(&self.authorizer),
+            tls: self.tls.clone(),
             connection: Arc::clone(connection),
             caller: Caller {
                 principal,

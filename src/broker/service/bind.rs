@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::http::AdminPort;
 use crate::server;
-use crate::tls::TlsListener;
+use crate::tls::TlsListeners;
 use ottla_config::{BindHost, BrokerConfig, Listener};
 use ottla_core::metadata::Endpoint;
 
@@ -14,12 +14,12 @@ use ottla_core::metadata::Endpoint;
 pub fn bind_ports(
     config: &BrokerConfig,
     limits: &server::Limits,
-    tls: &[Arc<TlsListener>],
+    tls: &TlsListeners,
 ) -> Result<Vec<server::Listener>, String> {
     let bind = |listener: &Listener| {
         let mut bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
             .map_err(|error| explain(listener, &error))?;
-        if let Some(tls) = tls.iter().find(|tls| tls.name() == listener.name) {
+        if let Some(tls) = tls.get(&listener.name) {
             bound = bound.with_tls(Arc::clone(tls));
         }
         Ok(if listener.protocol.is_sasl() { bound.with_sasl() } else { bound })
@@ -113,7 +113,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let config = config(&[("listeners", &format!("PLAINTEXT://127.0.0.1:{port}"))]);
-        let error = bind_ports(&config, &server::Limits::default(), &[]).unwrap_err();
+        let error = bind_ports(&config, &server::Limits::default(), &TlsListeners::default()).unwrap_err();
         assert_eq!(
             error,
             format!(

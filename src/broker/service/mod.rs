@@ -21,7 +21,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, authentication};
-use crate::tls::TlsListener;
+use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -64,7 +64,7 @@ impl Service {
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
         authentication::check(config).map_err(|error| error.to_string())?;
         // First, because it fails without a trace.
-        let tls = TlsListener::load_all(config)?;
+        let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
@@ -77,10 +77,15 @@ impl Service {
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), limits.request_memory / LARGE_BATCH_SHARE));
+        // The settings of an earlier run may differ from those of the start.
+        let config = Arc::clone(&broker.settings().borrow());
+        tls.update(&config);
+        let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
+        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
         let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
+        tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, addresses, bound };
         if let Some(admin) = &service.admin {

@@ -1,5 +1,6 @@
 //! Elements of DER, the binary encoding of keys and certificates.
 
+pub const BIT_STRING: u8 = 0x03;
 pub const OCTET_STRING: u8 = 0x04;
 pub const OBJECT_IDENTIFIER: u8 = 0x06;
 pub const SEQUENCE: u8 = 0x30;

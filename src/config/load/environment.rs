@@ -1,6 +1,7 @@
 //! Environment variables as settings: the naming rule of Kafka's images, and special names of some images.
 
 use std::fs;
+use std::path::Path;
 
 use super::error::LoadError;
 use crate::table::{self, Scope};
@@ -66,6 +67,20 @@ const JAAS_FILE: &str = "ottla.jaas.file";
 /// Names of files under /etc/kafka/secrets, from which the images derive TLS settings.
 const NOT_SETTINGS_SUFFIXES: &[&str] = &["_FILENAME", "_CREDENTIALS"];
 
+/// The directory of those files.
+const SECRETS: &str = "/etc/kafka/secrets";
+/// Variables of confluentinc/cp-kafka and apache/kafka with the names of stores, and the settings with their paths.
+const STORE_FILES: [(&str, &str); 2] = [
+    ("KAFKA_SSL_KEYSTORE_FILENAME", "ssl.keystore.location"),
+    ("KAFKA_SSL_TRUSTSTORE_FILENAME", "ssl.truststore.location"),
+];
+/// Such variables with the names of files that contain a password, and the settings.
+const PASSWORD_FILES: [(&str, &str); 3] = [
+    ("KAFKA_SSL_KEYSTORE_CREDENTIALS", "ssl.keystore.password"),
+    ("KAFKA_SSL_KEY_CREDENTIALS", "ssl.key.password"),
+    ("KAFKA_SSL_TRUSTSTORE_CREDENTIALS", "ssl.truststore.password"),
+];
+
 /// The suffix of a variable that contains the name of a file with the value.
 const FILE_SUFFIX: &str = "_FILE";
 
@@ -83,6 +98,7 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
         };
         found.push((kind, Variable { variable: variable.clone(), name, value }));
     }
+    found.extend(secrets(variables)?.into_iter().map(|variable| (Kind::Alias, variable)));
     // The variable with the suffix `_FILE` sorts after the one without, so it has precedence.
     sort_by(&mut found, |(a, one), (b, other)| (a, &one.variable).cmp(&(b, &other.variable)));
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
@@ -97,6 +113,37 @@ fn jaas_file(variables: &[(String, String)]) -> Option<Variable> {
     // A path after a second equals sign replaces Java's other configurations, of which there are none here.
     let path = path.trim_start_matches('=').trim_matches(['"', '\'']);
     Some(Variable { variable: variable.clone(), name: JAAS_FILE.to_owned(), value: path.to_owned() })
+}
+
+/// The TLS settings that the images' scripts derive from names of files. As in those scripts, they count only with an SSL
+/// listener, and those of the truststore only if clients may present a certificate.
+fn secrets(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
+    let value = |name: &str| variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.trim());
+    let has_tls = ["KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENERS"]
+        .iter()
+        .any(|name| value(name).is_some_and(|listeners| listeners.contains("SSL://")));
+    let asks_clients = value("KAFKA_SSL_CLIENT_AUTH").is_some_and(|auth| ["required", "requested"].contains(&auth));
+    let counts = |name: &str| has_tls && (asks_clients || !name.contains("TRUSTSTORE"));
+    let given = |name: &str| {
+        value(name)
+            .filter(|file| !file.is_empty() && counts(name))
+            .map(|file| Path::new(SECRETS).join(file).display().to_string())
+    };
+    let mut found = Vec::new();
+    for (variable, setting) in STORE_FILES {
+        found.extend(given(variable).map(|path| (variable, setting, path)));
+    }
+    for (variable, setting) in PASSWORD_FILES {
+        if let Some(path) = given(variable) {
+            found.push((variable, setting, read_value_file(variable, &path)?));
+        }
+    }
+    let variable = |(variable, name, value): (&str, &str, String)| Variable {
+        variable: variable.to_owned(),
+        name: name.to_owned(),
+        value,
+    };
+    Ok(found.into_iter().map(variable).collect())
 }
 
 /// Returns [`ALLOW_PLAINTEXT_LISTENER`] and its value, if it is set to a value that forbids PLAINTEXT listeners.
@@ -243,6 +290,30 @@ mod tests {
             message.starts_with("cannot read /nowhere/at-all (environment variable KAFKA_NUM_PARTITIONS_FILE): "),
             "{message}"
         );
+    }
+
+    #[test]
+    fn names_of_store_files_are_settings_with_an_ssl_listener() {
+        let dir = tempfile::tempdir().unwrap();
+        let credentials = dir.path().join("credentials");
+        fs::write(&credentials, "secret\n").unwrap();
+        let credentials = credentials.to_str().unwrap();
+        let settings = |listeners: &str, auth: &str| {
+            let read = read_pairs(&[
+                ("KAFKA_ADVERTISED_LISTENERS", listeners),
+                ("KAFKA_SSL_KEYSTORE_FILENAME", "kafka.jks"),
+                ("KAFKA_SSL_KEYSTORE_CREDENTIALS", credentials),
+                ("KAFKA_SSL_TRUSTSTORE_FILENAME", "trust.jks"),
+                ("KAFKA_SSL_CLIENT_AUTH", auth),
+            ]);
+            let stores = read.into_iter().filter(|given| given.name.contains("store."));
+            stores.map(|given| format!("{}={}", given.name, given.value)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(settings("PLAINTEXT://a:1", "required"), "");
+        let keystore = "ssl.keystore.password=secret ssl.keystore.location=/etc/kafka/secrets/kafka.jks";
+        assert_eq!(settings("SSL://a:1", "none"), keystore);
+        let with_trust = settings("PLAINTEXT://a:1,SASL_SSL://a:2", "required");
+        assert_eq!(with_trust, format!("{keystore} ssl.truststore.location=/etc/kafka/secrets/trust.jks"));
     }
 
     #[test]

@@ -48,17 +48,8 @@ impl MetadataMachine {
         check_without_resource(&change.how)?;
         self.check_resource(resource)?;
         let current = self.image.configs().get(resource.kind, &resource.name);
-        let altered = match &change.how {
-            Alteration::Replace(all) => replacement(all, current),
-            Alteration::Incremental(ops) => increments(resource.kind, ops, current)?,
-        };
-        let mut after = Settings::clone(current);
-        for (name, value) in &altered {
-            match value {
-                Some(value) => after.insert(name.clone(), value.clone()),
-                None => after.remove(name),
-            };
-        }
+        let altered = altered(change, current)?;
+        let after = applied(&altered, current);
         match resource.kind {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
             kind => settings::check(&self.effective_broker_config, kind, &after)?,
@@ -89,6 +80,29 @@ impl MetadataMachine {
             ConfigKind::Group | ConfigKind::ClientMetrics => Ok(()),
         }
     }
+}
+
+/// The settings of a resource after a change of `current`.
+pub fn settings_after(change: &ConfigChange, current: &Settings) -> Result<Settings, MetadataError> {
+    Ok(applied(&altered(change, current)?, current))
+}
+
+fn altered(change: &ConfigChange, current: &Settings) -> Result<Altered, MetadataError> {
+    match &change.how {
+        Alteration::Replace(all) => Ok(replacement(all, current)),
+        Alteration::Incremental(ops) => increments(change.resource.kind, ops, current),
+    }
+}
+
+fn applied(altered: &Altered, current: &Settings) -> Settings {
+    let mut after = Settings::clone(current);
+    for (name, value) in altered {
+        match value {
+            Some(value) => after.insert(name.clone(), value.clone()),
+            None => after.remove(name),
+        };
+    }
+    after
 }
 
 /// AlterConfigs: sets the given settings and unsets all others.

@@ -38,6 +38,7 @@ pub use acls::MAX_ACLS_PER_REQUEST;
 pub use batches::{MAX_BATCH_BYTES, batches};
 pub use brokers::feature_record;
 pub use commands::*;
+pub use configs::settings_after;
 pub use errors::MetadataError;
 pub use image::*;
 pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};

@@ -96,7 +96,8 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
         let names = settings.keys().filter(|name| known(name).is_some_and(|setting| wrong(name, setting)));
         names.map(String::as_str).collect::<Vec<_>>().join(", ")
     };
-    let fixed = named(|_, setting| setting.update == Update::ReadOnly);
+    // A setting of one listener is never fixed in Kafka.
+    let fixed = named(|name, setting| setting.update == Update::ReadOnly && setting.name == name);
     if !fixed.is_empty() {
         return refuse(format!("Cannot update these configs dynamically: [{fixed}]"));
     }

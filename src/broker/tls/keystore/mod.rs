@@ -188,7 +188,10 @@ fn explain(error: JksError, store: &StoreConfig) -> String {
 fn wrong_password(store: &StoreConfig) -> String {
     match &store.password {
         Some(password) => format!("{} does not open the file", password.name),
-        None => "the file has a password; set ssl.keystore.password or ssl.truststore.password".to_owned(),
+        None => {
+            let password = store.store_type.name.replace(".type", ".password");
+            format!("the file has a password; set {password}")
+        }
     }
 }
 

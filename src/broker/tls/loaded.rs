@@ -1,0 +1,165 @@
+//! A TLS configuration that was read and checked.
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::crypto::ring::{Ticketer, default_provider};
+use rustls::pki_types::CertificateDer;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig};
+
+use super::certificate::Certificate;
+use super::stamps::Stamps;
+use super::verifier::ClientVerifier;
+use super::{keystore, suites};
+use crate::clock::wall_clock_ms;
+use ottla_config::{ClientAuth, TlsConfig};
+use ottla_core::security::{Principal, PrincipalRules};
+
+/// The TLS of a listener for a new connection.
+#[derive(Debug)]
+pub struct Loaded {
+    pub(super) config: TlsConfig,
+    /// The files when they were read.
+    pub(super) stamps: Stamps,
+    server: Arc<ServerConfig>,
+    rules: PrincipalRules,
+    /// The broker's own certificate.
+    certificate: Certificate,
+}
+
+impl Loaded {
+    /// Reads the files of a configuration. The error is one plain line.
+    pub(super) fn load(config: TlsConfig) -> Result<Loaded, String> {
+        // Before the files are read: a change meanwhile must be noticed later.
+        let stamps = Stamps::of(&config);
+        if let Some(factory) = &config.engine_factory {
+            return Err(format!("{}={}: Java classes are not supported; remove it", factory.name, factory.value));
+        }
+        let rules = &config.principal_mapping_rules;
+        let rules = PrincipalRules::parse(&rules.value).map_err(|why| format!("{}: {why}", rules.name))?;
+        let (server, certificate) = server_config(&config)?;
+        Ok(Loaded { config, stamps, server: Arc::new(server), rules, certificate })
+    }
+
+    /// The configuration of rustls.
+    pub fn server(&self) -> &Arc<ServerConfig> {
+        &self.server
+    }
+
+    /// The principal of a client with this certificate. The error is one line.
+    pub fn principal(&self, certificate: &CertificateDer<'_>) -> Result<Principal, String> {
+        let certificate = Certificate::parse(certificate)?;
+        let name = self.rules.apply(&certificate.subject).map_err(|error| error.to_string())?;
+        Ok(Principal::user(name))
+    }
+
+    /// Checks that this configuration may replace `before` while the broker runs, by Kafka's rules.
+    pub(super) fn check_replaces(&self, before: &Loaded) -> Result<(), String> {
+        let (new, old) = (&self.certificate, &before.certificate);
+        if !self.config.allow_dn_changes && !new.subject.eq_ignore_ascii_case(&old.subject) {
+            return Err(format!(
+                "Keystore DistinguishedName does not match: existing={}, new={} (ssl.allow.dn.changes=false)",
+                old.subject, new.subject
+            ));
+        }
+        let is_lost = |name: &&String| !new.alternative_names.contains(name);
+        if !self.config.allow_san_changes && old.alternative_names.iter().any(|name| is_lost(&name)) {
+            return Err(format!(
+                "Keystore SubjectAltNames do not match: existing={}, new={} (ssl.allow.san.changes=false)",
+                old.alternative_names.join(" "),
+                new.alternative_names.join(" ")
+            ));
+        }
+        match before.config.truststore.is_empty() && !self.config.truststore.is_empty() {
+            true => {
+                Err("Cannot add SSL truststore to an existing listener for which no truststore was configured."
+                    .to_owned())
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Logs that clients will not accept the certificate.
+    pub(super) fn warn_of_expiry(&self) {
+        let (listener, subject) = (&self.config.listener, &self.certificate.subject);
+        let now = wall_clock_ms() / 1000;
+        if now > self.certificate.not_after {
+            tracing::warn!(%listener, certificate = %subject, "the certificate has expired, clients will refuse it");
+        } else if now < self.certificate.not_before {
+            tracing::warn!(%listener, certificate = %subject, "the certificate is not valid yet, clients will refuse it");
+        }
+    }
+}
+
+fn server_config(config: &TlsConfig) -> Result<(ServerConfig, Certificate), String> {
+    let versions = suites::versions(config)?;
+    let mut provider = default_provider();
+    suites::restrict(&mut provider, config)?;
+    let provider = Arc::new(provider);
+    let (key, certificate) = certified_key(config)?;
+    let verifier = verifier(config, &provider)?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions).map_err(|_| {
+        format!(
+            "{}: none of the cipher suites belongs to a version of {}",
+            config.cipher_suites.name, config.enabled_protocols.name
+        )
+    })?;
+    let resolver = Arc::new(SingleCertAndKey::from(key));
+    let mut server = builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver);
+    // Each configuration has its own keys for tickets, so a session never outlives a change of the trusted certificates.
+    server.ticketer = Ticketer::new().map_err(|error| format!("cannot make keys for TLS sessions: {error}"))?;
+    Ok((server, certificate))
+}
+
+fn certified_key(config: &TlsConfig) -> Result<(CertifiedKey, Certificate), String> {
+    let material = keystore::load_key(config)?;
+    let listener = &config.listener;
+    let key = any_supported_type(&material.key).map_err(|_| {
+        format!(
+            "listener {listener}: the private key has an unsupported type or size; use RSA with 2048 to 4096 bits, or an \
+             elliptic curve: P-256, P-384 or Ed25519"
+        )
+    })?;
+    let own = material.chain.first().map(Certificate::parse).transpose()?;
+    let own = own.ok_or_else(|| format!("listener {listener}: there is no certificate for the private key"))?;
+    if let Some(public_key) = key.public_key()
+        && public_key.as_ref() != own.public_key
+    {
+        return Err(format!(
+            "listener {listener}: the private key does not belong to the certificate of {}",
+            own.subject
+        ));
+    }
+    Ok((CertifiedKey::new(material.chain, key), own))
+}
+
+/// Checks client certificates as `ssl.client.auth` says.
+fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let trusted = keystore::load_trusted(config)?;
+    if config.client_auth == ClientAuth::None {
+        return Ok(Arc::new(NoClientAuth));
+    }
+    let trusted = trusted.ok_or_else(|| {
+        format!(
+            "listener {}: ssl.client.auth needs the certificates of the authorities that sign client certificates; set \
+             ssl.truststore.location or ssl.truststore.certificates",
+            config.listener
+        )
+    })?;
+    let mut roots = RootCertStore::empty();
+    let (_, unusable) = roots.add_parsable_certificates(trusted.iter().cloned());
+    if unusable > 0 {
+        return Err(format!("listener {}: {unusable} certificates of the truststore cannot be read", config.listener));
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = match config.client_auth {
+        ClientAuth::Required => builder,
+        ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
+    };
+    let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
+    Ok(Arc::new(ClientVerifier::new(built, trusted, provider.signature_verification_algorithms)))
+}

@@ -1,0 +1,98 @@
+//! Certificates for tests, made when they are needed: an authority, and what it issues.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair, date_time_ymd,
+};
+
+static COUNT: AtomicU32 = AtomicU32::new(1);
+
+/// An authority that signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+/// A certificate with its private key.
+pub struct Issued {
+    /// As PEM.
+    pub certificate: String,
+    /// As PEM.
+    pub key: String,
+    /// In DER.
+    pub der: Vec<u8>,
+}
+
+/// Whether a certificate is valid now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    Valid,
+    Expired,
+}
+
+impl Authority {
+    pub fn new() -> Authority {
+        let mut params = CertificateParams::default();
+        // Each has a name of its own, because issuers are found by their names.
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name = name(&[(DnType::CommonName, &format!("Test authority {number}"))]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Authority(CertifiedIssuer::self_signed(params, key()).expect("a certificate"))
+    }
+
+    /// The authority's certificate as PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// The authority's certificate in DER.
+    pub fn der(&self) -> Vec<u8> {
+        self.0.der().to_vec()
+    }
+
+    /// A certificate for a server at these names and addresses.
+    pub fn server(&self, names: &[&str]) -> Issued {
+        self.issue(&[(DnType::CommonName, "localhost")], names, Validity::Valid)
+    }
+
+    /// A certificate for a client with this name: attributes in the order of the certificate.
+    pub fn client(&self, subject: &[(DnType, &str)], validity: Validity) -> Issued {
+        self.issue(subject, &[], validity)
+    }
+
+    pub fn issue(&self, subject: &[(DnType, &str)], names: &[&str], validity: Validity) -> Issued {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("valid names");
+        params.distinguished_name = name(subject);
+        if validity == Validity::Expired {
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        }
+        let key = key();
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        Issued { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
+    }
+}
+
+impl Default for Authority {
+    fn default() -> Authority {
+        Authority::new()
+    }
+}
+
+impl Issued {
+    /// Writes the key and the certificate to one file, as Kafka's PEM keystores have them.
+    pub fn write(&self, path: &Path) -> PathBuf {
+        fs::write(path, format!("{}{}", self.key, self.certificate)).expect("a file");
+        path.to_owned()
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+fn name(attributes: &[(DnType, &str)]) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    attributes.iter().for_each(|(kind, value)| name.push(kind.clone(), *value));
+    name
+}
