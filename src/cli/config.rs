@@ -202,7 +202,6 @@ fn show_one(one: &SettingView, as_json: bool) {
     let effect = match one.effect {
         Effect::Implemented => "yes",
         Effect::Ignored => "none",
-        Effect::Protection => "the broker does not start without the protection that the value demands",
     };
     out.line(format_args!("  effect   {effect}"));
     out.line(one.doc);

@@ -9,6 +9,7 @@
 //! dynamic broker settings) may come from another release: an invalid one is treated as not set.
 
 mod admin;
+mod authorizer;
 mod broker;
 mod check;
 mod describe;
@@ -27,6 +28,7 @@ mod topic;
 mod values;
 
 pub use admin::AdminConfig;
+pub use authorizer::AuthorizerConfig;
 pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
     ReplicationFactorPolicy, Resolved, StorageConfig, TopicsConfig, TransactionsConfig,

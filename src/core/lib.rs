@@ -9,6 +9,7 @@
 //! | [`metadata`] | topics, settings, registration, producer ids |
 //! | [`coordinator`] | groups and their offsets, transactions |
 //! | [`security`] | access control lists |
+//! | [`shared_map`] | a map whose clones share their content |
 //! | [`log_windows`] | counts for rate limits of log lines |
 
 pub mod coordinator;
@@ -16,3 +17,4 @@ pub mod log_windows;
 pub mod machine;
 pub mod metadata;
 pub mod security;
+pub mod shared_map;

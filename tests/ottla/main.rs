@@ -4,6 +4,7 @@
 //! file beside this folder; a test that needs Java, Python clients or Docker is in `tests/external`.
 
 mod admin;
+mod authorization;
 mod client;
 mod cluster;
 mod commands;

@@ -1,4 +1,5 @@
-//! Requests about ACLs, client quotas and SCRAM credentials, which are not supported yet.
+//! Requests about ACLs without an authorizer, and about client quotas and SCRAM credentials, which are not supported
+//! yet.
 
 use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
@@ -12,7 +13,8 @@ use crate::fixture::{Fixture, code, text};
 async fn acl_requests_without_an_authorizer_return_security_disabled() {
     let fixture = Fixture::start().await;
     for version in 0..=3 {
-        let filter = DescribeAclsRequest { resource_type_filter: 1, operation: 1, ..Default::default() };
+        let filter =
+            DescribeAclsRequest { resource_type_filter: 1, operation: 1, permission_type: 1, ..Default::default() };
         let response = fixture.client.call_at(filter, version).await.unwrap();
         let message = response.error_message.unwrap();
         assert_eq!(
@@ -20,13 +22,20 @@ async fn acl_requests_without_an_authorizer_return_security_disabled() {
             ("SECURITY_DISABLED", "No Authorizer is configured on the broker")
         );
 
-        let acl = AclCreation { resource_type: 2, resource_name: text("t"), ..Default::default() };
+        let acl = AclCreation {
+            resource_type: 2,
+            resource_name: text("t"),
+            operation: 3,
+            permission_type: 3,
+            ..Default::default()
+        };
         let request = CreateAclsRequest { creations: vec![acl.clone(), acl] };
         let response = fixture.client.call_at(request, version).await.unwrap().results;
         let response: Vec<_> = response.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();
         assert_eq!(response, [("SECURITY_DISABLED", Some("No Authorizer is configured.")); 2]);
 
-        let filter = DeleteAclsFilter { resource_type_filter: 2, operation: 1, ..Default::default() };
+        let filter =
+            DeleteAclsFilter { resource_type_filter: 2, operation: 1, permission_type: 1, ..Default::default() };
         let request = DeleteAclsRequest { filters: vec![filter.clone(), filter] };
         let response = fixture.client.call_at(request, version).await.unwrap().filter_results;
         let response: Vec<_> = response.iter().map(|it| (code(it.error_code), it.error_message.as_deref())).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tempfile::TempDir;
 
-use super::authorizer::{AllowAll, Authorizer, Operation, Resource};
+use super::authorizer::{AllowAll, Authorizer, Operation, Resource, Verdict};
 use super::context::{Answer, Caller, Context};
 use super::handle;
 use super::large_batches::LargeBatches;
@@ -70,12 +70,12 @@ struct Recorder {
 }
 
 impl Authorizer for Recorder {
-    fn allows(&self, caller: &Caller, operation: Operation, resource: Resource<'_>) -> bool {
+    fn decide(&self, caller: &Caller, operation: Operation, resource: Resource<'_>) -> Verdict {
         assert_eq!(caller.principal.to_string(), "User:ANONYMOUS");
         let check = format!("{operation:?} {resource}");
         let is_allowed = self.allowed.contains(&&*check);
         self.checks.lock().push(check);
-        is_allowed
+        Verdict { allowed: is_allowed, rule: None }
     }
 }
 

@@ -106,7 +106,12 @@ pub(super) fn alter(context: &Context, request: &IncrementalAlterConfigsRequest)
             Some(1) => alter_one(context, resource, request.validate_only),
             _ => Err(invalid("Each resource must appear at most once.")),
         };
-        Some(altered.map_or_else(|(error, message)| (error, Some(message.into())), |()| (ErrorCode::None, None)))
+        Some(match altered {
+            Ok(()) => (ErrorCode::None, None),
+            // As in Kafka, without a message.
+            Err((error @ ErrorCode::ClusterAuthorizationFailed, _)) => (error, None),
+            Err((error, message)) => (error, Some(message.into())),
+        })
     };
     request.resources.iter().map(alter).collect()
 }

@@ -26,7 +26,11 @@ const MAX_HOST_NAMES: usize = 100;
 pub(super) fn describe(context: &Context, request: DescribeClientQuotasRequest) -> Answer {
     let filter = match context.authorize(Operation::DescribeConfigs, Resource::Cluster) {
         Ok(()) => QuotaFilter::new(&request),
-        Err(denied) => Err((denied.error_code(), denied.message().to_owned())),
+        // As in Kafka, without a message.
+        Err(denied) => {
+            return DescribeClientQuotasResponse { error_code: denied.error_code().code(), ..Default::default() }
+                .into();
+        }
     };
     match filter {
         Ok(filter) => DescribeClientQuotasResponse {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::authorizer::{self, Authorizer, Denied, Operation, Resource};
+use tracing::Level;
+
+use super::authorizer::{self, AuditLine, Authorizer, Denied, Operation, Resource, Verdict};
 use super::large_batches::LargeBatches;
 use super::throttling::{Metering, Mutations};
-use crate::log_rate_limiter::log_limited;
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
 use crate::state::advertised::Endpoint;
@@ -19,7 +20,10 @@ use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
 use ottla_core::security::quota::Permits;
 use ottla_wire::codec::Str;
-use ottla_wire::protocol::{RequestHeader, Response};
+use ottla_wire::protocol::{ApiKey, RequestHeader, Response};
+
+/// The target of the log lines with the authorizer's decisions, as Kafka's `kafka.authorizer.logger`.
+const AUTHORIZER_LOG: &str = "ottla::authorizer";
 
 /// The outcome of a request.
 pub(super) enum Answer {
@@ -101,17 +105,25 @@ impl Context {
         (MutationQuota(mutations.clone().map(|mutations| mutations as _)), Mutations(mutations))
     }
 
-    /// Checks that the caller may do an operation; logs it if not.
+    /// Checks that the caller may do an operation; logs the decision.
     pub fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Result<(), Denied> {
-        if self.allows(operation, resource) {
+        let verdict = self.authorizer.decide(&self.caller, operation, resource);
+        if verdict.allowed {
+            self.log_allowed(&verdict, operation, resource);
             return Ok(());
         }
-        let Caller { principal, client_address, listener } = &self.caller;
-        log_limited!(
-            INFO, self.broker.log_rate_limiter(), client_address.ip(), "denied operations",
-            %principal, client = %client_address, listener = %listener, client_id = self.client_id(),
-            ?operation, %resource, "denied an operation"
-        );
+        let limiter = self.broker.log_rate_limiter();
+        if verdict.rule.is_some()
+            && tracing::enabled!(target: AUTHORIZER_LOG, Level::INFO)
+            && limiter.admits(Level::INFO, self.caller.client_address.ip(), "denied operations")
+        {
+            let Caller { client_address, listener, .. } = &self.caller;
+            tracing::info!(
+                target: AUTHORIZER_LOG,
+                client = %client_address, %listener, client_id = self.client_id(),
+                "{}", self.audit_line(&verdict, operation, resource)
+            );
+        }
         Err(Denied::from(resource))
     }
 
@@ -120,15 +132,45 @@ impl Context {
         names.filter(|name| self.authorize(operation, Resource::Topic(name)).is_err()).cloned().collect()
     }
 
-    /// Whether the caller may do an operation, for questions whose "no" is not an error.
+    /// Whether the caller may do an operation, for questions whose "no" is not an error: it is logged only at TRACE.
     pub fn allows(&self, operation: Operation, resource: Resource<'_>) -> bool {
-        self.authorizer.allows(&self.caller, operation, resource)
+        let verdict = self.authorizer.decide(&self.caller, operation, resource);
+        match verdict.allowed {
+            true => self.log_allowed(&verdict, operation, resource),
+            false => self.trace(&verdict, operation, resource),
+        }
+        verdict.allowed
+    }
+
+    fn log_allowed(&self, verdict: &Verdict, operation: Operation, resource: Resource<'_>) {
+        if verdict.rule.is_some() {
+            tracing::debug!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource));
+        }
+    }
+
+    fn trace(&self, verdict: &Verdict, operation: Operation, resource: Resource<'_>) {
+        if verdict.rule.is_some() {
+            tracing::trace!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource));
+        }
+    }
+
+    fn audit_line<'a>(&'a self, verdict: &'a Verdict, operation: Operation, resource: Resource<'a>) -> AuditLine<'a> {
+        AuditLine { verdict, caller: &self.caller, operation, resource, request: self.request_name() }
+    }
+
+    /// The name of the request's API.
+    pub fn request_name(&self) -> &'static str {
+        ApiKey::from_code(self.header.api_key).map_or("Unknown", ApiKey::name)
     }
 
     /// The bit field of what the caller may do to a resource, if the request asks for it.
     pub fn authorized_operations(&self, requested: bool, resource: Resource<'_>) -> i32 {
         match requested {
-            true => authorizer::authorized_operations(resource, |operation| self.allows(operation, resource)),
+            true => authorizer::authorized_operations(resource, |operation| {
+                let verdict = self.authorizer.decide(&self.caller, operation, resource);
+                self.trace(&verdict, operation, resource);
+                verdict.allowed
+            }),
             false => authorizer::NOT_REQUESTED,
         }
     }

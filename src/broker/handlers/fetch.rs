@@ -44,6 +44,7 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     let version = context.version();
     let cluster = context.broker.cluster();
     let (max_wait_ms, limits) = (request.max_wait_ms, Limits::of(context, &request));
+    let follower = is_from_follower(&request);
     let session = session_request(version, request);
     let fetch_context = match context.broker.begin_fetch(session) {
         Ok(fetch_context) => fetch_context,
@@ -51,8 +52,9 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
             return FetchResponse { error_code: error.error_code().code(), ..Default::default() }.into();
         }
     };
-    let partitions = fetch_context.partitions.iter().map(|(key, ask)| find_partition(context, &cluster, key, ask));
-    let partitions = partitions.collect();
+    let follower_may_read = follower.then(|| context.authorize(Operation::ClusterAction, Resource::Cluster).is_ok());
+    let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, follower_may_read);
+    let partitions = fetch_context.partitions.iter().map(find).collect();
     let fetch = Fetch {
         partitions,
         max_bytes: limits.max_bytes,
@@ -155,7 +157,19 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
 }
 
-fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &PartitionRequest) -> FetchPartition {
+/// Whether the request has the id of a replica: such a reader needs ClusterAction, and no right on topics.
+fn is_from_follower(request: &FetchRequest) -> bool {
+    request.replica_id >= 0 || request.replica_state.replica_id >= 0
+}
+
+/// Finds a partition. `follower_may_read` is `None` for a consumer, which needs Read on the topic.
+fn find_partition(
+    context: &Context,
+    cluster: &Cluster,
+    key: &FetchKey,
+    ask: &PartitionRequest,
+    follower_may_read: Option<bool>,
+) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
         FetchTopic::Id(id) => (cluster.topic_by_id(*id), FetchFault::UnknownTopicId),
@@ -167,7 +181,10 @@ fn find_partition(context: &Context, cluster: &Cluster, key: &FetchKey, ask: &Pa
         FetchTopic::Name(name) => Some(name),
         FetchTopic::Id(_) => topic.map(|topic| topic.name()),
     };
-    let denied = name.is_some_and(|name| context.authorize(Operation::Read, Resource::Topic(name)).is_err());
+    let denied = match follower_may_read {
+        Some(may_read) => !may_read,
+        None => name.is_some_and(|name| context.authorize(Operation::Read, Resource::Topic(name)).is_err()),
+    };
     let partition = match topic {
         _ if denied => Err(FetchFault::TopicAuthorizationFailed),
         None => Err(missing),

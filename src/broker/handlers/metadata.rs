@@ -215,7 +215,10 @@ fn answer_named(
         .map(|named| match named {
             Named::Name(name) => match cluster.topic(name) {
                 Some(topic) => describe(context, topic, with_operations),
-                None => unknown_name(name, refused),
+                None => MetadataResponseTopic {
+                    topic_authorized_operations: context.authorized_operations(with_operations, Resource::Topic(name)),
+                    ..unknown_name(name, refused)
+                },
             },
             Named::Id(id) => match cluster.topic_by_id(*id) {
                 Some(topic) => describe(context, topic, with_operations),

@@ -45,7 +45,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use authorizer::{AllowAll, Authorizer};
+use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 use sasl::Gate;
@@ -78,8 +78,8 @@ impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        let large_batches = Arc::new(LargeBatches::new(batch_memory));
-        Handlers { broker, large_batches, authorizer: Arc::new(AllowAll), tls: TlsListeners::default() }
+        let (authorizer, large_batches) = (authorizer::configured(&broker), Arc::new(LargeBatches::new(batch_memory)));
+        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.

@@ -28,7 +28,8 @@ use ottla_wire::protocol::messages::elect_leaders::{
     ElectLeadersRequest, ElectLeadersResponse, PartitionResult, ReplicaElectionResult,
 };
 use ottla_wire::protocol::messages::list_partition_reassignments::{
-    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse,
+    ListPartitionReassignmentsRequest, ListPartitionReassignmentsResponse, OngoingPartitionReassignment,
+    OngoingTopicReassignment,
 };
 use ottla_wire::types::{ErrorCode, PartitionIndex};
 
@@ -222,11 +223,21 @@ fn check_reassignment(
 }
 
 /// Lists no reassignments, because there are none with one broker.
-pub(super) fn list(context: &Context, _request: ListPartitionReassignmentsRequest) -> Answer {
+pub(super) fn list(context: &Context, request: ListPartitionReassignmentsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
+        // As in Kafka, with an empty entry for each requested partition.
+        let topics = request.topics.into_iter().flatten().map(|topic| OngoingTopicReassignment {
+            name: topic.name,
+            partitions: topic
+                .partition_indexes
+                .into_iter()
+                .map(|partition_index| OngoingPartitionReassignment { partition_index, ..Default::default() })
+                .collect(),
+        });
         return ListPartitionReassignmentsResponse {
             error_code: denied.error_code().code(),
             error_message: Some(Str::from_static(denied.message())),
+            topics: topics.collect(),
             ..Default::default()
         }
         .into();

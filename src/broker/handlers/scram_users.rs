@@ -62,12 +62,11 @@ fn failed(user: Str, error: ErrorCode, message: &str) -> AlterUserScramCredentia
 
 pub(super) fn describe(context: &Context, request: DescribeUserScramCredentialsRequest) -> Answer {
     if let Err(denied) = context.authorize(Operation::Describe, Resource::Cluster) {
-        return DescribeUserScramCredentialsResponse {
-            error_code: denied.error_code().code(),
-            error_message: Some(Str::from_static(denied.message())),
-            ..Default::default()
-        }
-        .into();
+        // As in Kafka, without names and messages.
+        let error_code = denied.error_code().code();
+        let result = |_: &_| DescribeUserScramCredentialsResult { error_code, ..Default::default() };
+        let results = request.users.iter().flatten().map(result).collect();
+        return DescribeUserScramCredentialsResponse { error_code, results, ..Default::default() }.into();
     }
     let cluster = context.broker.cluster();
     let mut known: BTreeMap<Str, Vec<CredentialInfo>> = BTreeMap::new();

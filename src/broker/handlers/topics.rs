@@ -174,7 +174,9 @@ pub(super) fn delete(context: &Context, request: DeleteTopicsRequest) -> Answer 
         }
     }
     let cluster = context.broker.cluster();
-    topics.retain(|topic| match denied_deletion(context, &cluster, topic) {
+    // Every topic may be deleted with this operation on the cluster, which only an ACL for all operations allows.
+    let may_delete_all = topics.is_empty() || context.allows(Operation::Delete, Resource::Cluster);
+    topics.retain(|topic| match (!may_delete_all).then(|| denied_deletion(context, &cluster, topic)).flatten() {
         Some(denied) => {
             refused.push(denied);
             false
@@ -207,6 +209,10 @@ fn denied_deletion(context: &Context, cluster: &Cluster, topic: &TopicRef) -> Op
     };
     let by_name = requested_id.is_zero();
     let may_describe = context.allows(Operation::Describe, Resource::Topic(name));
+    if may_describe && cluster.topic(name).is_none() {
+        // The caller may know that it does not exist.
+        return None;
+    }
     if may_describe && context.authorize(Operation::Delete, Resource::Topic(name)).is_ok() {
         return None;
     }
@@ -292,9 +298,12 @@ fn partitions_result<E: ToErrorCode + std::fmt::Display>(name: &str, error: Opti
     CreatePartitionsTopicResult {
         name: name.into(),
         error_code: error.map_or(ErrorCode::None, ToErrorCode::error_code).code(),
-        // Kafka has no message for an unknown topic.
+        // Kafka has no message for an unknown topic or a denied one.
         error_message: error
-            .filter(|error| error.error_code() != ErrorCode::UnknownTopicOrPartition)
+            .filter(|error| {
+                let code = error.error_code();
+                code != ErrorCode::UnknownTopicOrPartition && code != ErrorCode::TopicAuthorizationFailed
+            })
             .and_then(|error| message_of(error.error_code(), error.to_string())),
     }
 }

@@ -82,11 +82,6 @@ pub enum OpenError {
         path.display()
     )]
     Bootstrap { path: PathBuf, error: SnapshotError },
-    #[error(
-        "authorizer.class.name demands that {count} ACLs in the metadata log are enforced, but there is no authorizer yet: \
-         remove the setting if every client may do everything"
-    )]
-    Acls { count: usize },
 }
 
 impl Broker {
@@ -146,7 +141,6 @@ impl Broker {
             bootstrap_records,
         };
         metadata.submit(register).await??;
-        check_acls(&config, publisher.current().image.acl_count())?;
         hosting::report(&publisher.current());
         let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
         let checkpointer = Checkpointer::new(
@@ -211,16 +205,6 @@ fn open_log_dir(config: &BrokerConfig, environment: &Environment) -> Result<LogD
         );
     }
     Ok(log_dir)
-}
-
-/// Refuses the start if there are ACLs and an authorizer is set: they would have to be enforced, also with
-/// `allow.everyone.if.no.acl.found`.
-fn check_acls(config: &BrokerConfig, count: usize) -> Result<(), OpenError> {
-    let authorizer = config.values.given("authorizer.class.name").unwrap_or_default();
-    match count > 0 && !authorizer.is_empty() {
-        true => Err(OpenError::Acls { count }),
-        false => Ok(()),
-    }
 }
 
 /// Opens the metadata log and begins a leader epoch, as a KRaft leader does when it is elected.

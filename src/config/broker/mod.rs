@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::admin::{self, AdminConfig};
+use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::retention::check_retention;
@@ -23,6 +24,8 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    /// `None`: every client may do everything.
+    pub authorizer: Option<AuthorizerConfig>,
     /// `log.dirs`, or else `log.dir`; at least one. Their contents decide which one is used.
     pub log_dirs: Vec<PathBuf>,
     /// `metadata.log.dir`.
@@ -243,6 +246,7 @@ impl BrokerConfig {
         }
         BrokerConfig {
             listeners_at_start: self.listeners_at_start.clone(),
+            authorizer: self.authorizer.clone(),
             ..BrokerConfig::assemble(values, listeners)
         }
     }
@@ -262,6 +266,8 @@ impl BrokerConfig {
             listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            // Its settings are not in the table: `load` reads them.
+            authorizer: None,
             log_dirs,
             metadata_log_dir: values.given("metadata.log.dir").filter(|dir| !dir.is_empty()).map(PathBuf::from),
             node_id: values.read("node.id"),

@@ -23,6 +23,7 @@ fn check_error(pairs: &[(&str, &str)], expect: &str) {
 
 /// Settings that are read without a typed field.
 const UNTYPED: &[&str] = &[
+    "authorizer.class.name",
     "ottla.admin.allowed.hosts",
     "ottla.admin.listener",
     "listeners",
@@ -37,7 +38,11 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
-    // By `tls`, for each listener.
+    // For each listener.
+    "connections.max.reauth.ms",
+    "ottla.jaas.file",
+    "sasl.enabled.mechanisms",
+    "sasl.jaas.config",
     "ssl.allow.dn.changes",
     "ssl.allow.san.changes",
     "ssl.cipher.suites",
@@ -70,6 +75,7 @@ fn every_implemented_setting_is_read() {
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
         TransactionsConfig::NAMES,
+        QuotasConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -92,6 +98,7 @@ fn defaults_have_the_types_of_their_fields() {
         CleanerConfig::invalid_fields(text),
         GroupsConfig::invalid_fields(text),
         TransactionsConfig::invalid_fields(text),
+        QuotasConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }

@@ -17,6 +17,7 @@ use environment::Variable;
 pub use error::LoadError;
 use old_names::OldSettings;
 
+use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
@@ -52,12 +53,15 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         loader.add(name, value, Source::CommandLine)?;
     }
-    loader.check_protection()?;
+    protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
+    loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
+    let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
+    resolved.config.authorizer = authorizer;
     let plaintext_forbidden = environment::plaintext_forbidden(&sources.environment);
     protection::check_listeners(&resolved.config.values, &resolved.config.listeners, plaintext_forbidden)
         .map_err(LoadError::Unprotected)?;
@@ -145,15 +149,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Rejects settings that demand protection; see [`protection`].
-    fn check_protection(&mut self) -> Result<(), LoadError> {
-        let given = protection::Given { values: &self.values, plugin_settings: &self.plugin_settings };
-        self.notices.extend(protection::check(&given).map_err(LoadError::Unprotected)?);
-        if self.values.given(protection::AUTHORIZER).is_some_and(|class| !class.is_empty()) {
-            // It has decided whether the broker starts.
-            self.without_effect.remove(protection::ALLOW_EVERYONE);
+    fn resolve_authorizer(&mut self) -> Result<Option<AuthorizerConfig>, LoadError> {
+        let found = authorizer::resolve(&self.values, &self.plugin_settings).map_err(LoadError::Unprotected)?;
+        if found.is_some() {
+            self.without_effect.remove(authorizer::ALLOW_EVERYONE);
+            self.without_effect.remove(authorizer::SUPER_USERS);
         }
-        Ok(())
+        Ok(found)
     }
 
     fn apply_port(&mut self, port: u16) -> Result<(), LoadError> {

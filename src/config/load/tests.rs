@@ -90,14 +90,24 @@ fn setting_without_effect_is_listed_once() {
 }
 
 #[test]
-fn allow_everyone_is_without_effect_only_if_no_authorizer_is_configured() {
-    let allow = ("allow.everyone.if.no.acl.found", "true");
+fn settings_of_the_authorizer_have_an_effect_only_if_it_is_configured() {
+    let (allow, users) = (("allow.everyone.if.no.acl.found", "TRUE"), ("super.users", "User:a; User:b"));
     let authorizer = ("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
-    for (given, without_effect) in [(&[allow][..], &[allow.0][..]), (&[authorizer, allow], &[])] {
-        let resolved = load(&Sources { command_line: pairs(given), ..Sources::default() }).unwrap();
-        assert_eq!(resolved.without_effect, without_effect);
-        assert_eq!(resolved.notices.len(), given.len() - 1, "{:?}", resolved.notices);
-    }
+    let resolve = |given: &[(&str, &str)]| load(&Sources { command_line: pairs(given), ..Sources::default() }).unwrap();
+    let without = resolve(&[allow, users]);
+    assert_eq!(
+        (without.config.authorizer, without.without_effect),
+        (None, vec![allow.0.to_owned(), users.0.to_owned()])
+    );
+    let with = resolve(&[authorizer, allow, users]);
+    assert_eq!(with.without_effect, Vec::<String>::new());
+    let expect = AuthorizerConfig {
+        super_users: ["User:a", "User:b"].map(str::to_owned).into(),
+        allow_everyone_if_no_acl: true,
+    };
+    assert_eq!(with.config.authorizer, Some(expect.clone()));
+    let changed = with.config.with_dynamic(&BTreeMap::new(), &BTreeMap::new());
+    assert_eq!(changed.authorizer, Some(expect), "a dynamic change of other settings keeps the authorizer");
 }
 
 #[test]

@@ -67,8 +67,6 @@ pub enum Effect {
     Implemented,
     /// Checked and stored, but without effect: it means nothing for a single broker, or the feature is missing.
     Ignored,
-    /// Demands protection that is not supported yet: the broker refuses to start with any value but the default.
-    Protection,
 }
 
 /// The constraint on a value, beyond its type.

@@ -38,6 +38,6 @@ settings! {
     "request.timeout.ms",                               Int,    "30000",               Any,           ReadOnly,    Ignored, "How long a broker waits for another broker; there are no others.";
     "quota.window.num",                                 Int,    "11",                  AtLeast(1),    ReadOnly,    Implemented, "Samples kept for client quotas and connection creation rates. All but one are the time over which a burst may be averaged.";
     "quota.window.size.seconds",                        Int,    "1",                   AtLeast(1),    ReadOnly,    Implemented, "Length of each sample for client quotas.";
-    "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Protection, "A Java class that decides client quotas. Java classes are not supported: the broker refuses to start with one.";
+    "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Ignored, "A Java class that decides client quotas. Java classes are not supported: the broker refuses to start with one.";
     "telemetry.max.bytes",                              Int,    "1048576",             AtLeast(1),    ReadOnly,    Ignored, "The largest set of metrics that a client may push.";
 }

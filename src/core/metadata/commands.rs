@@ -13,6 +13,7 @@ use super::image::{BrokerId, ConfigResource, QuotaEntity, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
 use crate::security::SecretBytes;
+use crate::security::acl::{Acl, AclBinding, AclFilter};
 use bytes::Bytes;
 use ottla_wire::codec::Str;
 use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
@@ -37,6 +38,10 @@ commands! {
     UpdateFeatures(UpdateFeatures) -> Result<(), MetadataError>;
     /// One result for each distinct entity, in the order of Kafka's answer.
     AlterClientQuotas(AlterClientQuotas) -> Vec<(QuotaEntity, Result<(), MetadataError>)>;
+    /// One result for each ACL, in the order of the request; the whole request fails if it has too many.
+    CreateAcls(CreateAcls) -> Result<Vec<Result<(), MetadataError>>, MetadataError>;
+    /// The deleted ACLs of each filter, in the order of the request; the whole request fails if there are too many.
+    DeleteAcls(DeleteAcls) -> Vec<Result<Vec<Arc<Acl>>, MetadataError>>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
     /// One result for each distinct user.
@@ -88,6 +93,14 @@ impl PartialEq for MutationQuota {
         }
     }
 }
+
+/// CreateAcls. Each ACL has a random id, which it gets if it does not exist yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateAcls(pub Vec<(Uuid, AclBinding)>);
+
+/// DeleteAcls: deletes all ACLs that match one of the filters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeleteAcls(pub Vec<AclFilter>);
 
 /// Allocates the next block of producer ids.
 #[derive(Clone, Debug, PartialEq)]

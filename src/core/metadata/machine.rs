@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
-use super::commands::{AllocateProducerIds, MetadataCommand, MetadataReply, Reset, UnregisterBroker};
+use super::commands::{
+    AllocateProducerIds, CreateAcls, DeleteAcls, MetadataCommand, MetadataReply, Reset, UnregisterBroker,
+};
 use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
 use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
@@ -83,6 +85,8 @@ impl MetadataMachine {
             MetadataCommand::AlterConfigs(request) => self.alter_configs(request),
             MetadataCommand::UpdateFeatures(request) => self.update_features(request),
             MetadataCommand::AlterClientQuotas(request) => self.alter_client_quotas(&request),
+            MetadataCommand::CreateAcls(CreateAcls(acls)) => self.create_acls(acls),
+            MetadataCommand::DeleteAcls(DeleteAcls(filters)) => self.delete_acls(&filters),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
             MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),

@@ -4,6 +4,7 @@
 //! ids are stored as KRaft records in `__cluster_metadata-0`, as Apache Kafka writes and reads
 //! them. [`MetadataMachine`] decides on changes; requests read the [`Image`].
 
+mod acls;
 mod batches;
 mod brokers;
 mod client_quotas;
@@ -32,6 +33,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use acls::MAX_ACLS_PER_REQUEST;
 pub use batches::{MAX_BATCH_BYTES, batches};
 pub use brokers::feature_record;
 pub use commands::*;

@@ -123,7 +123,7 @@ fn valid_batches_after_corrupt_one_are_saved_to_cut_file() {
         let mut log = fixture.reopen_killed(None);
         assert_eq!(log.end_offset(), 1);
         let report = log.take_open_report().expect("a report");
-        assert_eq!((report.truncated_bytes, &*report.lost), (size - second, &[1..5][..]));
+        assert_eq!((report.truncated_bytes, &*report.lost), (size - second, std::slice::from_ref(&(1..5))));
         let aside = file(&fixture, &format!("{FIRST_LOG}.{second}.cut"));
         assert_eq!(report.set_aside, std::slice::from_ref(&aside));
         let saved = fixture.disk.read(&aside).expect("reads").expect("is there");
@@ -142,7 +142,7 @@ fn segments_after_corrupt_batch_are_renamed_to_cut_files() {
         assert_eq!((log.end_offset(), log.segment_count()), (1, 1));
         let report = log.take_open_report().expect("a report");
         assert!(report.set_aside.len() >= 2);
-        assert_eq!(report.lost, [1..20]);
+        assert_eq!(report.lost, std::slice::from_ref(&(1..20)));
         log.append(&batch(&["on"]), CLIENT).expect("appends");
         assert_eq!(records_from(&log, 1), [(1, "on".to_owned())]);
     });

@@ -24,6 +24,7 @@ const ROOT: &str = "";
 const LOGGERS: &[(&str, &[&str])] = &[
     (ROOT, &[ROOT_LOGGER]),
     ("ottla", &["kafka", "org.apache.kafka"]),
+    ("ottla::authorizer", &["kafka.authorizer.logger"]),
     ("ottla::broker", &["kafka.server", "org.apache.kafka.server"]),
     ("ottla::broker::cleaner", &["kafka.log.LogCleaner", "org.apache.kafka.storage.internals.log.LogCleaner"]),
     ("ottla::broker::groups", &["org.apache.kafka.coordinator.group.GroupCoordinatorService"]),

@@ -114,7 +114,11 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, AlterUserScramCredentialsRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
-        + answered(w, DescribeAclsRequest::default()).await
+        + answered(
+            w,
+            DescribeAclsRequest { resource_type_filter: 1, operation: 1, permission_type: 1, ..Default::default() },
+        )
+        .await
         + answered(w, DescribeClientQuotasRequest::default()).await
         + answered(w, DescribeProducersRequest::default()).await
         + answered(w, DescribeQuorumRequest::default()).await

@@ -137,12 +137,17 @@ the nearest known name), an invalid value (with the valid ones), or values that 
 name; `\\` at the end continues a line; `\\uXXXX` is a character; lines end with LF, CR or both. A valid UTF-8 file is read as
 UTF-8 (Java would read `Zürich` as `ZÃ¼rich`), any other file as ISO-8859-1, as Java does. So comments can have any encoding.
 
-**Protection.** Encryption, authentication and authorization are not supported yet. If settings require them, the broker does
+**Protection.** Encryption and authentication are not supported yet. If settings require them, the broker does
 not start: it prints one line and ends with exit code 2, before it opens a port. These settings are: an SSL or SASL
-listener; `security.inter.broker.protocol` or `inter.broker.listener.name` with such a protocol; `authorizer.class.name`,
-unless it is one of Kafka's own authorizers and `allow.everyone.if.no.acl.found` is true, so that all clients have all
-permissions (and the data directory contains no ACLs); `ALLOW_PLAINTEXT_LISTENER=no`. Settings with details (`ssl.*`,
-`sasl.*`, `super.users`) alone do not prevent the start: with only these, Kafka also serves all clients.
+listener; `security.inter.broker.protocol` or `inter.broker.listener.name` with such a protocol; `authorizer.class.name`
+with any class but Kafka's own; `ALLOW_PLAINTEXT_LISTENER=no`. Settings with details (`ssl.*`, `sasl.*`) alone do not
+prevent the start: with only these, Kafka also serves all clients.
+
+**Authorization.** `authorizer.class.name` is `org.apache.kafka.metadata.authorizer.StandardAuthorizer`, or one of its two
+older names (`kafka.security.authorizer.AclAuthorizer`, `kafka.security.auth.SimpleAclAuthorizer`). Then every request is
+checked, and denied unless an ACL allows it. Two settings belong to it, which are not in the tables: `super.users`,
+principals that may do everything (`User:admin;User:other`), and `allow.everyone.if.no.acl.found` (`true`: every client may
+do everything to a resource that no ACL is about). ACLs are in the metadata log, and `kafka-acls` changes them.
 
 **Old listener settings.** `host.name` and `port` (Kafka before 3.0) set the listener's address if `listeners` is unset.
 `advertised.host.name` and `advertised.port` set the advertised address if `advertised.listeners` is unset.
@@ -150,9 +155,9 @@ permissions (and the data directory contains no ACLs); `ALLOW_PLAINTEXT_LISTENER
 **Settings without effect** are in *italics*. They are checked, stored and returned to clients, but change nothing, because
 they have no meaning for a single broker, or because the feature is not implemented yet. One log line names those that were
 given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
-`listener.name.*`, `config.providers.*`, `confluent.*`, `super.users`, and `allow.everyone.if.no.acl.found` without an
-authorizer have no effect either. `authorizer.class.name` and `security.inter.broker.protocol` are in italics too: their only
-effect is described under \"Protection\".
+`listener.name.*`, `config.providers.*`, `confluent.*`, and `super.users` and `allow.everyone.if.no.acl.found` without an
+authorizer have no effect either. `security.inter.broker.protocol` is in italics too: its only effect is described under
+\"Protection\".
 
 **Changes.** The column says how a setting can be changed: only at *start*; while the broker runs, for this *broker*; or for
 this broker and as the default of *all* brokers (`kafka-configs --alter`, `ottla configs set`). Settings of topics, groups
@@ -210,7 +215,7 @@ fn chapter<'a>(page: &mut String, heading: &str, settings: impl Iterator<Item = 
     for setting in settings.filter(|setting| !setting.internal) {
         let name = match setting.effect {
             Effect::Implemented => format!("`{}`", setting.name),
-            Effect::Ignored | Effect::Protection => format!("*{}*", setting.name),
+            Effect::Ignored => format!("*{}*", setting.name),
         };
         let kind = setting.kind.to_string().to_lowercase();
         let change = if changes { format!(" {} |", change(setting)) } else { String::new() };

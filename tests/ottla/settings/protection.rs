@@ -1,5 +1,5 @@
-//! A broker does not start with settings that demand TLS, SASL or an authorizer, because none of these is supported
-//! yet. `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
+//! A broker does not start with settings that demand TLS, SASL or an authorizer of another vendor, because none of these
+//! is supported yet. `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
 //! without effect by whether it demands protection.
 
 use std::collections::BTreeMap;
@@ -10,13 +10,9 @@ use common::{Broker, command, run_command};
 use ottla::client::Client;
 use ottla_config::setting::Effect;
 use ottla_config::{BindHost, LoadError, Scope, Sources, load, table};
-use ottla_core::metadata::records::{AccessControlEntryRecord, MetadataRecord};
-use ottla_core::metadata::{feature_record, write_bootstrap};
-use ottla_log::{Identity, LogDir};
 use ottla_wire::protocol::messages::incremental_alter_configs::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
 };
-use ottla_wire::types::Uuid;
 
 const CASES: &str = include_str!("../../data/protection.tsv");
 const SETTINGS: &str = include_str!("../../data/protection-settings.tsv");
@@ -97,7 +93,6 @@ fn every_setting_without_effect_is_classified() {
         let class = classified.get(setting.name).and_then(|rest| rest.split('\t').next());
         let expect: &[&str] = match setting.effect {
             Effect::Implemented => continue,
-            Effect::Protection => &["refuses"],
             Effect::Ignored => &["refuses a protected one", "warns", "detail", "nothing"],
         };
         assert!(class.is_some_and(|class| expect.contains(&class)), "{}: {class:?}", setting.name);
@@ -132,7 +127,7 @@ fn free_port() -> u16 {
 }
 
 #[test]
-fn storage_format_with_an_authorizer_is_refused() {
+fn storage_format_with_an_unsupported_authorizer_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.properties");
     let data_dir = dir.path().join("data");
@@ -142,52 +137,25 @@ fn storage_format_with_an_authorizer_is_refused() {
             run_command(command(&[]).arg("kafka-storage").args(subcommand).args(["--config", file.to_str().unwrap()]));
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");
-        assert!(message.contains("demands an authorizer, and none is supported yet"), "{message}");
+        assert!(message.contains("demands an authorizer of its own, and only Kafka's is supported"), "{message}");
     }
     assert!(!data_dir.exists());
 }
 
-/// `allow.everyone.if.no.acl.found=true` applies only to resources without ACLs: an authorizer would
-/// enforce existing ACLs.
 #[test]
-fn start_with_an_authorizer_is_refused_if_the_data_directory_has_acls() {
-    let dir = tempfile::tempdir().unwrap();
-    let identity = Identity {
-        node_id: 1,
-        cluster_id: None,
-        new_cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_owned(),
-        new_directory_id: Uuid([9; 16]),
-    };
-    let acl = AccessControlEntryRecord { id: Uuid([5; 16]), resource_type: 2, ..Default::default() };
-    let records = vec![feature_record("metadata.version", 25), MetadataRecord::new(0, acl)];
-    LogDir::prepare(dir.path(), &identity, &write_bootstrap(records, 0).unwrap().concat()).map(drop).unwrap();
-    let authorizer = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer";
-    let everyone = "allow.everyone.if.no.acl.found=true";
-    let output = run_command(
-        command(&[]).args(["--port", "0", "--set", authorizer, "--set", everyone]).arg("--data-dir").arg(dir.path()),
-    );
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "{message}");
-    assert!(
-        message.contains("authorizer.class.name demands that 1 ACLs in the metadata log are enforced"),
-        "{message}"
-    );
-    // Without an authorizer ACLs have no effect, as in Kafka.
-    Broker::with().data_dir(dir.path()).start().stop();
-}
-
-#[test]
-fn embedded_broker_with_an_authorizer_is_refused() {
+fn embedded_broker_with_an_unsupported_authorizer_is_refused() {
     let refused = ottla::Broker::with().set("authorizer.class.name", "com.example.Authorizer").start().unwrap_err();
-    assert!(refused.to_string().contains("demands an authorizer, and none is supported yet"), "{refused}");
+    assert!(
+        refused.to_string().contains("demands an authorizer of its own, and only Kafka's is supported"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
 async fn dynamic_change_of_a_protecting_setting_is_refused() {
     let broker = Broker::start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
-    let demanding = table::all(Scope::Broker).filter(|setting| setting.effect == Effect::Protection);
-    for name in demanding.map(|setting| setting.name).chain(["inter.broker.listener.name"]) {
+    for name in ["authorizer.class.name", "security.inter.broker.protocol", "inter.broker.listener.name"] {
         for resource_name in ["", "1"] {
             let config = AlterableConfig { name: name.into(), config_operation: 0, value: Some("SSL".into()) };
             let resource =

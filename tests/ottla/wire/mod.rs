@@ -15,7 +15,7 @@ mod writing;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use ottla_wire::protocol::ApiKey;
@@ -31,6 +31,10 @@ const FETCH: i16 = 12;
 /// The text for a connection that the broker closed without an answer.
 const NO_ANSWER: &str = "no answer";
 
+/// The attempts of [`WireClient::until`], and the delay between two.
+const ATTEMPTS: usize = 500;
+const DELAY: Duration = Duration::from_millis(20);
+
 /// A connection to a broker, with the ids of earlier answers.
 pub struct WireClient {
     address: String,
@@ -39,6 +43,8 @@ pub struct WireClient {
     /// Texts that are replaced in answers, with their replacements.
     hidden: Vec<(String, &'static str)>,
     correlation_id: i32,
+    /// The address that connections come from; `None` leaves it to the system.
+    local: Option<Ipv4Addr>,
 }
 
 impl WireClient {
@@ -47,7 +53,32 @@ impl WireClient {
         let (_, port) = address.rsplit_once(':').expect("an address with a port");
         let mut hidden: Vec<_> = hidden.iter().map(|(what, by)| ((*what).to_owned(), *by)).collect();
         hidden.push((port.to_owned(), "PORT"));
-        WireClient { address: address.to_owned(), connection: None, known: Known::default(), hidden, correlation_id: 0 }
+        WireClient {
+            address: address.to_owned(),
+            connection: None,
+            known: Known::default(),
+            hidden,
+            correlation_id: 0,
+            local: None,
+        }
+    }
+
+    /// The same client with connections from another address of this machine.
+    pub fn bound_to(mut self, local: Ipv4Addr) -> WireClient {
+        self.local = Some(local);
+        self
+    }
+
+    /// Sends a request until the answer contains a text, and returns that answer.
+    pub fn until(&mut self, text: &str, api: ApiKey, version: i16, request: &str) -> String {
+        for _ in 0..ATTEMPTS {
+            let answer = self.call(api, version, request);
+            if answer.contains(text) {
+                return answer;
+            }
+            std::thread::sleep(DELAY);
+        }
+        panic!("{} {version} {request} is not answered {text}", api.name());
     }
 
     /// Sends a request and returns the answer as text; panics if the request is not well-formed.
@@ -147,7 +178,10 @@ impl WireClient {
 
     fn exchange(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
         if self.connection.is_none() {
-            let connection = TcpStream::connect(&self.address)?;
+            let connection = match self.local {
+                Some(local) => connect_from(local, &self.address)?,
+                None => TcpStream::connect(&self.address)?,
+            };
             connection.set_read_timeout(Some(TIMEOUT))?;
             connection.set_nodelay(true)?;
             self.connection = Some(connection);
@@ -160,4 +194,14 @@ impl WireClient {
         connection.read_exact(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// Connects to an IPv4 address from the address `local`.
+fn connect_from(local: Ipv4Addr, address: &str) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddrV4::new(local, 0))?;
+    let address: SocketAddrV4 = address.parse().map_err(io::Error::other)?;
+    connect(&socket, &address)?;
+    Ok(TcpStream::from(socket))
 }

@@ -28,6 +28,8 @@ pub enum ReplayFault {
     UnknownBroker { id: i32 },
     #[error("settings belong to a resource of unknown type {code}")]
     UnknownConfigKind { code: i8 },
+    #[error("ACL {id} has a code that this broker can't read")]
+    UnreadableAcl { id: Uuid },
     #[error("producer ids decrease from {from} to {to}")]
     ProducerIdsDecreased { from: i64, to: i64 },
 }
@@ -56,8 +58,8 @@ impl Image {
             RecordBody::NoOp(note) => self.raise_leader_epoch_floor(note.leader_epoch_floor),
             RecordBody::ClientQuota(quota) if quota.remove => self.remove_passthrough(PassthroughKey::quota(quota)),
             RecordBody::ClientQuota(quota) => self.store_passthrough(PassthroughKey::quota(quota), record),
-            RecordBody::AccessControlEntry(acl) => self.store_passthrough(PassthroughKey::Acl(acl.id), record),
-            RecordBody::RemoveAccessControlEntry(acl) => self.remove_passthrough(PassthroughKey::Acl(acl.id)),
+            RecordBody::AccessControlEntry(acl) => self.apply_acl(acl)?,
+            RecordBody::RemoveAccessControlEntry(acl) => drop(Arc::make_mut(&mut self.acls).remove(acl.id)),
             RecordBody::UserScramCredential(user) => self.apply_scram_credential(user),
             RecordBody::RemoveUserScramCredential(user) => self.remove_scram_credential(&user.name, user.mechanism),
             RecordBody::DelegationToken(token) => {
@@ -173,6 +175,12 @@ impl Image {
             return Err(ReplayFault::ProducerIdsDecreased { from: self.next_producer_id, to: next });
         }
         self.next_producer_id = next;
+        Ok(())
+    }
+
+    fn apply_acl(&mut self, record: &AccessControlEntryRecord) -> Result<(), ReplayFault> {
+        let acl = record.acl().ok_or(ReplayFault::UnreadableAcl { id: record.id })?;
+        Arc::make_mut(&mut self.acls).insert(record.id, acl);
         Ok(())
     }
 

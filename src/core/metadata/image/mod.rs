@@ -6,13 +6,13 @@ mod configs;
 mod delta;
 mod hosting;
 mod passthrough;
-mod shared_map;
 mod topics;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use crate::shared_map::SharedMap;
 pub use apply::ReplayFault;
 pub use brokers::BrokerImage;
 pub use configs::{ConfigKind, ConfigResource, ConfigsImage, Settings};
@@ -21,11 +21,11 @@ pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
-pub use shared_map::SharedMap;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;
+use crate::security::acl::Acls;
 use ottla_wire::types::{LeaderEpoch, PartitionIndex, ProducerId, TopicId, TopicName, sort_by};
 
 /// The state of the metadata log at one offset.
@@ -47,6 +47,7 @@ pub struct Image {
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
     scram_users: users::ScramUsers,
+    acls: Arc<Acls>,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }
 
@@ -156,7 +157,12 @@ impl Image {
         self.leader_epoch_floor
     }
 
-    /// Records that are only stored, for Apache Kafka: controllers, quotas, ACLs, tokens.
+    /// The ACLs, which an authorizer decides by.
+    pub fn acls(&self) -> &Arc<Acls> {
+        &self.acls
+    }
+
+    /// Records that are only stored, for Apache Kafka: controllers, quotas, tokens.
     pub(super) fn passthrough_records(&self) -> &passthrough::PassthroughRecords {
         &self.passthrough
     }

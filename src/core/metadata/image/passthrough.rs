@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Image;
 use crate::metadata::records::{ClientQuotaRecord, MetadataRecord, RecordBody};
-use ottla_wire::types::{Uuid, sort_by};
+use ottla_wire::types::sort_by;
 
 /// The entity of a client quota: types and names, sorted. A missing name is the default entity of its type.
 pub type QuotaEntity = Vec<(String, Option<String>)>;
@@ -18,7 +18,6 @@ pub(in crate::metadata) enum PassthroughKey {
     Controller(i32),
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
-    Acl(Uuid),
     Token(String),
 }
 
@@ -61,10 +60,5 @@ impl Image {
     /// kept with them changed.
     pub fn quotas_touched_since(&self, before: &Image) -> bool {
         !Arc::ptr_eq(&self.passthrough, &before.passthrough)
-    }
-
-    /// The number of ACLs. They are not enforced.
-    pub fn acl_count(&self) -> usize {
-        self.passthrough.keys().filter(|key| matches!(key, PassthroughKey::Acl(_))).count()
     }
 }

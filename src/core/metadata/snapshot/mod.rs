@@ -2,6 +2,7 @@
 
 mod file;
 
+use super::acls::acl_record;
 use super::brokers::feature_record;
 use super::configs::config_record;
 use super::features::{METADATA_VERSION, NEW_METADATA_VERSION};
@@ -44,7 +45,7 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
         let ids = ProducerIdsRecord { broker_id: -1, broker_epoch: -1, next_producer_id };
         records.push(MetadataRecord::new(0, ids));
     }
-    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Acl(_))));
+    records.extend(image.acls().by_id().map(|(id, acl)| acl_record(id, acl)));
     let users = image.scram_credentials().into_iter();
     records.extend(users.map(|(user, mechanism, credential)| scram_record_of(user, mechanism, credential)));
     records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Token(_))));

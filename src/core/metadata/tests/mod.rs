@@ -1,5 +1,6 @@
 //! Tests of the metadata machine, with the steps of the driver: decide, append, apply, reply.
 
+mod acls;
 mod brokers;
 mod client_quotas;
 mod configs;

@@ -4,25 +4,32 @@
 //! prefixed with a prefix of the name. A matching deny wins over every allow. Without a matching rule the request is denied,
 //! except if no ACL is about the resource at all and `allow.everyone.if.no.acl.found` is true. Super users are never denied.
 
+mod binding;
 mod terms;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+pub use binding::{AclBinding, AclFilter, InvalidAcl, Matching, NameMatching};
 pub use terms::{AclOperation, PatternType, Permission, ResourceType};
 
-use ottla_wire::types::Uuid;
+use crate::shared_map::SharedMap;
+use ottla_wire::types::{Uuid, sort_by};
 
 /// The name that matches every resource, and the principal name and host that match every one.
 pub const WILDCARD: &str = "*";
-/// The principal that matches every user.
-const ANY_USER: &str = "User:*";
+/// The principal that matches every one, of any type.
+const ANY_PRINCIPAL: &str = "User:*";
+/// The name of the cluster as a resource.
+pub const CLUSTER_NAME: &str = "kafka-cluster";
+/// The resource name that Kafka's `authorizeByResourceType` tries first.
+const ANY_NAME: &str = "hardcode";
 
 /// One ACL (Kafka's `AclBinding`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Acl {
     pub resource_type: ResourceType,
     pub resource_name: Arc<str>,
@@ -40,7 +47,7 @@ pub struct Acl {
 pub struct Access<'a> {
     /// Type and name, such as `User:alice`.
     pub principal: &'a str,
-    /// The client's address, without a port.
+    /// The client's address, without a port, as Java writes it.
     pub host: &'a str,
     pub operation: AclOperation,
     pub resource_type: ResourceType,
@@ -65,22 +72,27 @@ pub enum Rule {
     NoAcl,
 }
 
-/// The ACLs of a cluster, by id and by what they are about.
+/// The ACLs of a cluster, by id and by what they are about. A clone is cheap and does not change with the original.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Acls {
-    by_id: BTreeMap<Uuid, Arc<Acl>>,
-    by_resource: HashMap<ResourceType, OfType>,
+    by_id: SharedMap<Uuid, Arc<Acl>>,
+    /// Every ACL, with the number of its ids. Kafka gives equal ACLs one id.
+    ids: SharedMap<Arc<Acl>, usize>,
+    by_resource: BTreeMap<ResourceType, OfType>,
 }
 
 /// The ACLs about resources of one type.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct OfType {
-    literal: HashMap<Arc<str>, Vec<Arc<Acl>>>,
+    literal: Patterns,
     /// By prefix. A name's prefixes are looked up one by one: names are short, and there may be many ACLs.
-    prefixed: HashMap<Arc<str>, Vec<Arc<Acl>>>,
+    prefixed: Patterns,
     /// The length in bytes of the longest prefix that was ever added.
     longest_prefix: usize,
 }
+
+/// ACLs by the name of their pattern.
+type Patterns = SharedMap<Arc<str>, Vec<Arc<Acl>>>;
 
 /// Who decides without ACLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,25 +109,30 @@ impl Acls {
         self.remove(id);
         let acl = Arc::new(acl);
         let of_type = self.by_resource.entry(acl.resource_type).or_default();
-        let patterns = match acl.pattern_type {
-            PatternType::Literal => &mut of_type.literal,
-            PatternType::Prefixed => {
-                of_type.longest_prefix = of_type.longest_prefix.max(acl.resource_name.len());
-                &mut of_type.prefixed
-            }
-        };
-        patterns.entry(Arc::clone(&acl.resource_name)).or_default().push(Arc::clone(&acl));
+        if acl.pattern_type == PatternType::Prefixed {
+            of_type.longest_prefix = of_type.longest_prefix.max(acl.resource_name.len());
+        }
+        let patterns = of_type.patterns_mut(acl.pattern_type);
+        match patterns.get_mut(&acl.resource_name) {
+            Some(acls) => acls.push(Arc::clone(&acl)),
+            None => drop(patterns.insert(Arc::clone(&acl.resource_name), vec![Arc::clone(&acl)])),
+        }
+        match self.ids.get_mut(&acl) {
+            Some(count) => *count += 1,
+            None => drop(self.ids.insert(Arc::clone(&acl), 1)),
+        }
         self.by_id.insert(id, acl);
     }
 
     /// Removes an ACL; `None` if it does not exist.
     pub fn remove(&mut self, id: Uuid) -> Option<Arc<Acl>> {
         let acl = self.by_id.remove(&id)?;
+        match self.ids.get_mut(&acl) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.ids.remove(&acl)),
+        }
         if let Some(of_type) = self.by_resource.get_mut(&acl.resource_type) {
-            let patterns = match acl.pattern_type {
-                PatternType::Literal => &mut of_type.literal,
-                PatternType::Prefixed => &mut of_type.prefixed,
-            };
+            let patterns = of_type.patterns_mut(acl.pattern_type);
             if let Some(acls) = patterns.get_mut(&acl.resource_name) {
                 // Another id may have an equal ACL: one of them goes.
                 if let Some(at) = acls.iter().position(|other| *other == acl) {
@@ -130,8 +147,18 @@ impl Acls {
     }
 
     /// Every ACL with its id, by id.
-    pub fn iter(&self) -> impl Iterator<Item = (Uuid, &Arc<Acl>)> {
-        self.by_id.iter().map(|(id, acl)| (*id, acl))
+    pub fn by_id(&self) -> impl Iterator<Item = (Uuid, &Arc<Acl>)> {
+        let mut all: Vec<_> = self.by_id.iter().map(|(id, acl)| (*id, acl)).collect();
+        sort_by(&mut all, |(a, _), (b, _)| a.cmp(b));
+        all.into_iter()
+    }
+
+    /// The ACLs that match a filter with their ids, sorted by resource.
+    pub fn matching(&self, filter: &AclFilter) -> Vec<(Uuid, Arc<Acl>)> {
+        let matching = self.by_id.iter().filter(|(_, acl)| filter.matches(acl));
+        let mut found: Vec<_> = matching.map(|(id, acl)| (*id, Arc::clone(acl))).collect();
+        sort_by(&mut found, |(a_id, a), (b_id, b)| (a, a_id).cmp(&(b, b_id)));
+        found
     }
 
     pub fn len(&self) -> usize {
@@ -142,9 +169,14 @@ impl Acls {
         self.by_id.is_empty()
     }
 
-    /// The id of an ACL that is equal to this one.
-    pub fn id_of(&self, acl: &Acl) -> Option<Uuid> {
-        self.by_id.iter().find(|(_, other)| ***other == *acl).map(|(id, _)| *id)
+    /// Whether an ACL that is equal to this one exists.
+    pub fn contains(&self, acl: &Acl) -> bool {
+        self.ids.get(acl).is_some()
+    }
+
+    /// Whether an ACL has this id.
+    pub fn has_id(&self, id: Uuid) -> bool {
+        self.by_id.get(&id).is_some()
     }
 
     /// Decides on a request.
@@ -160,7 +192,7 @@ impl Acls {
                 continue;
             }
             match acl.permission {
-                Permission::Deny if acl.denies(access.operation) => {
+                Permission::Deny if acl.names(access.operation) => {
                     return Decision { allowed: false, rule: Rule::Acl(Arc::clone(acl)) };
                 }
                 Permission::Allow if allow.is_none() && acl.allows(access.operation) => allow = Some(acl),
@@ -174,8 +206,11 @@ impl Acls {
         }
     }
 
-    /// Whether the caller may do the operation to at least one resource of the type, whatever its name (Kafka's
-    /// `authorizeByResourceType`). It may if an allow matches that no deny of an equal or wider pattern cancels.
+    /// Whether the caller may do the operation to at least one resource of the type, whatever its name (the default
+    /// method `Authorizer.authorizeByResourceType` of Kafka, which `StandardAuthorizer` has too).
+    ///
+    /// As in Kafka, a certain name is tried first, and operations that imply this one count only for that name. Then the
+    /// caller may if an allow matches that no deny of an equal or wider pattern cancels.
     pub fn allows_any(
         &self,
         defaults: &Defaults,
@@ -184,36 +219,29 @@ impl Acls {
         operation: AclOperation,
         resource_type: ResourceType,
     ) -> bool {
-        if defaults.super_users.contains(principal) {
+        let access = Access { principal, host, operation, resource_type, resource_name: ANY_NAME };
+        if self.decide(defaults, &access).allowed {
             return true;
         }
-        let Some(of_type) = self.by_resource.get(&resource_type) else { return defaults.allow_if_no_acl };
-        let matching = |acls: &[Arc<Acl>], permission: Permission| {
-            acls.iter().any(|acl| {
-                acl.permission == permission
-                    && acl.matches_caller(principal, host)
-                    && match permission {
-                        Permission::Allow => acl.allows(operation),
-                        Permission::Deny => acl.denies(operation),
-                    }
-            })
+        let Some(of_type) = self.by_resource.get(&resource_type) else { return false };
+        let has = |acls: &[Arc<Acl>], permission: Permission| {
+            acls.iter()
+                .any(|acl| acl.permission == permission && acl.matches_caller(principal, host) && acl.names(operation))
         };
-        let denies = |patterns: &HashMap<Arc<str>, Vec<Arc<Acl>>>, name: &str| {
-            patterns.get(name).is_some_and(|acls| matching(acls, Permission::Deny))
-        };
+        let denies =
+            |patterns: &Patterns, name: &str| patterns.get(name).is_some_and(|acls| has(acls, Permission::Deny));
         if denies(&of_type.literal, WILDCARD) {
             return false;
         }
         let denied_by_prefix =
             |name: &str| prefixes(name, of_type.longest_prefix).any(|at| denies(&of_type.prefixed, at));
         let literal = of_type.literal.iter().any(|(name, acls)| {
-            matching(acls, Permission::Allow)
+            has(acls, Permission::Allow)
                 && (**name == *WILDCARD || !denies(&of_type.literal, name) && !denied_by_prefix(name))
         });
         let prefixed =
-            || of_type.prefixed.iter().any(|(name, acls)| matching(acls, Permission::Allow) && !denied_by_prefix(name));
-        // Without an ACL about it, a resource with another name is allowed.
-        literal || prefixed() || defaults.allow_if_no_acl
+            || of_type.prefixed.iter().any(|(name, acls)| has(acls, Permission::Allow) && !denied_by_prefix(name));
+        literal || prefixed()
     }
 
     /// The ACLs whose pattern matches the resource.
@@ -226,20 +254,28 @@ impl Acls {
     }
 }
 
+impl OfType {
+    fn patterns_mut(&mut self, pattern_type: PatternType) -> &mut Patterns {
+        match pattern_type {
+            PatternType::Literal => &mut self.literal,
+            PatternType::Prefixed => &mut self.prefixed,
+        }
+    }
+}
+
 impl Acl {
     fn matches_caller(&self, principal: &str, host: &str) -> bool {
-        let principal_matches =
-            *self.principal == *principal || *self.principal == *ANY_USER && principal.starts_with("User:");
+        let principal_matches = *self.principal == *principal || *self.principal == *ANY_PRINCIPAL;
         principal_matches && (*self.host == *WILDCARD || *self.host == *host)
     }
 
     /// Whether an allow covers the operation: others imply Describe and DescribeConfigs.
     fn allows(&self, operation: AclOperation) -> bool {
-        self.denies(operation) || operation.is_implied_by(self.operation)
+        self.names(operation) || operation.is_implied_by(self.operation)
     }
 
-    /// Whether a deny covers the operation.
-    fn denies(&self, operation: AclOperation) -> bool {
+    /// Whether the ACL is about the operation itself.
+    fn names(&self, operation: AclOperation) -> bool {
         self.operation == AclOperation::All || self.operation == operation
     }
 }

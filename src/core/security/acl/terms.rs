@@ -81,6 +81,36 @@ terms! {
     }
 }
 
+impl ResourceType {
+    /// The operations that Kafka knows for a resource of this type (`AclEntry.supportedOperations`). An ACL with
+    /// [`AclOperation::All`] is about all of them.
+    pub fn operations(self) -> &'static [AclOperation] {
+        use AclOperation::*;
+        match self {
+            ResourceType::Topic => &[Read, Write, Create, Describe, Delete, Alter, DescribeConfigs, AlterConfigs],
+            ResourceType::Group => &[Read, Describe, Delete, DescribeConfigs, AlterConfigs],
+            ResourceType::Cluster => {
+                &[Create, ClusterAction, DescribeConfigs, AlterConfigs, IdempotentWrite, Alter, Describe]
+            }
+            ResourceType::TransactionalId => &[Describe, Write, TwoPhaseCommit],
+            ResourceType::DelegationToken => &[Describe],
+            ResourceType::User => &[CreateTokens, DescribeTokens],
+        }
+    }
+
+    /// Kafka's name in its log of decisions (`SecurityUtils.resourceTypeName`).
+    pub fn log_name(self) -> &'static str {
+        match self {
+            ResourceType::Topic => "Topic",
+            ResourceType::Group => "Group",
+            ResourceType::Cluster => "Cluster",
+            ResourceType::TransactionalId => "TransactionalId",
+            ResourceType::DelegationToken => "DelegationToken",
+            ResourceType::User => "User",
+        }
+    }
+}
+
 impl AclOperation {
     /// Whether an allow of `other` also allows this operation.
     pub(super) fn is_implied_by(self, other: AclOperation) -> bool {

@@ -181,3 +181,86 @@ fn codes_are_those_of_kafka() {
     assert_eq!(Permission::from_code(3).map(Permission::name), Some("ALLOW"));
     assert_eq!(PatternType::from_code(3), Some(PatternType::Literal));
 }
+
+#[test]
+fn any_resource_needs_the_operation_itself_except_for_the_name_that_is_tried_first() {
+    let check = |rules: &[&str], operation, expect: bool| {
+        let allowed =
+            acls(rules).allows_any(&Defaults::default(), "User:alice", "10.0.0.1", operation, ResourceType::Topic);
+        assert_eq!(allowed, expect, "{rules:?}");
+    };
+    check(&["+Topic:orders write User:alice *"], AclOperation::Describe, false);
+    check(&["+Topic:* write User:alice *"], AclOperation::Describe, true);
+    check(&["+Topic:^hard write User:alice *"], AclOperation::Describe, true);
+    check(&["+Topic:orders all User:alice *"], AclOperation::Describe, true);
+}
+
+#[test]
+fn any_resource_without_acls_is_allowed_if_everyone_is_unless_acls_cover_all_names() {
+    let defaults = Defaults { allow_if_no_acl: true, ..Defaults::default() };
+    let check = |rules: &[&str], expect: bool| {
+        let allowed = acls(rules).allows_any(&defaults, "User:alice", "h", AclOperation::Write, ResourceType::Topic);
+        assert_eq!(allowed, expect, "{rules:?}");
+    };
+    check(&[], true);
+    check(&["+Topic:orders read User:bob *"], true);
+    check(&["+Topic:* read User:bob *"], false);
+}
+
+#[test]
+fn wildcard_principal_matches_principals_of_every_type() {
+    let rules = acls(&["+Topic:orders read User:* *"]);
+    let access = Access {
+        principal: "Team:a",
+        host: "h",
+        operation: AclOperation::Read,
+        resource_type: ResourceType::Topic,
+        resource_name: "orders",
+    };
+    assert!(rules.decide(&Defaults::default(), &access).allowed);
+}
+
+#[test]
+fn filters_match_as_kafkas_do() {
+    let rules = acls(&[
+        "+Topic:orders read User:alice *",
+        "-Topic:* write User:bob 10.0.0.1",
+        "+Topic:^ord read User:bob *",
+        "+Group:orders read User:alice *",
+    ]);
+    let any = AclFilter {
+        resource_type: Matching::Any,
+        resource_name: None,
+        pattern_type: NameMatching::Any,
+        principal: None,
+        host: None,
+        operation: Matching::Any,
+        permission: Matching::Any,
+    };
+    let topic = |name: &str, pattern_type| AclFilter {
+        resource_type: Matching::Only(ResourceType::Topic),
+        resource_name: Some(name.into()),
+        pattern_type,
+        ..any.clone()
+    };
+    let literal = NameMatching::Only(PatternType::Literal);
+    for (filter, expect) in [
+        (any.clone(), &[1, 2, 3, 4][..]),
+        (AclFilter { pattern_type: literal, ..any.clone() }, &[1, 2, 4]),
+        (topic("orders", NameMatching::Any), &[1]),
+        (topic("orders", NameMatching::Match), &[1, 2, 3]),
+        (topic("or", NameMatching::Match), &[2]),
+        (topic("ord", NameMatching::Any), &[3]),
+        (topic("ord", literal), &[]),
+        (topic("*", literal), &[2]),
+        (AclFilter { principal: Some("User:bob".into()), ..any.clone() }, &[2, 3]),
+        (AclFilter { host: Some("*".into()), ..any.clone() }, &[1, 3, 4]),
+        (AclFilter { permission: Matching::Only(Permission::Deny), ..any.clone() }, &[2]),
+        (AclFilter { operation: Matching::Unknown, ..any.clone() }, &[]),
+        (AclFilter { pattern_type: NameMatching::Unknown, ..any.clone() }, &[]),
+    ] {
+        let mut found: Vec<u8> = rules.matching(&filter).iter().map(|(id, _)| id.0[0]).collect();
+        found.sort_unstable();
+        assert_eq!(found, expect, "{filter:?}");
+    }
+}
