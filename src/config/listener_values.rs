@@ -156,6 +156,18 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_hidden_in_debug_output() {
+        let mut values = Values::default();
+        for name in ["ssl.key.password", "listener.name.client.plain.sasl.jaas.config", "listener.name.client.unknown"]
+        {
+            values.set_static(name, "hush", Source::CommandLine);
+        }
+        values.set_static("num.partitions", "7", Source::CommandLine);
+        let shown = format!("{values:?}");
+        assert!(!shown.contains("hush") && shown.contains("num.partitions=7"), "{shown}");
+    }
+
+    #[test]
     fn setting_of_a_mechanism_is_read_with_its_name() {
         let mut values = Values::default();
         values.set_static("listener.name.client.plain.sasl.jaas.config", "x;", Source::CommandLine);
