@@ -31,7 +31,7 @@ pub use admin::AdminConfig;
 pub use authorizer::AuthorizerConfig;
 pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
-    ReplicationFactorPolicy, Resolved, StorageConfig, TopicsConfig, TransactionsConfig,
+    ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::listener_values::{self, ListenerValues};
+use super::password::Password;
 use super::setting::Setting;
 use super::start_topics::StartTopic;
 use super::table::synonyms::Synonym;
@@ -182,6 +183,12 @@ impl SettingValue for bool {
 impl SettingValue for String {
     fn read(text: Option<&str>) -> Option<Self> {
         text.map(str::to_owned)
+    }
+}
+
+impl SettingValue for Password {
+    fn read(text: Option<&str>) -> Option<Self> {
+        text.map(Password::new)
     }
 }
 

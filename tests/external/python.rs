@@ -24,7 +24,7 @@ static MACHINE_LOAD: RwLock<()> = RwLock::new(());
 const TIMEOUT: Duration = Duration::from_secs(400);
 
 /// Programs, each with the environments that it is run in.
-const PROGRAMS: [(&str, &[&str]); 20] = [
+const PROGRAMS: [(&str, &[&str]); 21] = [
     ("kafka_python_producing", &["pinned_old", "today"]),
     ("kafka_python_partitioning", &["pinned_old", "today"]),
     ("kafka_python_consuming", &["pinned_old", "today"]),
@@ -45,6 +45,7 @@ const PROGRAMS: [(&str, &[&str]); 20] = [
     ("aiokafka_transactions", &["pinned_old", "today"]),
     ("faust_exactly_once", &["today"]),
     ("quix_streams", &["quixstreams"]),
+    ("quotas", &["pinned_old", "today"]),
 ];
 
 /// The exercise's thousand transactions per second, within its latency, while no other program runs.

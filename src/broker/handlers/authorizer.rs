@@ -22,6 +22,10 @@ pub(super) enum Resource<'a> {
     AnyTopic,
     Group(&'a str),
     TransactionalId(&'a str),
+    /// The id of a delegation token.
+    DelegationToken(&'a str),
+    /// A principal, such as `User:alice`, whose delegation tokens are created or described.
+    User(&'a str),
 }
 
 impl<'a> Resource<'a> {
@@ -31,6 +35,8 @@ impl<'a> Resource<'a> {
             Resource::Topic(_) | Resource::AnyTopic => ResourceType::Topic,
             Resource::Group(_) => ResourceType::Group,
             Resource::TransactionalId(_) => ResourceType::TransactionalId,
+            Resource::DelegationToken(_) => ResourceType::DelegationToken,
+            Resource::User(_) => ResourceType::User,
         }
     }
 
@@ -38,7 +44,11 @@ impl<'a> Resource<'a> {
         match self {
             Resource::Cluster => CLUSTER_NAME,
             Resource::AnyTopic => "*",
-            Resource::Topic(name) | Resource::Group(name) | Resource::TransactionalId(name) => name,
+            Resource::Topic(name)
+            | Resource::Group(name)
+            | Resource::TransactionalId(name)
+            | Resource::DelegationToken(name)
+            | Resource::User(name) => name,
         }
     }
 }
@@ -56,6 +66,7 @@ pub(super) enum Denied {
     Topic,
     Group,
     TransactionalId,
+    DelegationToken,
 }
 
 impl From<Resource<'_>> for Denied {
@@ -65,6 +76,7 @@ impl From<Resource<'_>> for Denied {
             Resource::Topic(_) | Resource::AnyTopic => Denied::Topic,
             Resource::Group(_) => Denied::Group,
             Resource::TransactionalId(_) => Denied::TransactionalId,
+            Resource::DelegationToken(_) | Resource::User(_) => Denied::DelegationToken,
         }
     }
 }
@@ -77,6 +89,7 @@ impl Denied {
             Denied::Topic => "Topic authorization failed.",
             Denied::Group => "Group authorization failed.",
             Denied::TransactionalId => "Transactional Id authorization failed.",
+            Denied::DelegationToken => "Delegation Token authorization failed.",
         }
     }
 }

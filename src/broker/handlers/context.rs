@@ -54,6 +54,8 @@ pub(super) struct Caller {
     pub principal: Principal,
     pub client_address: SocketAddr,
     pub listener: Arc<str>,
+    /// Whether the caller authenticated with a delegation token.
+    pub by_token: bool,
 }
 
 /// A request's broker, connection, caller and header.

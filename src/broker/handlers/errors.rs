@@ -45,6 +45,7 @@ impl ToErrorCode for Denied {
             Denied::Topic => ErrorCode::TopicAuthorizationFailed,
             Denied::Group => ErrorCode::GroupAuthorizationFailed,
             Denied::TransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+            Denied::DelegationToken => ErrorCode::DelegationTokenAuthorizationFailed,
         }
     }
 }
@@ -189,6 +190,10 @@ impl ToErrorCode for MetadataError {
             MetadataError::PolicyViolation(_) => ErrorCode::PolicyViolation,
             MetadataError::BrokerIdNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
             MetadataError::InvalidUpdateVersion(_) => ErrorCode::InvalidUpdateVersion,
+            MetadataError::DelegationTokenAuthDisabled => ErrorCode::DelegationTokenAuthDisabled,
+            MetadataError::DelegationTokenNotFound => ErrorCode::DelegationTokenNotFound,
+            MetadataError::DelegationTokenExpired => ErrorCode::DelegationTokenExpired,
+            MetadataError::DelegationTokenOwnerMismatch => ErrorCode::DelegationTokenOwnerMismatch,
             MetadataError::UnacceptableCredential(_) => ErrorCode::UnacceptableCredential,
             MetadataError::UnsupportedSaslMechanism => ErrorCode::UnsupportedSaslMechanism,
             MetadataError::DuplicateResource(_) => ErrorCode::DuplicateResource,

@@ -53,7 +53,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
         }
     };
     let follower_may_read = follower.then(|| context.authorize(Operation::ClusterAction, Resource::Cluster).is_ok());
-    let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, follower_may_read);
+    let mut rights = Rights { follower_may_read, last: None };
+    let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, &mut rights);
     let partitions = fetch_context.partitions.iter().map(find).collect();
     let fetch = Fetch {
         partitions,
@@ -162,13 +163,37 @@ fn is_from_follower(request: &FetchRequest) -> bool {
     request.replica_id >= 0 || request.replica_state.replica_id >= 0
 }
 
-/// Finds a partition. `follower_may_read` is `None` for a consumer, which needs Read on the topic.
+/// Decides on the partitions of one request.
+struct Rights {
+    /// `None` for a consumer, which needs Read on each topic.
+    follower_may_read: Option<bool>,
+    /// The last topic, and whether it was denied: the partitions of a topic usually follow each other.
+    last: Option<(TopicName, bool)>,
+}
+
+impl Rights {
+    fn is_denied(&mut self, context: &Context, topic: Option<&TopicName>) -> bool {
+        if let Some(may_read) = self.follower_may_read {
+            return !may_read;
+        }
+        let Some(topic) = topic else { return false };
+        if let Some((last, denied)) = &self.last
+            && last == topic
+        {
+            return *denied;
+        }
+        let denied = context.authorize(Operation::Read, Resource::Topic(topic)).is_err();
+        self.last = Some((TopicName::clone(topic), denied));
+        denied
+    }
+}
+
 fn find_partition(
     context: &Context,
     cluster: &Cluster,
     key: &FetchKey,
     ask: &PartitionRequest,
-    follower_may_read: Option<bool>,
+    rights: &mut Rights,
 ) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
@@ -181,10 +206,7 @@ fn find_partition(
         FetchTopic::Name(name) => Some(name),
         FetchTopic::Id(_) => topic.map(|topic| topic.name()),
     };
-    let denied = match follower_may_read {
-        Some(may_read) => !may_read,
-        None => name.is_some_and(|name| context.authorize(Operation::Read, Resource::Topic(name)).is_err()),
-    };
+    let denied = rights.is_denied(context, name);
     let partition = match topic {
         _ if denied => Err(FetchFault::TopicAuthorizationFailed),
         None => Err(missing),

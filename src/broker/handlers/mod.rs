@@ -14,6 +14,7 @@ mod cluster;
 mod commit_plan;
 mod configs;
 mod context;
+mod delegation_tokens;
 mod described_configs;
 mod error_versions;
 mod errors;
@@ -78,7 +79,8 @@ impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
-        let (authorizer, large_batches) = (authorizer::configured(&broker), Arc::new(LargeBatches::new(batch_memory)));
+        let authorizer = authorizer::configured(&broker);
+        let large_batches = Arc::new(LargeBatches::new(batch_memory));
         Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
     }
 
@@ -89,6 +91,7 @@ impl Handlers {
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
     fn context(&self, connection: &Arc<ConnectionInfo>, header: RequestHeader, identity: Option<Identity>) -> Context {
+        let by_token = identity.as_ref().is_some_and(|identity| identity.by_token);
         let principal = identity.map_or_else(|| connection.principal.clone(), |identity| identity.principal);
         Context {
             broker: Arc::clone(&self.broker),
@@ -96,7 +99,12 @@ impl Handlers {
             authorizer: Arc::clone(&self.authorizer),
             tls: self.tls.clone(),
             connection: Arc::clone(connection),
-            caller: Caller { principal, client_address: connection.peer, listener: Arc::clone(&connection.listener) },
+            caller: Caller {
+                principal,
+                client_address: connection.peer,
+                listener: Arc::clone(&connection.listener),
+                by_token,
+            },
             header,
             metering: None,
         }
@@ -287,6 +295,10 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::AlterClientQuotas(request) => client_quotas::alter(context, request),
         Request::DescribeUserScramCredentials(request) => scram_users::describe(context, request),
         Request::AlterUserScramCredentials(request) => scram_users::alter(context, request),
+        Request::CreateDelegationToken(request) => delegation_tokens::create(context, request),
+        Request::RenewDelegationToken(request) => delegation_tokens::renew(context, request),
+        Request::ExpireDelegationToken(request) => delegation_tokens::expire(context, request),
+        Request::DescribeDelegationToken(request) => delegation_tokens::describe(context, request),
         Request::DescribeQuorum(request) => quorum::describe(context, request),
         Request::UpdateFeatures(request) => features::update(context, request),
         Request::DescribeProducers(request) => transactions::describe_producers(context, request),

@@ -1,16 +1,17 @@
 //! Accepts connections. No error ends the loop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::connection::{Connection, End, Shared};
-use super::connection_limits::{ConnectionLimits, IpPermit, Permit};
+use super::connection_limits::{ConnectionLimits, IpPermit, Permit, Refused};
 use super::dispatch::ConnectionInfo;
 use super::handshake::Handshakes;
 use super::listener::canonical;
@@ -36,6 +37,8 @@ pub(super) struct Acceptor {
     pub handshakes: Arc<Handshakes>,
     pub shared: Arc<Shared>,
     pub connection_limits: Arc<ConnectionLimits>,
+    /// Bounds the connections that are closed later, to [`MAX_REFUSED_LATER`].
+    pub refused_later: Arc<Semaphore>,
     /// The id of the next connection of any listener.
     pub next_id: Arc<AtomicU64>,
     pub phase: watch::Receiver<Phase>,
@@ -44,6 +47,8 @@ pub(super) struct Acceptor {
 /// The delay before accepting is retried. It doubles with each further failure, up to [`MAX_RETRY_DELAY`].
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(10);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The number of connections above the rate of their address that may be open until their time is over.
+pub(super) const MAX_REFUSED_LATER: usize = 1_000;
 
 impl Acceptor {
     /// Accepts connections until the future is dropped.
@@ -51,7 +56,7 @@ impl Acceptor {
         loop {
             let permit = self.acquire_permit().await;
             let stream = self.accept().await;
-            self.connection_limits.wait_for_rate().await;
+            self.connection_limits.wait_for_rate(&self.listener).await;
             if let Err(error) = self.admit(stream, permit) {
                 tracing::debug!(listener = %self.listener, %error, "connection closed before it was accepted");
             }
@@ -122,9 +127,13 @@ impl Acceptor {
     fn admit(&self, stream: TcpStream, permit: Permit) -> io::Result<()> {
         let peer = canonical(stream.peer_addr()?);
         let local = canonical(stream.local_addr()?);
-        let permit = match self.connection_limits.admit(peer.ip(), permit) {
+        let permit = match self.connection_limits.admit(&self.listener, peer.ip(), permit) {
             Ok(permit) => permit,
-            Err(limit) => {
+            Err(Refused::TooFast { after, permit }) => {
+                self.refuse_later(stream, peer, after, permit);
+                return Ok(());
+            }
+            Err(Refused::TooMany { limit }) => {
                 log_limited_by_reason!(
                     WARN,
                     self.shared.log_rate_limiter,
@@ -154,6 +163,29 @@ impl Acceptor {
             }
         }
         Ok(())
+    }
+}
+
+impl Acceptor {
+    /// Closes a connection after a time in which it is not served, so that its client does not try again at once. Closes
+    /// it at once if many others wait for that.
+    fn refuse_later(&self, stream: TcpStream, peer: SocketAddr, after: Duration, permit: Permit) {
+        log_limited_by_reason!(
+            INFO,
+            self.shared.log_rate_limiter,
+            peer.ip(),
+            "connections refused by the quota connection_creation_rate",
+            &*self.listener,
+            %peer,
+            listener = %self.listener,
+            "connection_creation_rate of the address reached, refused the connection"
+        );
+        let Ok(waiting) = Arc::clone(&self.refused_later).try_acquire_owned() else { return };
+        let clock = self.shared.clock;
+        tokio::spawn(async move {
+            clock.sleep(after).await;
+            drop((stream, permit, waiting));
+        });
     }
 }
 

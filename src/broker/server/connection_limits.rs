@@ -1,4 +1,5 @@
-//! Connection limits: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate`.
+//! Connection limits: `max.connections`, `max.connections.per.ip` with its overrides, `max.connection.creation.rate` of
+//! the broker and of single listeners, and the client quotas on connections of IP addresses.
 //!
 //! All limits can change while the server runs. Open connections stay open.
 
@@ -12,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::Limits;
 use crate::clock::Clock;
+use ottla_core::security::quota::ConnectionRates;
 
 /// The limits of all listeners, and the open connections that count towards them.
 pub(super) struct ConnectionLimits {
@@ -28,22 +30,23 @@ struct State {
     max_per_ip: usize,
     /// `max.connections.per.ip.overrides`.
     overrides: HashMap<IpAddr, usize>,
-    /// `max.connection.creation.rate`, in connections per second.
-    rate: usize,
+    rates: ConnectionRates,
     /// The number of open connections.
     open: usize,
     /// The number of open connections of each address.
     open_per_ip: HashMap<IpAddr, usize>,
-    /// The time when a full [`BURST`] will be available again.
-    burst_refilled_at: Option<Duration>,
 }
 
-/// The size of a burst: as many connections as the configured rate allows in this time.
-const BURST: Duration = Duration::from_secs(1);
-/// The longest sleep before the rate is read again, because it can change.
-const MAX_RATE_WAIT: Duration = Duration::from_secs(1);
-/// The default of `max.connection.creation.rate`, which means no limit.
-const NO_RATE: usize = i32::MAX as usize;
+/// The sleep before a rate of zero is read again, because it can change.
+const RATE_OF_ZERO_WAIT: Duration = Duration::from_secs(1);
+
+/// Why a connection is not served.
+pub(super) enum Refused {
+    /// Its address has as many connections as it may have.
+    TooMany { limit: usize },
+    /// Its address makes connections faster than its quota allows. As in Kafka (KIP-612), it is closed after this time.
+    TooFast { after: Duration, permit: Permit },
+}
 
 /// One of `max.connections`, released when dropped.
 pub(super) struct Permit {
@@ -63,10 +66,9 @@ impl ConnectionLimits {
             max_connections: 0,
             max_per_ip: 0,
             overrides: HashMap::new(),
-            rate: 0,
+            rates: ConnectionRates::new(limits.quota_windows),
             open: 0,
             open_per_ip: HashMap::new(),
-            burst_refilled_at: None,
         };
         state.set(limits);
         ConnectionLimits { clock, state: Mutex::new(state), changed: Notify::new() }
@@ -76,6 +78,11 @@ impl ConnectionLimits {
     pub fn set(&self, limits: &Limits) {
         self.state.lock().set(limits);
         self.changed.notify_waiters();
+    }
+
+    /// Replaces the quotas of IP addresses.
+    pub fn set_ip_rates(&self, by_ip: HashMap<IpAddr, f64>, default: Option<f64>) {
+        self.state.lock().rates.set_ip_limits(by_ip, default);
     }
 
     /// Takes a permit for one more connection, if `max.connections` allows it.
@@ -102,29 +109,38 @@ impl ConnectionLimits {
         }
     }
 
-    /// Waits until `max.connection.creation.rate` allows one more connection (KIP-612).
-    pub async fn wait_for_rate(&self) {
-        loop {
-            let token = self.state.lock().take_token(self.clock.monotonic());
-            match token {
-                Ok(()) => return,
-                Err(wait) => self.clock.sleep(wait.min(MAX_RATE_WAIT)).await,
-            }
+    /// Waits as long as `max.connection.creation.rate` of the broker and of the listener demands for one more connection
+    /// (KIP-612).
+    pub async fn wait_for_rate(&self, listener: &Arc<str>) {
+        while self.state.lock().rates.is_zero(listener) {
+            self.clock.sleep(RATE_OF_ZERO_WAIT).await;
         }
+        let wait_ms = self.state.lock().rates.record(listener, self.now_ms());
+        if let Some(wait_ms) = u64::try_from(wait_ms).ok().filter(|wait_ms| *wait_ms > 0) {
+            self.clock.sleep(Duration::from_millis(wait_ms)).await;
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Takes a permit for a connection from `ip`.
     ///
     /// # Errors
-    /// The limit of that address, if it was reached.
-    pub fn admit(&self, ip: IpAddr, permit: Permit) -> Result<IpPermit, usize> {
+    /// The limit of that address that was reached.
+    pub fn admit(&self, listener: &Arc<str>, ip: IpAddr, permit: Permit) -> Result<IpPermit, Refused> {
         let mut state = self.state.lock();
+        if let Err(throttle_ms) = state.rates.record_ip(listener, ip, self.now_ms()) {
+            let after = Duration::from_millis(u64::try_from(throttle_ms).unwrap_or_default());
+            return Err(Refused::TooFast { after, permit });
+        }
         let limit = state.overrides.get(&ip).copied().unwrap_or(state.max_per_ip);
         let open = state.open_per_ip.get(&ip).copied().unwrap_or(0);
         if open >= limit {
             // The permit's drop takes the lock.
             drop(state);
-            return Err(limit);
+            return Err(Refused::TooMany { limit });
         }
         state.open_per_ip.insert(ip, open + 1);
         Ok(IpPermit { ip, permit })
@@ -136,27 +152,8 @@ impl State {
         self.max_connections = limits.max_connections;
         self.max_per_ip = limits.max_connections_per_ip;
         self.overrides = limits.max_connections_per_ip_overrides.iter().copied().collect();
-        self.rate = limits.max_connection_creation_rate;
-        self.burst_refilled_at = None;
-    }
-
-    /// Takes the token of one connection.
-    ///
-    /// # Errors
-    /// The time until a token may be available.
-    fn take_token(&mut self, now: Duration) -> Result<(), Duration> {
-        let interval = match self.rate {
-            NO_RATE.. => return Ok(()),
-            0 => return Err(MAX_RATE_WAIT),
-            rate => Duration::from_secs(1).div_f64(rate as f64),
-        };
-        let burst_refilled_at = self.burst_refilled_at.unwrap_or(now).max(now).saturating_add(interval);
-        let wait = burst_refilled_at.saturating_sub(now).saturating_sub(BURST);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.burst_refilled_at = Some(burst_refilled_at);
-        Ok(())
+        let of_listeners = limits.listener_creation_rates.iter().map(|(name, rate)| (Arc::clone(name), *rate as f64));
+        self.rates.set_limits(limits.max_connection_creation_rate as f64, of_listeners.collect());
     }
 }
 
@@ -190,6 +187,21 @@ mod tests {
         ConnectionLimits::new(limits, Clock::start())
     }
 
+    #[derive(Debug, PartialEq)]
+    enum Reason {
+        TooMany(usize),
+        TooFast(Duration),
+    }
+    use Reason::*;
+
+    fn admit(connection_limits: &Arc<ConnectionLimits>, ip: IpAddr) -> Result<IpPermit, Reason> {
+        let admitted = connection_limits.admit(&"L".into(), ip, connection_limits.try_acquire().unwrap());
+        admitted.map_err(|refused| match refused {
+            Refused::TooMany { limit } => TooMany(limit),
+            Refused::TooFast { after, .. } => TooFast(after),
+        })
+    }
+
     fn limits() -> Limits {
         Limits {
             max_connections: 3,
@@ -202,10 +214,10 @@ mod tests {
     #[test]
     fn addresses_have_their_own_limits_and_dropped_permits_are_free_again() {
         let connection_limits = Arc::new(connection_limits(&limits()));
-        let admit = |ip| connection_limits.admit(ip, connection_limits.try_acquire().unwrap());
+        let admit = |ip| admit(&connection_limits, ip);
         let first = admit(DEFAULT);
         assert!(first.is_ok());
-        assert_eq!(admit(DEFAULT).err(), Some(1));
+        assert_eq!(admit(DEFAULT).err(), Some(TooMany(1)));
         let others = [admit(OVERRIDDEN), admit(OVERRIDDEN)];
         assert!(others.iter().all(Result::is_ok));
         assert!(connection_limits.try_acquire().is_none());
@@ -231,26 +243,46 @@ mod tests {
         assert!(!waiting.is_finished());
         connection_limits.set(&Limits { max_connections: 3, ..limits() });
         drop(waiting.await.unwrap());
-        assert!(connection_limits.admit(DEFAULT, connection_limits.try_acquire().unwrap()).is_ok());
+        assert!(admit(&connection_limits, DEFAULT).is_ok());
         connection_limits.set(&Limits { max_connections_per_ip: 0, ..limits() });
-        assert_eq!(connection_limits.admit(DEFAULT, connection_limits.try_acquire().unwrap()).err(), Some(0));
+        assert_eq!(admit(&connection_limits, DEFAULT).err(), Some(TooMany(0)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn connections_above_the_creation_rate_wait() {
-        let connection_limits = connection_limits(&Limits { max_connection_creation_rate: 10, ..limits() });
+    async fn connections_above_the_creation_rate_of_broker_or_listener_wait() {
+        let listener_creation_rates = vec![("SLOW".into(), 1)];
+        let limited = Limits { max_connection_creation_rate: 10, listener_creation_rates, ..limits() };
+        let connection_limits = connection_limits(&limited);
         let began = tokio::time::Instant::now();
-        for _ in 0..30 {
-            connection_limits.wait_for_rate().await;
+        let (slow, fast): (Arc<str>, Arc<str>) = ("SLOW".into(), "FAST".into());
+        for _ in 0..10 {
+            connection_limits.wait_for_rate(&slow).await;
         }
-        // A burst of ten, and then ten per second.
-        let took = began.elapsed().as_millis();
-        assert!((1_990..2_100).contains(&took), "{took} ms");
+        for _ in 0..90 {
+            connection_limits.wait_for_rate(&fast).await;
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO, "a burst as large as ten seconds allow");
+        connection_limits.wait_for_rate(&slow).await;
+        assert_eq!(began.elapsed().as_millis(), 1_000);
         connection_limits.set(&limits());
         for _ in 0..1_000 {
-            connection_limits.wait_for_rate().await;
+            connection_limits.wait_for_rate(&fast).await;
         }
-        assert_eq!(began.elapsed().as_millis(), took);
+        assert_eq!(began.elapsed().as_millis(), 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn address_above_its_quota_is_refused_until_its_rate_is_lower() {
+        let connection_limits = Arc::new(connection_limits(&Limits { max_connections_per_ip: 2, ..limits() }));
+        connection_limits.set_ip_rates(HashMap::from([(DEFAULT, 1.0)]), None);
+        for _ in 0..10 {
+            assert!(admit(&connection_limits, DEFAULT).is_ok());
+        }
+        assert_eq!(admit(&connection_limits, DEFAULT).err(), Some(TooFast(Duration::from_secs(1))));
+        assert!(admit(&connection_limits, OVERRIDDEN).is_ok());
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert!(admit(&connection_limits, DEFAULT).is_ok());
+        assert_eq!(connection_limits.state.lock().open, 0, "nothing of a refused connection stays");
     }
 
     #[tokio::test(start_paused = true)]
@@ -258,7 +290,7 @@ mod tests {
         let connection_limits = Arc::new(connection_limits(&Limits { max_connection_creation_rate: 0, ..limits() }));
         let waiting = tokio::spawn({
             let connection_limits = Arc::clone(&connection_limits);
-            async move { connection_limits.wait_for_rate().await }
+            async move { connection_limits.wait_for_rate(&"L".into()).await }
         });
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(!waiting.is_finished());

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::default_request_memory;
 use super::listener::resolve;
-use ottla_config::BrokerConfig;
+use ottla_config::{BrokerConfig, Listener};
+use ottla_core::security::quota::Windows;
 
 /// The limits of a server. [`Limits::default`] has the values of the settings' defaults.
 #[derive(Clone, Debug)]
@@ -24,6 +26,10 @@ pub struct Limits {
     pub max_connections_per_ip: usize,
     /// `max.connection.creation.rate`, in connections per second: further connections wait.
     pub max_connection_creation_rate: usize,
+    /// The same for single listeners: `listener.name.<name>.max.connection.creation.rate`.
+    pub listener_creation_rates: Vec<(Arc<str>, usize)>,
+    /// `quota.window.*`: the windows in which these rates are measured.
+    pub quota_windows: Windows,
     /// `max.connections.per.ip.overrides`, with resolved names.
     pub max_connections_per_ip_overrides: Vec<(IpAddr, usize)>,
     /// The time without a byte sent or received after which a connection is closed (`connections.max.idle.ms`); `None`
@@ -49,6 +55,8 @@ impl Default for Limits {
             max_connections: i32::MAX as usize,
             max_connections_per_ip: i32::MAX as usize,
             max_connection_creation_rate: i32::MAX as usize,
+            listener_creation_rates: Vec::new(),
+            quota_windows: Windows { samples: 11, window_ms: 1_000 },
             max_connections_per_ip_overrides: Vec::new(),
             idle: Some(Duration::from_secs(600)),
             stall_timeout: Duration::from_secs(30),
@@ -79,6 +87,11 @@ impl Limits {
             max_connections: network.max_connections,
             max_connections_per_ip: network.max_connections_per_ip,
             max_connection_creation_rate: network.max_connection_creation_rate,
+            listener_creation_rates: listener_creation_rates(config),
+            quota_windows: Windows {
+                samples: config.quotas.window_num,
+                window_ms: config.quotas.window_size_seconds.saturating_mul(1_000),
+            },
             max_connections_per_ip_overrides: overrides,
             idle,
             send_buffer: size(network.socket_send_buffer_bytes),
@@ -87,6 +100,15 @@ impl Limits {
             ..Limits::default()
         })
     }
+}
+
+/// The rates that are set for single listeners.
+fn listener_creation_rates(config: &BrokerConfig) -> Vec<(Arc<str>, usize)> {
+    let own = |listener: &Listener| {
+        let (_, rate, _) = config.values.of_listener(&listener.name).own("max.connection.creation.rate")?;
+        Some((Arc::from(&*listener.name), rate.trim().parse().ok()?))
+    };
+    config.listeners.iter().filter_map(own).collect()
 }
 
 /// A number of bytes; `None` for 0 and negative numbers, which mean "not set".
@@ -116,8 +138,12 @@ mod tests {
             ("queued.max.request.bytes", "5000000"),
             ("max.connections.per.ip.overrides", "127.0.0.1:7"),
             ("socket.send.buffer.bytes", "102400"),
+            ("listener.name.plaintext.max.connection.creation.rate", "7"),
+            ("quota.window.size.seconds", "3"),
         ])
         .unwrap();
+        assert_eq!(limits.listener_creation_rates, [("PLAINTEXT".into(), 7)]);
+        assert_eq!(limits.quota_windows, Windows { samples: 11, window_ms: 3_000 });
         assert_eq!((limits.idle, limits.request_memory, limits.send_buffer), (None, 5_000_000, Some(102_400)));
         assert_eq!(limits.max_connections_per_ip_overrides, [([127, 0, 0, 1].into(), 7)]);
     }

@@ -27,22 +27,24 @@ mod sniff;
 mod tests;
 mod watchdog;
 
+use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use limits::Limits;
-pub use listener::Listener;
+pub use listener::{Listener, resolve_all};
 pub use memory_limit::default_request_memory;
 
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
-use accept::{Acceptor, Phase};
+use accept::{Acceptor, MAX_REFUSED_LATER, Phase};
 use connection::Shared;
 use connection_limits::ConnectionLimits;
 use handshake::Handshakes;
@@ -72,6 +74,11 @@ impl LimitsHandle {
     pub fn set_limits(&self, limits: &Limits) {
         self.0.set(limits);
     }
+
+    /// Applies the client quotas on connections per second: of these addresses, and of all others.
+    pub fn set_ip_rates(&self, by_ip: HashMap<IpAddr, f64>, default: Option<f64>) {
+        self.0.set_ip_rates(by_ip, default);
+    }
 }
 
 /// Starts to accept connections. Needs a tokio runtime.
@@ -99,6 +106,7 @@ pub fn serve(
     });
     let handshakes = Arc::new(Handshakes::new(limits.idle, clock));
     let connection_limits = Arc::new(ConnectionLimits::new(limits, clock));
+    let refused_later = Arc::new(Semaphore::new(MAX_REFUSED_LATER));
     let next_id = Arc::default();
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -113,6 +121,7 @@ pub fn serve(
                 handshakes: handshakes.clone(),
                 shared: shared.clone(),
                 connection_limits: connection_limits.clone(),
+                refused_later: refused_later.clone(),
                 next_id: Arc::clone(&next_id),
                 phase: phase.subscribe(),
             };

@@ -13,7 +13,7 @@ use super::groups::Groups;
 use super::partition::Partition;
 use super::publisher::Published;
 use super::transactions::Transactions;
-use super::{Broker, flushing};
+use super::{Broker, delegation_tokens, flushing};
 use crate::blocking;
 use crate::clock::Clock;
 use ottla_core::metadata::ImageDelta;
@@ -95,6 +95,7 @@ pub fn start(broker: &Arc<Broker>, work_queue: WorkQueue) {
         transactions.load_all();
     });
     tokio::spawn(do_work(work_queue));
+    delegation_tokens::start(broker);
     flushing::start(broker, broker.housekeeping.republished.subscribe());
     let storage = &broker.config.storage;
     let check = Duration::from_millis(storage.log_retention_check_interval_ms);

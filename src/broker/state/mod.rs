@@ -11,6 +11,7 @@ pub mod authentication;
 mod checkpointer;
 mod cleaner;
 pub mod cluster;
+mod delegation_tokens;
 pub mod fetch;
 pub mod fetch_sessions;
 mod flushing;

@@ -97,7 +97,7 @@ impl Broker {
         let config = Arc::new(config);
         let clock = environment.clock;
         let log_dir = Arc::new(open_log_dir(&config, &environment)?);
-        let authentication = Authentication::open(&config, &log_dir, environment.random.clone())?;
+        let authentication = Authentication::open(&config, &log_dir, environment.clock, environment.random.clone())?;
         let (partition_failed, failed_partitions) = watch::channel(());
         let publisher =
             Publisher::new(Arc::clone(&config), &environment, Arc::clone(&log_dir), partition_failed.clone());

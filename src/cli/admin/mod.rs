@@ -3,6 +3,7 @@
 //! Kafka's tools and our own commands use these functions. Errors are the [`Exception`]s that Kafka's tools print.
 
 pub mod configs;
+pub mod delegation_tokens;
 pub mod groups;
 pub mod log_dirs;
 pub mod quotas;

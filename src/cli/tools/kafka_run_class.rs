@@ -30,6 +30,7 @@ const CLASSES: &[(&str, &[&str])] = &[
         &["kafka.admin.ConsumerGroupCommand", "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"],
     ),
     ("kafka-consumer-perf-test", &["kafka.tools.ConsumerPerformance"]),
+    ("kafka-delegation-tokens", &["kafka.admin.DelegationTokenCommand"]),
     ("kafka-delete-records", &["kafka.admin.DeleteRecordsCommand"]),
     ("kafka-dump-log", &["kafka.tools.DumpLogSegments"]),
     ("kafka-e2e-latency", &["kafka.tools.EndToEndLatency"]),

@@ -25,6 +25,7 @@ mod kafka_console_consumer;
 pub mod kafka_console_producer;
 pub mod kafka_consumer_groups;
 mod kafka_consumer_perf_test;
+mod kafka_delegation_tokens;
 mod kafka_delete_records;
 pub mod kafka_dump_log;
 mod kafka_e2e_latency;
@@ -69,6 +70,7 @@ const TOOLS: &[Tool] = &[
     kafka_console_producer::TOOL,
     kafka_consumer_groups::TOOL,
     kafka_consumer_perf_test::TOOL,
+    kafka_delegation_tokens::TOOL,
     kafka_delete_records::TOOL,
     kafka_dump_log::TOOL,
     kafka_e2e_latency::TOOL,

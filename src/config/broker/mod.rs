@@ -8,6 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
+use super::password::Password;
 use super::retention::check_retention;
 use super::start_topics::StartTopic;
 use super::values::{Origin, SettingValue, Source, Values, typed_settings};
@@ -41,6 +42,7 @@ pub struct BrokerConfig {
     pub cleaner: CleanerConfig,
     pub groups: GroupsConfig,
     pub transactions: TransactionsConfig,
+    pub tokens: TokensConfig,
     pub quotas: QuotasConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
@@ -133,6 +135,17 @@ typed_settings! {
         io_buffer_size: usize = "log.cleaner.io.buffer.size";
         io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor";
         io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second";
+    }
+}
+
+typed_settings! {
+    /// Delegation tokens.
+    pub struct TokensConfig {
+        /// Without one, there are no tokens.
+        secret_key: Option<Password> = "delegation.token.secret.key";
+        max_lifetime_ms: i64 = "delegation.token.max.lifetime.ms";
+        expiry_time_ms: i64 = "delegation.token.expiry.time.ms";
+        expiry_check_interval_ms: u64 = "delegation.token.expiry.check.interval.ms";
     }
 }
 
@@ -282,6 +295,7 @@ impl BrokerConfig {
             cleaner: CleanerConfig::read(text),
             groups: GroupsConfig::read(text),
             transactions: TransactionsConfig::read(text),
+            tokens: TokensConfig::read(text),
             quotas: QuotasConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),

@@ -76,6 +76,7 @@ fn every_implemented_setting_is_read() {
         GroupsConfig::NAMES,
         TransactionsConfig::NAMES,
         QuotasConfig::NAMES,
+        TokensConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -99,6 +100,7 @@ fn defaults_have_the_types_of_their_fields() {
         GroupsConfig::invalid_fields(text),
         TransactionsConfig::invalid_fields(text),
         QuotasConfig::invalid_fields(text),
+        TokensConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }

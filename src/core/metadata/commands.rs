@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use super::MetadataMachine;
 use super::errors::MetadataError;
-use super::image::{BrokerId, ConfigResource, QuotaEntity, Settings};
+use super::image::{BrokerId, ConfigResource, DelegationToken, QuotaEntity, Settings};
 use super::records::MetadataRecord;
 use crate::machine::commands;
-use crate::security::SecretBytes;
 use crate::security::acl::{Acl, AclBinding, AclFilter};
+use crate::security::{Principal, SecretBytes};
 use bytes::Bytes;
 use ottla_wire::codec::Str;
-use ottla_wire::types::{PartitionIndex, ProducerId, TopicId, TopicName, Uuid};
+use ottla_wire::types::{PartitionIndex, ProducerId, TimestampMs, TopicId, TopicName, Uuid};
 
 commands! {
     MetadataMachine:
@@ -44,6 +44,13 @@ commands! {
     DeleteAcls(DeleteAcls) -> Vec<Result<Vec<Arc<Acl>>, MetadataError>>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
+    CreateDelegationToken(CreateDelegationToken) -> Result<CreatedDelegationToken, MetadataError>;
+    /// The new time of expiry.
+    RenewDelegationToken(RenewDelegationToken) -> Result<TimestampMs, MetadataError>;
+    /// The new time of expiry.
+    ExpireDelegationToken(ExpireDelegationToken) -> Result<TimestampMs, MetadataError>;
+    /// The ids of the removed tokens.
+    SweepDelegationTokens(SweepDelegationTokens) -> Vec<Str>;
     /// One result for each distinct user.
     AlterUserScramCredentials(AlterUserScramCredentials) -> Vec<(Str, Result<(), MetadataError>)>;
 }
@@ -375,6 +382,47 @@ impl UpgradeType {
         }
     }
 }
+
+/// CreateDelegationToken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateDelegationToken {
+    pub owner: Principal,
+    pub requester: Principal,
+    pub renewers: Vec<Principal>,
+    /// At most `delegation.token.max.lifetime.ms`, which is also used if this is not positive.
+    pub max_lifetime_ms: i64,
+    /// Random; becomes the token's id.
+    pub id: Uuid,
+}
+
+/// A new delegation token with its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedDelegationToken {
+    pub token: DelegationToken,
+    pub hmac: SecretBytes,
+}
+
+/// RenewDelegationToken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenewDelegationToken {
+    pub hmac: SecretBytes,
+    pub caller: Principal,
+    /// At most `delegation.token.expiry.time.ms`, which is also used if this is not positive.
+    pub period_ms: i64,
+}
+
+/// ExpireDelegationToken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpireDelegationToken {
+    pub hmac: SecretBytes,
+    pub caller: Principal,
+    /// Negative to remove the token.
+    pub period_ms: i64,
+}
+
+/// Removes all expired delegation tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepDelegationTokens;
 
 /// AlterUserScramCredentials. Each user may be named once.
 #[derive(Clone, Debug, PartialEq, Default)]

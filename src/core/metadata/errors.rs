@@ -67,6 +67,18 @@ pub enum MetadataError {
     /// `THROTTLING_QUOTA_EXCEEDED`
     #[error("The throttling quota has been exceeded.")]
     ThrottlingQuotaExceeded,
+    /// `DELEGATION_TOKEN_AUTH_DISABLED`
+    #[error("Delegation Token feature is not enabled.")]
+    DelegationTokenAuthDisabled,
+    /// `DELEGATION_TOKEN_NOT_FOUND`
+    #[error("Delegation Token is not found on server.")]
+    DelegationTokenNotFound,
+    /// `DELEGATION_TOKEN_EXPIRED`
+    #[error("Delegation Token is expired.")]
+    DelegationTokenExpired,
+    /// `DELEGATION_TOKEN_OWNER_MISMATCH`
+    #[error("Specified Principal is not valid Owner/Renewer.")]
+    DelegationTokenOwnerMismatch,
     /// `UNKNOWN_SERVER_ERROR`: the client cannot resolve it.
     #[error("{0}")]
     Internal(String),

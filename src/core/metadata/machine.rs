@@ -1,17 +1,22 @@
 //! The state machine: dispatch of commands, and replay of records.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::MetadataConfig;
 use super::commands::{
-    AllocateProducerIds, CreateAcls, DeleteAcls, MetadataCommand, MetadataReply, Reset, UnregisterBroker,
+    AllocateProducerIds, CreateAcls, DeleteAcls, MetadataCommand, MetadataReply, Reset, SweepDelegationTokens,
+    UnregisterBroker,
 };
 use super::image::{ConfigKind, Image, ImageDelta, ReplayFault};
 use super::records::{AbortTransactionRecord, MetadataRecord, RecordBody};
 use crate::machine::{Effects, NoAction, Outcome, RecordMeta, ReplyTo, StateMachine};
+use crate::security::SecretBytes;
+use crate::security::tokens::TokenKey;
 use ottla_config::BrokerConfig;
-use ottla_wire::types::{Now, Offset, ProducerIdEpoch};
+use ottla_wire::codec::Str;
+use ottla_wire::types::{Now, Offset, ProducerIdEpoch, TimestampMs};
 
 /// The state machine over the metadata log; see [`MetadataCommand`].
 ///
@@ -22,6 +27,10 @@ pub struct MetadataMachine {
     pub(super) image: Image,
     /// The broker's settings, with the dynamic settings of `image` applied.
     pub(super) effective_broker_config: Arc<BrokerConfig>,
+    /// The key that makes HMACs of delegation tokens; `None` if they are disabled.
+    pub(super) token_key: Option<TokenKey>,
+    /// The ids of delegation tokens by HMAC.
+    pub(super) token_ids: HashMap<SecretBytes, Str>,
     /// The lowest offset that the next record can have.
     pub(super) next_offset: Offset,
     /// The records since BeginTransaction.
@@ -54,10 +63,13 @@ type MetadataEffects = Effects<MetadataRecord, MetadataReply, NoAction>;
 impl MetadataMachine {
     pub fn new(config: MetadataConfig) -> Self {
         let effective_broker_config = Arc::clone(&config.broker);
+        let token_key = config.broker.tokens.secret_key.as_ref().and_then(TokenKey::new);
         MetadataMachine {
             config,
             image: Image::default(),
             effective_broker_config,
+            token_key,
+            token_ids: HashMap::new(),
             next_offset: 0,
             transaction: None,
             fault: None,
@@ -75,7 +87,7 @@ impl MetadataMachine {
         self.fault.as_ref()
     }
 
-    fn decide(&self, command: MetadataCommand) -> Decision {
+    fn decide(&self, now: TimestampMs, command: MetadataCommand) -> Decision {
         match command {
             MetadataCommand::RegisterBroker(request) => self.register_broker(request),
             MetadataCommand::UnregisterBroker(UnregisterBroker(id)) => self.unregister_broker(id),
@@ -90,6 +102,10 @@ impl MetadataMachine {
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
             MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
             MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),
+            MetadataCommand::CreateDelegationToken(request) => self.create_delegation_token(now, request),
+            MetadataCommand::RenewDelegationToken(request) => self.renew_delegation_token(now, &request),
+            MetadataCommand::ExpireDelegationToken(request) => self.expire_delegation_token(now, &request),
+            MetadataCommand::SweepDelegationTokens(SweepDelegationTokens) => self.sweep_delegation_tokens(now),
         }
     }
 
@@ -97,12 +113,23 @@ impl MetadataMachine {
         if let Err(fault) = self.image.apply(record) {
             self.fault.get_or_insert((offset, fault));
         }
-        if let RecordBody::Config(record) = &record.body
-            && record.resource_type == ConfigKind::Broker.code()
-        {
-            let for_all = self.image.default_broker_configs();
-            let for_this = self.image.broker_configs(self.config.node_id);
-            self.effective_broker_config = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
+        match &record.body {
+            RecordBody::Config(record) if record.resource_type == ConfigKind::Broker.code() => {
+                let for_all = self.image.default_broker_configs();
+                let for_this = self.image.broker_configs(self.config.node_id);
+                self.effective_broker_config = Arc::new(self.config.broker.with_dynamic(for_all, for_this));
+            }
+            RecordBody::DelegationToken(token) => {
+                if let Some(key) = &self.token_key {
+                    self.token_ids.insert(key.hmac(&token.token_id), Str::from(&*token.token_id));
+                }
+            }
+            RecordBody::RemoveDelegationToken(token) => {
+                if let Some(key) = &self.token_key {
+                    self.token_ids.remove(&key.hmac(&token.token_id));
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -113,8 +140,8 @@ impl StateMachine for MetadataMachine {
     type Reply = MetadataReply;
     type Action = NoAction;
 
-    fn handle(&mut self, _now: Now, to: ReplyTo, command: MetadataCommand) -> MetadataEffects {
-        let Decision { mut records, reply } = self.decide(command);
+    fn handle(&mut self, now: Now, to: ReplyTo, command: MetadataCommand) -> MetadataEffects {
+        let Decision { mut records, reply } = self.decide(now.wall, command);
         if self.transaction.is_some() && !records.is_empty() {
             // A crash between the batches of one decision left this transaction open. No reply to it was sent.
             records.insert(0, MetadataRecord::new(0, AbortTransactionRecord { reason: None }));

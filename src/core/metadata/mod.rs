@@ -25,6 +25,7 @@ mod reset;
 mod salvage;
 mod settings;
 mod snapshot;
+mod tokens;
 mod topics;
 mod users;
 

@@ -10,6 +10,7 @@ pub mod quota;
 pub mod sasl;
 mod secret;
 pub mod session;
+pub mod tokens;
 
 pub use principal::Principal;
 pub use principal_rules::PrincipalRules;

@@ -21,6 +21,14 @@ impl Principal {
         Principal { principal_type: Str::from_static(USER_TYPE), name: name.into() }
     }
 
+    /// Parses a text such as `User:alice`. A text without a colon is a user's name.
+    pub fn parse(text: &str) -> Principal {
+        match text.split_once(':') {
+            Some((principal_type, name)) => Principal { principal_type: principal_type.into(), name: name.into() },
+            None => Principal::user(text),
+        }
+    }
+
     /// The principal of a connection without authentication.
     pub fn anonymous() -> Principal {
         Principal::user(Str::from_static(ANONYMOUS))

@@ -1,5 +1,6 @@
 //! A data directory that Apache Kafka filled, served by Ottla, and the reverse: the responses are equal, byte for byte.
 
+mod acls;
 mod additions;
 mod answers;
 mod apache;
@@ -123,5 +124,8 @@ fn dump_all(java: &Java, data: &Path) {
 
 pub fn tests() -> Vec<Trial> {
     let own = trials![on_tokio: each_broker_serves_the_directory_of_the_other_with_equal_responses];
-    [own, compaction::tests(), open_transactions::tests(), transactions::tests()].into_iter().flatten().collect()
+    [own, acls::tests(), compaction::tests(), open_transactions::tests(), transactions::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -10,6 +10,7 @@
 //! Kafka 4.3 with an authorizer and the ACLs of [`admin_acls`], with one partition and replica for internal topics. A new
 //! request needs no answer before that.
 
+mod changes;
 mod rights;
 
 use std::collections::BTreeMap;
@@ -35,13 +36,8 @@ const AUTHORIZER: &str = "org.apache.kafka.metadata.authorizer.StandardAuthorize
 const ADMIN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
 /// APIs that this broker does not serve yet.
-const NOT_SERVED: [ApiKey; 5] = [
-    ApiKey::AlterClientQuotas,
-    ApiKey::AlterUserScramCredentials,
-    ApiKey::ConsumerGroupDescribe,
-    ApiKey::ConsumerGroupHeartbeat,
-    ApiKey::ShareGroupDescribe,
-];
+const NOT_SERVED: [ApiKey; 3] =
+    [ApiKey::ConsumerGroupDescribe, ApiKey::ConsumerGroupHeartbeat, ApiKey::ShareGroupDescribe];
 
 /// Answers to one request by the name of the rights.
 type Answers = BTreeMap<String, String>;

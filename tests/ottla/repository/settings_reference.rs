@@ -163,7 +163,8 @@ they have no meaning for a single broker, or because the feature is not implemen
 given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
 `config.providers.*`, `confluent.*`, and `super.users` and `allow.everyone.if.no.acl.found` without an
 authorizer have no effect either. `security.inter.broker.protocol` is in italics too: its only effect is described under
-\"Protection\".
+\"Protection\". So is `client.quota.callback.class`: the broker does not start with it, because quotas are decided without
+Java classes.
 
 **Changes.** The column says how a setting can be changed: only at *start*; while the broker runs, for this *broker*; or for
 this broker and as the default of *all* brokers (`kafka-configs --alter`, `ottla configs set`). Settings of topics, groups

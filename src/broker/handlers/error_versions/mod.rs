@@ -31,6 +31,8 @@ const REPLACED: &[(ApiKey, i16, ErrorCode, ErrorCode)] = &[
     (ApiKey::DeleteTopics, 1, KafkaStorageError, UnknownServerError),
     (ApiKey::DescribeConfigs, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::AlterConfigs, 0, KafkaStorageError, UnknownServerError),
+    (ApiKey::CreateAcls, 0, KafkaStorageError, UnknownServerError),
+    (ApiKey::DeleteAcls, 0, KafkaStorageError, UnknownServerError),
     (ApiKey::InitProducerId, 0, KafkaStorageError, CoordinatorNotAvailable),
     (ApiKey::TxnOffsetCommit, 0, KafkaStorageError, CoordinatorNotAvailable),
     // Before 2.7 the error of a fenced producer was INVALID_PRODUCER_EPOCH (KIP-588).

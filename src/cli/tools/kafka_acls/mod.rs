@@ -252,7 +252,7 @@ impl Options {
         let question = match entries {
             [] => format!("Are you sure you want to delete all ACLs for resource filter `{pattern}`? (y/n)"),
             entries => format!(
-                "Are you sure you want to remove ACLs: \n {} \n from resource filter `{pattern}`? (y/n)",
+                "Are you sure you want to remove ACLs: \n {}\n from resource filter `{pattern}`? (y/n)",
                 tabbed(entries)
             ),
         };

@@ -62,12 +62,8 @@ impl Image {
             RecordBody::RemoveAccessControlEntry(acl) => drop(Arc::make_mut(&mut self.acls).remove(acl.id)),
             RecordBody::UserScramCredential(user) => self.apply_scram_credential(user),
             RecordBody::RemoveUserScramCredential(user) => self.remove_scram_credential(&user.name, user.mechanism),
-            RecordBody::DelegationToken(token) => {
-                self.store_passthrough(PassthroughKey::Token(token.token_id.to_string()), record)
-            }
-            RecordBody::RemoveDelegationToken(token) => {
-                self.remove_passthrough(PassthroughKey::Token(token.token_id.to_string()))
-            }
+            RecordBody::DelegationToken(token) => self.apply_delegation_token(token),
+            RecordBody::RemoveDelegationToken(token) => self.remove_delegation_token(&token.token_id),
             RecordBody::RegisterController(it) => {
                 self.store_passthrough(PassthroughKey::Controller(it.controller_id), record)
             }

@@ -6,6 +6,7 @@ mod configs;
 mod delta;
 mod hosting;
 mod passthrough;
+mod tokens;
 mod topics;
 mod users;
 
@@ -21,6 +22,7 @@ pub use hosting::{Hosting, LOST_DIRECTORY, UNASSIGNED_DIRECTORY};
 pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
+pub use tokens::DelegationToken;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
 
 use super::features::{Features, METADATA_VERSION};
@@ -47,6 +49,7 @@ pub struct Image {
     /// because `RemoveTopicRecord` has only an id.
     leader_epoch_floor: LeaderEpoch,
     scram_users: users::ScramUsers,
+    tokens: tokens::DelegationTokens,
     acls: Arc<Acls>,
     passthrough: Arc<passthrough::PassthroughRecords>,
 }

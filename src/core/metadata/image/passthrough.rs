@@ -18,7 +18,6 @@ pub(in crate::metadata) enum PassthroughKey {
     Controller(i32),
     /// The quota's entity, and its name.
     Quota(QuotaEntity, String),
-    Token(String),
 }
 
 pub(in crate::metadata) type PassthroughRecords = BTreeMap<PassthroughKey, MetadataRecord>;

@@ -48,7 +48,8 @@ pub fn snapshot_records(image: &Image) -> Vec<MetadataRecord> {
     records.extend(image.acls().by_id().map(|(id, acl)| acl_record(id, acl)));
     let users = image.scram_credentials().into_iter();
     records.extend(users.map(|(user, mechanism, credential)| scram_record_of(user, mechanism, credential)));
-    records.extend(passthrough_records(image, |key| matches!(key, PassthroughKey::Token(_))));
+    let tokens = image.delegation_tokens().into_iter();
+    records.extend(tokens.map(|token| MetadataRecord::new(0, token.record())));
     records
 }
 

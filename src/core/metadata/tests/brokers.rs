@@ -203,7 +203,7 @@ fn decision_below_the_limit_is_one_batch() {
 }
 
 #[test]
-fn passthrough_records_are_in_snapshots_until_they_are_removed() {
+fn records_of_security_are_in_snapshots_until_they_are_removed() {
     let mut cluster = TestCluster::started();
     let quota = |remove| ClientQuotaRecord {
         entity: vec![EntityData { entity_type: "client-id".into(), entity_name: Some("c".into()) }],
@@ -211,9 +211,24 @@ fn passthrough_records_are_in_snapshots_until_they_are_removed() {
         value: 1024.0,
         remove,
     };
-    let acl = AccessControlEntryRecord { id: Uuid([3; 16]), principal: "User:a".into(), ..Default::default() };
+    let acl = AccessControlEntryRecord {
+        id: Uuid([3; 16]),
+        resource_type: 2,
+        resource_name: "t".into(),
+        pattern_type: 3,
+        principal: "User:a".into(),
+        host: "*".into(),
+        operation: 3,
+        permission_type: 3,
+    };
     let user = UserScramCredentialRecord { name: "a".into(), mechanism: 1, iterations: 4096, ..Default::default() };
-    let token = DelegationTokenRecord { token_id: "t".into(), ..Default::default() };
+    let token = DelegationTokenRecord {
+        token_id: "t".into(),
+        owner: "User:a".into(),
+        requester: "User:b".into(),
+        renewers: vec!["User:c".into()],
+        ..Default::default()
+    };
     let controller = RegisterControllerRecord { controller_id: 1, ..Default::default() };
     let records: Vec<MetadataRecord> = vec![
         MetadataRecord::new(0, controller),

@@ -9,6 +9,7 @@ mod feature_levels;
 mod min_insync;
 mod real_log;
 mod reset;
+mod tokens;
 mod topics;
 mod users;
 

@@ -52,6 +52,11 @@ impl ConnectionRates {
         self.default_ip_limit = default;
     }
 
+    /// Whether no connection is allowed on a listener.
+    pub fn is_zero(&self, listener: &Arc<str>) -> bool {
+        self.limit == 0.0 || self.listener_limits.get(listener) == Some(&0.0)
+    }
+
     /// Counts a new connection. Returns for how many milliseconds its listener must wait before it goes on; at most one
     /// window.
     pub fn record(&mut self, listener: &Arc<str>, now_ms: i64) -> i64 {

@@ -40,7 +40,8 @@ pub trait Credentials {
         None
     }
 
-    /// The credential of a delegation token that has not expired.
+    /// The credential of a delegation token. As in Kafka, a token that has expired but is not removed yet is accepted; the
+    /// session then ends at once.
     fn delegation_token(&self, _mechanism: ScramMechanism, _token_id: &str) -> Option<TokenCredential> {
         None
     }

@@ -74,25 +74,34 @@ impl ScramCredential {
     /// A credential that no password has. The same name always gets the same one, so that a client cannot find out whether
     /// the user exists.
     pub(super) fn of_unknown_user(mechanism: ScramMechanism, user: &str, server_secret: &[u8]) -> ScramCredential {
-        let key = hmac::Key::new(hmac::HMAC_SHA512, server_secret);
-        let derive = |purpose: &str| {
-            let mut context = hmac::Context::with_key(&key);
-            for part in [purpose, mechanism.name(), user] {
-                context.update(part.as_bytes());
-                context.update(&[0]);
-            }
-            context.sign()
-        };
         let length = mechanism.digest().output_len();
-        let first = |tag: hmac::Tag, count: usize| tag.as_ref().iter().take(count).copied().collect::<Vec<u8>>();
-        let salt = first(derive("salt"), Self::SALT_LENGTH);
+        let key =
+            |purpose| derived(purpose, mechanism, user, server_secret).as_ref().iter().take(length).copied().collect();
         ScramCredential {
-            salt: salt.iter().map(|byte| SALT_CHARACTERS[usize::from(byte % 32)]).collect(),
-            stored_key: first(derive("stored key"), length),
-            server_key: first(derive("server key"), length),
+            salt: ScramCredential::salt_of_name(mechanism, user, server_secret),
+            stored_key: key("stored key"),
+            server_key: key("server key"),
             iterations: ScramMechanism::FEWEST_ITERATIONS,
         }
     }
+
+    /// The salt of a name that has none of its own.
+    pub(in crate::security) fn salt_of_name(mechanism: ScramMechanism, name: &str, server_secret: &[u8]) -> Vec<u8> {
+        let bytes = derived("salt", mechanism, name, server_secret);
+        let characters = bytes.as_ref().iter().take(Self::SALT_LENGTH);
+        characters.map(|byte| SALT_CHARACTERS[usize::from(byte % 32)]).collect()
+    }
+}
+
+/// Bytes that depend on the purpose, the mechanism and the name, and that nobody without the secret can compute.
+fn derived(purpose: &str, mechanism: ScramMechanism, name: &str, server_secret: &[u8]) -> hmac::Tag {
+    let key = hmac::Key::new(hmac::HMAC_SHA512, server_secret);
+    let mut context = hmac::Context::with_key(&key);
+    for part in [purpose, mechanism.name(), name] {
+        context.update(part.as_bytes());
+        context.update(&[0]);
+    }
+    context.sign()
 }
 
 impl fmt::Debug for ScramCredential {

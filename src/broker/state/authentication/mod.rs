@@ -2,21 +2,32 @@
 //!
 //! Users of PLAIN are in the listener's JAAS configuration; those of SCRAM are in the metadata log.
 
+mod bearer;
+mod issuer_keys;
+
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bearer::Bearer;
+use issuer_keys::IssuerKeys;
 use parking_lot::RwLock;
 
 use super::OpenError;
+use super::delegation_tokens;
 use super::random::Random;
+use crate::clock::Clock;
 use ottla_config::listener_values::full_name;
 use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
 use ottla_core::metadata::Image;
 use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
-use ottla_core::security::sasl::{Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism};
+use ottla_core::security::sasl::{
+    BearerRejection, BearerToken, Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism, TokenCredential,
+};
+use ottla_core::security::tokens::TokenKey;
 use ottla_log::LogDir;
+use ottla_wire::types::TimestampMs;
 
 /// The file with the secret of SCRAM, in the first log directory.
 const SECRET_FILE: &str = "ottla-scram-secret";
@@ -24,16 +35,22 @@ const SECRET_BYTES: usize = 32;
 
 const JAAS: &str = "sasl.jaas.config";
 const JAAS_FILE: &str = "ottla.jaas.file";
+const CALLBACK_HANDLER: &str = "sasl.server.callback.handler.class";
 const SESSION_LIFETIME: &str = "connections.max.reauth.ms";
+
+type Listeners = HashMap<Arc<str>, Arc<ListenerSasl>>;
 
 /// SASL of all listeners.
 #[derive(Debug)]
 pub struct Authentication {
-    listeners: RwLock<HashMap<Arc<str>, Arc<ListenerSasl>>>,
+    listeners: RwLock<Listeners>,
+    clock: Clock,
     random: Random,
     failure_delay: Duration,
     /// What the salts of unknown users are derived from.
     secret: [u8; SECRET_BYTES],
+    /// The key of delegation tokens; `None` without `delegation.token.secret.key`.
+    token_key: Option<TokenKey>,
 }
 
 /// SASL of one listener.
@@ -46,6 +63,8 @@ struct MechanismSettings {
     mechanism: Mechanism,
     /// The users of PLAIN.
     users: HashMap<String, Password>,
+    /// How tokens of OAUTHBEARER are validated.
+    bearer: Option<Bearer>,
     /// `connections.max.reauth.ms`; `None` for no limit.
     max_session: Option<Duration>,
 }
@@ -57,17 +76,30 @@ pub struct InvalidSasl(String);
 
 impl Authentication {
     /// Reads the settings of all listeners, and the secret in the log directory if one of them has SCRAM.
-    pub fn open(config: &BrokerConfig, log_dir: &LogDir, random: Random) -> Result<Authentication, OpenError> {
-        let listeners = listeners(config)?;
+    ///
+    /// Needs a tokio runtime if a listener has OAUTHBEARER.
+    pub fn open(
+        config: &BrokerConfig,
+        log_dir: &LogDir,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Authentication, OpenError> {
+        let listeners = listeners(config, &[])?;
+        start_keys(&listeners, &[], clock);
+        warn_of_unsecured(&listeners);
         let has_scram = listeners.values().any(|listener| listener.mechanisms().any(Mechanism::is_scram));
         let secret = if has_scram { secret(log_dir, &random)? } else { [0; SECRET_BYTES] };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
-        Ok(Authentication { listeners: RwLock::new(listeners), random, failure_delay, secret })
+        let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
+        Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret, token_key })
     }
 
     /// Applies changed settings to new authentications.
     pub fn reconfigure(&self, config: &BrokerConfig) -> Result<(), InvalidSasl> {
-        *self.listeners.write() = listeners(config)?;
+        let in_use = keys_of(&self.listeners.read());
+        let listeners = listeners(config, &in_use)?;
+        start_keys(&listeners, &in_use, self.clock);
+        *self.listeners.write() = listeners;
         Ok(())
     }
 
@@ -88,13 +120,44 @@ impl Authentication {
 
     /// The credentials that the clients of a listener are compared with.
     pub fn credentials<'a>(&'a self, listener: &'a ListenerSasl, image: &'a Image) -> ListenerCredentials<'a> {
-        ListenerCredentials { listener, secret: &self.secret, image }
+        ListenerCredentials { listener, secret: &self.secret, token_key: self.token_key.as_ref(), image }
     }
 }
 
 /// Checks the SASL settings of all listeners.
 pub fn check(config: &BrokerConfig) -> Result<(), InvalidSasl> {
-    listeners(config).map(drop)
+    listeners(config, &[]).map(drop)
+}
+
+/// The keys of all issuers.
+fn keys_of(listeners: &Listeners) -> Vec<Arc<IssuerKeys>> {
+    let bearers = listeners.values().flat_map(|listener| &listener.0).filter_map(|settings| settings.bearer.as_ref());
+    let signed = bearers.filter_map(|bearer| match bearer {
+        Bearer::Signed { keys, .. } => Some(Arc::clone(keys)),
+        Bearer::Unsecured(_) => None,
+    });
+    signed.collect()
+}
+
+/// Starts to read the keys that are not yet in use.
+fn start_keys(listeners: &Listeners, in_use: &[Arc<IssuerKeys>], clock: Clock) {
+    for keys in keys_of(listeners) {
+        if !in_use.iter().any(|known| Arc::ptr_eq(known, &keys)) {
+            keys.start(clock);
+        }
+    }
+}
+
+fn warn_of_unsecured(listeners: &Listeners) {
+    for (name, listener) in listeners {
+        if listener.0.iter().any(|settings| matches!(settings.bearer, Some(Bearer::Unsecured(_)))) {
+            tracing::warn!(
+                listener = %name,
+                "OAUTHBEARER accepts unsigned tokens, as Kafka does without sasl.server.callback.handler.class; set \
+                 sasl.oauthbearer.jwks.endpoint.url to accept only those of an issuer"
+            );
+        }
+    }
 }
 
 /// Reads the secret of a log directory, or makes one.
@@ -113,19 +176,24 @@ fn no_randomness(error: &io::Error) -> String {
 }
 
 /// Reads SASL of all listeners that demand it.
-fn listeners(config: &BrokerConfig) -> Result<HashMap<Arc<str>, Arc<ListenerSasl>>, InvalidSasl> {
+fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
     let file = jaas_file(config)?;
     let demanding = config.listeners.iter().filter(|listener| listener.protocol.is_sasl());
     demanding
         .map(|listener| {
-            let sasl = ListenerSasl::read(config, file.as_ref(), listener)?;
+            let sasl = ListenerSasl::read(config, file.as_ref(), listener, in_use)?;
             Ok((listener.name.as_str().into(), Arc::new(sasl)))
         })
         .collect()
 }
 
 impl ListenerSasl {
-    fn read(config: &BrokerConfig, file: Option<&JaasFile>, listener: &Listener) -> Result<ListenerSasl, InvalidSasl> {
+    fn read(
+        config: &BrokerConfig,
+        file: Option<&JaasFile>,
+        listener: &Listener,
+        in_use: &[Arc<IssuerKeys>],
+    ) -> Result<ListenerSasl, InvalidSasl> {
         let values = config.values.of_listener(&listener.name);
         let names = values.text("sasl.enabled.mechanisms").unwrap_or_default();
         let mut mechanisms: Vec<MechanismSettings> = Vec::new();
@@ -134,7 +202,7 @@ impl ListenerSasl {
                 return Err(InvalidSasl(unknown_mechanism(name, &values, listener)));
             };
             if mechanisms.iter().all(|known| known.mechanism != mechanism) {
-                mechanisms.push(MechanismSettings::read(mechanism, values, file, listener)?);
+                mechanisms.push(MechanismSettings::read(mechanism, values, file, listener, in_use)?);
             }
         }
         if mechanisms.is_empty() {
@@ -179,6 +247,7 @@ impl MechanismSettings {
         values: ListenerValues<'_>,
         file: Option<&JaasFile>,
         listener: &Listener,
+        in_use: &[Arc<IssuerKeys>],
     ) -> Result<MechanismSettings, InvalidSasl> {
         let prefix = mechanism.name().to_ascii_lowercase();
         let modules = match values.own(&format!("{prefix}.{JAAS}")) {
@@ -198,14 +267,41 @@ impl MechanismSettings {
                 KnownModule::Plain.class()
             )));
         }
+        check_callback_handler(mechanism, values)?;
+        let bearer = match mechanism {
+            Mechanism::OAuthBearer => Some(Bearer::read(values, &modules, listener, in_use)?),
+            _ => None,
+        };
         let max_session = match values.own(&format!("{prefix}.{SESSION_LIFETIME}")) {
             Some((_, value, _)) => Some(value.into()),
             None => values.text(SESSION_LIFETIME),
         };
         let max_session = max_session.and_then(|value| value.parse().ok()).unwrap_or_default();
         let max_session = (max_session > 0).then(|| Duration::from_millis(max_session));
-        Ok(MechanismSettings { mechanism, users: jaas::plain_users(&modules), max_session })
+        Ok(MechanismSettings { mechanism, users: jaas::plain_users(&modules), bearer, max_session })
     }
+}
+
+/// Refuses a class that would check credentials in its own way.
+fn check_callback_handler(mechanism: Mechanism, values: ListenerValues<'_>) -> Result<(), InvalidSasl> {
+    let own = values.own(&format!("{}.{CALLBACK_HANDLER}", mechanism.name().to_ascii_lowercase()));
+    let Some((setting, class, _)) = own.filter(|(_, class, _)| !class.is_empty()) else { return Ok(()) };
+    let known: &[&str] = match mechanism {
+        Mechanism::Plain => &["PlainServerCallbackHandler"],
+        Mechanism::Scram(_) => &["ScramServerCallbackHandler"],
+        Mechanism::OAuthBearer => {
+            &["OAuthBearerValidatorCallbackHandler", "OAuthBearerUnsecuredValidatorCallbackHandler"]
+        }
+    };
+    let is_kafkas =
+        class.starts_with("org.apache.kafka.") && known.iter().any(|known| class.ends_with(&format!(".{known}")));
+    if is_kafkas {
+        return Ok(());
+    }
+    Err(InvalidSasl(format!(
+        "{setting}={} is a Java class that checks credentials, and those are not supported; remove it",
+        class.escape_debug()
+    )))
 }
 
 /// Checks that the login module of a setting is the one of its mechanism.
@@ -237,6 +333,7 @@ fn jaas_file(config: &BrokerConfig) -> Result<Option<JaasFile>, InvalidSasl> {
 pub struct ListenerCredentials<'a> {
     listener: &'a ListenerSasl,
     secret: &'a [u8],
+    token_key: Option<&'a TokenKey>,
     image: &'a Image,
 }
 
@@ -248,6 +345,17 @@ impl Credentials for ListenerCredentials<'_> {
 
     fn scram(&self, mechanism: ScramMechanism, user: &str) -> Option<Arc<ScramCredential>> {
         self.image.scram_credential(mechanism, user)
+    }
+
+    fn bearer_token(&self, token: &str, now: TimestampMs) -> Result<BearerToken, BearerRejection> {
+        match self.listener.settings(Mechanism::OAuthBearer).and_then(|settings| settings.bearer.as_ref()) {
+            Some(bearer) => bearer.validate(token, now),
+            None => Err(BearerRejection::NotChecked { log: "the listener has no OAUTHBEARER".to_owned() }),
+        }
+    }
+
+    fn delegation_token(&self, mechanism: ScramMechanism, token_id: &str) -> Option<TokenCredential> {
+        delegation_tokens::credential(self.image, self.token_key?, mechanism, token_id, self.secret)
     }
 
     fn server_secret(&self) -> &[u8] {

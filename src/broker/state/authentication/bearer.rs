@@ -1,0 +1,110 @@
+//! How the bearer tokens of a listener are validated.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::issuer_keys::{IssuerKeys, Times};
+use super::{CALLBACK_HANDLER, InvalidSasl, JAAS};
+use ottla_config::listener_values::full_name;
+use ottla_config::{Listener, ListenerValues};
+use ottla_core::security::bearer::{JwtSettings, UnsecuredSettings};
+use ottla_core::security::jaas::{KnownModule, LoginModule};
+use ottla_core::security::sasl::{BearerRejection, BearerToken};
+use ottla_wire::types::TimestampMs;
+
+/// How bearer tokens are validated.
+#[derive(Debug)]
+pub(super) enum Bearer {
+    /// Unsigned tokens are accepted, for development.
+    Unsecured(UnsecuredSettings),
+    Signed {
+        settings: JwtSettings,
+        keys: Arc<IssuerKeys>,
+    },
+}
+
+impl Bearer {
+    /// Reads how the tokens of a listener are validated: with the keys of an issuer if the callback handler
+    /// or the URL of the keys says so, otherwise as unsecured tokens. Kafka ignores the URL without the handler, and accepts anything.
+    pub fn read(
+        values: ListenerValues<'_>,
+        modules: &[LoginModule],
+        listener: &Listener,
+        in_use: &[Arc<IssuerKeys>],
+    ) -> Result<Bearer, InvalidSasl> {
+        let url = values.text("sasl.oauthbearer.jwks.endpoint.url");
+        let handler = values.own(&format!("oauthbearer.{CALLBACK_HANDLER}"));
+        let validates = handler.is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
+        if url.is_none() && !validates {
+            let module = modules.iter().find(|module| module.known() == Some(KnownModule::OAuthBearer));
+            let Some(module) = module else {
+                return Err(InvalidSasl(format!(
+                    "listener {} has OAUTHBEARER in sasl.enabled.mechanisms, but nothing says how tokens are validated: \
+                     set sasl.oauthbearer.jwks.endpoint.url, or for unsigned tokens {} to `{} required;`",
+                    listener.name,
+                    full_name(&listener.name, &format!("oauthbearer.{JAAS}")),
+                    KnownModule::OAuthBearer.class()
+                )));
+            };
+            let settings = UnsecuredSettings::of_options(module);
+            return settings.map(Bearer::Unsecured).map_err(|why| {
+                InvalidSasl(format!("{}: {why}", full_name(&listener.name, &format!("oauthbearer.{JAAS}"))))
+            });
+        }
+        let url = url.ok_or_else(|| {
+            InvalidSasl(format!("listener {}: sasl.oauthbearer.jwks.endpoint.url is not set", listener.name))
+        })?;
+        if let Some(class) = values.text("sasl.oauthbearer.jwt.validator.class")
+            && !["DefaultJwtValidator", "BrokerJwtValidator"].iter().any(|known| class.ends_with(&format!(".{known}")))
+        {
+            return Err(InvalidSasl(format!(
+                "sasl.oauthbearer.jwt.validator.class={} is a Java class, and those are not supported; remove it",
+                class.escape_debug()
+            )));
+        }
+        let settings = jwt_settings(values);
+        settings.check().map_err(|why| InvalidSasl(format!("listener {}: {why}", listener.name)))?;
+        let ms = |name: &str| Duration::from_millis(values.text(name).and_then(|ms| ms.parse().ok()).unwrap_or(0));
+        let times = Times {
+            refresh: ms("sasl.oauthbearer.jwks.endpoint.refresh.ms"),
+            backoff: ms("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms"),
+            max_backoff: ms("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms"),
+        };
+        let keys = match in_use.iter().find(|keys| keys.is_at(&url, times)) {
+            Some(keys) => Arc::clone(keys),
+            None => Arc::new(
+                IssuerKeys::new(&url, times)
+                    .map_err(|why| InvalidSasl(format!("sasl.oauthbearer.jwks.endpoint.url: {why}")))?,
+            ),
+        };
+        Ok(Bearer::Signed { settings, keys })
+    }
+
+    pub fn validate(&self, token: &str, now: TimestampMs) -> Result<BearerToken, BearerRejection> {
+        match self {
+            Bearer::Unsecured(settings) => settings.validate(token, now),
+            Bearer::Signed { settings, keys } => settings.validate(token, &keys.current(), now).map_err(|fault| {
+                if fault.unknown_key {
+                    keys.note_unknown_key();
+                }
+                fault.into()
+            }),
+        }
+    }
+}
+
+fn jwt_settings(values: ListenerValues<'_>) -> JwtSettings {
+    let text = |name: &str| values.text(&format!("sasl.oauthbearer.{name}")).map(Cow::into_owned);
+    let flag = |name: &str| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let list = text("expected.audience").unwrap_or_default();
+    JwtSettings {
+        expected_audience: list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
+        expected_issuer: text("expected.issuer").filter(|issuer| !issuer.is_empty()),
+        allow_unverified_audience: flag("allow.unverified.audience"),
+        allow_unverified_issuer: flag("allow.unverified.issuer"),
+        clock_skew_seconds: text("clock.skew.seconds").and_then(|skew| skew.parse().ok()).unwrap_or_default(),
+        scope_claim: text("scope.claim.name").unwrap_or_default(),
+        user_claim: text("sub.claim.name").unwrap_or_default(),
+    }
+}
