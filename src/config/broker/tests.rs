@@ -38,7 +38,7 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
-    // By the broker, for each SASL listener.
+    // For each listener.
     "connections.max.reauth.ms",
     "ottla.jaas.file",
     "sasl.enabled.mechanisms",
@@ -56,7 +56,6 @@ const UNTYPED: &[&str] = &[
     "sasl.oauthbearer.scope.claim.name",
     "sasl.oauthbearer.sub.claim.name",
     "sasl.server.callback.handler.class",
-    // By `tls`, for each listener.
     "ssl.allow.dn.changes",
     "ssl.allow.san.changes",
     "ssl.cipher.suites",
@@ -89,8 +88,8 @@ fn every_implemented_setting_is_read() {
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
         TransactionsConfig::NAMES,
-        TokensConfig::NAMES,
         QuotasConfig::NAMES,
+        TokensConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -113,8 +112,8 @@ fn defaults_have_the_types_of_their_fields() {
         CleanerConfig::invalid_fields(text),
         GroupsConfig::invalid_fields(text),
         TransactionsConfig::invalid_fields(text),
-        TokensConfig::invalid_fields(text),
         QuotasConfig::invalid_fields(text),
+        TokensConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }
