@@ -143,3 +143,11 @@ fn filters_of_one_request_may_overlap_and_unknown_ones_are_rejected() {
     assert!(cluster.image().acls().is_empty());
     assert_eq!(cluster.delete_acls(&[alice]), [Ok(vec![])]);
 }
+
+#[test]
+fn reset_keeps_acls() {
+    let mut cluster = TestCluster::started();
+    assert!(cluster.create_acls(&[read("orders", "User:alice")]).is_ok());
+    cluster.run(MetadataCommand::Reset(Reset(Vec::new())));
+    assert_eq!(cluster.image().acls().len(), 1);
+}
