@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::process::Output;
 use std::time::Duration;
 
+use base64::Engine as _;
 use bytes::Bytes;
 use common::{Broker, Options, command, run_command};
 use ottla::client::{Client, ClientError, ClientOptions, Sasl, Scram};
@@ -13,6 +14,13 @@ use ottla_core::security::sasl::{ScramCredential, ScramMechanism};
 use ottla_wire::protocol::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
 };
+
+use ottla_wire::protocol::messages::create_delegation_token::{
+    CreatableRenewers, CreateDelegationTokenRequest, CreateDelegationTokenResponse,
+};
+use ottla_wire::protocol::messages::describe_delegation_token::DescribeDelegationTokenRequest;
+use ottla_wire::protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
+use ottla_wire::protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 
 use crate::fixture::code;
 
@@ -132,6 +140,91 @@ async fn acknowledged_password_survives_kill_nine_and_another_one_is_old_or_new(
         }
         assert_eq!(login(&broker, Scram::Sha256, "alice", &acknowledged.to_string()).await, "ok", "round {round}");
     }
+}
+
+fn user(name: &str) -> CreatableRenewers {
+    CreatableRenewers { principal_type: "User".into(), principal_name: name.into() }
+}
+
+/// Logs in with a token.
+async fn with_token(
+    broker: &Broker,
+    mechanism: Scram,
+    token: &CreateDelegationTokenResponse,
+) -> Result<Client, ClientError> {
+    let password = base64::engine::general_purpose::STANDARD.encode(&token.hmac);
+    connect(broker, Sasl::Scram { mechanism, user: token.token_id.to_string(), password, by_token: true }).await
+}
+
+#[tokio::test]
+async fn delegation_token_authenticates_its_owner_until_it_is_expired() {
+    let mut broker = broker().set("delegation.token.secret.key", "key of tokens").start();
+    let client = admin(&broker).await;
+    let request =
+        CreateDelegationTokenRequest { renewers: vec![user("bob")], max_lifetime_ms: -1, ..Default::default() };
+    for version in 0..=3 {
+        let token = client.call_at(request.clone(), version).await.unwrap();
+        assert_eq!((code(token.error_code), &*token.principal_name), ("NONE", "admin"), "{version}");
+        assert_eq!(token.max_timestamp_ms - token.issue_timestamp_ms, 604_800_000);
+        assert_eq!(token.expiry_timestamp_ms - token.issue_timestamp_ms, 86_400_000);
+    }
+    let token = client.call(request.clone()).await.unwrap();
+    broker.kill();
+    broker.restart();
+    for mechanism in [Scram::Sha256, Scram::Sha512] {
+        let by_token = with_token(&broker, mechanism, &token).await.unwrap();
+        // Who authenticated with a token may not create others.
+        let refused = by_token.call(request.clone()).await.unwrap();
+        assert_eq!(code(refused.error_code), "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED");
+    }
+    let wrong = CreateDelegationTokenResponse { hmac: "wrong".into(), ..token.clone() };
+    assert!(matches!(with_token(&broker, Scram::Sha256, &wrong).await, Err(ClientError::Refused { code: 58, .. })));
+
+    let client = admin(&broker).await;
+    let described = client.call(DescribeDelegationTokenRequest { owners: None }).await.unwrap();
+    assert_eq!(described.tokens.len(), 5);
+    let mine = described.tokens.iter().find(|it| it.token_id == token.token_id).unwrap();
+    assert_eq!((&mine.hmac, &*mine.renewers[0].principal_name), (&token.hmac, "bob"));
+    let renewal = RenewDelegationTokenRequest { hmac: token.hmac.clone(), renew_period_ms: 1000 };
+    let renewed = client.call(renewal).await.unwrap();
+    assert!(renewed.error_code == 0 && renewed.expiry_timestamp_ms < token.expiry_timestamp_ms);
+    let expiry = ExpireDelegationTokenRequest { hmac: token.hmac.clone(), expiry_time_period_ms: -1 };
+    assert_eq!(client.call(expiry.clone()).await.unwrap().error_code, 0);
+    assert_eq!(code(client.call(expiry).await.unwrap().error_code), "DELEGATION_TOKEN_NOT_FOUND");
+    assert!(matches!(with_token(&broker, Scram::Sha256, &token).await, Err(ClientError::Refused { code: 58, .. })));
+    assert!(!broker.log().contains("key of tokens"));
+}
+
+#[tokio::test]
+async fn expired_delegation_token_is_removed_by_the_sweep() {
+    let broker = broker()
+        .set("delegation.token.secret.key", "key")
+        .set("delegation.token.expiry.check.interval.ms", "20")
+        .start();
+    let client = admin(&broker).await;
+    let request = CreateDelegationTokenRequest { max_lifetime_ms: 1, ..Default::default() };
+    let token = client.call(request).await.unwrap();
+    broker.wait_for_log("removed an expired delegation token");
+    let described = client.call(DescribeDelegationTokenRequest { owners: None }).await.unwrap();
+    assert_eq!((described.error_code, described.tokens.len()), (0, 0));
+    assert!(with_token(&broker, Scram::Sha256, &token).await.is_err());
+}
+
+#[tokio::test]
+async fn delegation_tokens_are_disabled_without_a_secret_key_and_not_allowed_without_authentication() {
+    let broker = broker().start();
+    let client = admin(&broker).await;
+    let request = CreateDelegationTokenRequest { max_lifetime_ms: -1, ..Default::default() };
+    assert_eq!(code(client.call(request.clone()).await.unwrap().error_code), "DELEGATION_TOKEN_AUTH_DISABLED");
+    let described = client.call(DescribeDelegationTokenRequest { owners: None }).await.unwrap();
+    assert_eq!(code(described.error_code), "DELEGATION_TOKEN_AUTH_DISABLED");
+    let plaintext = Broker::with().set("delegation.token.secret.key", "key").start();
+    let client = Client::connect(&plaintext.addr().to_string()).await.unwrap();
+    let refused = client.call(request).await.unwrap();
+    assert_eq!((code(refused.error_code), refused.issue_timestamp_ms), ("DELEGATION_TOKEN_REQUEST_NOT_ALLOWED", -1));
+    let renewal = RenewDelegationTokenRequest { hmac: "x".into(), renew_period_ms: 1 };
+    let refused = client.call(renewal).await.unwrap();
+    assert_eq!((code(refused.error_code), refused.expiry_timestamp_ms), ("DELEGATION_TOKEN_REQUEST_NOT_ALLOWED", -1));
 }
 
 /// Runs one of Kafka's tools with the properties of a client.

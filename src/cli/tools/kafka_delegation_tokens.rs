@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use bytes::Bytes;
 use clap::Parser;
 
@@ -22,6 +23,14 @@ use crate::cli::admin::delegation_tokens::{self as admin, Token};
 use ottla_client::Client;
 use ottla_core::security::Principal;
 use ottla_wire::types::TimestampMs;
+
+/// Base64 with or without padding, as Java decodes it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
 pub const TOOL: Tool = Tool::new::<Options>("kafka-delegation-tokens", ParserStyle::JoptSimple);
 
@@ -116,7 +125,10 @@ impl Options {
             () if self.expire => self.expire(&client).await,
             () => self.describe(&client).await,
         }
-        .map_err(|error| error.to_string())
+        .map_err(|error| match error.simple_name() {
+            "IllegalArgumentException" => error.message,
+            _ => error.to_string(),
+        })
     }
 
     async fn create(&self, client: &Client) -> Result<(), Exception> {
@@ -172,8 +184,12 @@ impl Options {
     /// The HMAC as given, and decoded.
     fn hmac(&self) -> Result<(&str, Result<Bytes, Exception>), Exception> {
         let text = one_value("hmac", &self.hmac)?.unwrap_or_default();
-        let decoded = STANDARD.decode(text).map(Bytes::from);
-        Ok((text, decoded.map_err(|_| Exception::illegal_argument("Illegal base64 character in --hmac"))))
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        let decoded = LENIENT.decode(text).map_err(|_| {
+            let illegal = text.bytes().find(|byte| !is_base64(byte)).unwrap_or(b'=');
+            Exception::illegal_argument(format!("Illegal base64 character {illegal:x}"))
+        });
+        Ok((text, decoded.map(Bytes::from)))
     }
 }
 
