@@ -231,6 +231,31 @@ fn old_versions_without_the_error_change_topics_and_are_throttled() {
 }
 
 #[test]
+fn windows_are_those_of_the_settings() {
+    let settings = [
+        ("quota.window.num", "3"),
+        ("quota.window.size.seconds", "2"),
+        ("controller.quota.window.num", "2"),
+        ("controller.quota.window.size.seconds", "3"),
+    ];
+    Host::new(8, &settings)
+        .run(async |running| {
+            create_topic(running).await;
+            set_quota(running, &[("client-id", Some("c"))], "producer_byte_rate", Some(10_000.0)).await;
+            set_quota(running, &[("client-id", Some("c"))], "controller_mutation_rate", Some(1.0)).await;
+            let mut client = running.client("c");
+            assert_eq!(produce_throttle(&mut client, 39_000).await, 0, "two windows of two seconds");
+            let throttle = produce_throttle(&mut client, 10_000).await;
+            assert!((900..1_100).contains(&throttle), "{throttle}");
+            assert_eq!(create_ten(&mut client, 7, "a").await, (ErrorCode::None, 0));
+            // Ten partitions of six tokens.
+            let (error, throttle) = create_ten(&mut client, 7, "b").await;
+            assert_eq!((error, throttle), (ErrorCode::ThrottlingQuotaExceeded, 4_000));
+        })
+        .unwrap();
+}
+
+#[test]
 fn quotas_survive_a_restart() {
     let mut host = Host::new(7, &[]);
     let set = host.run(async |running| {
