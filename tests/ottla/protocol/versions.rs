@@ -13,6 +13,7 @@ use ottla_wire::protocol::messages::alter_replica_log_dirs::AlterReplicaLogDirsR
 use ottla_wire::protocol::messages::alter_user_scram_credentials::AlterUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::protocol::messages::create_acls::CreateAclsRequest;
+use ottla_wire::protocol::messages::create_delegation_token::CreateDelegationTokenRequest;
 use ottla_wire::protocol::messages::create_partitions::CreatePartitionsRequest;
 use ottla_wire::protocol::messages::create_topics::CreateTopicsRequest;
 use ottla_wire::protocol::messages::delete_acls::DeleteAclsRequest;
@@ -23,6 +24,7 @@ use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
 use ottla_wire::protocol::messages::describe_client_quotas::DescribeClientQuotasRequest;
 use ottla_wire::protocol::messages::describe_cluster::DescribeClusterRequest;
 use ottla_wire::protocol::messages::describe_configs::DescribeConfigsRequest;
+use ottla_wire::protocol::messages::describe_delegation_token::DescribeDelegationTokenRequest;
 use ottla_wire::protocol::messages::describe_groups::DescribeGroupsRequest;
 use ottla_wire::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use ottla_wire::protocol::messages::describe_producers::DescribeProducersRequest;
@@ -32,6 +34,7 @@ use ottla_wire::protocol::messages::describe_transactions::DescribeTransactionsR
 use ottla_wire::protocol::messages::describe_user_scram_credentials::DescribeUserScramCredentialsRequest;
 use ottla_wire::protocol::messages::elect_leaders::ElectLeadersRequest;
 use ottla_wire::protocol::messages::end_txn::EndTxnRequest;
+use ottla_wire::protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
 use ottla_wire::protocol::messages::fetch::FetchRequest;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
@@ -50,6 +53,7 @@ use ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequest;
 use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 use ottla_wire::protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
 use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
 use ottla_wire::protocol::messages::sync_group::SyncGroupRequest;
@@ -113,6 +117,10 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, AlterClientQuotasRequest::default()).await
         + answered(w, AlterUserScramCredentialsRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
+        + answered(w, CreateDelegationTokenRequest::default()).await
+        + answered(w, RenewDelegationTokenRequest::default()).await
+        + answered(w, ExpireDelegationTokenRequest::default()).await
+        + answered(w, DescribeDelegationTokenRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
         + answered(
             w,
