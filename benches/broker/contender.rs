@@ -189,6 +189,41 @@ impl Contender {
     }
 }
 
+/// Settings of a keystore with PEM.
+fn keystore_settings(keystore: &Path) -> [(&'static str, String); 2] {
+    [("ssl.keystore.type", "PEM".to_owned()), ("ssl.keystore.location", keystore.display().to_string())]
+}
+
+impl Contender {
+    /// Starts the broker with an empty directory and a second listener, which has TLS. Returns the listener's address too.
+    pub fn start_with_tls(&self, keystore: &Path) -> (TempDir, Running, SocketAddr) {
+        let ((dir, port), tls) = (self.prepared(), free_port());
+        let mut flags = Vec::new();
+        let listeners = format!("PLAINTEXT://localhost:{port},SSL://localhost:{tls}");
+        match self {
+            Contender::Kafka { .. } => {
+                let path = dir.path().join("server.properties");
+                let mut settings = fs::read_to_string(&path).expect("a settings file");
+                let plain = format!("listeners=PLAINTEXT://localhost:{port},");
+                assert!(settings.contains(&plain));
+                settings = settings.replace(&plain, &format!("listeners={listeners},"));
+                settings = settings.replace("PLAINTEXT:PLAINTEXT", "PLAINTEXT:PLAINTEXT,SSL:SSL");
+                for (name, value) in keystore_settings(keystore) {
+                    settings.push_str(&format!("{name}={value}\n"));
+                }
+                fs::write(&path, settings).expect("a settings file");
+            }
+            _ => {
+                let settings = keystore_settings(keystore).into_iter().chain([("listeners", listeners)]);
+                settings.for_each(|(name, value)| flags.extend(["--set".to_owned(), format!("{name}={value}")]));
+            }
+        }
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let running = self.start_with(dir.path(), port, &flags);
+        (dir, running, SocketAddr::from((Ipv4Addr::LOCALHOST, tls)))
+    }
+}
+
 impl Running {
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -258,10 +293,15 @@ fn kafka_settings(dir: &Path, port: u16) -> String {
 
 /// Sends an ApiVersions request of version 0 and waits for the response.
 fn request_api_versions(port: u16) -> io::Result<()> {
-    /// Size, key 18, version 0, correlation id 7, no client id.
-    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255];
     let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     socket.set_read_timeout(Some(TIMEOUT))?;
+    ask_api_versions(&mut socket)
+}
+
+/// Sends an ApiVersions request of version 0 and reads the begin of the response.
+pub fn ask_api_versions(socket: &mut (impl Read + Write)) -> io::Result<()> {
+    /// Size, key 18, version 0, correlation id 7, no client id.
+    const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 255, 255];
     socket.write_all(&REQUEST)?;
     let mut answer = [0; 10];
     socket.read_exact(&mut answer)?;

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,8 @@ use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchT
 use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 use ottla_wire::record::{BATCH_OVERHEAD, BatchBuilder, Codec, Verified};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Versions that every measured broker supports, and that identify topics by name.
 pub const PRODUCE_VERSION: i16 = 9;
@@ -52,6 +55,38 @@ pub struct Load {
     records: u64,
     connections: u64,
     batches_each: u64,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// A connection, encrypted or not.
+pub enum Socket {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+impl Read for Socket {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Plain(socket) => socket.read(space),
+            Socket::Tls(stream) => stream.read(space),
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Plain(socket) => socket.write(bytes),
+            Socket::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Socket::Plain(socket) => socket.flush(),
+            Socket::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 impl Load {
@@ -60,7 +95,12 @@ impl Load {
         let (batch, records) = batch(false);
         let batch = batch.bytes().clone();
         let fetches = bytes / connections / (batch.len() as u64 * BATCHES_PER_FETCH);
-        Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_PER_FETCH }
+        Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_PER_FETCH, tls: None }
+    }
+
+    /// Encrypts all connections.
+    pub fn with_tls(self, config: Arc<ClientConfig>) -> Load {
+        Load { tls: Some(config), ..self }
     }
 
     pub fn connections(&self) -> u64 {
@@ -100,9 +140,13 @@ impl Load {
     fn on_every_connection(
         &self,
         address: SocketAddr,
-        work: impl Fn(i32, TcpStream) -> io::Result<()> + Sync,
+        work: impl Fn(i32, Socket) -> io::Result<()> + Sync,
     ) -> Duration {
-        let sockets: Vec<TcpStream> = (0..self.connections).map(|_| connect(address)).collect();
+        let connect = || match &self.tls {
+            None => Socket::Plain(connect(address)),
+            Some(config) => connect_tls(address, config),
+        };
+        let sockets: Vec<Socket> = (0..self.connections).map(|_| connect()).collect();
         let started = Instant::now();
         thread::scope(|scope| {
             for (partition, socket) in (0..).zip(sockets) {
@@ -120,6 +164,13 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     socket.set_nodelay(true).expect("no delay");
     socket.set_read_timeout(Some(READ_TIMEOUT)).expect("a timeout");
     socket
+}
+
+/// Opens an encrypted connection to a broker. The handshake is part of the first read or write.
+pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Socket {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connection = ClientConnection::new(Arc::clone(config), name).expect("a connection");
+    Socket::Tls(Box::new(StreamOwned::new(connection, connect(address))))
 }
 
 /// Builds a batch of [`BATCH_BYTES`] with records of [`RECORD_BYTES`], and returns it with the number of records.
@@ -178,7 +229,7 @@ fn check_produced(answer: Bytes) {
 
 /// Sends `total` requests with up to `window` in flight, and checks each response.
 fn exchange(
-    mut socket: TcpStream,
+    mut socket: Socket,
     total: u64,
     window: u64,
     request: impl Fn(u64) -> Bytes,
@@ -212,7 +263,7 @@ fn exchange(
 /// Sends `total` fetches with [`FETCH_WINDOW`] in flight, and reads responses of at least `bytes` each into a buffer
 /// that is overwritten.
 pub fn fetch_and_discard(
-    mut socket: TcpStream,
+    mut socket: impl Read + Write,
     total: u64,
     bytes: usize,
     request: impl Fn(u64) -> Bytes,
@@ -237,7 +288,7 @@ pub fn fetch_and_discard(
     Ok(())
 }
 
-fn read(socket: &mut TcpStream, space: &mut [u8]) -> io::Result<usize> {
+fn read(socket: &mut impl Read, space: &mut [u8]) -> io::Result<usize> {
     match socket.read(space)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         read => Ok(read),

@@ -5,6 +5,7 @@
 //! - Cycles of start, use and stop, and resets, as in test suites ([`fixture`]).
 //! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), compared with a minimal program that
 //!   does the same socket and memory work and nothing else ([`floor`]).
+//! - Produce, fetch and handshakes over TLS ([`tls`]).
 //! - Transactions a second, their latencies and the CPU for them ([`transactions`]); reading committed and uncommitted
 //!   records ([`isolation`]).
 //!
@@ -24,6 +25,7 @@ mod report;
 mod start;
 mod system;
 mod throughput;
+mod tls;
 mod transactions;
 mod txn_producer;
 
@@ -110,6 +112,7 @@ enum Section {
     Clients,
     Fixture,
     Throughput,
+    Tls,
     Transactions,
 }
 
@@ -172,6 +175,9 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if wanted(Section::Throughput) {
         throughput::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);
+    }
+    if wanted(Section::Tls) {
+        tls::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);
     }
     if wanted(Section::Transactions) {
         let slice = Duration::from_millis(options.slice);

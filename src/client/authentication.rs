@@ -104,7 +104,7 @@ pub(super) async fn authenticate(client: &Client, sasl: &Sasl) -> Result<()> {
 }
 
 async fn send(client: &Client, message: String) -> Result<SaslAuthenticateResponse> {
-    let request = SaslAuthenticateRequest { auth_bytes: message.into_bytes().into(), ..Default::default() };
+    let request = SaslAuthenticateRequest { auth_bytes: message.into_bytes().into() };
     let response = client.call(request).await?;
     check_error_code(ApiKey::SaslAuthenticate, response.error_code, response.error_message.as_ref())?;
     Ok(response)

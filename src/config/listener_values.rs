@@ -93,7 +93,8 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
         setting.effect == Effect::Implemented
             && listeners.iter().any(|listener| {
                 name.starts_with(&full_name(&listener.name, ""))
-                    && applies(setting.name, listener.protocol) == Some(true)
+                    && applies(setting.name, listener.protocol)
+                        .unwrap_or_else(|| OF_ANY_LISTENER.contains(&setting.name))
             })
     };
     let is_used_by_any =
@@ -106,6 +107,9 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
     });
     unused.map(|(name, ..)| name.to_owned()).collect()
 }
+
+/// Settings other than those of security that a listener may have of its own.
+const OF_ANY_LISTENER: [&str; 1] = ["max.connection.creation.rate"];
 
 /// Whether a setting has a meaning for listeners of a protocol; `None` if it is not one of listeners' security.
 fn applies(setting: &str, protocol: SecurityProtocol) -> Option<bool> {
@@ -153,6 +157,18 @@ mod tests {
         let values = values.with_dynamic(&BTreeMap::new(), &dynamic);
         assert_eq!(auth(&values, "OTHER").as_deref(), Some("requested"));
         assert_eq!(auth(&values, "CLIENT").as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn passwords_are_hidden_in_debug_output() {
+        let mut values = Values::default();
+        for name in ["ssl.key.password", "listener.name.client.plain.sasl.jaas.config", "listener.name.client.unknown"]
+        {
+            values.set_static(name, "hush", Source::CommandLine);
+        }
+        values.set_static("num.partitions", "7", Source::CommandLine);
+        let shown = format!("{values:?}");
+        assert!(!shown.contains("hush") && shown.contains("num.partitions=7"), "{shown}");
     }
 
     #[test]

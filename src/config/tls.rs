@@ -1,10 +1,15 @@
 //! The TLS settings of one listener: `ssl.*`, with those of the listener itself before the general ones.
 
+use std::borrow::Cow;
+
 use super::broker::BrokerConfig;
-use super::listener::Listener;
-use super::listener_values::ListenerValues;
+use super::listener::{Listener, SecurityProtocol};
+use super::listener_values::{ListenerValues, full_name};
 use super::password::Password;
 use super::setting::list;
+use super::values::Values;
+
+const CLIENT_AUTH: &str = "ssl.client.auth";
 
 /// The TLS settings of a listener. Checked by themselves: whether the stores can be read is known when they are loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,11 +83,7 @@ impl TlsConfig {
             keystore: StoreConfig::read(values, "ssl.keystore", "certificate.chain"),
             key_password: password(values, "ssl.key.password").map(|password| password.value),
             truststore: StoreConfig::read(values, "ssl.truststore", "certificates"),
-            client_auth: match values.text("ssl.client.auth").as_deref() {
-                Some("required") => ClientAuth::Required,
-                Some("requested") => ClientAuth::Requested,
-                _ => ClientAuth::None,
-            },
+            client_auth: ClientAuth::of(listener, values),
             enabled_protocols: entries(values, "ssl.enabled.protocols"),
             protocol: text(values, "ssl.protocol"),
             cipher_suites: entries(values, "ssl.cipher.suites"),
@@ -92,6 +93,35 @@ impl TlsConfig {
             allow_san_changes: values.read("ssl.allow.san.changes"),
         }
     }
+}
+
+impl ClientAuth {
+    /// With SASL, only a value for the listener itself counts, as in Kafka.
+    fn of(listener: &Listener, values: ListenerValues<'_>) -> ClientAuth {
+        let given = match listener.protocol {
+            SecurityProtocol::SaslSsl => values.own(CLIENT_AUTH).map(|(_, value, _)| value.to_owned()),
+            _ => values.text(CLIENT_AUTH).map(Cow::into_owned),
+        };
+        match given.as_deref() {
+            Some("required") => ClientAuth::Required,
+            Some("requested") => ClientAuth::Requested,
+            _ => ClientAuth::None,
+        }
+    }
+}
+
+/// Notices about settings that do not apply to a listener although they may be meant for it.
+pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
+    let general = values.given(CLIENT_AUTH).filter(|auth| *auth != "none");
+    let is_skipped = |listener: &&Listener| {
+        listener.protocol == SecurityProtocol::SaslSsl && values.of_listener(&listener.name).own(CLIENT_AUTH).is_none()
+    };
+    let Some(auth) = general else { return Vec::new() };
+    let notice = |listener: &Listener| {
+        let own = full_name(&listener.name, CLIENT_AUTH);
+        format!("{CLIENT_AUTH}={auth} does not apply to SASL_SSL listeners; set {own} for {}", listener.name)
+    };
+    listeners.iter().filter(is_skipped).map(notice).collect()
 }
 
 impl StoreConfig {
@@ -136,4 +166,34 @@ fn given(values: ListenerValues<'_>, name: &str) -> Option<Named<String>> {
 /// A secret. An empty one counts: it is a valid password.
 fn password(values: ListenerValues<'_>, name: &str) -> Option<Named<Password>> {
     values.text(name).map(|value| named(values, name, Password::new(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Source;
+    use super::*;
+
+    #[test]
+    fn client_auth_of_a_listener_with_sasl_needs_the_name_of_the_listener() {
+        let mut values = Values::default();
+        let listeners = "A://:1,B://:2,C://:3";
+        for (name, value) in [
+            ("listeners", listeners),
+            ("listener.security.protocol.map", "A:SSL,B:SASL_SSL,C:SASL_SSL"),
+            (CLIENT_AUTH, "required"),
+            ("listener.name.c.ssl.client.auth", "requested"),
+            ("listener.name.c.ssl.keystore.type", "pem"),
+        ] {
+            values.set_static(name, value, Source::CommandLine);
+        }
+        let resolved = BrokerConfig::resolve(values).unwrap();
+        let tls = resolved.config.tls();
+        let auth: Vec<_> = tls.iter().map(|tls| (tls.listener.as_str(), tls.client_auth)).collect();
+        assert_eq!(auth, [("A", ClientAuth::Required), ("B", ClientAuth::None), ("C", ClientAuth::Requested)]);
+        let notice = "ssl.client.auth=required does not apply to SASL_SSL listeners; set \
+                      listener.name.b.ssl.client.auth for B";
+        assert_eq!(resolved.notices, [notice]);
+        let store_type = &tls[2].keystore.store_type;
+        assert_eq!((store_type.name.as_str(), store_type.value.as_str()), ("listener.name.c.ssl.keystore.type", "PEM"));
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::listener_values::{self, ListenerValues};
 use super::password::Password;
+use super::setting::Setting;
 use super::start_topics::StartTopic;
 use super::table::synonyms::Synonym;
 use super::table::{self, Scope};
@@ -55,11 +56,30 @@ pub enum Origin {
 }
 
 /// The broker's settings in three layers. Every static value has passed its setting's check.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Values {
     given: BTreeMap<String, (String, Source)>,
     dynamic_default: BTreeMap<String, String>,
     dynamic_broker: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Values {
+    /// Writes the layers, without the values of passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |name: &str, value: &str| {
+            let is_secret = listener_values::find_with_listener(name).is_none_or(Setting::is_sensitive);
+            format!("{name}={}", if is_secret { "[hidden]" } else { value })
+        };
+        let layer = |settings: &BTreeMap<String, String>| {
+            settings.iter().map(|(name, value)| shown(name, value)).collect::<Vec<_>>()
+        };
+        let given: Vec<_> = self.given.iter().map(|(name, (value, from))| (shown(name, value), from)).collect();
+        f.debug_struct("Values")
+            .field("given", &given)
+            .field("dynamic_default", &layer(&self.dynamic_default))
+            .field("dynamic_broker", &layer(&self.dynamic_broker))
+            .finish()
+    }
 }
 
 impl Values {

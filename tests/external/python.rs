@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{plain, skip, trials};
 use common::Broker;
+use common::certificates::{Authority, Validity};
 use common::python_env::{Environment, PINNED_OLD, QUIXSTREAMS, TODAY, Unavailable};
 use libtest_mimic::Trial;
+use rcgen::DnType;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tempfile::TempDir;
 
@@ -84,6 +86,33 @@ fn first_message() {
     for client in ["kafka-python", "confluent-kafka", "aiokafka"] {
         assert!(report[client]["median_ms"].as_f64().is_some_and(|time| time > 0.0), "{client} in {report}");
     }
+}
+
+/// Clients of a listener that demands client certificates.
+fn tls_clients(environment: &Environment) {
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(environment) else { return };
+    let dir = TempDir::new().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let (authority, other) = (Authority::new(), Authority::new());
+    authority.server(&["localhost"]).write(&path("broker.pem"));
+    fs::write(path("authority.pem"), authority.pem()).unwrap();
+    fs::write(path("other-authority.pem"), other.pem()).unwrap();
+    for (name, authority) in [("client", &authority), ("untrusted", &other)] {
+        let issued = authority.client(&[(DnType::CommonName, name)], Validity::Valid);
+        fs::write(path(&format!("{name}.pem")), issued.certificate).unwrap();
+        fs::write(path(&format!("{name}.key")), issued.key).unwrap();
+    }
+    let text = |name: &str| path(name).display().to_string();
+    let broker = Broker::with()
+        .set("listeners", "SSL://localhost:0")
+        .set("ssl.keystore.type", "PEM")
+        .set("ssl.keystore.location", &text("broker.pem"))
+        .set("ssl.truststore.type", "PEM")
+        .set("ssl.truststore.location", &text("authority.pem"))
+        .set("ssl.client.auth", "required")
+        .start();
+    run(&python, "tls_clients", &broker, &[&format!("--certificates={}", dir.path().display())]);
 }
 
 fn run_shared(program: &str, environment: &Environment) {
@@ -181,6 +210,9 @@ pub fn tests() -> Vec<Trial> {
     let mut tests = trials![
         plain: fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
     ];
+    let module = format!("{}::tls_clients", module_path!());
+    tests.push(plain(&module, "pinned_old", || tls_clients(&PINNED_OLD)));
+    tests.push(plain(&module, "today", || tls_clients(&TODAY)));
     for (program, environments) in PROGRAMS {
         for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY), ("quixstreams", &QUIXSTREAMS)] {
             if environments.contains(&name) {

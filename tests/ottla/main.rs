@@ -16,6 +16,7 @@ mod log_output;
 mod network;
 mod produce;
 mod protocol;
+mod quotas;
 mod repository;
 mod sasl;
 mod security;

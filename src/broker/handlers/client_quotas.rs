@@ -8,7 +8,7 @@ use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::blocking;
 use crate::log_rate_limiter::log_limited;
-use ottla_core::metadata::{AlterClientQuotas, Image, QuotaAlteration, QuotaEntity};
+use ottla_core::metadata::{AlterClientQuotas, Image, QuotaAlteration, QuotaEntity, quota_entity_hash};
 use ottla_core::security::quota::{CLIENT_ID, IP, USER};
 use ottla_wire::codec::Str;
 use ottla_wire::java::{sort_as_hash_map, string_hash};
@@ -113,16 +113,19 @@ fn name_filter(component: &ComponentData) -> Result<NameFilter, String> {
 }
 
 fn matching_quotas(image: &Image, filter: &QuotaFilter) -> Vec<EntryData> {
-    let mut found: BTreeMap<&QuotaEntity, Vec<ValueData>> = BTreeMap::new();
-    for (entity, key, value) in image.client_quotas().filter(|(entity, ..)| filter.matches(entity)) {
-        found.entry(entity).or_default().push(ValueData { key: key.into(), value });
+    let mut all: BTreeMap<&QuotaEntity, Vec<ValueData>> = BTreeMap::new();
+    for (entity, key, value) in image.client_quotas() {
+        all.entry(entity).or_default().push(ValueData { key: key.into(), value });
     }
+    let mut all: Vec<_> = all.into_iter().collect();
+    let count = all.len();
+    sort_as_hash_map(&mut all, count, |(entity, _)| quota_entity_hash(entity));
     let part = |(kind, name): &(String, Option<String>)| EntityData {
         entity_type: kind.as_str().into(),
         entity_name: name.as_deref().map(Str::from),
     };
     let entry = |(entity, values): (&QuotaEntity, _)| EntryData { entity: entity.iter().map(part).collect(), values };
-    found.into_iter().map(entry).collect()
+    all.into_iter().filter(|(entity, _)| filter.matches(entity)).map(entry).collect()
 }
 
 pub(super) fn alter(context: &Context, request: AlterClientQuotasRequest) -> Answer {

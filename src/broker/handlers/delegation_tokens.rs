@@ -71,14 +71,17 @@ pub(super) fn create(context: &Context, request: CreateDelegationTokenRequest) -
     });
     Answer::parked(async move {
         match submitted.await {
-            Ok(Ok(CreatedDelegationToken { token, hmac })) => CreateDelegationTokenResponse {
-                issue_timestamp_ms: token.issued,
-                expiry_timestamp_ms: token.expires,
-                max_timestamp_ms: token.max,
-                token_id: token.id,
-                hmac: hmac.expose().to_vec().into(),
-                ..refused_creation(&owner, &requester, ErrorCode::None, 0)
-            },
+            Ok(Ok(created)) => {
+                let CreatedDelegationToken { token, hmac } = *created;
+                CreateDelegationTokenResponse {
+                    issue_timestamp_ms: token.issued,
+                    expiry_timestamp_ms: token.expires,
+                    max_timestamp_ms: token.max,
+                    token_id: token.id,
+                    hmac: hmac.expose().to_vec().into(),
+                    ..refused_creation(&owner, &requester, ErrorCode::None, 0)
+                }
+            }
             Ok(Err(error)) => refused_creation(&owner, &requester, error.error_code(), 0),
             Err(error) => refused_creation(&owner, &requester, error.error_code(), ERROR_TIMESTAMP),
         }

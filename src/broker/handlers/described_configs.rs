@@ -21,7 +21,7 @@ pub(super) fn describe_one(
             .synonyms
             .iter()
             .map(|synonym| DescribeConfigsSynonym {
-                name: text(&synonym.name),
+                name: text(synonym.name.clone()),
                 value: synonym.value.as_deref().map(Str::from),
                 source: source(kind, synonym.origin),
             })
@@ -31,7 +31,7 @@ pub(super) fn describe_one(
     DescribeConfigsResourceResult {
         // Kafka says that a setting of one listener cannot be changed, and changes it.
         read_only: !setting.is_dynamic() || described.name != setting.name,
-        name: text(&described.name),
+        name: text(described.name.clone()),
         value: described.value.map(Str::from),
         is_default: described.origin == config::Origin::Default,
         config_source: source(kind, described.origin),
@@ -42,10 +42,10 @@ pub(super) fn describe_one(
     }
 }
 
-fn text(name: &Cow<'static, str>) -> Str {
+fn text(name: Cow<'static, str>) -> Str {
     match name {
         Cow::Borrowed(name) => Str::from_static(name),
-        Cow::Owned(name) => name.as_str().into(),
+        Cow::Owned(name) => name.into(),
     }
 }
 

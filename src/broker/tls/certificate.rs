@@ -47,9 +47,9 @@ fn name(name: &GeneralName<'_>) -> String {
     }
 }
 
-/// The tags of the strings that Java shows as text: UTF8String, PrintableString, TeletexString, IA5String, GeneralString,
-/// UniversalString and BMPString.
-const STRINGS: [u32; 7] = [12, 19, 20, 22, 27, 28, 30];
+/// The tags of the strings that Java shows as text: UTF8String, PrintableString, TeletexString, IA5String, GeneralString and
+/// BMPString.
+const STRINGS: [u32; 6] = [12, 19, 20, 22, 27, 30];
 
 /// The parts of a name in the order of the certificate.
 fn parts(name: &X509Name<'_>) -> Vec<Vec<Attribute>> {
@@ -64,4 +64,26 @@ fn parts(name: &X509Name<'_>) -> Vec<Vec<Attribute>> {
         }
     };
     name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names are in hexadecimal; control characters in Java's text are escaped as in Rust.
+    #[test]
+    fn distinguished_names_are_those_of_java() {
+        let visible = |c: char| match c.is_ascii_control() {
+            true => c.escape_unicode().to_string(),
+            false => c.to_string(),
+        };
+        for line in include_str!("../../../tests/data/distinguished-names.tsv").lines().skip(1) {
+            let (hexadecimal, expect) = line.split_once('\t').unwrap();
+            let digits = |at: usize| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap();
+            let der: Vec<u8> = (0..hexadecimal.len()).step_by(2).map(digits).collect();
+            let (_, name) = X509Name::from_der(&der).unwrap();
+            let text: String = distinguished_name::format(&parts(&name)).chars().map(visible).collect();
+            assert_eq!(text, expect, "{hexadecimal}");
+        }
+    }
 }

@@ -264,7 +264,7 @@ mod tests {
         let check = |properties: &[(&str, &str)], expect: Result<&str, &str>| {
             let entries = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             let found = sasl(&Properties(entries.in_order())).map(|sasl| sasl.map_or("none", |sasl| sasl.mechanism()));
-            assert_eq!(found.as_deref().map_err(String::as_str), expect.map_err(|why| why), "{properties:?}");
+            assert_eq!(found.as_deref().map_err(String::as_str), expect, "{properties:?}");
         };
         let (protocol, mechanism) = (("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-512"));
         let jaas = ("sasl.jaas.config", "x.ScramLoginModule required username=\"u\" password=\"p\";");

@@ -11,8 +11,8 @@ use super::listener_values;
 use super::password::Password;
 use super::retention::check_retention;
 use super::start_topics::StartTopic;
-use super::text;
 use super::values::{Origin, SettingValue, Source, Values, typed_settings};
+use super::{text, tls};
 
 /// The configuration of a broker.
 #[derive(Debug, Clone, PartialEq)]
@@ -246,6 +246,7 @@ impl BrokerConfig {
         let mut without_effect: Vec<String> =
             controller_listeners.into_iter().map(|name| format!("listener {name}")).collect();
         without_effect.extend(listener_values::without_effect(&values, &listeners));
+        notices.extend(tls::notices(&values, &listeners));
         Ok(Resolved { config: BrokerConfig::assemble(values, listeners), notices, without_effect })
     }
 

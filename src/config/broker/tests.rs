@@ -38,7 +38,24 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
-    // By `tls`, for each listener.
+    // For each listener.
+    "connections.max.reauth.ms",
+    "ottla.jaas.file",
+    "sasl.enabled.mechanisms",
+    "sasl.jaas.config",
+    "sasl.oauthbearer.allow.unverified.audience",
+    "sasl.oauthbearer.allow.unverified.issuer",
+    "sasl.oauthbearer.clock.skew.seconds",
+    "sasl.oauthbearer.expected.audience",
+    "sasl.oauthbearer.expected.issuer",
+    "sasl.oauthbearer.jwks.endpoint.refresh.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms",
+    "sasl.oauthbearer.jwks.endpoint.retry.backoff.ms",
+    "sasl.oauthbearer.jwks.endpoint.url",
+    "sasl.oauthbearer.jwt.validator.class",
+    "sasl.oauthbearer.scope.claim.name",
+    "sasl.oauthbearer.sub.claim.name",
+    "sasl.server.callback.handler.class",
     "ssl.allow.dn.changes",
     "ssl.allow.san.changes",
     "ssl.cipher.suites",
@@ -71,6 +88,7 @@ fn every_implemented_setting_is_read() {
         CleanerConfig::NAMES,
         GroupsConfig::NAMES,
         TransactionsConfig::NAMES,
+        QuotasConfig::NAMES,
         TokensConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
@@ -94,6 +112,7 @@ fn defaults_have_the_types_of_their_fields() {
         CleanerConfig::invalid_fields(text),
         GroupsConfig::invalid_fields(text),
         TransactionsConfig::invalid_fields(text),
+        QuotasConfig::invalid_fields(text),
         TokensConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());

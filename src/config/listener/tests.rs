@@ -81,7 +81,6 @@ fn invalid_listeners_are_rejected_with_the_reason() {
         None,
         "listeners: FOO has no protocol; add FOO:PLAINTEXT to listener.security.protocol.map",
     );
-    check_error(Some("SSL://:1"), None, "listeners: SSL needs SSL, which is not supported yet; use PLAINTEXT");
     check_error(Some("PLAINTEXT://:1,PLAINTEXT://:2"), None, "listeners: the name PLAINTEXT is listed twice");
     check_error(Some("PLAINTEXT://:1,BROKER://:1"), None, "listeners: PLAINTEXT and BROKER both use port 1");
     check_error(Some("PLAINTEXT://:1"), Some("BROKER://h:1"), "advertised.listeners: BROKER is not among listeners");

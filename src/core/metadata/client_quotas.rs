@@ -38,7 +38,7 @@ impl MetadataMachine {
                 None => results.push((entity.clone(), result)),
             }
         }
-        sort_as_hash_map(&mut results, 16, |(entity, _)| entity_hash(entity));
+        sort_as_hash_map(&mut results, 16, |(entity, _)| quota_entity_hash(entity));
         Decision::new(records, MetadataReply::AlterClientQuotas(results)).drop_records_if(request.validate_only)
     }
 
@@ -162,8 +162,8 @@ fn record(entity: &QuotaEntity, key: &str, value: Option<f64>) -> MetadataRecord
     MetadataRecord::new(0, record)
 }
 
-/// The hash of Kafka's `ClientQuotaEntity`.
-fn entity_hash(entity: &QuotaEntity) -> i32 {
+/// The hash of Kafka's `ClientQuotaEntity`, which decides the order of answers.
+pub fn quota_entity_hash(entity: &QuotaEntity) -> i32 {
     let part = |(kind, name): &(String, Option<String>)| string_hash(kind) ^ name.as_deref().map_or(0, string_hash);
     entity.iter().map(part).fold(31i32, i32::wrapping_add)
 }

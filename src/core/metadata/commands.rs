@@ -44,7 +44,7 @@ commands! {
     DeleteAcls(DeleteAcls) -> Vec<Result<Vec<Arc<Acl>>, MetadataError>>;
     AllocateProducerIds(AllocateProducerIds) -> Result<ProducerIdBlock, MetadataError>;
     Reset(Reset) -> ResetResult;
-    CreateDelegationToken(CreateDelegationToken) -> Result<CreatedDelegationToken, MetadataError>;
+    CreateDelegationToken(CreateDelegationToken) -> Result<Box<CreatedDelegationToken>, MetadataError>;
     /// The new time of expiry.
     RenewDelegationToken(RenewDelegationToken) -> Result<TimestampMs, MetadataError>;
     /// The new time of expiry.

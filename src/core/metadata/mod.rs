@@ -37,6 +37,7 @@ use std::sync::Arc;
 pub use acls::MAX_ACLS_PER_REQUEST;
 pub use batches::{MAX_BATCH_BYTES, batches};
 pub use brokers::feature_record;
+pub use client_quotas::quota_entity_hash;
 pub use commands::*;
 pub use configs::settings_after;
 pub use errors::MetadataError;

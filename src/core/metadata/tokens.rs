@@ -40,7 +40,7 @@ impl MetadataMachine {
         Decision::new(records, MetadataReply::SweepDelegationTokens(ids))
     }
 
-    fn created(&self, now: TimestampMs, request: CreateDelegationToken) -> Decided<CreatedDelegationToken> {
+    fn created(&self, now: TimestampMs, request: CreateDelegationToken) -> Decided<Box<CreatedDelegationToken>> {
         let key = self.token_key()?;
         let settings = &self.config.broker.tokens;
         let CreateDelegationToken { owner, requester, renewers, max_lifetime_ms, id } = request;
@@ -51,7 +51,7 @@ impl MetadataMachine {
         let token =
             DelegationToken { id: id.to_string().into(), owner, requester, renewers, issued: now, max, expires };
         let hmac = key.hmac(&token.id);
-        Ok((MetadataRecord::new(0, token.record()), CreatedDelegationToken { token, hmac }))
+        Ok((MetadataRecord::new(0, token.record()), Box::new(CreatedDelegationToken { token, hmac })))
     }
 
     fn renewed(&self, now: TimestampMs, request: &RenewDelegationToken) -> Decided<TimestampMs> {

@@ -340,6 +340,19 @@ mod tests {
         check("RULE:([A-Z]*)=.*/$1/U   ,RULE:([a-z]+)/$1/,   DEFAULT  ", "abc", "abc");
     }
 
+    proptest::proptest! {
+        /// Rules come from the settings, names from clients.
+        #[test]
+        fn any_rules_and_names_are_handled_without_a_panic(
+            rules in "(RULE:|[(.*)$1\\\\/LU, {}a-c]|DEFAULT){0,24}",
+            name in "([A-C=,\\\\ ]|\\PC){0,24}",
+        ) {
+            if let Ok(rules) = PrincipalRules::parse(&rules) {
+                let _ = rules.apply(&name);
+            }
+        }
+    }
+
     #[test]
     fn pattern_with_look_around_is_refused_in_one_line() {
         let error = PrincipalRules::parse("RULE:^CN=(?!a).*$/x/").unwrap_err();

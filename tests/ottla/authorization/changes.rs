@@ -190,3 +190,40 @@ fn acknowledged_acl_changes_survive_kills_and_unacknowledged_ones_are_whole_or_a
     }
     assert!(created.len() > 5 && deleted.len() > 5, "{} and {}", created.len(), deleted.len());
 }
+
+/// The words are those of Apache Kafka 4.3 for the same requests.
+#[test]
+fn decisions_are_logged_with_the_words_of_kafka() {
+    let options = || {
+        let options = Broker::with().set("authorizer.class.name", AUTHORIZER);
+        options.arg("--log-level").arg("info,ottla.authorizer=debug")
+    };
+    let (broker, _dir) = super::start(options);
+    let mut admin = client(&broker).bound_to(super::ADMIN);
+    admin.call(ApiKey::CreateTopics, 5, "topics=[{name=topic1 num_partitions=1 replication_factor=1}]");
+    let deny = "creations=[{resource_type=2 resource_name=topic1 principal=User:ANONYMOUS host=127.0.0.1 operation=2 \
+                permission_type=2}]";
+    admin.call(ApiKey::CreateAcls, 3, deny);
+    let mut caller = client(&broker);
+    for topic in ["topic1", "topic2"] {
+        let request = format!("topics=[{{name={topic}}}] include_topic_authorized_operations=true");
+        caller.call(ApiKey::Metadata, 9, &request);
+    }
+    caller.call(ApiKey::Metadata, 9, "topics=null");
+    for line in [
+        "INFO Principal = User:ANONYMOUS is Denied operation = DESCRIBE from host = 127.0.0.1 on resource = \
+         Topic:LITERAL:topic1 for request = Metadata with resourceRefCount = 1 based on rule \
+         MatchingAcl(acl=StandardAcl[resourceType=TOPIC, resourceName=topic1, patternType=LITERAL, \
+         principal=User:ANONYMOUS, host=127.0.0.1, operation=ALL, permissionType=DENY])",
+        "INFO Principal = User:ANONYMOUS is Denied operation = DESCRIBE from host = 127.0.0.1 on resource = \
+         Topic:LITERAL:topic2 for request = Metadata with resourceRefCount = 1 based on rule DefaultDeny",
+        "DEBUG Principal = User:ANONYMOUS is Allowed operation = ALTER from host = 127.0.0.2 on resource = \
+         Cluster:LITERAL:kafka-cluster for request = CreateAcls with resourceRefCount = 1 based on rule \
+         MatchingAcl(acl=StandardAcl[resourceType=CLUSTER, resourceName=kafka-cluster, patternType=LITERAL, \
+         principal=User:ANONYMOUS, host=127.0.0.2, operation=ALL, permissionType=ALLOW])",
+    ] {
+        broker.wait_for_log(line);
+    }
+    // What is only left out of a list is not logged as denied.
+    assert_eq!(broker.log().matches("is Denied").count(), 2, "{}", broker.log());
+}

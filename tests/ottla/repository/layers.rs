@@ -56,6 +56,8 @@ fn modules_use_only_modules_below_them() {
     check(&["embedded.rs"], &["crate::cli", "crate::logging", "ottla_client"], &[]);
     check(&["broker/state"], &["crate::service", "crate::handlers", "crate::server", "crate::http"], &[]);
     check(&["broker/server"], &["crate::service", "crate::state", "crate::handlers", "crate::http"], &[]);
+    let above_tls = ["crate::service", "crate::state", "crate::handlers", "crate::http", "crate::server"];
+    check(&["broker/tls"], &above_tls, &[]);
     check(&["broker/http"], &["crate::service", "crate::handlers"], &[]);
     check(&["broker/handlers"], &["crate::service", "crate::http"], &[]);
     check(&["wire/codec"], &["crate::record"], &[]);

@@ -124,7 +124,9 @@ and takes precedence over `KAFKA_`. An empty variable counts as unset. Some vari
 | `KAFKA_CREATE_TOPICS` | `ottla.create.topics`; topics are separated by commas or line ends, or by the value of `KAFKA_CREATE_TOPICS_SEPARATOR` |
 | `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`; its value is read from the file with this path |
 | `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`; see \"Old listener settings\" |
-| `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker starts only if it is unset, `yes`, `true` or `1`, because all listeners are PLAINTEXT |
+| `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker starts with a PLAINTEXT listener only if it is unset, `yes`, `true` or `1` |
+| `KAFKA_SSL_KEYSTORE_FILENAME`, `KAFKA_SSL_TRUSTSTORE_FILENAME` | the name of a file in `/etc/kafka/secrets`, for `ssl.keystore.location` and `ssl.truststore.location`, if a listener is `SSL://` or `SASL_SSL://`; the truststore only with `KAFKA_SSL_CLIENT_AUTH` |
+| `KAFKA_SSL_KEYSTORE_CREDENTIALS`, `KAFKA_SSL_KEY_CREDENTIALS`, `KAFKA_SSL_TRUSTSTORE_CREDENTIALS` | the name of a file there with the password |
 
 Variables that are not settings are ignored: `KAFKA_HEAP_OPTS` and other Java options of the images,
 `KAFKA_BOOTSTRAP_SERVERS`, and variables that Kubernetes sets for a service with the name kafka (`KAFKA_PORT`). If the name
@@ -137,11 +139,15 @@ the nearest known name), an invalid value (with the valid ones), or values that 
 name; `\\` at the end continues a line; `\\uXXXX` is a character; lines end with LF, CR or both. A valid UTF-8 file is read as
 UTF-8 (Java would read `Zürich` as `ZÃ¼rich`), any other file as ISO-8859-1, as Java does. So comments can have any encoding.
 
-**Protection.** Encryption and authentication are not supported yet. If settings require them, the broker does
-not start: it prints one line and ends with exit code 2, before it opens a port. These settings are: an SSL or SASL
-listener; `security.inter.broker.protocol` or `inter.broker.listener.name` with such a protocol; `authorizer.class.name`
-with any class but Kafka's own; `ALLOW_PLAINTEXT_LISTENER=no`. Settings with details (`ssl.*`, `sasl.*`) alone do not
-prevent the start: with only these, Kafka also serves all clients.
+**Protection.** If settings require protection that is not supported or not completely configured, the broker does not start:
+it prints one line and ends with exit code 2, before it opens a port. These settings are: an SSL listener without a usable
+certificate; a SASL listener without a supported mechanism; `security.inter.broker.protocol` or `inter.broker.listener.name`
+of a protected kind without a listener of that name; `authorizer.class.name` with any class but Kafka's own;
+`ALLOW_PLAINTEXT_LISTENER=no` with a PLAINTEXT listener. Settings with details (`ssl.*`, `sasl.*`) alone do not prevent the
+start: with only these, Kafka also serves all clients. [security.md](security.md) has examples.
+
+**Settings of one listener.** `listener.name.<name>.<setting>`, with the listener's name in lower case, overrides an `ssl.*` or
+`sasl.*` setting for that listener. As in Kafka, it has precedence over any value without the listener's name.
 
 **Authorization.** `authorizer.class.name` is `org.apache.kafka.metadata.authorizer.StandardAuthorizer`, or one of its two
 older names (`kafka.security.authorizer.AclAuthorizer`, `kafka.security.auth.SimpleAclAuthorizer`). Then every request is
@@ -155,7 +161,7 @@ do everything to a resource that no ACL is about). ACLs are in the metadata log,
 **Settings without effect** are in *italics*. They are checked, stored and returned to clients, but change nothing, because
 they have no meaning for a single broker, or because the feature is not implemented yet. One log line names those that were
 given. It also names controller listeners, which are not opened, because the controller is part of the broker. The settings
-`listener.name.*`, `config.providers.*`, `confluent.*`, and `super.users` and `allow.everyone.if.no.acl.found` without an
+`config.providers.*`, `confluent.*`, and `super.users` and `allow.everyone.if.no.acl.found` without an
 authorizer have no effect either. `security.inter.broker.protocol` is in italics too: its only effect is described under
 \"Protection\". So is `client.quota.callback.class`: the broker does not start with it, because quotas are decided without
 Java classes.

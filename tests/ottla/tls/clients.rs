@@ -4,6 +4,8 @@ use std::net::TcpStream;
 use common::certificates::{Authority, Validity};
 use rcgen::DnType;
 use rustls::HandshakeKind;
+use rustls::crypto::ring::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
@@ -48,7 +50,7 @@ fn name_of_the_client_certificate_is_its_principal_by_the_rules() {
         let line = log.lines().find(|line| line.contains("TLS handshake done") && !line.contains("ANONYMOUS")).unwrap();
         line.split_once("principal=").unwrap().1.to_owned()
     };
-    assert_eq!(principal_with("DEFAULT"), "User:CN=Alice,O=Example\\\\, Inc.,C=DE");
+    assert_eq!(principal_with("DEFAULT"), "User:CN=Alice,O=Example\\, Inc.,C=DE");
     assert_eq!(principal_with("RULE:^CN=(.*?),.*$/$1/L,DEFAULT"), "User:alice");
 }
 
@@ -80,6 +82,36 @@ fn client_without_a_valid_certificate_is_refused_with_an_alert_and_a_log_line() 
     let broker = options.start();
     assert!(connect(tls_address(&broker), certificates.client(Some(&valid))).is_err());
     broker.wait_for_log("the client's certificate gives no user: No rules apply to CN=client");
+}
+
+/// `openssl x509 -req` made the certificate, without extensions.
+#[test]
+fn client_certificate_of_x509_version_1_is_accepted_from_its_authority_alone() {
+    let certificates = Certificates::new();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keystores");
+    let certificate = CertificateDer::from_pem_file(data.join("v1-client.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(data.join("v1-client.key")).unwrap();
+    // The usual way would check the certificate, which rustls itself does not support.
+    let own = CertifiedKey::new(vec![certificate], any_supported_type(&key).unwrap());
+    let own = Arc::new(SingleCertAndKey::from(own));
+    let connect = |address: SocketAddr, version: &'static SupportedProtocolVersion| {
+        let mut config = client_config(&certificates.authority.der(), None, &[version]);
+        config.client_auth_cert_resolver = Arc::clone(&own) as _;
+        connect(address, config).map(drop)
+    };
+    let trusting =
+        |location: &str| certificates.broker_with_client_auth("required").set("ssl.truststore.location", location);
+    let broker =
+        trusting(&text(&data.join("v1-authority.pem"))).arg("--log-level").arg("info,ottla.server=debug").start();
+    for version in [&TLS12, &TLS13] {
+        connect(tls_address(&broker), version).unwrap();
+    }
+    broker.wait_for_log("principal=User:CN=old client");
+    let broker = trusting(&text(&certificates.path("authority.pem"))).start();
+    for version in [&TLS12, &TLS13] {
+        connect(tls_address(&broker), version).unwrap_err();
+    }
+    broker.wait_for_log("the client's certificate is not signed by an authority of the truststore");
 }
 
 #[test]

@@ -82,6 +82,7 @@ fn client_config(trusted: &[u8], own: Option<&Issued>, versions: &[&'static Supp
 
 /// The address of the SSL listener, the second one.
 fn tls_address(broker: &Broker) -> SocketAddr {
+    broker.wait_for_log("listening on ");
     let log = broker.log();
     let line = log.lines().rfind(|line| line.contains("listening on ")).unwrap();
     let (_, bound) = line.split_once("listening on ").unwrap();

@@ -7,9 +7,9 @@ use crate::cli::admin::quotas::{self, EntityPart, NameFilter, Quotas};
 use crate::cli::admin::scram;
 use crate::cli::tools::output::Output;
 use ottla_client::Client;
+use ottla_core::metadata::quota_entity_hash;
 use ottla_core::security::sasl::ScramMechanism;
-use ottla_wire::java::sort_as_hash_map;
-use ottla_wire::java::{self, string_hash};
+use ottla_wire::java::{self, sort_as_hash_map, string_hash};
 
 /// Quotas of users and clients (`org.apache.kafka.server.config.QuotaConfig`).
 const USER_AND_CLIENT_QUOTAS: [&str; 4] =
@@ -144,7 +144,10 @@ async fn quotas_of(client: &Client, entities: &Entities) -> Result<Vec<Quotas>, 
         (part_name(*kind), filter)
     };
     let parts: Vec<_> = entities.kinds.iter().enumerate().map(part).collect();
-    Ok(quotas::describe(client, &parts).await?)
+    let mut quotas = quotas::describe(client, &parts).await?;
+    let count = quotas.len();
+    sort_as_hash_map(&mut quotas, count, |quotas| quota_entity_hash(&quotas.entity));
+    Ok(quotas)
 }
 
 /// Returns the name of a kind in a quota's entity.
@@ -165,7 +168,9 @@ fn quota_line(quotas: &Quotas) -> String {
     let parts: Vec<_> =
         [("user", "user-principal"), ("client-id", "client-id"), ("ip", "ip")].into_iter().filter_map(part).collect();
     let mut values = quotas.values.clone();
-    sort_as_hash_map(&mut values, 16, |(name, _)| string_hash(name));
+    // The maps of Kafka's client have the number of their entries as capacity.
+    let count = values.len();
+    sort_as_hash_map(&mut values, count, |(name, _)| string_hash(name));
     let values: Vec<_> = values.iter().map(|(name, value)| format!("{name}={}", java::double(*value))).collect();
     format!("Quota configs for {} are {}", parts.join(", "), values.join(", "))
 }

@@ -46,13 +46,12 @@ impl Image {
     /// The quotas of one entity (name, value), sorted by name.
     pub fn quotas_of<'a>(&'a self, entity: &'a QuotaEntity) -> impl Iterator<Item = (&'a str, f64)> {
         let first = PassthroughKey::Quota(entity.clone(), String::new());
-        let of_entity = self.passthrough.range(first..).map_while(move |(key, record)| match (key, &record.body) {
+        self.passthrough.range(first..).map_while(move |(key, record)| match (key, &record.body) {
             (PassthroughKey::Quota(other, name), RecordBody::ClientQuota(quota)) if other == entity => {
                 Some((&**name, quota.value))
             }
             _ => None,
-        });
-        of_entity
+        })
     }
 
     /// Whether the client quotas may differ from those of an earlier image. False at small cost if nothing of what is

@@ -30,7 +30,7 @@ fn create(
     cluster: &mut TestCluster,
     owner: &str,
     max_lifetime_ms: i64,
-) -> Result<CreatedDelegationToken, MetadataError> {
+) -> Result<Box<CreatedDelegationToken>, MetadataError> {
     let id = cluster.id();
     let request = CreateDelegationToken {
         owner: user(owner),
@@ -92,7 +92,7 @@ fn created_token_has_the_lifetimes_of_the_settings_or_shorter_ones() {
     for (requested, max, expires) in
         [(-1, 7 * DAY, DAY), (0, 7 * DAY, DAY), (8 * DAY, 7 * DAY, DAY), (2 * DAY, 2 * DAY, DAY), (5000, 5000, 5000)]
     {
-        let CreatedDelegationToken { token, hmac } = create(&mut cluster, "alice", requested).unwrap();
+        let CreatedDelegationToken { token, hmac } = *create(&mut cluster, "alice", requested).unwrap();
         assert_eq!((token.max - now().wall, token.expires - now().wall), (max, expires), "{requested}");
         assert_eq!((token.issued, &token.owner, &token.requester), (now().wall, &user("alice"), &user("admin")));
         let key = TokenKey::new(&Password::new("secret")).unwrap();

@@ -142,6 +142,9 @@ impl Acls {
                     patterns.remove(&acl.resource_name);
                 }
             }
+            if of_type.literal.is_empty() && of_type.prefixed.is_empty() {
+                self.by_resource.remove(&acl.resource_type);
+            }
         }
         Some(acl)
     }

@@ -11,8 +11,11 @@ const OF_KAFKA: &str = include_str!("kafka-4.3.1.tsv");
 /// `quota.window.*` by default.
 const DEFAULT: Windows = Windows { samples: 11, window_ms: 1_000 };
 
-fn limits(quotas: &[(&[(&str, Option<&str>)], &str, f64)]) -> QuotaLimits {
-    let owned = |entity: &[(&str, Option<&str>)]| {
+/// An entity: types and names.
+type Entity<'a> = &'a [(&'a str, Option<&'a str>)];
+
+fn limits(quotas: &[(Entity, &str, f64)]) -> QuotaLimits {
+    let owned = |entity: Entity| {
         entity.iter().map(|(kind, name)| (kind.to_string(), name.map(str::to_owned))).collect::<Vec<_>>()
     };
     let quotas: Vec<_> = quotas.iter().map(|(entity, key, value)| (owned(entity), *key, *value)).collect();
