@@ -1,5 +1,4 @@
-//! Requests about ACLs without an authorizer, and about client quotas and SCRAM credentials, which are not supported
-//! yet.
+//! Requests about ACLs without an authorizer, and descriptions of client quotas and SCRAM credentials.
 
 use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};

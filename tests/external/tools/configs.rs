@@ -105,6 +105,11 @@ fn users_clients_and_addresses() {
     check("--alter --ip no.such.host.invalid --add-config a=b");
     check("--alter --user-defaults --add-config SCRAM-SHA-256=[password=a]");
     check("--alter --user u --add-config SCRAM-SHA-256=[password=a],producer_byte_rate=1");
+    check("--alter --user {} --add-config SCRAM-SHA-256=[iterations=8192,password=a]");
+    check("--describe --user {}");
+    check("--alter --user {} --add-config SCRAM-SHA-256=[iterations=10,password=a]");
+    check("--alter --user {} --delete-config SCRAM-SHA-256");
+    check("--describe --user {}");
 }
 
 fn mistakes() {
