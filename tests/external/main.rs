@@ -12,6 +12,7 @@ mod harness;
 mod java;
 mod kafka_directory;
 mod python;
+mod security;
 mod testing_page;
 mod tools;
 mod transactions_page;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         java::transactions::tests(),
         kafka_directory::tests(),
         python::tests(),
+        security::tests(),
         testing_page::tests(),
         tools::tests(),
         transactions_page::tests(),

@@ -137,7 +137,7 @@ pub fn python_of(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// Runs a program and returns its output; panics with the output unless the program succeeds in time.
-fn run(python: &Path, program: &str, broker: &Broker, arguments: &[&str]) -> String {
+pub fn run(python: &Path, program: &str, broker: &Broker, arguments: &[&str]) -> String {
     let mut running = Program::start(python, program, broker, arguments);
     let status = running.wait();
     let output = running.output();
