@@ -159,21 +159,20 @@ fn check(output: &str, clients: &[&str]) {
     assert_eq!(versions.len(), clients.len(), "{output}");
 }
 
-fn python(environment: &Environment) {
+fn python(environment: &Environment, clients: &[&str]) {
     let Some(python) = python_of(environment) else { return };
     let secured = Secured::start();
-    let clients = ["kafka-python", "confluent-kafka", "aiokafka"];
     let directory = secured.path();
-    let arguments = [&[&*directory], &clients[..]].concat();
-    check(&run_python(&python, "security_clients", &secured.broker, &arguments), &clients);
+    let arguments = [&[&*directory], clients].concat();
+    check(&run_python(&python, "security_clients", &secured.broker, &arguments), clients);
 }
 
 fn python_pinned_old() {
-    python(&PINNED_OLD);
+    python(&PINNED_OLD, &["kafka-python", "confluent-kafka", "aiokafka"]);
 }
 
 fn python_today() {
-    python(&TODAY);
+    python(&TODAY, &["kafka-python", "confluent-kafka", "aiokafka", "faust-streaming"]);
 }
 
 fn java_today_and_old() {
