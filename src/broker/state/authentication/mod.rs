@@ -75,7 +75,7 @@ struct MechanismSettings {
 pub struct InvalidSasl(String);
 
 impl Authentication {
-    /// Reads the settings of all listeners, and the secret in the log directory if one of them has SCRAM.
+    /// Reads the settings of all listeners, and the secret in the log directory if one of them has SASL.
     ///
     /// Needs a tokio runtime if a listener has OAUTHBEARER.
     pub fn open(
@@ -87,8 +87,8 @@ impl Authentication {
         let listeners = listeners(config, &[])?;
         start_keys(&listeners, &[], clock);
         warn_of_unsecured(&listeners);
-        let has_scram = listeners.values().any(|listener| listener.mechanisms().any(Mechanism::is_scram));
-        let secret = if has_scram { secret(log_dir, &random)? } else { [0; SECRET_BYTES] };
+        // Also without SCRAM, which may be enabled while the broker runs.
+        let secret = if listeners.is_empty() { [0; SECRET_BYTES] } else { secret(log_dir, &random)? };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
         let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
         Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret, token_key })
