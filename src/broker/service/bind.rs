@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::http::AdminPort;
+use crate::http::admin::AdminPort;
 use crate::server;
 use crate::tls::TlsListeners;
 use ottla_config::{BindHost, BrokerConfig, Listener};

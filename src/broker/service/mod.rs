@@ -16,7 +16,7 @@ use crate::blocking;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::Handlers;
-use crate::http::{Admin, AdminPort};
+use crate::http::admin::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
