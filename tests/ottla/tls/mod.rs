@@ -4,6 +4,7 @@
 mod changes;
 mod clients;
 mod refusals;
+mod secure;
 mod unfinished;
 
 use std::io::{Read as _, Write as _};

@@ -5,14 +5,16 @@
 //! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
+//! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
-//! set. A web page can make a browser send requests to this machine, so `guard` requires
+//! set. With `ottla.admin.token`, requests need the token. A web page can make a browser send requests to this machine, so `guard` requires
 //! of all requests but `GET /health` what a page cannot provide.
 //!
 //! `listener` bounds what clients can use.
 
 mod guard;
+mod oidc;
 mod routes;
 
 use std::io;
@@ -25,7 +27,10 @@ use tokio::sync::Semaphore;
 use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::secure::Issuer;
 use crate::state::Broker;
+use crate::tls::TlsListener;
+use oidc::Oidc;
 use ottla_config::AdminConfig;
 
 /// The number of concurrent connections.
@@ -40,6 +45,8 @@ const MAX_BODY: usize = 16 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Paths that need no token: liveness, and those whose clients authenticate in another way.
+const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
 /// The number of concurrent changes, below the number of connections so that other requests are still served.
 const MAX_CHANGES: usize = 32;
 
@@ -73,7 +80,7 @@ struct Serving {
 
 impl AdminPort {
     /// Binds the port; connections are accepted from [`AdminPort::open`] on. May block to resolve a host name.
-    pub fn bind(config: &AdminConfig) -> io::Result<AdminPort> {
+    pub fn bind(config: &AdminConfig, tls: Option<Arc<TlsListener>>) -> io::Result<AdminPort> {
         let limits = HttpLimits {
             connections: MAX_CONNECTIONS,
             backlog: BACKLOG,
@@ -83,7 +90,8 @@ impl AdminPort {
             response_timeout: RESPONSE_TIMEOUT,
             keep_alive: false,
         };
-        let port = HttpPort::bind("admin", &config.bind, limits, HttpAccess::default())?;
+        let access = HttpAccess { tls, public_paths: PUBLIC_PATHS, ..HttpAccess::with_token(config.token.as_ref()) };
+        let port = HttpPort::bind("admin", &config.bind, limits, access)?;
         let mut known_hosts = config.allowed_hosts.clone();
         known_hosts.push(port.host().to_owned());
         known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
@@ -95,13 +103,27 @@ impl AdminPort {
         self.port.url()
     }
 
+    /// Accepts further names in the header Host.
+    pub fn allow_hosts(&mut self, hosts: &[String]) {
+        self.known_hosts.extend_from_slice(hosts);
+    }
+
+    /// Whether other machines can connect and need no token.
+    pub fn is_unprotected(&self) -> bool {
+        self.port.is_unprotected()
+    }
+
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
         let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
         let known_hosts = self.known_hosts;
         let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
-        let server = self.port.open(routes::routes(Arc::clone(&shared)), clock, limiter)?;
+        let url = self.port.url();
+        let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        let oidc =
+            issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
+        let server = self.port.open(routes::routes(Arc::clone(&shared), oidc), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -145,9 +167,10 @@ mod tests {
     #[tokio::test]
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
-        let port = AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new() }).unwrap();
+        let port =
+            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "POST /reset").await, "503");

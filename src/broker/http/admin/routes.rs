@@ -18,15 +18,18 @@ use crate::log_rate_limiter::log_limited;
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
 
-pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+/// The routes, with those of the OIDC issuer if there is one.
+pub(super) fn routes(shared: Arc<Shared>, oidc: Option<Router>) -> Router {
+    let routes = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/reset", post(reset))
+        .with_state(Arc::clone(&shared));
+    routes
+        .merge(oidc.unwrap_or_default())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(Arc::clone(&shared), with_guard))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared, with_guard))
 }
 
 /// Answers `GET /health`; without the version if the host of the request is unknown.

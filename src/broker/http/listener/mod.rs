@@ -201,3 +201,59 @@ pub fn respond(status: StatusCode, body: &Value) -> Response {
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// A port whose limit on bytes is less than two requests.
+    fn open(keep_alive: bool) -> (SocketAddr, HttpServer) {
+        let limits = HttpLimits {
+            connections: 4,
+            backlog: 4,
+            request_bytes: REQUEST.len() + 1,
+            body_bytes: 0,
+            request_timeout: Duration::from_secs(30),
+            response_timeout: Duration::from_secs(30),
+            keep_alive,
+        };
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
+        let address = port.listener.address();
+        let routes = Router::new().route("/", get(|| async { "the body" }));
+        (address, port.open(routes, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap())
+    }
+
+    /// The number of answered requests of one connection.
+    async fn answered(address: SocketAddr, requests: usize) -> usize {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        for sent in 0..requests {
+            let mut response = Vec::new();
+            if socket.write_all(REQUEST).await.is_err() {
+                return sent;
+            }
+            while !response.ends_with(b"the body") {
+                if !matches!(socket.read_buf(&mut response).await, Ok(1..)) {
+                    return sent;
+                }
+            }
+        }
+        requests
+    }
+
+    #[tokio::test]
+    async fn connection_has_one_request_or_with_keep_alive_many() {
+        let (address, _server) = open(false);
+        assert_eq!(answered(address, 4).await, 1);
+        let (address, _server) = open(true);
+        assert_eq!(answered(address, 4).await, 4);
+    }
+}
