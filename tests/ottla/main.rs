@@ -27,4 +27,5 @@ mod tls;
 mod topics;
 mod transaction_answers;
 mod transactions;
+mod unauthenticated;
 mod wire;

@@ -34,6 +34,9 @@ const MAX_HANDSHAKES: usize = 512;
 const HANDSHAKE_RECORD: u8 = 0x16;
 /// The bytes by which another protocol is recognized.
 const SNIFFED: usize = 4;
+/// How much of a request without TLS is read before the answer. Closing a socket with unread data resets the connection,
+/// and a reset can reach the client before it has read the answer.
+const DISCARDED: usize = 4096;
 /// A fatal alert, `unexpected_message`, for a client without TLS: librdkafka recognizes it and says what is wrong.
 const ALERT: &[u8] = &[0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x0a];
 
@@ -145,6 +148,7 @@ impl Drop for Slot<'_> {
 async fn refuse(stream: &mut TcpStream, first: [u8; SNIFFED]) -> HandshakeError {
     let foreign = foreign_protocol(first);
     let answer = foreign.map(|foreign| foreign.answer).filter(|answer| !answer.is_empty()).unwrap_or(ALERT);
+    let _ = stream.try_read(&mut [0; DISCARDED]);
     // The client may be gone.
     let _ = stream.write_all(answer).await;
     HandshakeError::NotTls(foreign.map_or("plain Kafka", |foreign| foreign.name))
