@@ -15,7 +15,9 @@
 //! [`BrokerOptions::map_files`]), no environment variables, stdin, stdout or stderr. Its log lines go to the process's
 //! `tracing` subscriber, if there is one.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -25,10 +27,12 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::oneshot;
 
 use ottla_broker::clock::Clock;
+use ottla_broker::secure::Secure;
 use ottla_broker::service::{Service, temporary};
 use ottla_broker::state as broker;
 use ottla_broker::state::loggers::NoLoggers;
-use ottla_config::{BrokerConfig, Resolved, Sources, load};
+use ottla_config::secure::join_users;
+use ottla_config::{BrokerConfig, Password, Resolved, Sources, load};
 use ottla_log::faults;
 
 /// Time limit of start and reset, which take milliseconds.
@@ -43,6 +47,10 @@ const CREATE_TOPICS: &str = "ottla.create.topics";
 /// directory.
 pub struct Broker {
     bootstrap_servers: String,
+    /// The addresses of all listeners, by name.
+    listeners: BTreeMap<String, String>,
+    secure_dir: Option<PathBuf>,
+    ca_path: Option<PathBuf>,
     core: Arc<broker::Broker>,
     runtime: Handle,
     /// Dropped to stop the broker.
@@ -57,7 +65,18 @@ pub struct Broker {
 pub struct BrokerOptions {
     settings: Vec<(String, String)>,
     topics: Vec<String>,
+    users: Vec<Secret>,
     map_files: bool,
+}
+
+/// A user's name and password.
+#[derive(Clone)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Password::HIDDEN)
+    }
 }
 
 /// Why an operation of a broker failed, as one line.
@@ -75,6 +94,28 @@ impl BrokerOptions {
     /// Adds a topic that exists from the start, and again after each reset.
     pub fn topic(mut self, name: impl fmt::Display, partitions: i32) -> Self {
         self.topics.push(format!("{name}:{partitions}"));
+        self
+    }
+
+    /// Adds listeners with TLS (SSL) and with TLS and SASL (SASL_SSL), with certificates of their own:
+    /// [`Broker::ssl_bootstrap_servers`], [`Broker::sasl_ssl_bootstrap_servers`], [`Broker::ca_path`].
+    ///
+    /// ```
+    /// # fn main() -> Result<(), ottla::BrokerError> {
+    /// let broker = ottla::Broker::with().secure().user("ann", "secret").start()?;
+    /// let (address, trusted) = (broker.sasl_ssl_bootstrap_servers(), broker.ca_path());
+    /// # assert!(address.is_some_and(|address| address.starts_with("127.0.0.1:")));
+    /// # assert!(std::fs::read_to_string(trusted.unwrap()).unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn secure(self) -> Self {
+        self.set("ottla.secure", "true")
+    }
+
+    /// Adds a user, who can authenticate with PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
+    pub fn user(mut self, name: impl fmt::Display, password: impl fmt::Display) -> Self {
+        self.users.push(Secret(format!("{name}:{password}")));
         self
     }
 
@@ -112,8 +153,10 @@ impl BrokerOptions {
         thread.map_err(|error| BrokerError(format!("cannot start a thread: {error}")))?;
         let started = started.recv_timeout(OPERATION_TIMEOUT);
         let started = started.map_err(|_| BrokerError(format!("the broker was not ready in {OPERATION_TIMEOUT:?}")))?;
-        let Started { bootstrap_servers, core, runtime } = started.map_err(BrokerError)?;
-        Ok(Broker { bootstrap_servers, core, runtime, stop: Some(stop), stopped, _dir: dir })
+        let Started { bootstrap_servers, listeners, secure_dir, ca_path, core, runtime } =
+            started.map_err(BrokerError)?;
+        let stop = Some(stop);
+        Ok(Broker { bootstrap_servers, listeners, secure_dir, ca_path, core, runtime, stop, stopped, _dir: dir })
     }
 
     fn config(&self, dir: &TempDir) -> Result<BrokerConfig, BrokerError> {
@@ -129,6 +172,10 @@ impl BrokerOptions {
                 self.settings.iter().filter(|(name, _)| name == CREATE_TOPICS).map(|(_, topics)| topics).next_back();
             let topics: Vec<&str> = set.into_iter().chain(&self.topics).map(String::as_str).collect();
             command_line.push(own(CREATE_TOPICS, topics.join(",")));
+        }
+        if !self.users.is_empty() {
+            let users = join_users(self.users.iter().map(|user| user.0.as_str()));
+            command_line.push(own("ottla.users", users));
         }
         let loaded = load(&Sources { command_line, ..Sources::default() });
         let Resolved { config, notices, .. } = loaded.map_err(|error| BrokerError(error.to_string()))?;
@@ -154,6 +201,26 @@ impl Broker {
     /// The address for a client's `bootstrap.servers`: `127.0.0.1:40123`.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// The address of the listener with TLS; `None` without [`BrokerOptions::secure`].
+    pub fn ssl_bootstrap_servers(&self) -> Option<&str> {
+        self.listeners.get("SSL").map(String::as_str)
+    }
+
+    /// The address of the listener with TLS and SASL; `None` without [`BrokerOptions::secure`].
+    pub fn sasl_ssl_bootstrap_servers(&self) -> Option<&str> {
+        self.listeners.get("SASL_SSL").map(String::as_str)
+    }
+
+    /// The certificate that clients of listeners with TLS must trust, as PEM; `None` without [`BrokerOptions::secure`].
+    pub fn ca_path(&self) -> Option<&Path> {
+        self.ca_path.as_deref()
+    }
+
+    /// The folder with client configurations; `None` without [`BrokerOptions::secure`].
+    pub fn secure_dir(&self) -> Option<&Path> {
+        self.secure_dir.as_deref()
     }
 
     /// Resets the broker to its state after the start: only the topics it was started with, empty; no groups, committed
@@ -195,6 +262,9 @@ impl fmt::Debug for Broker {
 /// The handles of a started broker.
 struct Started {
     bootstrap_servers: String,
+    listeners: BTreeMap<String, String>,
+    secure_dir: Option<PathBuf>,
+    ca_path: Option<PathBuf>,
     core: Arc<broker::Broker>,
     runtime: Handle,
 }
@@ -221,6 +291,9 @@ fn run(config: &BrokerConfig, started_tx: &mpsc::SyncSender<Result<Started, Stri
         };
         let started = Started {
             bootstrap_servers: service.bootstrap_servers().to_owned(),
+            listeners: service.listeners().iter().map(|it| (it.name.clone(), it.address.clone())).collect(),
+            secure_dir: service.secure().map(|secure| secure.dir().to_owned()),
+            ca_path: service.secure().and_then(Secure::ca),
             core: Arc::clone(service.broker()),
             runtime: Handle::current(),
         };

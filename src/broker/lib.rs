@@ -7,6 +7,7 @@
 //! | [`http`] | the admin port |
 //! | [`handlers`] | requests to commands, outcomes to responses; one file per family of APIs |
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
+//! | [`secure`] | certificates, client configurations and the OIDC issuer of `ottla.secure` |
 //! | [`tls`] | keys and certificates of listeners, and their change while the broker runs |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
@@ -16,6 +17,7 @@ pub mod environment;
 pub mod handlers;
 pub mod http;
 pub mod log_rate_limiter;
+pub mod secure;
 pub mod server;
 pub mod service;
 pub mod state;

@@ -105,7 +105,18 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 
-    /// Write PATH when the broker is ready: JSON with pid, bootstrap_servers, admin_url, data_dir and ready_ms
+    /// Also listen with TLS on port 9093 and with TLS and SASL on port 9094, with certificates of our own; the start
+    /// message names the folder with them and with client configurations
+    #[arg(long)]
+    secure: bool,
+
+    /// Add a user for SASL (PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512); may be given many times. Other users of this machine
+    /// can see it; KAFKA_OTTLA_USERS_FILE names a file instead
+    #[arg(long, value_name = "NAME:PASSWORD")]
+    user: Vec<String>,
+
+    /// Write PATH when the broker is ready: JSON with pid, bootstrap_servers, listeners, admin_url, data_dir and ready_ms,
+    /// and with ca and secure_dir if --secure is given
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 
@@ -146,6 +157,7 @@ RUST_LOG has the same format as --log-level, which takes precedence.
 Examples:
   ottla                                             a broker on port 9092
   ottla --ephemeral --port 0 --ready-file r.json    a temporary broker for a test
+  ottla --secure --user ann:secret                  also SSL on port 9093 and SASL_SSL on port 9094
   ottla --config server.properties --set num.partitions=12
   ottla kafka-topics --bootstrap-server localhost:9092 --list
 

@@ -1,5 +1,6 @@
 //! The ready file: announces that the broker is ready, and its address.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,17 @@ pub struct Ready<'a> {
     pub pid: u32,
     /// For a client's `bootstrap.servers`.
     pub bootstrap_servers: &'a str,
+    /// The addresses of all listeners, by name.
+    pub listeners: BTreeMap<&'a str, &'a str>,
     /// The URL of the admin port; absent without an admin port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_url: Option<&'a str>,
+    /// The certificate that clients of listeners with TLS must trust; absent without `ottla.secure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The folder with client configurations; absent without `ottla.secure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secure_dir: Option<&'a Path>,
     pub data_dir: &'a Path,
     /// Milliseconds from the start of the process until it was ready.
     pub ready_ms: f64,
@@ -80,6 +89,19 @@ impl Drop for ReadyFile {
 mod tests {
     use super::*;
 
+    fn ready(data_dir: &Path) -> Ready<'_> {
+        Ready {
+            pid: 7,
+            bootstrap_servers: "localhost:1",
+            listeners: BTreeMap::from([("PLAINTEXT", "localhost:1")]),
+            admin_url: None,
+            ca: None,
+            secure_dir: None,
+            data_dir,
+            ready_ms: 1.0,
+        }
+    }
+
     #[test]
     fn ready_file_is_complete_and_removed_on_drop() {
         let dir = tempfile::tempdir().unwrap();
@@ -87,11 +109,13 @@ mod tests {
         fs::write(&path, "of an earlier run").unwrap();
         let mut file = ReadyFile::claim(&path).unwrap();
         assert!(!path.exists());
-        let (bootstrap_servers, data_dir) = ("localhost:1", Path::new("/d"));
-        let ready = Ready { pid: 7, bootstrap_servers, admin_url: None, data_dir, ready_ms: 1.5 };
+        let ready = Ready { ready_ms: 1.5, ..ready(Path::new("/d")) };
         file.write(&ready).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, r#"{"pid":7,"bootstrap_servers":"localhost:1","data_dir":"/d","ready_ms":1.5}"#);
+        assert_eq!(
+            text,
+            r#"{"pid":7,"bootstrap_servers":"localhost:1","listeners":{"PLAINTEXT":"localhost:1"},"data_dir":"/d","ready_ms":1.5}"#
+        );
         drop(file);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
@@ -118,9 +142,7 @@ mod tests {
         let mut file = ReadyFile::claim(&path).unwrap();
         // A rename onto a directory fails.
         fs::create_dir(&path).unwrap();
-        let ready =
-            Ready { pid: 7, bootstrap_servers: "localhost:1", admin_url: None, data_dir: dir.path(), ready_ms: 1.0 };
-        assert!(file.write(&ready).is_err());
+        assert!(file.write(&ready(dir.path())).is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

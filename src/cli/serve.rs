@@ -17,7 +17,9 @@ use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
 use ottla_broker::clock::Clock;
+use ottla_broker::secure::Secure;
 use ottla_broker::service::{Service, Stopped, temporary};
+use ottla_config::secure::join_users;
 use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
 use ottla_log::faults;
 
@@ -121,7 +123,18 @@ fn announce(
     let ready_ms = milliseconds(clock.monotonic());
     if let Some(file) = ready_file {
         let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());
-        let ready = Ready { pid: std::process::id(), bootstrap_servers, admin_url, data_dir: &data_dir, ready_ms };
+        let listeners = service.listeners().iter().map(|it| (it.name.as_str(), it.address.as_str())).collect();
+        let secure = service.secure();
+        let ready = Ready {
+            pid: std::process::id(),
+            bootstrap_servers,
+            listeners,
+            admin_url,
+            ca: secure.and_then(Secure::ca),
+            secure_dir: secure.map(Secure::dir),
+            data_dir: &data_dir,
+            ready_ms,
+        };
         file.write(&ready)
             .map_err(|error| format!("cannot write the ready file {}: {error}", file.path().display()))?;
     }
@@ -129,8 +142,10 @@ fn announce(
     let bound: Vec<_> = service.bound().iter().map(SocketAddr::to_string).collect();
     let (bound, addresses) = (bound.join(" and "), service.addresses().join(", "));
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
+    let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
+    let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{admin}, data in {}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{admin}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {
@@ -222,6 +237,12 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
     }
     if !args.create_topic.is_empty() {
         flag("ottla.create.topics", args.create_topic.join(","));
+    }
+    if args.secure {
+        flag("ottla.secure", "true".to_owned());
+    }
+    if !args.user.is_empty() {
+        flag("ottla.users", join_users(args.user.iter().map(String::as_str)));
     }
     if let Some(port) = args.admin_port {
         flag("ottla.admin.listener", port.to_string());

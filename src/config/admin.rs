@@ -1,6 +1,8 @@
 //! The admin port: its bind address and the host names that it accepts.
 
 use super::listener::{BindAddress, parse_host_and_port};
+use super::password::Password;
+use super::tls::TlsConfig;
 use super::values::Values;
 
 /// The settings of the admin port.
@@ -10,6 +12,10 @@ pub struct AdminConfig {
     pub bind: BindAddress,
     /// `ottla.admin.allowed.hosts`: names that the Host header may contain, in addition to this machine's own.
     pub allowed_hosts: Vec<String>,
+    /// `ottla.admin.token`.
+    pub token: Option<Password>,
+    /// `ottla.admin.ssl.*`; `None` without a keystore.
+    pub tls: Option<TlsConfig>,
 }
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
@@ -26,7 +32,9 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
         }
         _ => format!("ottla.admin.listener: \"{text}\" is not host:port, such as localhost:9644"),
     })?;
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts") }))
+    let token = values.given("ottla.admin.token").map(Password::new).filter(|token| !token.expose().is_empty());
+    let tls = TlsConfig::of_admin_port(values);
+    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
 }
 
 #[cfg(test)]
@@ -66,6 +74,18 @@ mod tests {
     fn allowed_hosts_are_a_list() {
         let pairs = [("ottla.admin.listener", "0"), ("ottla.admin.allowed.hosts", "kafka, broker.test")];
         assert_eq!(admin(&pairs).unwrap().unwrap().allowed_hosts, ["kafka", "broker.test"]);
+    }
+
+    #[test]
+    fn token_is_hidden_and_keystore_gives_tls() {
+        let of = |pairs: &[(&str, &str)]| admin(&[&[("ottla.admin.listener", "0")], pairs].concat()).unwrap().unwrap();
+        assert_eq!((of(&[]).token, of(&[]).tls), (None, None));
+        assert_eq!(of(&[("ottla.admin.token", "")]).token, None);
+        let config = of(&[("ottla.admin.token", "secret"), ("ottla.admin.ssl.keystore.location", "/k.pem")]);
+        assert_eq!(config.token.as_ref().map(Password::expose), Some("secret"));
+        assert!(!format!("{config:?}").contains("secret"));
+        let keystore = config.tls.unwrap().keystore;
+        assert_eq!((keystore.store_type.value.as_str(), keystore.location.unwrap().value.as_str()), ("PEM", "/k.pem"));
     }
 
     #[test]

@@ -76,6 +76,33 @@ impl BrokerConfig {
 }
 
 impl TlsConfig {
+    /// The TLS settings of the admin port; `None` without a keystore. The protocols and cipher suites are those of
+    /// listeners.
+    pub(super) fn of_admin_port(values: &Values) -> Option<TlsConfig> {
+        let values = values.of_listener("");
+        let keystore = StoreConfig::read(values, "ottla.admin.ssl.keystore", "certificate.chain");
+        if keystore.is_empty() {
+            return None;
+        }
+        Some(TlsConfig {
+            listener: "ADMIN".to_owned(),
+            keystore,
+            key_password: password(values, "ottla.admin.ssl.key.password").map(|password| password.value),
+            truststore: StoreConfig::none(),
+            client_auth: ClientAuth::None,
+            enabled_protocols: entries(values, "ssl.enabled.protocols"),
+            protocol: text(values, "ssl.protocol"),
+            cipher_suites: entries(values, "ssl.cipher.suites"),
+            principal_mapping_rules: Named {
+                name: "ssl.principal.mapping.rules".to_owned(),
+                value: "DEFAULT".to_owned(),
+            },
+            engine_factory: None,
+            allow_dn_changes: true,
+            allow_san_changes: true,
+        })
+    }
+
     fn read(config: &BrokerConfig, listener: &Listener) -> TlsConfig {
         let values = config.values.of_listener(&listener.name);
         TlsConfig {
@@ -125,6 +152,11 @@ pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
 }
 
 impl StoreConfig {
+    fn none() -> StoreConfig {
+        let store_type = Named { name: "ssl.truststore.type".to_owned(), value: "PEM".to_owned() };
+        StoreConfig { store_type, location: None, password: None, certificates: None, key: None }
+    }
+
     fn read(values: ListenerValues<'_>, prefix: &str, certificates: &str) -> StoreConfig {
         let name = |last: &str| format!("{prefix}.{last}");
         let mut store_type = text(values, &name("type"));

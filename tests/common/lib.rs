@@ -26,6 +26,7 @@ pub mod python_env;
 pub mod test_server;
 pub mod transactions;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,12 @@ pub struct Options {
 pub struct Ready {
     pub pid: u32,
     pub bootstrap_servers: String,
+    /// The addresses of all listeners, by name.
+    pub listeners: BTreeMap<String, String>,
+    /// The authority's certificate, with `--secure`.
+    pub ca: Option<PathBuf>,
+    /// The folder with client configurations, with `--secure`.
+    pub secure_dir: Option<PathBuf>,
     /// The URL of the admin port, if there is one: `http://localhost:40124`.
     pub admin_url: Option<String>,
     pub data_dir: PathBuf,
@@ -95,6 +102,11 @@ impl Options {
     /// Sets a setting by Kafka's name.
     pub fn set(self, name: &str, value: &str) -> Self {
         self.arg("--set").arg(&format!("{name}={value}"))
+    }
+
+    /// Adds listeners with TLS, and with TLS and SASL, and a user.
+    pub fn secure(self, name: &str, password: &str) -> Self {
+        self.arg("--secure").arg("--user").arg(&format!("{name}:{password}"))
     }
 
     /// Adds a command-line argument.

@@ -9,6 +9,7 @@ use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::harness::{plain, skip, trials};
+use crate::testing_page::write_listings;
 use common::Broker;
 use common::certificates::{Authority, Validity};
 use common::python_env::{Environment, PINNED_OLD, QUIXSTREAMS, TODAY, Unavailable};
@@ -206,9 +207,26 @@ impl Drop for Program {
     }
 }
 
+/// The Python listings of docs/security.md, beside a broker that is started as the page says.
+fn security_page() {
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(&TODAY) else { return };
+    let dir = write_listings(include_str!("../../docs/security.md"), "python");
+    let data_dir = dir.path().join("ottla-data");
+    let broker = Broker::with().secure("ann", "secret").arg("--admin-port").arg("0").data_dir(&data_dir).start();
+    let mut listings: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    listings.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
+    assert_eq!(listings.len(), 3, "{listings:?}");
+    for listing in listings {
+        let output = Command::new(&python).arg(&listing).current_dir(dir.path()).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{}: {text}\n{}", listing.display(), broker.log());
+    }
+}
+
 pub fn tests() -> Vec<Trial> {
     let mut tests = trials![
-        plain: fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
+        plain: security_page, fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
     ];
     let module = format!("{}::tls_clients", module_path!());
     tests.push(plain(&module, "pinned_old", || tls_clients(&PINNED_OLD)));

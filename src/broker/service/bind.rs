@@ -4,9 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::http::AdminPort;
+use crate::http::admin::AdminPort;
+use crate::secure::ListenerAddress;
 use crate::server;
-use crate::tls::TlsListeners;
+use crate::tls::{TlsListener, TlsListeners};
 use ottla_config::{BindHost, BrokerConfig, Listener};
 use ottla_core::metadata::Endpoint;
 
@@ -31,12 +32,39 @@ pub fn bind_ports(
 pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
     let Some(admin) = &config.admin else { return Ok(None) };
     let port = admin.bind.port;
-    AdminPort::bind(admin).map(Some).map_err(|error| match error.kind() {
+    let tls = admin.tls.clone().map(TlsListener::load).transpose().map_err(|why| format!("the admin port: {why}"))?;
+    let bound = AdminPort::bind(admin, tls.map(Arc::new));
+    let mut bound = bound.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("the admin port {port} is in use; stop the program that uses it, or choose another port with --admin-port")
         }
         _ => format!("cannot listen at the admin port {port}: {error}"),
-    })
+    })?;
+    if let Some(secure) = &config.secure {
+        bound.allow_hosts(&secure.hosts);
+    }
+    if bound.is_unprotected() {
+        tracing::warn!(
+            url = bound.url(),
+            "the admin port can be reached from other machines without a token; set ottla.admin.token, or bind \
+             ottla.admin.listener to localhost"
+        );
+    }
+    Ok(Some(bound))
+}
+
+/// Where clients reach each listener: the advertised address, or else the one for clients on this machine.
+pub fn client_addresses(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<ListenerAddress> {
+    let address = |(listener, bound): (&Listener, &server::Listener)| {
+        let port = listener.advertised.port.unwrap_or_else(|| bound.address().port());
+        let address = match &listener.advertised.host {
+            Some(host) if host.contains(':') => format!("[{host}]:{port}"),
+            Some(host) => format!("{host}:{port}"),
+            None => bootstrap_server(listener, port),
+        };
+        ListenerAddress { name: listener.name.clone(), protocol: listener.protocol, address }
+    };
+    config.listeners.iter().zip(ports).map(address).collect()
 }
 
 /// The `host:port` of each listener, for clients on this machine.

@@ -16,8 +16,9 @@ use crate::blocking;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::Handlers;
-use crate::http::{Admin, AdminPort};
+use crate::http::admin::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, authentication};
@@ -34,6 +35,8 @@ pub struct Service {
     server: Server,
     admin: Option<Admin>,
     admin_url: Option<String>,
+    secure: Option<Secure>,
+    listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
     addresses: Vec<String>,
     bound: Vec<SocketAddr>,
@@ -64,6 +67,11 @@ impl Service {
         open_files::raise_limit();
         let limits = server::Limits::of(config).map_err(|error| error.to_string())?;
         authentication::check(config).map_err(|error| error.to_string())?;
+        let secure = Secure::prepare(config, clock)?;
+        let issuer = match &secure {
+            Some(secure) => Issuer::prepare(secure, config, clock)?,
+            None => None,
+        };
         // First, because it fails without a trace.
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
@@ -72,12 +80,18 @@ impl Service {
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let admin_url = admin_port.as_ref().map(AdminPort::url);
         let limiter = LogRateLimiter::new(clock);
-        let admin = admin_port.map(|port| port.open(clock, Arc::clone(&limiter))).transpose();
+        let listeners = bind::client_addresses(config, &ports);
+        let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
+        let admin = admin_port.map(|port| port.open(issuer, clock, Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
+        broker.set_start_users().await.map_err(|error| error.to_string())?;
+        if let Some(secure) = &secure {
+            secure.write_clients(config, &listeners, issuer_url.as_deref())?;
+        }
         // The settings of an earlier run may differ from those of the start.
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
@@ -89,7 +103,7 @@ impl Service {
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(follow_ip_limits(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service = Service { broker, server, admin, admin_url, addresses, bound };
+        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
         }
@@ -103,6 +117,16 @@ impl Service {
     /// The `host:port` of each listener, for clients on this machine: `localhost:9092`.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
+    }
+
+    /// All listeners, with the addresses for clients.
+    pub fn listeners(&self) -> &[ListenerAddress] {
+        &self.listeners
+    }
+
+    /// The folder with certificates and client configurations, if the settings ask for one.
+    pub fn secure(&self) -> Option<&Secure> {
+        self.secure.as_ref()
     }
 
     /// The bound addresses of all listeners.

@@ -34,6 +34,7 @@ pub mod reset;
 pub mod runtime;
 pub mod silent_clients;
 mod start_topics;
+mod start_users;
 pub mod topic_cause;
 pub mod transactions;
 mod waiters;
@@ -66,6 +67,7 @@ use publisher::Publisher;
 use quotas::Quotas;
 use random::Random;
 pub use start_topics::StartTopicError;
+pub use start_users::StartUserError;
 use topic_cause::TopicCause;
 use transactions::Transactions;
 

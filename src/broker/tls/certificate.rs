@@ -1,5 +1,7 @@
 //! What the broker reads from a certificate.
 
+use std::net::IpAddr;
+
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
@@ -36,6 +38,16 @@ impl Certificate {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
         })
+    }
+
+    /// Whether a host name or address is one of the alternative names.
+    pub fn is_for(&self, host: &str) -> bool {
+        let wanted = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(address)) => format!("IP:{:?}", address.octets()),
+            Ok(IpAddr::V6(address)) => format!("IP:{:?}", address.octets()),
+            Err(_) => format!("DNS:{host}"),
+        };
+        self.alternative_names.iter().any(|name| name.eq_ignore_ascii_case(&wanted))
     }
 }
 

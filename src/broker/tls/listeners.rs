@@ -83,7 +83,8 @@ impl TlsListeners {
 }
 
 impl TlsListener {
-    fn load(config: TlsConfig) -> Result<TlsListener, String> {
+    /// Reads a configuration. The error is one plain line.
+    pub fn load(config: TlsConfig) -> Result<TlsListener, String> {
         let name = config.listener.as_str().into();
         let loaded = Loaded::load(config)?;
         loaded.warn_of_expiry();

@@ -14,7 +14,6 @@ mod stamps;
 mod suites;
 mod verifier;
 
-#[cfg(test)]
-use certificate::Certificate;
+pub use certificate::Certificate;
 pub use listeners::{TlsListener, TlsListeners};
 pub use loaded::Loaded;

@@ -10,6 +10,7 @@ use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::password::Password;
 use super::retention::check_retention;
+use super::secure::{self, SecureConfig, User};
 use super::start_topics::StartTopic;
 use super::values::{Origin, SettingValue, Source, Values, typed_settings};
 use super::{text, tls};
@@ -25,6 +26,10 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    /// Certificates, client configurations and the OIDC issuer that the broker makes.
+    pub secure: Option<SecureConfig>,
+    /// `ottla.users`.
+    pub users: Vec<User>,
     /// `None`: every client may do everything.
     pub authorizer: Option<AuthorizerConfig>,
     /// `log.dirs`, or else `log.dir`; at least one. Their contents decide which one is used.
@@ -280,6 +285,9 @@ impl BrokerConfig {
             listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            secure: secure::resolve(&values),
+            // Checked by `load`.
+            users: secure::users(&values).unwrap_or_default(),
             // Its settings are not in the table: `load` reads them.
             authorizer: None,
             log_dirs,

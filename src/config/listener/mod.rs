@@ -5,6 +5,7 @@ mod endpoint;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::secure::ADDED;
 use super::text;
 use endpoint::{Endpoint, join};
 
@@ -179,6 +180,57 @@ pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<Str
         first.port = port;
     }
     Ok(join(&endpoints))
+}
+
+/// `listeners` and, if it is given, `advertised.listeners` with the listeners of `ottla.secure`.
+#[derive(Debug)]
+pub(super) struct Secured {
+    pub listeners: String,
+    pub advertised: Option<String>,
+}
+
+/// Adds a listener for each protocol of [`ADDED`] that no listener has. If the first client listener has a port that the
+/// system chooses, the new ones do too; a port that is taken is replaced by the next free one; if it advertises a host, the new ones advertise the same.
+pub(super) fn with_secure(settings: ListenerSettings<'_>) -> Result<Secured, String> {
+    let protocols = parse_protocol_map(settings.protocol_map)?;
+    let mut advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
+    let mut bound = bound_endpoints(settings.listeners, &advertised)?;
+    let mut clients: Vec<Endpoint> =
+        bound.iter().filter(|endpoint| !is_controller(settings.controllers, &endpoint.name)).cloned().collect();
+    let Some(first) = clients.first().cloned() else {
+        return Ok(Secured { listeners: join(&bound), advertised: None });
+    };
+    let first_advertised = advertised.iter().find(|endpoint| endpoint.name == first.name).cloned();
+    for (protocol, port) in ADDED {
+        let has = |endpoint: &Endpoint| protocol_of(&endpoint.name, &protocols).is_ok_and(|found| found == protocol);
+        if clients.iter().any(has) {
+            continue;
+        }
+        let is_free = |port: &u16| clients.iter().all(|endpoint| endpoint.port != *port);
+        let port = if first.port == 0 { 0 } else { (port..u16::MAX).find(is_free).unwrap_or_default() };
+        let new = Endpoint { name: protocol.to_string(), port, host: first.host.clone() };
+        if let Some(first) = &first_advertised {
+            advertised.push(Endpoint { host: first.host.clone(), ..new.clone() });
+        }
+        clients.push(new.clone());
+        bound.push(new);
+    }
+    Ok(Secured { listeners: join(&bound), advertised: first_advertised.map(|_| join(&advertised)) })
+}
+
+/// The names and protocols of the client listeners.
+pub(super) fn protocols(settings: ListenerSettings<'_>) -> Result<Vec<(String, SecurityProtocol)>, String> {
+    let map = parse_protocol_map(settings.protocol_map)?;
+    let advertised = endpoint::parse_all("advertised.listeners", settings.advertised.unwrap_or_default())?;
+    let bound = bound_endpoints(settings.listeners, &advertised)?;
+    let clients = bound.into_iter().filter(|endpoint| !is_controller(settings.controllers, &endpoint.name));
+    clients.map(|endpoint| protocol_of(&endpoint.name, &map).map(|protocol| (endpoint.name, protocol))).collect()
+}
+
+/// The hosts in a value of `advertised.listeners`.
+pub(super) fn hosts(advertised: &str) -> Vec<String> {
+    let endpoints = text::list(advertised).filter_map(|entry| Endpoint::parse(entry).ok());
+    endpoints.map(|endpoint| endpoint.host).filter(|host| !is_any(host)).collect()
 }
 
 /// Derives the value of `listeners` from `advertised.listeners`.

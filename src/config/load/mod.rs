@@ -22,6 +22,7 @@ use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
 use super::protection;
+use super::secure;
 use super::setting::Effect;
 use super::table::{self, Scope};
 use super::values::{Source, Values};
@@ -59,6 +60,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
+    secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
     resolved.config.authorizer = authorizer;

@@ -24,7 +24,7 @@ const ROOT: &str = "";
 const LOGGERS: &[(&str, &[&str])] = &[
     (ROOT, &[ROOT_LOGGER]),
     ("ottla", &["kafka", "org.apache.kafka"]),
-    ("ottla::authorizer", &["kafka.authorizer.logger"]),
+    (AUTHORIZER, &["kafka.authorizer.logger"]),
     ("ottla::broker", &["kafka.server", "org.apache.kafka.server"]),
     ("ottla::broker::cleaner", &["kafka.log.LogCleaner", "org.apache.kafka.storage.internals.log.LogCleaner"]),
     ("ottla::broker::groups", &["org.apache.kafka.coordinator.group.GroupCoordinatorService"]),
@@ -39,8 +39,10 @@ const LOGGERS: &[(&str, &[&str])] = &[
     ("ottla::handlers", &["kafka.server.KafkaApis"]),
     ("ottla::http", &[]),
     (REQUESTS, &["kafka.request.logger"]),
+    ("ottla::secure", &[]),
     ("ottla::server", &["kafka.network", "kafka.network.SocketServer", "org.apache.kafka.network"]),
     ("ottla::service", &[]),
+    ("ottla::tls", &[]),
 ];
 
 /// Modules that log and have no row in [`LOGGERS`], or whose names are similar to one that has.
@@ -58,6 +60,8 @@ const OTHER_MODULES: &[&str] = &[
 /// The target of one line for each request, at DEBUG. It has its own level from the start, as in Kafka's configuration,
 /// because debugging seldom needs a line for each request.
 const REQUESTS: &str = "ottla::request";
+/// The logger of the authorizer's decisions, which handlers log.
+const AUTHORIZER: &str = "ottla::authorizer";
 const REQUESTS_LEVEL: LogLevel = LogLevel::Warn;
 
 /// The targets of the crates that log, and the paths of their loggers. The first match applies.

@@ -1,6 +1,6 @@
 //! The admin port of the real program: access rules, limits and resets.
 
 mod access;
-mod http;
+pub mod http;
 mod reset;
 mod reset_of_transactions;

@@ -121,10 +121,6 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, ExpireDelegationTokenRequest::default()).await
         + answered(w, DescribeDelegationTokenRequest::default()).await
         + answered(w, CreateAclsRequest::default()).await
-        + answered(w, CreateDelegationTokenRequest::default()).await
-        + answered(w, RenewDelegationTokenRequest::default()).await
-        + answered(w, ExpireDelegationTokenRequest::default()).await
-        + answered(w, DescribeDelegationTokenRequest::default()).await
         + answered(w, DeleteAclsRequest::default()).await
         + answered(
             w,

@@ -4,6 +4,7 @@
 mod changes;
 mod clients;
 mod refusals;
+mod secure;
 mod unfinished;
 
 use std::io::{Read as _, Write as _};
@@ -82,9 +83,11 @@ fn client_config(trusted: &[u8], own: Option<&Issued>, versions: &[&'static Supp
 
 /// The address of the SSL listener, the second one.
 fn tls_address(broker: &Broker) -> SocketAddr {
-    broker.wait_for_log("listening on ");
+    // The line of this start, not of one before.
+    let connect = format!("connect to {}", broker.bootstrap_servers());
+    broker.wait_for_log(&connect);
     let log = broker.log();
-    let line = log.lines().rfind(|line| line.contains("listening on ")).unwrap();
+    let line = log.lines().rfind(|line| line.contains(&connect)).unwrap();
     let (_, bound) = line.split_once("listening on ").unwrap();
     let bound = bound.split(',').next().unwrap();
     bound.split(" and ").nth(1).unwrap().parse().unwrap()

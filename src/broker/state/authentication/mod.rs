@@ -1,6 +1,6 @@
 //! The SASL settings of the listeners, and the credentials that clients are compared with.
 //!
-//! Users of PLAIN are in the listener's JAAS configuration; those of SCRAM are in the metadata log.
+//! Users of PLAIN are in the listener's JAAS configuration and in `ottla.users`; those of SCRAM are in the metadata log.
 
 mod bearer;
 mod issuer_keys;
@@ -75,7 +75,7 @@ struct MechanismSettings {
 pub struct InvalidSasl(String);
 
 impl Authentication {
-    /// Reads the settings of all listeners, and the secret in the log directory if one of them has SCRAM.
+    /// Reads the settings of all listeners, and the secret in the log directory if one of them has SASL.
     ///
     /// Needs a tokio runtime if a listener has OAUTHBEARER.
     pub fn open(
@@ -87,8 +87,8 @@ impl Authentication {
         let listeners = listeners(config, &[])?;
         start_keys(&listeners, &[], clock);
         warn_of_unsecured(&listeners);
-        let has_scram = listeners.values().any(|listener| listener.mechanisms().any(Mechanism::is_scram));
-        let secret = if has_scram { secret(log_dir, &random)? } else { [0; SECRET_BYTES] };
+        // Also without SCRAM, which may be enabled while the broker runs.
+        let secret = if listeners.is_empty() { [0; SECRET_BYTES] } else { secret(log_dir, &random)? };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
         let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
         Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret, token_key })
@@ -202,7 +202,7 @@ impl ListenerSasl {
                 return Err(InvalidSasl(unknown_mechanism(name, &values, listener)));
             };
             if mechanisms.iter().all(|known| known.mechanism != mechanism) {
-                mechanisms.push(MechanismSettings::read(mechanism, values, file, listener, in_use)?);
+                mechanisms.push(MechanismSettings::read(mechanism, config, file, listener, in_use)?);
             }
         }
         if mechanisms.is_empty() {
@@ -244,11 +244,12 @@ fn unknown_mechanism(name: &str, values: &ListenerValues<'_>, listener: &Listene
 impl MechanismSettings {
     fn read(
         mechanism: Mechanism,
-        values: ListenerValues<'_>,
+        config: &BrokerConfig,
         file: Option<&JaasFile>,
         listener: &Listener,
         in_use: &[Arc<IssuerKeys>],
     ) -> Result<MechanismSettings, InvalidSasl> {
+        let values = config.values.of_listener(&listener.name);
         let prefix = mechanism.name().to_ascii_lowercase();
         let modules = match values.own(&format!("{prefix}.{JAAS}")) {
             Some((setting, text, _)) => {
@@ -258,7 +259,9 @@ impl MechanismSettings {
             }
             None => file.and_then(|file| file.of_listener(&listener.name)).unwrap_or_default().to_vec(),
         };
-        if mechanism == Mechanism::Plain && !modules.iter().any(|module| module.known() == Some(KnownModule::Plain)) {
+        let has_users =
+            !config.users.is_empty() || modules.iter().any(|module| module.known() == Some(KnownModule::Plain));
+        if mechanism == Mechanism::Plain && !has_users {
             return Err(InvalidSasl(format!(
                 "listener {} has PLAIN in sasl.enabled.mechanisms, but there are no users: set {} to \
                  `{} required user_alice=\"password\";`",
@@ -278,7 +281,11 @@ impl MechanismSettings {
         };
         let max_session = max_session.and_then(|value| value.parse().ok()).unwrap_or_default();
         let max_session = (max_session > 0).then(|| Duration::from_millis(max_session));
-        Ok(MechanismSettings { mechanism, users: jaas::plain_users(&modules), bearer, max_session })
+        let mut users = jaas::plain_users(&modules);
+        for user in &config.users {
+            users.entry(user.name.clone()).or_insert_with(|| user.password.clone());
+        }
+        Ok(MechanismSettings { mechanism, users, bearer, max_session })
     }
 }
 

@@ -36,10 +36,6 @@ impl Mechanism {
         }
     }
 
-    pub fn is_scram(self) -> bool {
-        matches!(self, Mechanism::Scram(_))
-    }
-
     /// The mechanism with this name. Names are in upper case, as in Kafka.
     pub fn named(name: &str) -> Option<Mechanism> {
         Mechanism::ALL.into_iter().find(|mechanism| mechanism.name() == name)

@@ -4,33 +4,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::connections::Caller;
+use super::super::listener::{Caller, refuse, respond};
 use super::{Shared, guard};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
-/// The largest request body in bytes that is read. No route needs a body.
-const MAX_BODY: usize = 16 << 10;
 
-pub(super) fn routes(shared: Arc<Shared>) -> Router {
-    Router::new()
+/// The routes, with those of the OIDC issuer if there is one.
+pub(super) fn routes(shared: Arc<Shared>, oidc: Option<Router>) -> Router {
+    let routes = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/reset", post(reset))
+        .with_state(Arc::clone(&shared));
+    routes
+        .merge(oidc.unwrap_or_default())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(Arc::clone(&shared), with_checks))
-        .with_state(shared)
+        .layer(from_fn_with_state(shared, with_guard))
 }
 
 /// Answers `GET /health`; without the version if the host of the request is unknown.
@@ -88,52 +87,23 @@ fn not_ready() -> Response {
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the broker is starting or stopping")
 }
 
-/// Wraps the handler of every request. Each connection serves one request, so that the limits of connections also limit
-/// requests.
-async fn with_checks(
+/// Refuses the requests of web pages.
+async fn with_guard(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     request: Request,
     next: Next,
 ) -> Response {
-    let mut response = check_and_run(&shared, &caller, request, next).await;
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-async fn check_and_run(shared: &Shared, caller: &Caller, request: Request, next: Next) -> Response {
-    let (head, body) = request.into_parts();
+    let Some(reason) = guard::refusal(request.method(), request.uri(), request.headers(), &shared.known_hosts) else {
+        return next.run(request).await;
+    };
     let (limiter, peer) = (&shared.limiter, caller.peer);
-    // The body is read before the response is sent, because a client that still sends may not read the response.
-    if to_bytes(body, MAX_BODY).await.is_err() {
-        let reason = "the request's body is too large or incomplete";
-        log_limited!(WARN, limiter, peer.ip(), REFUSED, client = %peer, reason, "refused an admin request");
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, reason);
-    }
-    caller.set_request_complete();
-    match guard::refusal(&head.method, &head.uri, &head.headers, &shared.known_hosts) {
-        Some(reason) => {
-            let (method, path) = (&head.method, head.uri.path());
-            log_limited!(
-                WARN, limiter, peer.ip(), REFUSED,
-                client = %peer, %method, path, reason, "refused an admin request"
-            );
-            refuse(StatusCode::FORBIDDEN, &reason)
-        }
-        None => next.run(Request::from_parts(head, Body::empty())).await,
-    }
-}
-
-fn refuse(status: StatusCode, reason: &str) -> Response {
-    respond(status, &json!({ "error": reason }))
-}
-
-fn respond(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(format!("{body}\n")));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    let (method, path) = (request.method(), request.uri().path());
+    log_limited!(
+        WARN, limiter, peer.ip(), REFUSED,
+        client = %peer, %method, path, reason, "refused an admin request"
+    );
+    refuse(StatusCode::FORBIDDEN, &reason)
 }
 
 /// Milliseconds with three decimals.

@@ -1,4 +1,4 @@
-//! The connections of the admin port, limited in number, bytes and time.
+//! The connections of an HTTP port, limited in number, bytes and time.
 //!
 //! Slow clients do not block others: if all slots are taken, a new connection evicts one that has not sent its request
 //! yet, the oldest of the peer with the most such connections. Sending a request takes milliseconds, so connections of
@@ -18,29 +18,27 @@ use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use super::HttpLimits;
+use super::stream::Stream;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::tls::TlsListener;
 
-/// The number of concurrent connections.
-const MAX_CONNECTIONS: usize = 64;
-/// Bytes that a connection, and so its one request, may send.
-const MAX_BYTES: usize = 64 << 10;
-/// The longest time for a request to arrive.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest time from the start of a connection to its response, far longer than a reset takes.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The delay before the next attempt after accepting failed, such as for lack of file descriptors.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// The kind of log line for connections that ended before their request arrived.
-const UNFINISHED: &str = "admin connections closed before a whole request arrived";
+const UNFINISHED: &str = "HTTP connections closed before a whole request arrived";
 
 /// The connection slots, shared by all listening sockets of the port.
 #[derive(Clone)]
 pub(super) struct Slots {
     table: Arc<Mutex<Table>>,
+    /// What the port is for.
+    name: &'static str,
+    limits: Arc<HttpLimits>,
     clock: Clock,
     limiter: Arc<LogRateLimiter>,
 }
@@ -66,17 +64,17 @@ struct Slot {
 }
 
 impl Slots {
-    pub fn new(clock: Clock, limiter: Arc<LogRateLimiter>) -> Slots {
-        Slots { table: Arc::default(), clock, limiter }
+    pub fn new(name: &'static str, limits: HttpLimits, clock: Clock, limiter: Arc<LogRateLimiter>) -> Slots {
+        Slots { table: Arc::default(), name, limits: Arc::new(limits), clock, limiter }
     }
 
     /// Takes a slot for a new connection, if need be by evicting one without a request. `None` if all have requests.
-    fn connection(&self, stream: TcpStream, peer: SocketAddr) -> Option<Connection> {
+    fn connection(&self, stream: Stream, peer: SocketAddr) -> Option<Connection> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let has_request = Arc::new(AtomicBool::new(false));
         let (close, closed) = oneshot::channel();
         let mut table = self.table.lock();
-        if table.open.len() >= MAX_CONNECTIONS {
+        if table.open.len() >= self.limits.connections {
             let evicted = table.to_evict()?;
             table.open.remove(&evicted);
         }
@@ -87,10 +85,14 @@ impl Slots {
         Some(Connection {
             stream,
             peer,
-            remaining: MAX_BYTES,
-            deadline: Box::pin(self.clock.sleep(REQUEST_TIMEOUT)),
+            remaining: self.limits.request_bytes,
+            deadline: Box::pin(self.clock.sleep(self.limits.request_timeout)),
             has_request,
+            answered: Arc::default(),
             is_extended: false,
+            port: self.name,
+            limits: Arc::clone(&self.limits),
+            clock: self.clock,
             closed,
             limiter: Arc::clone(&self.limiter),
             _slot: Slot { id, table: Arc::clone(&self.table) },
@@ -119,11 +121,12 @@ impl Drop for Slot {
 pub(super) struct Acceptor {
     socket: TcpListener,
     slots: Slots,
+    tls: Option<Arc<TlsListener>>,
 }
 
 impl Acceptor {
-    pub fn new(socket: TcpListener, slots: Slots) -> Acceptor {
-        Acceptor { socket, slots }
+    pub fn new(socket: TcpListener, slots: Slots, tls: Option<Arc<TlsListener>>) -> Acceptor {
+        Acceptor { socket, slots, tls }
     }
 }
 
@@ -134,15 +137,15 @@ impl axum::serve::Listener for Acceptor {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         loop {
             match self.socket.accept().await {
-                Ok((stream, peer)) => match self.slots.connection(stream, peer) {
+                Ok((socket, peer)) => match self.slots.connection(Stream::new(socket, self.tls.as_deref()), peer) {
                     Some(connection) => return (connection, peer),
                     None => log_limited!(
                         WARN,
                         self.slots.limiter,
                         peer.ip(),
-                        "refused admin connections",
-                        client = %peer, limit = MAX_CONNECTIONS,
-                        "refused an admin connection: every connection has a request in progress"
+                        "refused HTTP connections",
+                        client = %peer, port = self.slots.name, limit = self.slots.limits.connections,
+                        "refused an HTTP connection: every connection has a request in progress"
                     ),
                 },
                 Err(error) => {
@@ -150,8 +153,8 @@ impl axum::serve::Listener for Acceptor {
                         ERROR,
                         self.slots.limiter,
                         None,
-                        "failures to accept admin connections",
-                        %error, "failed to accept an admin connection, retrying"
+                        "failures to accept HTTP connections",
+                        %error, port = self.slots.name, "failed to accept an HTTP connection, retrying"
                     );
                     self.slots.clock.sleep(ACCEPT_RETRY_DELAY).await;
                 }
@@ -166,14 +169,19 @@ impl axum::serve::Listener for Acceptor {
 
 /// A connection with limits on bytes and time.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
-    /// Bytes that may still be read.
+    /// Bytes that may still be read for this request.
     remaining: usize,
     deadline: Pin<Box<Sleep>>,
     has_request: Arc<AtomicBool>,
+    /// Whether the request was answered and the next one may arrive.
+    answered: Arc<AtomicBool>,
     /// Whether `deadline` is the one of the response.
     is_extended: bool,
+    port: &'static str,
+    limits: Arc<HttpLimits>,
+    clock: Clock,
     /// Completes when the connection is evicted.
     closed: oneshot::Receiver<()>,
     limiter: Arc<LogRateLimiter>,
@@ -182,9 +190,10 @@ pub(super) struct Connection {
 
 /// The connection of a request, for its handler.
 #[derive(Clone)]
-pub(super) struct Caller {
+pub struct Caller {
     pub peer: SocketAddr,
     has_request: Arc<AtomicBool>,
+    answered: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -192,22 +201,38 @@ impl Caller {
     pub fn set_request_complete(&self) {
         self.has_request.store(true, Ordering::Relaxed);
     }
+
+    /// Marks the request as answered: the bounds of the next request of its connection begin.
+    pub fn set_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Connected<IncomingStream<'_, Acceptor>> for Caller {
     fn connect_info(stream: IncomingStream<'_, Acceptor>) -> Caller {
         let connection = stream.io();
-        Caller { peer: connection.peer, has_request: Arc::clone(&connection.has_request) }
+        Caller {
+            peer: connection.peer,
+            has_request: Arc::clone(&connection.has_request),
+            answered: Arc::clone(&connection.answered),
+        }
     }
 }
 
 impl Connection {
     /// Fails if the deadline has passed or the connection was evicted.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.answered.swap(false, Ordering::Relaxed) {
+            self.has_request.store(false, Ordering::Relaxed);
+            self.is_extended = false;
+            self.remaining = self.limits.request_bytes;
+            self.deadline = Box::pin(self.clock.sleep(self.limits.request_timeout));
+        }
         let has_request = self.has_request.load(Ordering::Relaxed);
         if has_request && !self.is_extended {
             self.is_extended = true;
-            let response_deadline = self.deadline.deadline() + (RESPONSE_TIMEOUT - REQUEST_TIMEOUT);
+            let more = self.limits.response_timeout.saturating_sub(self.limits.request_timeout);
+            let response_deadline = self.deadline.deadline() + more;
             self.deadline.as_mut().reset(response_deadline);
         }
         let reason = if self.deadline.as_mut().poll(cx).is_ready() {
@@ -220,7 +245,7 @@ impl Connection {
         if !has_request {
             log_limited!(
                 INFO, self.limiter, self.peer.ip(), UNFINISHED,
-                client = %self.peer, reason, "closed an admin connection before a whole request arrived"
+                client = %self.peer, port = self.port, reason, "closed an HTTP connection before a whole request arrived"
             );
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, reason))
@@ -234,7 +259,7 @@ impl AsyncRead for Connection {
             return Poll::Ready(Err(io::Error::other("the request is too large")));
         }
         let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let polled = self.stream.poll_read(cx, buf);
         // The last read may exceed the limit by at most one buffer.
         self.remaining = self.remaining.saturating_sub(buf.filled().len() - before);
         polled
@@ -244,15 +269,15 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.stream.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.stream.poll_shutdown(cx)
     }
 }
 

@@ -1,0 +1,180 @@
+//! The admin port: health, readiness and reset over HTTP, for test suites and container orchestrators.
+//!
+//! | request | response |
+//! |---|---|
+//! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
+//! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
+//! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
+//!
+//! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
+//! set. With `ottla.admin.token`, requests need the token. A web page can make a browser send requests to this machine, so `guard` requires
+//! of all requests but `GET /health` what a page cannot provide.
+//!
+//! `listener` bounds what clients can use.
+
+mod guard;
+mod oidc;
+mod routes;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::Semaphore;
+
+use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use crate::clock::Clock;
+use crate::log_rate_limiter::LogRateLimiter;
+use crate::secure::Issuer;
+use crate::state::Broker;
+use crate::tls::TlsListener;
+use oidc::Oidc;
+use ottla_config::AdminConfig;
+
+/// The number of concurrent connections.
+const MAX_CONNECTIONS: usize = 64;
+/// The number of connections that may wait to be accepted.
+const BACKLOG: i32 = 64;
+/// Bytes that a connection, and so its one request, may send.
+const MAX_BYTES: usize = 64 << 10;
+/// The largest request body in bytes that is read.
+const MAX_BODY: usize = 16 << 10;
+/// The longest time for a request to arrive.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time from the start of a connection to its response, far longer than a reset takes.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Paths that need no token: liveness, and those whose clients authenticate in another way.
+const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// The number of concurrent changes, below the number of connections so that other requests are still served.
+const MAX_CHANGES: usize = 32;
+
+/// A bound port.
+#[derive(Debug)]
+pub struct AdminPort {
+    port: HttpPort,
+    known_hosts: Vec<String>,
+}
+
+/// A running admin port. Dropping it closes the port.
+pub struct Admin {
+    shared: Arc<Shared>,
+    _server: HttpServer,
+}
+
+/// State shared by all requests.
+struct Shared {
+    serving: RwLock<Option<Serving>>,
+    known_hosts: Vec<String>,
+    changes: Semaphore,
+    limiter: Arc<LogRateLimiter>,
+}
+
+/// A broker that serves Kafka clients.
+#[derive(Clone)]
+struct Serving {
+    broker: Arc<Broker>,
+    bootstrap_servers: Arc<str>,
+}
+
+impl AdminPort {
+    /// Binds the port; connections are accepted from [`AdminPort::open`] on. May block to resolve a host name.
+    pub fn bind(config: &AdminConfig, tls: Option<Arc<TlsListener>>) -> io::Result<AdminPort> {
+        let limits = HttpLimits {
+            connections: MAX_CONNECTIONS,
+            backlog: BACKLOG,
+            request_bytes: MAX_BYTES,
+            body_bytes: MAX_BODY,
+            request_timeout: REQUEST_TIMEOUT,
+            response_timeout: RESPONSE_TIMEOUT,
+            keep_alive: false,
+        };
+        let access = HttpAccess { tls, public_paths: PUBLIC_PATHS, ..HttpAccess::with_token(config.token.as_ref()) };
+        let port = HttpPort::bind("admin", &config.bind, limits, access)?;
+        let mut known_hosts = config.allowed_hosts.clone();
+        known_hosts.push(port.host().to_owned());
+        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        Ok(AdminPort { port, known_hosts })
+    }
+
+    /// The URL for clients on this machine, `http://host:port`.
+    pub fn url(&self) -> String {
+        self.port.url()
+    }
+
+    /// Accepts further names in the header Host.
+    pub fn allow_hosts(&mut self, hosts: &[String]) {
+        self.known_hosts.extend_from_slice(hosts);
+    }
+
+    /// Whether other machines can connect and need no token.
+    pub fn is_unprotected(&self) -> bool {
+        self.port.is_unprotected()
+    }
+
+    /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
+    /// runtime.
+    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+        let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
+        let known_hosts = self.known_hosts;
+        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
+        let url = self.port.url();
+        let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        let oidc =
+            issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
+        let server = self.port.open(routes::routes(Arc::clone(&shared), oidc), clock, limiter)?;
+        Ok(Admin { shared, _server: server })
+    }
+}
+
+impl Admin {
+    /// Reports the broker as ready for Kafka clients, at these addresses.
+    pub fn ready(&self, broker: Arc<Broker>, bootstrap_servers: &str) {
+        *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers: bootstrap_servers.into() });
+    }
+
+    /// Reports the broker as not ready, and refuses changes.
+    pub fn not_ready(&self) {
+        *self.shared.serving.write() = None;
+    }
+}
+
+impl Shared {
+    fn serving(&self) -> Option<Serving> {
+        self.serving.read().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use ottla_config::{BindAddress, BindHost};
+
+    /// The status code of the response to a request.
+    async fn status(host: &str, request: &str) -> String {
+        let mut socket = TcpStream::connect(host).await.unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: {host}\r\nX-Ottla-Admin: 1\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        socket.read_to_string(&mut response).await.unwrap();
+        response.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn admin_port_without_broker_is_healthy_and_not_ready() {
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port =
+            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
+        let host = port.url().strip_prefix("http://").unwrap().to_owned();
+        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        assert_eq!(status(&host, "GET /health").await, "200");
+        assert_eq!(status(&host, "GET /ready").await, "503");
+        assert_eq!(status(&host, "POST /reset").await, "503");
+        drop(admin);
+        assert!(TcpStream::connect(&host).await.is_err());
+    }
+}

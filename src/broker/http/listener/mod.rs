@@ -1,0 +1,259 @@
+//! A port for HTTP: bounds on connections, bytes, time and requests; TLS and a token, where they are configured. It knows no
+//! routes.
+//!
+//! What a client can use is bounded: `connections` limits connections, bytes and time, and by default a connection has one
+//! request, so that these limits also limit requests.
+
+mod connections;
+mod stream;
+mod token;
+
+use std::future::IntoFuture as _;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::log_rate_limiter::{LogRateLimiter, log_limited};
+use crate::server::{Limits, Listener};
+use crate::tls::TlsListener;
+use connections::{Acceptor, Slots};
+use ottla_config::{BindAddress, BindHost, Password};
+
+pub use connections::Caller;
+pub use token::AccessToken;
+
+/// The kind of log line for refused requests.
+const REFUSED: &str = "refused HTTP requests";
+
+/// The bounds of a port.
+#[derive(Clone, Debug)]
+pub struct HttpLimits {
+    /// Concurrent connections.
+    pub connections: usize,
+    /// Connections that may wait to be accepted.
+    pub backlog: i32,
+    /// Bytes that a client may send for one request.
+    pub request_bytes: usize,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// The longest time for a request to arrive, TLS included.
+    pub request_timeout: Duration,
+    /// The longest time from the start of a request to its response.
+    pub response_timeout: Duration,
+    /// Whether a connection may have more than one request.
+    pub keep_alive: bool,
+}
+
+/// Who may send requests.
+#[derive(Clone, Debug, Default)]
+pub struct HttpAccess {
+    /// Encrypts all connections.
+    pub tls: Option<Arc<TlsListener>>,
+    /// Demanded of all requests but those for public paths.
+    pub token: Option<AccessToken>,
+    /// Paths that need no token.
+    pub public_paths: &'static [&'static str],
+}
+
+/// A bound port.
+#[derive(Debug)]
+pub struct HttpPort {
+    /// What the port is for: `admin`.
+    name: &'static str,
+    listener: Listener,
+    /// The host for URLs.
+    host: String,
+    limits: HttpLimits,
+    access: HttpAccess,
+}
+
+/// A running port. Dropping it closes the port.
+pub struct HttpServer {
+    _tasks: JoinSet<io::Result<()>>,
+}
+
+/// What the checks of all requests need.
+struct Checks {
+    name: &'static str,
+    limits: HttpLimits,
+    access: HttpAccess,
+    limiter: Arc<LogRateLimiter>,
+}
+
+impl HttpAccess {
+    /// Access with the token of a setting; an empty one is none.
+    pub fn with_token(token: Option<&Password>) -> HttpAccess {
+        let token = token.filter(|token| !token.expose().is_empty()).map(AccessToken::new);
+        HttpAccess { token, ..HttpAccess::default() }
+    }
+}
+
+impl HttpPort {
+    /// Binds the port; connections are accepted from [`HttpPort::open`] on. May block to resolve a host name.
+    pub fn bind(name: &'static str, at: &BindAddress, limits: HttpLimits, access: HttpAccess) -> io::Result<HttpPort> {
+        let listener = Listener::bind(name, at, &Limits::default())?;
+        let host = match &at.host {
+            BindHost::Any | BindHost::AnyV4 => "localhost".to_owned(),
+            BindHost::Named(host) if host.contains(':') => format!("[{host}]"),
+            BindHost::Named(host) => host.clone(),
+        };
+        Ok(HttpPort { name, listener, host, limits, access })
+    }
+
+    /// The host for clients on this machine.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The URL for clients on this machine, `http://host:port`.
+    pub fn url(&self) -> String {
+        let scheme = if self.access.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}:{}", self.host, self.listener.address().port())
+    }
+
+    /// Whether other machines can connect and need no token.
+    pub fn is_unprotected(&self) -> bool {
+        self.access.token.is_none() && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
+    }
+
+    /// Accepts requests. `limiter` limits the log lines that peers cause. Needs a tokio runtime.
+    pub fn open(self, routes: Router, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<HttpServer> {
+        let slots = Slots::new(self.name, self.limits.clone(), clock, Arc::clone(&limiter));
+        let tls = self.access.tls.clone();
+        let backlog = self.limits.backlog;
+        let checks = Arc::new(Checks { name: self.name, limits: self.limits, access: self.access, limiter });
+        let routes = routes.layer(from_fn_with_state(checks, with_checks));
+        let mut tasks = JoinSet::new();
+        for socket in self.listener.listen(backlog)? {
+            let acceptor = Acceptor::new(socket, slots.clone(), tls.clone());
+            let service = routes.clone().into_make_service_with_connect_info::<Caller>();
+            tasks.spawn(axum::serve(acceptor, service).into_future());
+        }
+        Ok(HttpServer { _tasks: tasks })
+    }
+}
+
+/// Wraps the handler of every request.
+async fn with_checks(
+    State(checks): State<Arc<Checks>>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = checks.run(&caller, request, next).await;
+    match checks.limits.keep_alive {
+        true => caller.set_answered(),
+        false => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
+    }
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Checks {
+    async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
+        let (head, body) = request.into_parts();
+        // The body is read before the response is sent, because a client that still sends may not read the response.
+        let Ok(body) = to_bytes(body, self.limits.body_bytes).await else {
+            let reason = "the request's body is too large or incomplete";
+            self.log_refused(caller, reason);
+            return refuse(StatusCode::PAYLOAD_TOO_LARGE, reason);
+        };
+        caller.set_request_complete();
+        if let Some(token) = &self.access.token
+            && !self.access.public_paths.contains(&head.uri.path())
+            && !token.admits(&head.headers)
+        {
+            let reason = "the request needs the header Authorization: Bearer TOKEN with the port's token";
+            self.log_refused(caller, reason);
+            let mut response = refuse(StatusCode::UNAUTHORIZED, reason);
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return response;
+        }
+        next.run(Request::from_parts(head, Body::from(body))).await
+    }
+
+    fn log_refused(&self, caller: &Caller, reason: &str) {
+        let (peer, port) = (caller.peer, self.name);
+        log_limited!(WARN, self.limiter, peer.ip(), REFUSED, client = %peer, port, reason, "refused an HTTP request");
+    }
+}
+
+/// A response with an error as JSON.
+pub fn refuse(status: StatusCode, reason: &str) -> Response {
+    respond(status, &json!({ "error": reason }))
+}
+
+/// A response with JSON.
+pub fn respond(status: StatusCode, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// A port whose limit on bytes is less than two requests.
+    fn open(keep_alive: bool) -> (SocketAddr, HttpServer) {
+        let limits = HttpLimits {
+            connections: 4,
+            backlog: 4,
+            request_bytes: REQUEST.len() + 1,
+            body_bytes: 0,
+            request_timeout: Duration::from_secs(30),
+            response_timeout: Duration::from_secs(30),
+            keep_alive,
+        };
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
+        let address = port.listener.address();
+        let routes = Router::new().route("/", get(|| async { "the body" }));
+        (address, port.open(routes, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap())
+    }
+
+    /// The number of answered requests of one connection.
+    async fn answered(address: SocketAddr, requests: usize) -> usize {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        for sent in 0..requests {
+            let mut response = Vec::new();
+            if socket.write_all(REQUEST).await.is_err() {
+                return sent;
+            }
+            while !response.ends_with(b"the body") {
+                if !matches!(socket.read_buf(&mut response).await, Ok(1..)) {
+                    return sent;
+                }
+            }
+        }
+        requests
+    }
+
+    #[tokio::test]
+    async fn connection_has_one_request_or_with_keep_alive_many() {
+        let (address, _server) = open(false);
+        assert_eq!(answered(address, 4).await, 1);
+        let (address, _server) = open(true);
+        assert_eq!(answered(address, 4).await, 4);
+    }
+}

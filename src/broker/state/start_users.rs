@@ -1,0 +1,86 @@
+//! Sets the SCRAM credentials of `ottla.users`, before the broker is ready.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use super::Broker;
+use super::metadata::MetadataUnavailable;
+use crate::blocking;
+use ottla_config::User;
+use ottla_core::metadata::{AlterUserScramCredentials, MetadataError, ScramUpsertion};
+use ottla_core::security::sasl::{ScramCredential, ScramMechanism};
+use ottla_wire::codec::Str;
+
+/// Why the users could not be set.
+#[derive(Debug, Error)]
+pub enum StartUserError {
+    #[error("cannot set the SCRAM credentials of user {0} (ottla.users): {1}")]
+    Refused(Str, MetadataError),
+    #[error("cannot set the users of ottla.users: {0}")]
+    Unavailable(#[from] MetadataUnavailable),
+    #[error("cannot set the users of ottla.users: {0}")]
+    Failed(String),
+}
+
+impl Broker {
+    /// Sets the credentials of `ottla.users` that the metadata log does not have. Those with the same password are not
+    /// written again.
+    pub async fn set_start_users(self: &Arc<Self>) -> Result<(), StartUserError> {
+        if self.config.users.is_empty() {
+            return Ok(());
+        }
+        let broker = Arc::clone(self);
+        // Takes milliseconds for each user.
+        let upsertions = blocking::run(move || broker.missing_credentials()).await;
+        let upsertions = upsertions.map_err(|panic| StartUserError::Failed(panic.to_string()))?;
+        let upsertions = upsertions.map_err(StartUserError::Failed)?;
+        // A request names a user once.
+        for mechanism in ScramMechanism::ALL {
+            let of_mechanism = upsertions.iter().filter(|upsertion| upsertion.mechanism == mechanism.code());
+            let request =
+                AlterUserScramCredentials { upsertions: of_mechanism.cloned().collect(), ..Default::default() };
+            if request.upsertions.is_empty() {
+                continue;
+            }
+            for (user, result) in self.metadata.submit(request).await? {
+                result.map_err(|error| StartUserError::Refused(user, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn missing_credentials(&self) -> Result<Vec<ScramUpsertion>, String> {
+        let mut missing = Vec::new();
+        for user in &self.config.users {
+            for mechanism in ScramMechanism::ALL {
+                if !self.has_credential(user, mechanism) {
+                    missing.push(self.new_credential(user, mechanism)?);
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    fn has_credential(&self, user: &User, mechanism: ScramMechanism) -> bool {
+        let Some(found) = self.publisher.current().image.scram_credential(mechanism, &user.name) else { return false };
+        let Some(iterations) = NonZeroU32::new(found.iterations) else { return false };
+        ScramCredential::of_password(mechanism, &user.password, found.salt.clone(), iterations) == *found
+    }
+
+    fn new_credential(&self, user: &User, mechanism: ScramMechanism) -> Result<ScramUpsertion, String> {
+        let random = self.random.secret::<{ ScramCredential::SALT_LENGTH }>();
+        let random = random.map_err(|error| format!("the operating system has no random bytes: {error}"))?;
+        let salt = ScramCredential::salt_from(&random);
+        let iterations = NonZeroU32::new(ScramMechanism::FEWEST_ITERATIONS).unwrap_or(NonZeroU32::MIN);
+        Ok(ScramUpsertion {
+            user: user.name.as_str().into(),
+            mechanism: mechanism.code(),
+            iterations: i32::try_from(iterations.get()).unwrap_or(i32::MAX),
+            salted_password: ScramCredential::salted_password(mechanism, &user.password, &salt, iterations),
+            salt: Bytes::from(salt),
+        })
+    }
+}
