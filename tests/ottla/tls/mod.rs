@@ -81,16 +81,9 @@ fn client_config(trusted: &[u8], own: Option<&Issued>, versions: &[&'static Supp
     }
 }
 
-/// The address of the SSL listener, the second one.
+/// The address of the SSL listener.
 fn tls_address(broker: &Broker) -> SocketAddr {
-    // The line of this start, not of one before.
-    let connect = format!("connect to {}", broker.bootstrap_servers());
-    broker.wait_for_log(&connect);
-    let log = broker.log();
-    let line = log.lines().rfind(|line| line.contains(&connect)).unwrap();
-    let (_, bound) = line.split_once("listening on ").unwrap();
-    let bound = bound.split(',').next().unwrap();
-    bound.split(" and ").nth(1).unwrap().parse().unwrap()
+    broker.ready().listeners["SSL"].parse().unwrap()
 }
 
 /// Connects, does the handshake and sends one request.
