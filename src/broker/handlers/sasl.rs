@@ -11,16 +11,22 @@
 //! Kafka's are in the order of a hash table. Another request than SaslAuthenticate during the exchange closes the
 //! connection; Apache Kafka answers it with ILLEGAL_SASL_STATE before it closes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::*;
+use bytes::Bytes;
+
+use super::context::Answer;
+use super::{Handlers, api_versions, encode, served, unencodable};
+use crate::server::{CloseReason, ConnectionInfo, Outcome, Reply, Then};
 use crate::state::authentication::ListenerSasl;
 use ottla_core::security::sasl::{Credentials, Failure, Mechanism};
 use ottla_core::security::session::{Expected, Identity, Reply as SaslReply, SaslSession};
 use ottla_wire::codec::Str;
-use ottla_wire::protocol::RequestHeader;
+use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::messages::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use ottla_wire::protocol::messages::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 use ottla_wire::types::ErrorCode;
 
 /// The kinds of log line for connections that are closed here.

@@ -228,3 +228,124 @@ impl SaslSession {
 fn failure(message: String) -> Failure {
     Failure { log: message.clone(), message, user: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_config::Password;
+
+    use super::*;
+
+    /// Every user has its own name as its password.
+    struct OwnNames;
+
+    impl Credentials for OwnNames {
+        fn plain_password(&self, user: &str) -> Option<Password> {
+            Some(Password::new(user))
+        }
+
+        fn server_secret(&self) -> &[u8] {
+            &[]
+        }
+    }
+
+    const PLAIN: Mechanism = Mechanism::Plain;
+    const ENABLED: &[Mechanism] = &[PLAIN, Mechanism::OAuthBearer];
+
+    fn at(seconds: u64) -> Now {
+        Now { monotonic: Duration::from_secs(seconds), wall: 1_000_000 + i64::try_from(seconds).unwrap() * 1000 }
+    }
+
+    fn begin(session: &mut SaslSession, mechanism: &str) {
+        session.handshake(1, mechanism, ENABLED, [0; NONCE_BYTES]).unwrap();
+    }
+
+    fn log_in(session: &mut SaslSession, user: &str, max_session: Option<u64>, now: Now) -> Reply {
+        let message = format!("\0{user}\0{user}");
+        session.message(message.as_bytes(), &OwnNames, max_session.map(Duration::from_secs), now)
+    }
+
+    /// A session of `alice` that began at second 0.
+    fn authenticated(max_session: Option<u64>) -> SaslSession {
+        let mut session = SaslSession::default();
+        begin(&mut session, "PLAIN");
+        assert!(matches!(log_in(&mut session, "alice", max_session, at(0)), Reply::Done { .. }));
+        session
+    }
+
+    fn failure_of(reply: Reply) -> String {
+        match reply {
+            Reply::Failed(failure) => failure.message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn requests_are_expected_after_the_exchange_only() {
+        let mut session = SaslSession::default();
+        assert!(session.is_initial() && session.expected() == Expected::Handshake);
+        assert!(session.note_api_versions());
+        session.note_api_versions_response(true);
+        assert!(session.note_api_versions(), "again after an unsupported version");
+        session.note_api_versions_response(false);
+        assert!(!session.note_api_versions(), "but not after a response");
+        begin(&mut session, "PLAIN");
+        assert_eq!((session.expected(), session.identity()), (Expected::Authenticate, None));
+        let reply = log_in(&mut session, "alice", None, at(0));
+        assert_eq!(reply, Reply::Done { message: Vec::new(), lifetime: None });
+        assert_eq!(session.expected(), Expected::Request);
+        assert_eq!(session.identity().unwrap().principal, Principal::user("alice"));
+    }
+
+    #[test]
+    fn messages_after_handshake_0_have_no_headers() {
+        let mut session = SaslSession::default();
+        session.handshake(0, "PLAIN", ENABLED, [0; NONCE_BYTES]).unwrap();
+        assert_eq!(session.expected(), Expected::Token);
+    }
+
+    #[test]
+    fn failed_session_expects_nothing() {
+        let mut session = SaslSession::default();
+        let refused = session.handshake(1, "GSSAPI", ENABLED, [0; NONCE_BYTES]).unwrap_err();
+        assert_eq!(
+            (refused.message.as_str(), session.expected()),
+            ("Unsupported SASL mechanism GSSAPI", Expected::Nothing)
+        );
+        let mut session = SaslSession::default();
+        begin(&mut session, "PLAIN");
+        let reply = session.message(b"\0alice\0wrong", &OwnNames, None, at(0));
+        assert_eq!(failure_of(reply), "Authentication failed: Invalid username or password");
+        assert_eq!(session.expected(), Expected::Nothing);
+    }
+
+    #[test]
+    fn session_expires_unless_the_client_authenticates_again() {
+        let mut session = authenticated(Some(10));
+        assert!(!session.is_expired(at(10)) && session.is_expired(at(11)));
+        assert!(session.begin_reauthentication(at(9)));
+        assert_eq!(session.identity(), None, "nobody while it is in progress");
+        begin(&mut session, "PLAIN");
+        let lifetime = Some(Duration::from_secs(10));
+        assert_eq!(log_in(&mut session, "alice", Some(10), at(9)), Reply::Done { message: Vec::new(), lifetime });
+        assert!(!session.is_expired(at(19)));
+        assert!(!session.begin_reauthentication(at(9)), "less than a second after the last");
+        assert!(session.begin_reauthentication(at(10)));
+    }
+
+    #[test]
+    fn reauthentication_cannot_change_user_or_mechanism() {
+        let mut session = authenticated(None);
+        assert!(session.begin_reauthentication(at(5)));
+        begin(&mut session, "PLAIN");
+        let expected = "Cannot change principals during re-authentication from User.alice: User.bob";
+        assert_eq!(failure_of(log_in(&mut session, "bob", None, at(5))), expected);
+
+        let mut session = authenticated(None);
+        assert!(session.begin_reauthentication(at(5)));
+        begin(&mut session, "OAUTHBEARER");
+        assert_eq!(session.expected(), Expected::Authenticate);
+        let expected = "SASL mechanism 'OAUTHBEARER' requested by client is not supported for re-authentication of mechanism 'PLAIN'";
+        assert_eq!(failure_of(log_in(&mut session, "alice", None, at(5))), expected);
+        assert_eq!(session.expected(), Expected::Nothing);
+    }
+}
