@@ -96,8 +96,8 @@ fn users_clients_and_addresses() {
     check("--describe --entity-type users --entity-default --entity-type clients --entity-name x");
     check("--describe --ip 127.0.0.1");
     check("--describe --entity-type ips");
-    check("--alter --user u --add-config producer_byte_rate=1024");
-    check("--alter --user u --delete-config producer_byte_rate");
+    check("--alter --user {} --add-config producer_byte_rate=1024");
+    check("--alter --user {} --delete-config producer_byte_rate");
     check("--alter --user u --add-config nope=1");
     check("--alter --client c --add-config nope=1");
     check("--alter --client c --delete-config nope");

@@ -68,10 +68,11 @@ impl Partition {
         let (mut log, failure) = match reopened {
             Ok(mut log) => {
                 self.log_open_report(&mut log);
+                let synced = self.sync_opened(&mut log);
                 self.commit.synced(log.durable_offset());
                 self.times_opened.fetch_add(1, Ordering::Relaxed);
                 self.unreadable.clear();
-                (Box::new(log), None)
+                (Box::new(log), synced.err())
             }
             Err(error) => (failed, Some(error)),
         };
@@ -114,15 +115,31 @@ impl Partition {
                     log.set_config(config);
                 }
                 self.log_open_report(&mut log);
+                let synced = self.sync_opened(&mut log);
                 self.commit.opened(log.durable_offset());
                 *slot = Slot::Open(Box::new(log));
-                self.report_recovery();
+                match synced {
+                    Ok(()) => self.report_recovery(),
+                    Err(error) => self.report_failure(&error),
+                }
             }
             Err(error) => {
                 self.report_failure(&error);
                 closed.failure = Some(error);
             }
         }
+    }
+
+    /// Syncs what a log has above its durable offset when it is opened, if appends wait for syncs. Its producers got no
+    /// acknowledgement, but readers will see it, so a power loss must not remove it. After an error the log has failed.
+    fn sync_opened(&self, log: &mut Log) -> Result<(), LogError> {
+        if !self.commit.is_enabled() || log.durable_offset() >= log.end_offset() {
+            return Ok(());
+        }
+        let outcome = log.flush_target()?.sync();
+        let failure = outcome.as_ref().err().cloned();
+        log.mark_synced(outcome);
+        failure.map_or(Ok(()), Err)
     }
 
     /// Reports a failure of the log. To be called before the lock is released.

@@ -34,6 +34,11 @@ impl GroupCommit {
         self.flush_messages.store(flush_messages, Ordering::Relaxed);
     }
 
+    /// Whether appends wait for syncs.
+    pub fn is_enabled(&self) -> bool {
+        self.flush_messages.load(Ordering::Relaxed) != i64::MAX
+    }
+
     /// Sets how far the log is durable when it is opened for the first time.
     pub fn opened(&self, durable: Offset) {
         self.synced_to.store(durable, Ordering::Release);

@@ -13,10 +13,13 @@ const NOW: TimestampMs = 1_700_000_000_000;
 
 /// A partition on `disk`, and the receiver that is notified when it fails.
 fn partition(disk: &Simulation) -> (Arc<Partition>, watch::Receiver<()>) {
+    partition_at(disk, OpenParams::fresh(NOW))
+}
+
+fn partition_at(disk: &Simulation, at: OpenParams) -> (Arc<Partition>, watch::Receiver<()>) {
     let (disk, partition_failed) = (Disk::simulated(disk), watch::Sender::new(()));
     let notified = partition_failed.subscribe();
-    let open: OpenLog =
-        Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), OpenParams::fresh(NOW)));
+    let open: OpenLog = Box::new(move || Log::open(&disk, Path::new("/data/t-0"), Arc::default(), at));
     let id = TopicPartition::new("t", 0);
     (Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, partition_failed)), notified)
 }
@@ -137,6 +140,26 @@ async fn failed_sync_is_an_error_for_all_waiting_appends_and_reopening_syncs_the
     let survivor = disk.power_loss(&mut || 0);
     let (partition, _) = self::partition(&survivor);
     assert_eq!(partition.offsets().unwrap().end, 1);
+}
+
+#[test]
+fn records_without_acknowledgement_are_synced_before_a_reopened_log_is_read() {
+    for (flush_messages, durable) in [(1, 1), (i64::MAX, 0)] {
+        let disk = Simulation::default();
+        let (partition, _) = partition(&disk);
+        partition.set_config(Arc::default(), flush_messages);
+        append(&partition, "a").unwrap();
+        disk.inject_faults(|op| (op == DiskOp::Write).then_some(Fault::NoSpace));
+        append(&partition, "b").unwrap_err();
+        disk.clear_faults();
+        assert!(partition.recover(NOW));
+        assert_eq!(partition.if_open(|log| (log.end_offset(), log.durable_offset())), Some((1, durable)));
+        // As after kill -9.
+        let (partition, _) = partition_at(&disk, OpenParams { clean_shutdown: false, ..OpenParams::fresh(NOW) });
+        partition.set_config(Arc::default(), flush_messages);
+        assert_eq!(partition.offsets().unwrap().end, 1);
+        assert_eq!(partition.if_open(|log| log.durable_offset()), Some(durable));
+    }
 }
 
 #[test]
