@@ -104,7 +104,8 @@ fn explain(listener: &Listener, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!(
-                "port {port} is in use (listener {name}); stop the program that uses it, or choose another port with --port"
+                "port {port} is in use (listener {name}); stop the program that uses it, or choose another port with --port \
+                 (first listener) or listeners"
             )
         }
         io::ErrorKind::PermissionDenied => {
@@ -145,7 +146,8 @@ mod tests {
         assert_eq!(
             error,
             format!(
-                "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with --port"
+                "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with \
+                 --port (first listener) or listeners"
             )
         );
     }

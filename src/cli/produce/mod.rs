@@ -184,7 +184,7 @@ impl ProduceArgs {
     /// Waits until a broker answers, for `max.block.ms`. A producer alone would wait that long for each record.
     async fn wait_for_broker(&self, properties: &BTreeMap<String, String>) -> Result<(), String> {
         let mut client = Properties::default();
-        for name in ["client.id", "request.timeout.ms"] {
+        for name in ["client.id", "request.timeout.ms", "security.protocol", "sasl.mechanism", "sasl.jaas.config"] {
             properties.get(name).into_iter().for_each(|value| client.set(name, value));
         }
         properties.get(MAX_BLOCK).into_iter().for_each(|value| client.set("default.api.timeout.ms", value));

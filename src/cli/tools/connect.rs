@@ -177,7 +177,7 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
     if let Some(id) = properties.get("client.id") {
         options.client_id = Str::from(id);
     }
-    options.sasl = sasl(properties)?;
+    options.sasl = sasl(&properties.0)?;
     let started = Instant::now();
     let mut last_warning: Option<Instant> = None;
     loop {
@@ -202,16 +202,16 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
 }
 
 /// Reads how to authenticate. The error is one plain line.
-fn sasl(properties: &Properties) -> Result<Option<Sasl>, String> {
+pub fn sasl(properties: &BTreeMap<String, String>) -> Result<Option<Sasl>, String> {
     const JAAS: &str = "sasl.jaas.config";
-    match properties.get("security.protocol") {
+    match properties.get("security.protocol").map(String::as_str) {
         None | Some("PLAINTEXT") => return Ok(None),
         Some("SASL_PLAINTEXT") => {}
         Some(other) => {
             return Err(format!("security.protocol={other} is not supported: only PLAINTEXT and SASL_PLAINTEXT are"));
         }
     }
-    let name = properties.get("sasl.mechanism").unwrap_or("GSSAPI");
+    let name = properties.get("sasl.mechanism").map_or("GSSAPI", String::as_str);
     let jaas = properties
         .get(JAAS)
         .ok_or_else(|| format!("{JAAS} is missing, which security.protocol=SASL_PLAINTEXT needs"))?;
@@ -263,7 +263,7 @@ mod tests {
     fn properties_say_how_to_authenticate() {
         let check = |properties: &[(&str, &str)], expect: Result<&str, &str>| {
             let entries = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let found = sasl(&Properties(entries.in_order())).map(|sasl| sasl.map_or("none", |sasl| sasl.mechanism()));
+            let found = sasl(&entries.in_order()).map(|sasl| sasl.map_or("none", |sasl| sasl.mechanism()));
             assert_eq!(found.as_deref().map_err(String::as_str), expect, "{properties:?}");
         };
         let (protocol, mechanism) = (("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-512"));

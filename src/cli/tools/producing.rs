@@ -5,7 +5,7 @@ use std::future::pending;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::connect::addresses;
+use super::connect::{addresses, sasl};
 use super::exceptions::exception_name;
 use ottla_client::producer::{Observer, Producer, ProducerOptions, SendError};
 
@@ -15,7 +15,9 @@ pub fn start<T: Send + 'static>(
     observer: impl Observer<T>,
 ) -> Result<Producer<T>, String> {
     const CONFIG_EXCEPTION: &str = "org.apache.kafka.common.config.ConfigException";
-    let options = ProducerOptions::from_properties(properties).map_err(|why| format!("{CONFIG_EXCEPTION}: {why}"))?;
+    let refused = |why| format!("{CONFIG_EXCEPTION}: {why}");
+    let mut options = ProducerOptions::from_properties(properties).map_err(refused)?;
+    options.sasl = sasl(properties).map_err(refused)?;
     let servers = properties.get("bootstrap.servers").map_or("", String::as_str);
     let addresses = addresses(servers).map_err(|why| {
         format!(

@@ -33,6 +33,7 @@ impl BrokerConnection {
         let client = ClientOptions {
             client_id: options.client_id.clone(),
             timeout: options.request_timeout,
+            sasl: options.sasl.clone(),
             ..Default::default()
         };
         BrokerConnection {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::Sasl;
 use ottla_wire::codec::Str;
 use ottla_wire::record::Codec;
 
@@ -48,6 +49,8 @@ pub struct ProducerOptions {
     pub transactional_id: Option<Str>,
     /// The broker aborts a transaction that is open longer.
     pub transaction_timeout: Duration,
+    /// How to authenticate; `None` for listeners without SASL. Not read by [`ProducerOptions::from_properties`].
+    pub sasl: Option<Sasl>,
 }
 
 impl Default for ProducerOptions {
@@ -74,6 +77,7 @@ impl Default for ProducerOptions {
             ignore_keys: false,
             transactional_id: None,
             transaction_timeout: Duration::from_secs(60),
+            sasl: None,
         }
     }
 }
@@ -121,15 +125,13 @@ impl ProducerOptions {
             ignore_keys: read.boolean("partitioner.ignore.keys")?.unwrap_or(false),
             transactional_id: read.text("transactional.id").map(Str::from),
             transaction_timeout: read.milliseconds("transaction.timeout.ms", default.transaction_timeout)?,
+            sasl: None,
         };
         if options.transactional_id.is_some() && !options.idempotence {
             return Err("Cannot set a transactional.id without also enabling idempotence.".to_owned());
         }
         options.validate_delivery_timeout(read.text("delivery.timeout.ms").is_some())?;
-        match read.text("security.protocol") {
-            None | Some("PLAINTEXT") => Ok(options),
-            Some(other) => Err(format!("security.protocol={other} is not supported: only PLAINTEXT is")),
-        }
+        Ok(options)
     }
 
     /// Ensures that the delivery timeout allows at least one request: raises the default, rejects an explicit value.
@@ -279,6 +281,5 @@ mod tests {
             "Invalid value foo for configuration compression.type: String must be one of: none, gzip, snappy, lz4, zstd",
         );
         check("linger.ms", "-1", "Invalid value -1 for configuration linger.ms: Value must be at least 0");
-        check("security.protocol", "SSL", "security.protocol=SSL is not supported: only PLAINTEXT is");
     }
 }

@@ -332,9 +332,9 @@ fn parse_protocol_map(text: &str) -> Result<BTreeMap<String, SecurityProtocol>, 
 fn protocol_of(name: &str, map: &BTreeMap<String, SecurityProtocol>) -> Result<SecurityProtocol, String> {
     match map.get(name).copied().or_else(|| SecurityProtocol::parse(name)) {
         Some(protocol) => Ok(protocol),
-        None => {
-            Err(format!("listeners: {name} has no protocol; add {name}:PLAINTEXT to listener.security.protocol.map"))
-        }
+        None => Err(format!(
+            "listeners: {name} has no protocol; add {name}:SSL (or PLAINTEXT, SASL_PLAINTEXT, SASL_SSL) to listener.security.protocol.map"
+        )),
     }
 }
 

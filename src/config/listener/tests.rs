@@ -79,7 +79,7 @@ fn invalid_listeners_are_rejected_with_the_reason() {
     check_error(
         Some("FOO://:1"),
         None,
-        "listeners: FOO has no protocol; add FOO:PLAINTEXT to listener.security.protocol.map",
+        "listeners: FOO has no protocol; add FOO:SSL (or PLAINTEXT, SASL_PLAINTEXT, SASL_SSL) to listener.security.protocol.map",
     );
     check_error(Some("PLAINTEXT://:1,PLAINTEXT://:2"), None, "listeners: the name PLAINTEXT is listed twice");
     check_error(Some("PLAINTEXT://:1,BROKER://:1"), None, "listeners: PLAINTEXT and BROKER both use port 1");

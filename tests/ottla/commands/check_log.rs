@@ -238,8 +238,9 @@ async fn start_after_a_crash_logs_the_records_behind_a_corrupt_batch_that_are_lo
     for id in ["second", "third", "fourth"] {
         assert_eq!(state_of(client, id).await, Err(ErrorCode::TransactionalIdNotFound), "{id}");
     }
+    fixture.broker.wait_for_log("lost records");
+    fixture.broker.wait_for_log("kept a copy of truncated batches in");
     let log = fixture.broker.log();
     let lost = log.lines().find(|line| line.contains("lost records")).unwrap_or_else(|| panic!("{log}"));
     assert!(lost.contains("partition=__transaction_state-0 first_offset=1 end_offset=4"), "{lost}");
-    assert!(log.contains("kept a copy of truncated batches in"), "{log}");
 }

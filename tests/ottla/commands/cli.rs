@@ -70,7 +70,7 @@ fn port_in_use_refuses_the_start() {
     let taken = TcpListener::bind("[::]:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let expect = format!(
-        "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with --port"
+        "port {port} is in use (listener PLAINTEXT); stop the program that uses it, or choose another port with --port (first listener) or listeners"
     );
     check_refused(&["--ephemeral", "--port", &port], &expect);
 }

@@ -250,6 +250,7 @@ impl MechanismSettings {
         in_use: &[Arc<IssuerKeys>],
     ) -> Result<MechanismSettings, InvalidSasl> {
         let values = config.values.of_listener(&listener.name);
+        check_callback_handler(mechanism, values)?;
         let prefix = mechanism.name().to_ascii_lowercase();
         let modules = match values.own(&format!("{prefix}.{JAAS}")) {
             Some((setting, text, _)) => {
@@ -270,7 +271,6 @@ impl MechanismSettings {
                 KnownModule::Plain.class()
             )));
         }
-        check_callback_handler(mechanism, values)?;
         let bearer = match mechanism {
             Mechanism::OAuthBearer => Some(Bearer::read(values, &modules, listener, in_use)?),
             _ => None,
