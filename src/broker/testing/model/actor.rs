@@ -75,7 +75,13 @@ impl Actor {
 
     async fn begin(&mut self, dice: &mut Dice, model: &RefCell<Model>, client: &mut Client) -> String {
         if dice.one_in(4) {
+            let before = self.producer.protocol;
             self.choose_protocol(client).await;
+            if before == Protocol::One && self.producer.protocol == Protocol::Two {
+                // As Kafka's client does. With the epoch of its last transaction of protocol 1, whose markers may not be
+                // written yet, a batch of protocol 2 would become part of that transaction (on Apache Kafka, too).
+                return self.initialize(true, client).await;
+            }
         }
         let number = model.borrow_mut().next();
         let attempt = Attempt { id: self.id, fate: Fate::Absent, values: Vec::new(), offset: None, ended: u64::MAX };
@@ -93,11 +99,15 @@ impl Actor {
 
     async fn init(&mut self, dice: &mut Dice, client: &mut Client) -> String {
         let continues = self.has_producer_id && dice.one_in(2);
-        let before = self.producer.producer;
         self.give_up();
         if dice.below(4) > 0 {
             self.choose_protocol(client).await;
         }
+        self.initialize(continues, client).await
+    }
+
+    async fn initialize(&mut self, continues: bool, client: &mut Client) -> String {
+        let before = self.producer.producer;
         let outcome = self.producer.init(client, continues).await;
         self.has_producer_id = outcome.is_ok();
         format!("init {} from {before:?}, continues {continues}: {outcome:?}, {:?}", self.id, self.producer.producer)
