@@ -97,7 +97,7 @@ impl Attempt<'_> {
     }
 
     fn api_versions(&mut self, frame: Bytes) -> Outcome {
-        if !self.session.note_api_versions() {
+        if !self.session.allows_api_versions() {
             return self.close("ApiVersions was sent twice before authentication".to_owned());
         }
         let (header, request) = match decode_request(frame) {

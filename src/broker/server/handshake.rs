@@ -149,7 +149,7 @@ async fn refuse(stream: &mut TcpStream, first: [u8; SNIFFED]) -> HandshakeError 
     let foreign = foreign_protocol(first);
     let answer = foreign.map(|foreign| foreign.answer).filter(|answer| !answer.is_empty()).unwrap_or(ALERT);
     let _ = stream.try_read(&mut [0; DISCARDED]);
-    // The client may be gone.
+    // The client may have closed the connection.
     let _ = stream.write_all(answer).await;
     HandshakeError::NotTls(foreign.map_or("plain Kafka", |foreign| foreign.name))
 }

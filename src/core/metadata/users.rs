@@ -34,7 +34,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Notes the change of a user. `check` tells whether it is valid by itself.
+    /// Notes the change of a user. `check` validates it without regard to the other changes.
     fn note(&mut self, user: &'a Str, change: Change<'a>, check: impl FnOnce() -> Result<(), MetadataError>) {
         let decided = match self.changes.get(user) {
             Some((_, Change::Refuse(_))) => return,

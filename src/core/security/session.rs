@@ -134,8 +134,8 @@ impl SaslSession {
         true
     }
 
-    /// Notes an ApiVersions request. Returns false if none is allowed any more.
-    pub fn note_api_versions(&mut self) -> bool {
+    /// Whether the client may send ApiVersions.
+    pub fn allows_api_versions(&self) -> bool {
         matches!(self.phase, Phase::Initial | Phase::Retry)
     }
 
@@ -283,11 +283,11 @@ mod tests {
     fn requests_are_expected_after_the_exchange_only() {
         let mut session = SaslSession::default();
         assert!(session.is_initial() && session.expected() == Expected::Handshake);
-        assert!(session.note_api_versions());
+        assert!(session.allows_api_versions());
         session.note_api_versions_response(true);
-        assert!(session.note_api_versions(), "again after an unsupported version");
+        assert!(session.allows_api_versions(), "again after an unsupported version");
         session.note_api_versions_response(false);
-        assert!(!session.note_api_versions(), "but not after a response");
+        assert!(!session.allows_api_versions(), "but not after a response");
         begin(&mut session, "PLAIN");
         assert_eq!((session.expected(), session.identity()), (Expected::Authenticate, None));
         let reply = log_in(&mut session, "alice", None, at(0));

@@ -148,7 +148,7 @@ struct Changes {
     deleted: BTreeSet<String>,
 }
 
-/// Creates and deletes ACLs until the broker is gone. The last change has no reply: its record is written or not.
+/// Creates and deletes ACLs until the broker has ended. The last change has no reply: its record is written or not.
 fn change_until_killed(mut client: WireClient, round: u64) -> Changes {
     let mut changes = Changes::default();
     for number in 0.. {

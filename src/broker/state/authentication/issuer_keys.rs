@@ -21,6 +21,8 @@ use ottla_core::security::bearer::Jwks;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The size of the largest key set that is read.
 const MAX_KEY_SET_BYTES: u64 = 1 << 20;
+/// The shortest delay before the next reading, whatever the settings are.
+const MIN_DELAY: Duration = Duration::from_millis(100);
 /// The shortest time between two readings because of tokens with unknown keys, which any client can send.
 const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -125,10 +127,11 @@ async fn refresh(keys: Weak<IssuerKeys>, clock: Clock) {
                     tracing::warn!(%error, "failed to read the issuer's keys for OAUTHBEARER, retrying");
                 }
                 failures = failures.saturating_add(1);
-                (times.backoff * 2u32.saturating_pow(failures.min(16))).min(times.max_backoff)
+                times.backoff.saturating_mul(2u32.saturating_pow(failures.min(16))).min(times.max_backoff)
             }
             Err(_) => return,
         };
+        let delay = delay.max(MIN_DELAY);
         let read_at = clock.monotonic();
         let Some(waiting) = keys.upgrade() else { return };
         tokio::select! {

@@ -3,8 +3,8 @@
 //! A connection makes an [`Exchange`] for the mechanism that SaslHandshake named, and passes each message of the client to
 //! [`Exchange::step`]. [`Credentials`] is what the exchange looks up.
 //!
-//! An unknown user and a wrong password get the same messages: the exchange continues with a credential that nobody has.
-//! Secrets are compared in constant time. No text of a [`Failure`] contains a secret.
+//! An unknown user and a wrong password get the same messages: the exchange continues with a credential that no
+//! password matches. Secrets are compared in constant time. No text of a [`Failure`] contains a secret.
 
 mod mechanism;
 mod oauthbearer;

@@ -12,7 +12,7 @@ use ottla_config::Password;
 /// The characters of a salt, as Kafka's tools make it: text, which is used as bytes.
 const SALT_CHARACTERS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
-/// What a broker stores of a SCRAM user. The password cannot be computed from it, but whoever has the stored key and sees
+/// What a broker stores of a SCRAM user. The password cannot be computed from it, but a reader of the stored key who sees
 /// an exchange can authenticate as the user; so both keys are secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ScramCredential {
@@ -93,7 +93,7 @@ impl ScramCredential {
     }
 }
 
-/// Bytes that depend on the purpose, the mechanism and the name, and that nobody without the secret can compute.
+/// Bytes that depend on the purpose, the mechanism and the name, and that cannot be computed without the secret.
 fn derived(purpose: &str, mechanism: ScramMechanism, name: &str, server_secret: &[u8]) -> hmac::Tag {
     let key = hmac::Key::new(hmac::HMAC_SHA512, server_secret);
     let mut context = hmac::Context::with_key(&key);
