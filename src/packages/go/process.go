@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -17,6 +18,8 @@ const (
 	// endTimeout is how long the end may take after a SIGKILL.
 	endTimeout     = 5 * time.Second
 	maxReadyLength = 1 << 20
+	// runnerInterval is how often a test looks whether "go test" still runs.
+	runnerInterval = 200 * time.Millisecond
 )
 
 // process is the process of a broker, from its start to its end.
@@ -67,7 +70,20 @@ func startProcess(binary string, args []string, log *logLines) (*process, error)
 		log.close()
 		close(p.ended)
 	}()
+	if testing.Testing() {
+		go p.endWithRunner(os.Getppid())
+	}
 	return p, nil
+}
+
+// endWithRunner ends the broker when a killed "go test" has left this process behind, which would still run for a while.
+func (p *process) endWithRunner(runner int) {
+	for !p.wait(runnerInterval) {
+		if os.Getppid() != runner {
+			_ = p.stdin.Close() // fails if it is closed
+			return
+		}
+	}
 }
 
 // waitReady returns the announcement of the broker. A process that is not ready in time is killed.

@@ -8,6 +8,10 @@ const { OttlaError } = require("./error.cjs");
 const MAX_READY_LENGTH = 1 << 20;
 /** How long the rest of the log may take to arrive after the process has ended, and the end after a SIGKILL. */
 const END_MS = 5_000;
+/** How often a worker of a test runner looks whether the runner still runs. */
+const RUNNER_CHECK_MS = 200;
+/** Variables that test runners set for their workers. */
+const WORKER_VARIABLES = ["JEST_WORKER_ID", "NODE_TEST_CONTEXT", "VITEST_POOL_ID"];
 /** The lines of the log in an error's message. */
 const QUOTED_LINES = 5;
 
@@ -44,6 +48,7 @@ class ServerProcess {
         resolve(true);
       });
     });
+    this.#endWithRunner();
     // A broker that nobody stops must not keep the test run alive.
     for (const handle of [child, ...child.stdio]) handle.unref?.();
   }
@@ -81,6 +86,17 @@ class ServerProcess {
   error(message, more) {
     const logLines = this.#lines.all();
     return new OttlaError([message, ...logLines.slice(-QUOTED_LINES)].join("\n"), { ...more, logLines });
+  }
+
+  /** Ends the broker when a killed test runner has left this worker behind, which would still run for a while. */
+  #endWithRunner() {
+    if (!WORKER_VARIABLES.some((name) => name in process.env)) return;
+    const runner = process.ppid;
+    const timer = setInterval(() => {
+      if (process.ppid !== runner) this.#child.stdin.destroy();
+    }, RUNNER_CHECK_MS);
+    timer.unref();
+    void this.#closed.then(() => clearInterval(timer));
   }
 
   #signal(signal) {
