@@ -24,7 +24,7 @@ func (b *Broker) post(action string, body any) error {
 	if !process.running() {
 		return process.failure(action + ": the broker does not run: " + process.end())
 	}
-	status, answer, err := send(url+"/"+action, body)
+	status, answer, err := send(url+"/"+action, body, b.options.setting("ottla.admin.token"))
 	if err != nil {
 		failed := process.failure(action + ": " + err.Error())
 		failed.cause = err
@@ -52,7 +52,7 @@ func (b *Broker) post(action string, body any) error {
 	return failed
 }
 
-func send(url string, body any) (status int, answer []byte, err error) {
+func send(url string, body any, token string) (status int, answer []byte, err error) {
 	var text []byte
 	if body != nil {
 		if text, err = json.Marshal(body); err != nil {
@@ -65,6 +65,9 @@ func send(url string, body any) (status int, answer []byte, err error) {
 	}
 	request.Header.Set("X-Ottla-Admin", "1")
 	request.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	response, err := admin.Do(request)
 	if err != nil {
 		return 0, nil, err

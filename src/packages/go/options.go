@@ -12,7 +12,7 @@ type Option func(*options)
 type options struct {
 	binary       string
 	args         []string
-	hasListeners bool
+	settings     [][2]string
 	startTimeout time.Duration
 	stopTimeout  time.Duration
 }
@@ -24,10 +24,7 @@ func Topic(name string, partitions int) Option {
 
 // Setting sets a setting of the broker by Kafka's name.
 func Setting(name, value string) Option {
-	return func(o *options) {
-		o.args = append(o.args, "--set", name+"="+value)
-		o.hasListeners = o.hasListeners || name == "listeners"
-	}
+	return func(o *options) { o.settings = append(o.settings, [2]string{name, value}) }
 }
 
 // Secure adds listeners with TLS (SSL), and with TLS and SASL (SASL_SSL).
@@ -68,30 +65,58 @@ func orDefault(given, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
+// setting returns the value of a setting; empty if it is not given.
+func (o *options) setting(name string) (value string) {
+	for _, setting := range o.settings {
+		if setting[0] == name {
+			value = setting[1]
+		}
+	}
+	return value
+}
+
 // arguments returns the arguments of the program. After the first start, before is the announcement of the last process.
 func (o *options) arguments(directory string, before ready) []string {
 	all := []string{"--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory}
-	return append(append(all, o.ports(before)...), o.args...)
+	for _, setting := range o.settings {
+		all = append(all, "--set", setting[0]+"="+setting[1])
+	}
+	listeners := o.setting("listeners")
+	if len(before.Listeners) > 1 || listeners != "" && before.BootstrapServers != "" {
+		all = append(all, "--set", "listeners="+bound(listeners, before))
+	} else if listeners == "" {
+		all = append(all, "--port", port(before.BootstrapServers))
+	}
+	if o.setting("ottla.admin.listener") == "" {
+		all = append(all, "--admin-port", port(before.AdminURL))
+	}
+	return append(all, o.args...)
 }
 
-// ports returns the arguments for free ports, or for the same ports as before.
-func (o *options) ports(before ready) []string {
-	if before.BootstrapServers == "" {
-		return []string{"--port", "0", "--admin-port", "0"}
-	}
-	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
-	args := []string{"--port", port(before.BootstrapServers), "--admin-port", port(before.AdminURL)}
-	if len(before.Listeners) == 1 || o.hasListeners {
-		return args
+// bound returns a value of listeners with the hosts of the given one, and with the ports of the last process.
+func bound(given string, before ready) string {
+	hosts := make(map[string]string)
+	for _, entry := range strings.Split(given, ",") {
+		name, address, _ := strings.Cut(strings.TrimSpace(entry), "://")
+		hosts[strings.ToUpper(name)] = address[:max(strings.LastIndexByte(address, ':'), 0)]
 	}
 	var first, others []string
 	for name, address := range before.Listeners {
-		listener := name + "://:" + port(address)
+		listener := name + "://" + hosts[name] + ":" + port(address)
+		// The bootstrap servers are the first listener.
 		if address == before.BootstrapServers {
 			first = append(first, listener)
 		} else {
 			others = append(others, listener)
 		}
 	}
-	return append(args, "--set", "listeners="+strings.Join(append(first, others...), ","))
+	return strings.Join(append(first, others...), ",")
+}
+
+// port returns the port of an address; 0, which stands for a free one, if there is no address.
+func port(address string) string {
+	if address == "" {
+		return "0"
+	}
+	return address[strings.LastIndexByte(address, ':')+1:]
 }

@@ -46,6 +46,8 @@ type Broker struct {
 
 	// changing is held by methods that change the process.
 	changing sync.Mutex
+	// remover exists while the process may not run, but its data is kept; changing protects it.
+	remover *remover
 	// state protects the fields below.
 	state   sync.RWMutex
 	process *process
@@ -111,6 +113,9 @@ func New(opts ...Option) (*Broker, error) {
 	// The broker creates it. Nobody else can guess the name.
 	broker.directory = filepath.Join(os.TempDir(), "ottla-"+hex.EncodeToString(name))
 	if err := broker.start(); err != nil {
+		if broker.process != nil {
+			err = errors.Join(err, broker.stop())
+		}
 		return nil, err
 	}
 	return broker, nil
@@ -169,14 +174,16 @@ func (b *Broker) CreateTopic(name string, partitions int, configs map[string]str
 func (b *Broker) Stop() error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	err := b.current().stop(b.options.stopTimeoutOrDefault())
-	return errors.Join(err, b.removeData())
+	return b.stop()
 }
 
 // Kill kills the process (SIGKILL), as a crash does. The data stays for [Broker.Restart].
 func (b *Broker) Kill() error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
+	if err := b.keepData(); err != nil {
+		return err
+	}
 	return b.current().kill()
 }
 
@@ -184,10 +191,17 @@ func (b *Broker) Kill() error {
 func (b *Broker) Restart() error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	if err := b.current().stop(b.options.stopTimeoutOrDefault()); err != nil {
+	if err := b.keepData(); err != nil {
 		return err
 	}
-	return b.start()
+	if err := b.current().terminate(b.options.stopTimeoutOrDefault()); err != nil {
+		return err
+	}
+	if err := b.start(); err != nil {
+		return err
+	}
+	b.release()
+	return nil
 }
 
 func (b *Broker) current() *process {
@@ -213,7 +227,7 @@ func (b *Broker) start() error {
 	b.state.Unlock()
 	content, err := process.waitReady(b.options.startTimeoutOrDefault())
 	if err != nil {
-		return errors.Join(err, b.removeData())
+		return err
 	}
 	b.state.Lock()
 	b.ready = content
@@ -221,5 +235,25 @@ func (b *Broker) start() error {
 	return nil
 }
 
-// removeData removes the data: a broker that a signal has ended keeps it.
-func (b *Broker) removeData() error { return os.RemoveAll(b.directory) }
+func (b *Broker) stop() error {
+	err := b.current().stop(b.options.stopTimeoutOrDefault())
+	// A broker that was killed has not removed it.
+	err = errors.Join(err, os.RemoveAll(b.directory))
+	b.release()
+	return err
+}
+
+// keepData makes sure that the data is removed if this process ends while no broker runs.
+func (b *Broker) keepData() (err error) {
+	if b.remover == nil {
+		b.remover, err = startRemover(b.directory)
+	}
+	return err
+}
+
+func (b *Broker) release() {
+	if b.remover != nil {
+		b.remover.release()
+		b.remover = nil
+	}
+}

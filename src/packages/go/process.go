@@ -48,7 +48,7 @@ func startProcess(binary string, args []string, log *logLines) (*process, error)
 	p := &process{command: exec.Command(binary, args...), log: log, ended: make(chan struct{})}
 	p.announced.line = make(chan []byte, 1)
 	p.command.Stdout, p.command.Stderr = &p.announced, log
-	// A signal of the terminal would keep its data, for a restart.
+	// It does not get the signals of a terminal, at which it would keep its data.
 	p.command.SysProcAttr = ownProcessGroup()
 	// Settings in this process's environment are for other brokers.
 	for _, variable := range os.Environ() {
@@ -105,8 +105,17 @@ func (p *process) waitReady(timeout time.Duration) (ready, error) {
 	}
 }
 
-// stop stops the process with SIGTERM, and after the timeout with SIGKILL.
+// stop stops the process as the end of this one would: it removes its data.
 func (p *process) stop(timeout time.Duration) error {
+	_ = p.stdin.Close() // fails if it is closed
+	if p.wait(timeout / 2) {
+		return nil
+	}
+	return p.terminate(timeout / 2)
+}
+
+// terminate stops the process with SIGTERM, at which it keeps its data; it kills it if it does not end in time.
+func (p *process) terminate(timeout time.Duration) error {
 	if p.running() {
 		_ = p.command.Process.Signal(syscall.SIGTERM) // fails if it has ended
 	}

@@ -7,7 +7,7 @@ const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_LENGTH = 1 << 20;
 
 /** Sends a POST request. Returns the status and the JSON object of the answer. */
-function post(url, body) {
+function post(url, body, token) {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? "" : JSON.stringify(body);
     const headers = {
@@ -15,6 +15,7 @@ function post(url, body) {
       "Content-Type": "application/json",
       "Content-Length": Buffer.byteLength(text),
       Connection: "close",
+      ...(token && { Authorization: `Bearer ${token}` }),
     };
     const request = http.request(url, { method: "POST", headers, agent: false });
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)), TIMEOUT_MS);

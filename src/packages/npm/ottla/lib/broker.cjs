@@ -8,6 +8,7 @@ const path = require("node:path");
 const { post } = require("./admin.cjs");
 const { findBinary } = require("./binary.cjs");
 const { LogLines } = require("./log_lines.cjs");
+const { Remover } = require("./remover.cjs");
 const { ServerProcess } = require("./server_process.cjs");
 
 const START_TIMEOUT_MS = 30_000;
@@ -19,6 +20,8 @@ class Broker {
   #options;
   #binary;
   #directory;
+  /** Exists while the process may not run, but its data is kept. */
+  #remover;
   #lines = new LogLines();
   #process;
   #ready;
@@ -27,7 +30,12 @@ class Broker {
 
   static async start(options = {}) {
     const broker = new Broker(options);
-    await broker.#start();
+    try {
+      await broker.#start();
+    } catch (error) {
+      await broker.#stop();
+      throw error;
+    }
     return broker;
   }
 
@@ -88,13 +96,18 @@ class Broker {
   }
 
   kill() {
-    return this.#inTurn(() => this.#process.kill());
+    return this.#inTurn(() => {
+      this.#remover ??= new Remover(this.#directory);
+      return this.#process.kill();
+    });
   }
 
   restart() {
     return this.#inTurn(async () => {
-      await this.#process.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
+      this.#remover ??= new Remover(this.#directory);
+      await this.#process.terminate(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
       await this.#start();
+      this.#release();
     });
   }
 
@@ -103,24 +116,20 @@ class Broker {
   }
 
   async #start() {
-    const args = serveArguments(this.#options, this.#directory, this.#ready);
-    this.#process = new ServerProcess(this.#binary, args, this.#lines);
-    try {
-      this.#ready = await this.#process.ready(this.#options.startTimeout ?? START_TIMEOUT_MS);
-    } catch (error) {
-      await this.#removeData();
-      throw error;
-    }
+    this.#process = new ServerProcess(this.#binary, serveArguments(this.#options, this.#directory, this.#ready), this.#lines);
+    this.#ready = await this.#process.ready(this.#options.startTimeout ?? START_TIMEOUT_MS);
   }
 
   async #stop() {
     await this.#process.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
-    await this.#removeData();
+    // A broker that was killed has not removed it.
+    await fs.rm(this.#directory, { recursive: true, force: true });
+    this.#release();
   }
 
-  /** Removes the data: a broker that a signal has ended keeps it. */
-  async #removeData() {
-    await fs.rm(this.#directory, { recursive: true, force: true });
+  #release() {
+    this.#remover?.release();
+    this.#remover = undefined;
   }
 
   async #post(action, body) {
@@ -128,7 +137,7 @@ class Broker {
     if (!this.running) throw gone();
     let result;
     try {
-      result = await post(`${this.adminUrl}/${action}`, body);
+      result = await post(`${this.adminUrl}/${action}`, body, this.#options.settings?.["ottla.admin.token"]);
     } catch (cause) {
       throw this.running ? this.#process.error(`${action}: ${cause.message}`, { cause }) : gone();
     }
@@ -149,31 +158,37 @@ class Broker {
 
 /** Returns the arguments of the program. After the first start, `before` is the announcement of the last process. */
 function serveArguments(options, directory, before) {
-  const { topics = {}, settings = {}, users = {} } = options;
+  const { topics = {}, users = {} } = options;
   const names = Array.isArray(topics) ? topics : Object.entries(topics).map(([name, count]) => `${name}:${count}`);
+  const settings = { ...options.settings };
+  // The same ports as before, or free ones.
+  const several = before && Object.keys(before.listeners).length > 1;
+  if (before && (several || "listeners" in settings)) settings.listeners = bound(settings.listeners ?? "", before);
   return [
     ...["--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory],
+    ...("listeners" in settings ? [] : ["--port", port(before?.bootstrap_servers)]),
+    ...("ottla.admin.listener" in settings ? [] : ["--admin-port", port(before?.admin_url)]),
     ...names.flatMap((name) => ["--create-topic", name]),
     ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
     ...(options.secure ? ["--secure"] : []),
     ...Object.entries(users).flatMap(([name, password]) => ["--user", `${name}:${password}`]),
     ...(options.logLevel ? ["--log-level", options.logLevel] : []),
-    ...ports(before, "listeners" in settings),
     ...(options.args ?? []),
   ];
 }
 
-/** Returns the arguments for free ports, or for the same ports as before. */
-function ports(before, hasListeners) {
-  if (!before) return ["--port", "0", "--admin-port", "0"];
-  const port = (address) => address.slice(address.lastIndexOf(":") + 1);
-  const first = before.bootstrap_servers;
-  const args = ["--port", port(first), "--admin-port", port(before.admin_url)];
-  const listeners = Object.entries(before.listeners);
-  if (listeners.length === 1 || hasListeners) return args;
-  // The first one is that of the bootstrap servers.
-  listeners.sort(([, one], [, other]) => (other === first) - (one === first));
-  return [...args, "--set", `listeners=${listeners.map(([name, address]) => `${name}://:${port(address)}`).join(",")}`];
+/** Returns a value of `listeners` with the hosts of the given one, and with the ports of the last process. */
+function bound(given, { bootstrap_servers: first, listeners }) {
+  const entries = String(given).split(",").map((entry) => entry.trim().split("://"));
+  const hosts = new Map(entries.map(([name, address = ""]) => [name.toUpperCase(), address.slice(0, address.lastIndexOf(":"))]));
+  // The bootstrap servers are the first listener.
+  const sorted = Object.entries(listeners).sort(([, one], [, other]) => (other === first) - (one === first));
+  return sorted.map(([name, address]) => `${name}://${hosts.get(name) ?? ""}:${port(address)}`).join(",");
+}
+
+/** Returns the port of an address; 0, which stands for a free one, if there is no address. */
+function port(address = ":0") {
+  return address.slice(address.lastIndexOf(":") + 1);
 }
 
 module.exports = { Broker };

@@ -29,7 +29,7 @@ class ServerProcess {
     // Settings in this process's environment are for other brokers.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KAFKA_")));
     // The other end of stdin is held here: the broker stops when this process ends, whatever ends it. Detached, it does not
-    // get the signals of a terminal: a signal would keep its data, for a restart.
+    // get the signals of a terminal, at which it would keep its data.
     const child = spawn(binary, args, { detached: true, env, stdio: ["pipe", "pipe", "pipe"] });
     this.#child = child;
     this.#announced = firstLine(child.stdout);
@@ -71,8 +71,14 @@ class ServerProcess {
     throw this.error(`the broker did not start within ${timeout} ms`);
   }
 
-  /** Stops the process with SIGTERM, and after `timeout` with SIGKILL. */
+  /** Stops the process as the end of this one would: it removes its data. */
   async stop(timeout) {
+    this.#child.stdin.destroy();
+    if (!(await this.#wait(timeout / 2))) await this.terminate(timeout / 2);
+  }
+
+  /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+  async terminate(timeout) {
     this.#signal("SIGTERM");
     if (!(await this.#wait(timeout))) await this.kill();
   }

@@ -29,8 +29,8 @@ final class AdminPort {
         }
     }
 
-    /** Sends a POST request with this body. */
-    static void post(String url, String body) throws IOException {
+    /** Sends a POST request with this body; the token may be null. */
+    static void post(String url, String body, String token) throws IOException {
         // Proxies are not for localhost.
         HttpURLConnection connection = (HttpURLConnection) URI.create(url).toURL().openConnection(Proxy.NO_PROXY);
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
@@ -40,6 +40,9 @@ final class AdminPort {
         connection.setRequestProperty("X-Ottla-Admin", "1");
         connection.setRequestProperty("Content-Type", "application/json");
         connection.setRequestProperty("Connection", "close");
+        if (token != null) {
+            connection.setRequestProperty("Authorization", "Bearer " + token);
+        }
         connection.setDoOutput(true);
         // A request with a body of fixed length is not sent again when the broker ends.
         connection.setFixedLengthStreamingMode(bytes.length);

@@ -3,6 +3,7 @@ package io.github.ottla.junit;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -13,6 +14,7 @@ import java.util.Map;
  */
 public abstract class BrokerOptions<T extends BrokerOptions<T>> {
     final List<String> arguments = new ArrayList<>();
+    final Map<String, String> settings = new LinkedHashMap<>();
     Path binary;
     Duration startTimeout = Duration.ofSeconds(30);
     Duration stopTimeout = Duration.ofSeconds(10);
@@ -28,12 +30,13 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
 
     /** Sets a setting of the broker by Kafka's name. */
     public T setting(String name, Object value) {
-        return arguments("--set", name + "=" + value);
+        settings.put(name, String.valueOf(value));
+        return self();
     }
 
     /** Sets settings of the broker by Kafka's names. */
-    public T settings(Map<String, ?> settings) {
-        settings.forEach(this::setting);
+    public T settings(Map<String, ?> more) {
+        more.forEach(this::setting);
         return self();
     }
 

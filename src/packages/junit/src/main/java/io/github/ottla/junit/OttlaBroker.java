@@ -3,8 +3,6 @@ package io.github.ottla.junit;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -14,16 +12,16 @@ import java.util.Optional;
  * removed. All methods may be called by several threads.
  */
 public final class OttlaBroker implements AutoCloseable {
-    private final List<String> options;
+    private final Arguments arguments;
     private final Path binary;
     private final Duration startTimeout;
     private final Duration stopTimeout;
     private final Path directory = Directories.unused();
     private final LogLines log = new LogLines();
-    /** A signal of the terminal also ends the broker, which then keeps its data for a restart. */
-    private final Thread atShutdown = new Thread(this::stop, "ottla-shutdown");
     private volatile ServerProcess process;
-    private volatile Map<String, Object> ready;
+    private volatile Ready ready;
+    /** Exists while the process may not run, but its data is kept. */
+    private Remover remover;
 
     /** Options of a broker that {@link #start} starts. */
     public static final class Builder extends BrokerOptions<Builder> {
@@ -46,46 +44,46 @@ public final class OttlaBroker implements AutoCloseable {
     }
 
     OttlaBroker(BrokerOptions<?> given) {
-        options = List.copyOf(given.arguments);
+        arguments = new Arguments(given);
         binary = Program.find(given.binary);
         startTimeout = given.startTimeout;
         stopTimeout = given.stopTimeout;
-        start();
-        Runtime.getRuntime().addShutdownHook(atShutdown);
+        try {
+            start();
+        } catch (OttlaException failure) {
+            stop();
+            throw failure;
+        }
     }
 
     /** Returns the address for Kafka clients, such as localhost:40123. It stays the same in a restart. */
     public String bootstrapServers() {
-        return field("bootstrap_servers").orElseThrow();
+        return ready.bootstrapServers;
     }
 
     /** Returns the addresses of all listeners, by name. */
     public Map<String, String> listeners() {
-        Map<String, String> listeners = new LinkedHashMap<>();
-        if (ready.get("listeners") instanceof Map) {
-            ((Map<?, ?>) ready.get("listeners")).forEach((name, address) -> listeners.put((String) name, (String) address));
-        }
-        return listeners;
+        return ready.listeners;
     }
 
     /** Returns the URL of the admin port. */
     public String adminUrl() {
-        return field("admin_url").orElseThrow();
+        return ready.adminUrl;
     }
 
     /** Returns the certificate that clients of listeners with TLS must trust, if the broker is secure. */
     public Optional<Path> ca() {
-        return field("ca").map(Path::of);
+        return ready.ca;
     }
 
     /** Returns the folder with client configurations, if the broker is secure. */
     public Optional<Path> secureDirectory() {
-        return field("secure_dir").map(Path::of);
+        return ready.secureDirectory;
     }
 
     /** Returns the directory of the broker's data. It is removed at the end. */
     public Path dataDirectory() {
-        return field("data_dir").map(Path::of).orElseThrow();
+        return ready.dataDirectory;
     }
 
     /** Returns the id of the broker's process; another one after a restart. */
@@ -127,16 +125,12 @@ public final class OttlaBroker implements AutoCloseable {
 
     /** Stops the broker and removes its data. Does nothing if the broker is stopped. */
     public synchronized void stop() {
-        try {
+        if (process != null) {
             process.stop(stopTimeout);
-        } finally {
-            Directories.delete(directory);
         }
-        try {
-            Runtime.getRuntime().removeShutdownHook(atShutdown);
-        } catch (IllegalStateException shutdown) {
-            // It runs.
-        }
+        // A broker that was killed has not removed it.
+        Directories.delete(directory);
+        release();
     }
 
     /** Stops the broker, as {@link #stop}. */
@@ -147,13 +141,16 @@ public final class OttlaBroker implements AutoCloseable {
 
     /** Kills the process (SIGKILL), as a crash does. The data stays for {@link #restart}. */
     public synchronized void kill() {
+        keepData();
         process.kill();
     }
 
     /** Stops the process, if it runs, and starts another one with the same ports and data. */
     public synchronized void restart() {
-        process.stop(stopTimeout);
+        keepData();
+        process.terminate(stopTimeout);
         start();
+        release();
     }
 
     /** Returns how many lines the log has had. */
@@ -167,51 +164,31 @@ public final class OttlaBroker implements AutoCloseable {
     }
 
     private void start() {
-        List<String> command = new ArrayList<>();
-        command.addAll(List.of(binary.toString(), "--exit-with-parent", "--ready-file", "-"));
-        command.addAll(List.of("--ephemeral", "--data-dir", directory.toString()));
-        command.addAll(ports());
-        command.addAll(options);
+        List<String> command = Program.inOwnSession(binary);
+        command.addAll(arguments.of(directory, ready));
         process = new ServerProcess(command, log);
-        try {
-            ready = process.ready(startTimeout);
-        } catch (OttlaException failure) {
-            Directories.delete(directory);
-            throw failure;
+        ready = process.ready(startTimeout);
+    }
+
+    /** Makes sure that the data is removed if this process ends while no broker runs. */
+    private void keepData() {
+        if (remover == null) {
+            remover = new Remover(directory);
         }
     }
 
-    /** Returns the arguments for free ports, or for the same ports as before. */
-    private List<String> ports() {
-        if (ready == null) {
-            return List.of("--port", "0", "--admin-port", "0");
+    private void release() {
+        if (remover != null) {
+            remover.release();
+            remover = null;
         }
-        List<String> arguments = new ArrayList<>();
-        arguments.addAll(List.of("--port", port(bootstrapServers()), "--admin-port", port(adminUrl())));
-        Map<String, String> listeners = listeners();
-        if (listeners.size() > 1 && options.stream().noneMatch(option -> option.startsWith("listeners="))) {
-            List<String> all = new ArrayList<>();
-            // The first one is that of the bootstrap servers.
-            listeners.forEach((name, address) -> all.add(address.equals(bootstrapServers()) ? 0 : all.size(),
-                name + "://:" + port(address)));
-            arguments.addAll(List.of("--set", "listeners=" + String.join(",", all)));
-        }
-        return arguments;
-    }
-
-    private static String port(String address) {
-        return address.substring(address.lastIndexOf(':') + 1);
-    }
-
-    private Optional<String> field(String name) {
-        return Optional.ofNullable((String) ready.get(name));
     }
 
     private void post(String action, String body) {
         ServerProcess current = process;
         try {
             if (current.isRunning()) {
-                AdminPort.post(adminUrl() + "/" + action, body);
+                AdminPort.post(adminUrl() + "/" + action, body, arguments.setting("ottla.admin.token"));
                 return;
             }
         } catch (AdminPort.Refused refused) {

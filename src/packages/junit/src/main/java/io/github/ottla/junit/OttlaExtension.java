@@ -119,7 +119,8 @@ public final class OttlaExtension extends BrokerOptions<OttlaExtension>
             arguments("--create-topic", topic);
         }
         for (String setting : test.settings()) {
-            arguments("--set", setting);
+            String[] parts = setting.split("=", 2);
+            setting(parts[0], parts.length > 1 ? parts[1] : "");
         }
         resetBeforeEach = test.resetBeforeEach();
     }

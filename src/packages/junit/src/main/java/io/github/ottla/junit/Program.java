@@ -3,8 +3,11 @@ package io.github.ottla.junit;
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.UnaryOperator;
 
 /** Finds the program. */
@@ -24,15 +27,25 @@ final class Program {
         if (named != null && !named.isEmpty()) {
             return executable(Path.of(named), "OTTLA_BINARY");
         }
+        return onPath("ottla", environment).orElseThrow(() -> new OttlaException("found no program ottla: no binary was given, "
+            + "OTTLA_BINARY is not set, and no directory of the PATH has it", List.of()));
+    }
+
+    /**
+     * Returns the beginning of a command in a session of its own, where the system has {@code setsid}. There it does not
+     * get the signals of a terminal, at which a broker would keep its data.
+     */
+    static List<String> inOwnSession(Path program) {
+        List<String> command = new ArrayList<>();
+        onPath("setsid", System::getenv).ifPresent(setsid -> command.add(setsid.toString()));
+        command.add(program.toString());
+        return command;
+    }
+
+    private static Optional<Path> onPath(String name, UnaryOperator<String> environment) {
         String path = environment.apply("PATH");
-        for (String directory : (path == null ? "" : path).split(File.pathSeparator)) {
-            Path program = Path.of(directory, "ottla");
-            if (!directory.isEmpty() && isExecutable(program)) {
-                return program;
-            }
-        }
-        throw new OttlaException("found no program ottla: no binary was given, OTTLA_BINARY is not set, "
-            + "and no directory of the PATH has it", List.of());
+        return Arrays.stream((path == null ? "" : path).split(File.pathSeparator)).filter(directory -> !directory.isEmpty())
+            .map(directory -> Path.of(directory, name)).filter(Program::isExecutable).findFirst();
     }
 
     /** A missing program is an error: another one would be tested than the one that was asked for. */

@@ -6,7 +6,6 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -46,11 +45,11 @@ final class ServerProcess {
     }
 
     /** Returns the announcement of the broker. A process that is not ready in time is killed. */
-    Map<String, Object> ready(Duration timeout) {
+    Ready ready(Duration timeout) {
         try {
             String line = announced.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
             if (!line.isEmpty()) {
-                return Json.object(line);
+                return new Ready(line);
             }
             // Its output has ended, so it has too, or it is stopped now.
             stop(END);
@@ -100,16 +99,26 @@ final class ServerProcess {
         return "ottla ended with exit code " + process.exitValue();
     }
 
-    /** Stops the process with SIGTERM, and after the timeout with SIGKILL. */
+    /** Stops the process as the end of this one would: it removes its data. */
     void stop(Duration timeout) {
+        closeStdin();
+        if (waitFor(timeout.dividedBy(2))) {
+            joinLogReader();
+        } else {
+            terminate(timeout.dividedBy(2));
+        }
+    }
+
+    /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+    void terminate(Duration timeout) {
         // The methods of Process also close the streams, and the last lines of the log would be lost.
         process.toHandle().destroy();
         if (waitFor(timeout)) {
             joinLogReader();
+            closeStdin();
         } else {
             kill();
         }
-        closeStdin();
     }
 
     void kill() {
