@@ -10,7 +10,7 @@ use super::file::Disk;
 use super::gap::Gap;
 use super::listing::Listing;
 use super::log::{LengthCheck, State};
-use super::producers::{Producers, Verifications};
+use super::producers::Verifications;
 use super::recovery::{Ending, Scanned, SegmentFile};
 use super::segment::{FoundSegment, PartitionFolder, Segment};
 use super::{Log, LogConfig, LogError, OpenParams, OpenReport, Validated, names, partition_metadata};
