@@ -1,7 +1,5 @@
 //! What the broker reads from a certificate (X.509).
 
-use std::net::IpAddr;
-
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
@@ -13,7 +11,7 @@ use super::distinguished_name::{self, Attribute};
 pub struct Certificate {
     /// The distinguished name, as in Java.
     pub subject: String,
-    /// The subject's alternative names.
+    /// The subject's alternative names: `DNS:name`, `IP:[127, 0, 0, 1]`, and others.
     pub alternative_names: Vec<String>,
     /// The subject's public key in DER.
     pub public_key: Vec<u8>,
@@ -37,16 +35,6 @@ impl Certificate {
             not_before: certificate.validity().not_before.timestamp(),
             not_after: certificate.validity().not_after.timestamp(),
         })
-    }
-
-    /// Whether a host name or address is one of the alternative names.
-    pub fn is_for(&self, host: &str) -> bool {
-        let wanted = match host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) => format!("IP:{:?}", address.octets()),
-            Ok(IpAddr::V6(address)) => format!("IP:{:?}", address.octets()),
-            Err(_) => format!("DNS:{host}"),
-        };
-        self.alternative_names.iter().any(|name| name.eq_ignore_ascii_case(&wanted))
     }
 }
 
