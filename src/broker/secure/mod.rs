@@ -81,7 +81,8 @@ fn move_files(former: &Path, dir: &Path) -> Result<(), String> {
     for entry in entries.flatten() {
         let (from, to) = (entry.path(), dir.join(entry.file_name()));
         if entry.file_type().is_ok_and(|kind| kind.is_file()) && !to.exists() {
-            fs::rename(&from, &to).map_err(|error| format!("cannot move {} to {}: {error}", from.display(), dir.display()))?;
+            fs::rename(&from, &to)
+                .map_err(|error| format!("cannot move {} to {}: {error}", from.display(), dir.display()))?;
         }
     }
     let removed = fs::remove_dir(former);

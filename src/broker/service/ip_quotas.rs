@@ -70,7 +70,8 @@ mod tests {
     /// The rates by address, sorted, after an update while all names have these addresses.
     fn update(names: &mut Names, quotas: &[(&str, f64)], addresses: &[&str]) -> Vec<String> {
         let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        let resolve = |_: &str| if addresses.is_empty() { Err(io::Error::other("unknown")) } else { Ok(addresses.clone()) };
+        let resolve =
+            |_: &str| if addresses.is_empty() { Err(io::Error::other("unknown")) } else { Ok(addresses.clone()) };
         *names = std::mem::take(names).updated(named(quotas), resolve);
         let mut rates: Vec<_> = names.rates().into_iter().map(|(address, rate)| format!("{address}={rate}")).collect();
         rates.sort();

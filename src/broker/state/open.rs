@@ -29,9 +29,7 @@ use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
 use ottla_core::coordinator::transaction::TransactionConfig;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{
-    self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, StartUser, features,
-};
+use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, StartUser, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};

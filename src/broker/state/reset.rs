@@ -28,7 +28,8 @@ impl Broker {
     /// removed later.
     pub async fn reset(self: Arc<Self>) -> Result<Reset, MetadataUnavailable> {
         let started = self.clock.monotonic();
-        let done = self.metadata.submit(metadata::Reset { topics: self.start_topics(), users: self.first_users() }).await?;
+        let done =
+            self.metadata.submit(metadata::Reset { topics: self.start_topics(), users: self.first_users() }).await?;
         // So that consumers open new fetch sessions, with the ids of the new topics.
         self.fetch_sessions.lock().clear();
         for (topic, error) in done.created.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().err()?))) {

@@ -40,7 +40,8 @@ impl Broker {
             Some(StartUser { user: user.name.as_str().into(), mechanism: mechanism.code(), credential })
         };
         let users = self.config.users.iter();
-        let users = users.flat_map(|it| ScramMechanism::ALL.into_iter().filter_map(move |mechanism| user(it, mechanism)));
+        let users =
+            users.flat_map(|it| ScramMechanism::ALL.into_iter().filter_map(move |mechanism| user(it, mechanism)));
         *self.start_users.lock() = users.collect();
         Ok(())
     }

@@ -92,8 +92,8 @@ impl MetadataMachine {
         let is_kept = |user: &Str, mechanism| users.iter().any(|it| it.user == *user && it.mechanism == mechanism);
         let present = self.image.scram_credentials();
         let removed = present.iter().filter(|(user, mechanism, _)| !is_kept(user, *mechanism));
-        let removals =
-            removed.map(|(user, mechanism, _)| removal(&ScramDeletion { user: (*user).clone(), mechanism: *mechanism }));
+        let removals = removed
+            .map(|(user, mechanism, _)| removal(&ScramDeletion { user: (*user).clone(), mechanism: *mechanism }));
         let is_missing = |it: &&StartUser| {
             !present.iter().any(|(user, mechanism, credential)| {
                 it.user == **user && it.mechanism == *mechanism && it.credential == **credential

@@ -23,8 +23,8 @@ pub use ottla_wire::types::{INTERNAL_TOPICS, is_internal};
 pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
 pub use tokens::DelegationToken;
-pub(super) use users::credential_of;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
+pub(super) use users::credential_of;
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;
