@@ -1,20 +1,27 @@
-//! What the broker reads from a certificate.
+//! What is read from a certificate.
 
 use std::net::IpAddr;
 
-use rustls::pki_types::CertificateDer;
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::der;
 use ottla_core::security::distinguished_name::{self, Attribute};
 
-/// The parts of a certificate that matter for its user.
+/// What precedes an alternative name.
+const DNS: &str = "DNS:";
+const IP: &str = "IP:";
+
+/// The parts of a certificate that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The distinguished name, as in Java.
     pub subject: String,
-    /// The subject's alternative names.
+    /// The last common name of the subject.
+    pub common_name: Option<String>,
+    /// The subject's alternative names: `DNS:localhost`, `IP:127.0.0.1`.
     pub alternative_names: Vec<String>,
     /// The subject's public key in DER.
     pub public_key: Vec<u8>,
@@ -33,6 +40,7 @@ impl Certificate {
         let alternative_names = alternative_names.map(|found| found.value.general_names.iter().map(name).collect());
         Ok(Certificate {
             subject: distinguished_name::format(&parts(certificate.subject())),
+            common_name: certificate.subject().iter_common_name().last().and_then(|name| name.as_str().ok()).map(str::to_owned),
             alternative_names: alternative_names.unwrap_or_default(),
             public_key: certificate.public_key().raw.to_vec(),
             not_before: certificate.validity().not_before.timestamp(),
@@ -43,18 +51,46 @@ impl Certificate {
     /// Whether a host name or address is one of the alternative names.
     pub fn is_for(&self, host: &str) -> bool {
         let wanted = match host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) => format!("IP:{:?}", address.octets()),
-            Ok(IpAddr::V6(address)) => format!("IP:{:?}", address.octets()),
-            Err(_) => format!("DNS:{host}"),
+            Ok(address) => format!("{IP}{address}"),
+            Err(_) => format!("{DNS}{host}"),
         };
         self.alternative_names.iter().any(|name| name.eq_ignore_ascii_case(&wanted))
+    }
+
+    /// Whether there are alternative names for hosts.
+    pub(super) fn has_dns_names(&self) -> bool {
+        self.alternative_names.iter().any(|name| name.starts_with(DNS))
+    }
+
+    /// The host names and addresses that the certificate is for.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let host = |name: &String| name.strip_prefix(DNS).or_else(|| name.strip_prefix(IP)).map(str::to_owned);
+        let mut hosts: Vec<_> = self.alternative_names.iter().filter_map(host).collect();
+        if !self.has_dns_names() {
+            hosts.extend(self.common_name.clone());
+        }
+        hosts
+    }
+
+    /// Checks that the certificate is valid at this time.
+    pub(super) fn check_time(&self, now: UnixTime) -> Result<(), CertificateError> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        match now {
+            _ if now < self.not_before => Err(CertificateError::NotValidYet),
+            _ if now > self.not_after => Err(CertificateError::Expired),
+            _ => Ok(()),
+        }
     }
 }
 
 fn name(name: &GeneralName<'_>) -> String {
     match name {
-        GeneralName::DNSName(name) => format!("DNS:{name}"),
-        GeneralName::IPAddress(address) => format!("IP:{address:?}"),
+        GeneralName::DNSName(name) => format!("{DNS}{name}"),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(address), _) => format!("{IP}{}", IpAddr::from(address)),
+            (_, Ok(address)) => format!("{IP}{}", IpAddr::from(address)),
+            _ => format!("{IP}{bytes:?}"),
+        },
         other => format!("{other:?}"),
     }
 }
@@ -89,7 +125,7 @@ mod tests {
             true => c.escape_unicode().to_string(),
             false => c.to_string(),
         };
-        for line in include_str!("../../../tests/data/distinguished-names.tsv").lines().skip(1) {
+        for line in include_str!("../../tests/data/distinguished-names.tsv").lines().skip(1) {
             let (hexadecimal, expect) = line.split_once('\t').unwrap();
             let digits = |at: usize| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap();
             let der: Vec<u8> = (0..hexadecimal.len()).step_by(2).map(digits).collect();

@@ -1,0 +1,17 @@
+//! TLS by Kafka's settings, for the broker and for its client: keys and certificates from PEM, PKCS12 and JKS, versions and
+//! cipher suites by Java's names, and checks of certificates.
+//!
+//! The cryptography is that of the crate ring. Sockets and handshakes are elsewhere.
+
+mod certificate;
+pub mod client;
+pub mod der;
+mod keys;
+pub mod keystore;
+pub mod suites;
+mod server_verifier;
+mod version_1;
+
+pub use certificate::Certificate;
+pub use keys::certified_key;
+pub use version_1::Version1;
