@@ -40,7 +40,12 @@ impl Certificate {
         let alternative_names = alternative_names.map(|found| found.value.general_names.iter().map(name).collect());
         Ok(Certificate {
             subject: distinguished_name::format(&parts(certificate.subject())),
-            common_name: certificate.subject().iter_common_name().last().and_then(|name| name.as_str().ok()).map(str::to_owned),
+            common_name: certificate
+                .subject()
+                .iter_common_name()
+                .last()
+                .and_then(|name| name.as_str().ok())
+                .map(str::to_owned),
             alternative_names: alternative_names.unwrap_or_default(),
             public_key: certificate.public_key().raw.to_vec(),
             not_before: certificate.validity().not_before.timestamp(),

@@ -8,8 +8,8 @@ pub mod client;
 pub mod der;
 mod keys;
 pub mod keystore;
-pub mod suites;
 mod server_verifier;
+pub mod suites;
 mod version_1;
 
 pub use certificate::Certificate;

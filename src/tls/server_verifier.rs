@@ -48,13 +48,7 @@ impl ServerVerifier {
             Some(verified) => verified.map_err(Error::InvalidCertificate),
             None => {
                 let parsed = ParsedCertificate::try_from(end_entity)?;
-                verify_server_cert_signed_by_trust_anchor(
-                    &parsed,
-                    &self.roots,
-                    intermediates,
-                    now,
-                    self.algorithms.all,
-                )
+                verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all)
             }
         }
     }

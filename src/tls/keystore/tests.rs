@@ -87,7 +87,8 @@ fn damaged_jks_store_is_an_error() {
 
 #[test]
 fn trusted_certificates_are_read() {
-    let trust = |settings: &[(&str, &str)]| load_trusted(&config(settings).truststore).map(|found| found.map(|all| all.len()));
+    let trust =
+        |settings: &[(&str, &str)]| load_trusted(&config(settings).truststore).map(|found| found.map(|all| all.len()));
     let location = |file| ("ssl.truststore.location", file);
     let password = ("ssl.truststore.password", "secret");
     assert_eq!(trust(&[]), Ok(None));
