@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::ready_file::Announced;
 use super::{ServeArgs, serve};
 use ottla_broker::service::bind;
-use ottla_client::{Client, ClientOptions};
+use ottla_client::{Client, ClientError, ClientOptions};
 use ottla_config::load;
 use ottla_wire::codec::Str;
 
@@ -52,7 +52,11 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
 async fn connect(address: &str, timeout: Duration) -> Result<(), String> {
     let options =
         ClientOptions { client_id: Str::from_static("ottla-healthcheck"), timeout, ..ClientOptions::default() };
-    Client::connect_with(address, options).await.map(|_| ()).map_err(|error| error.to_string())
+    match Client::connect_with(address, options).await {
+        // The alert of TLS is an answer, too: the broker serves this port.
+        Ok(_) | Err(ClientError::ExpectsTls { .. }) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// The address in the ready file; `None` without a file, as the broker may have been started without one.

@@ -194,13 +194,16 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
                         last_warning = Some(Instant::now());
                         err_line!("WARN {error}. The broker may not be available; trying again.");
                     }
-                    last = Some(error);
+                    if matches!(error, ClientError::Disconnected(_)) {
+                        last = Some(error);
+                    }
                 }
                 Err(error @ ClientError::Timeout { .. }) => return Err(ConnectError::Unreachable(error.to_string())),
                 Err(error) => return Err(ConnectError::Refused(error.into())),
             }
         }
         if started.elapsed() + RETRY_BACKOFF >= timeout {
+            // It may say more than that there is no broker.
             let cause = last.map(|error| format!(" ({error})")).unwrap_or_default();
             let why = format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}{cause}");
             return Err(ConnectError::Unreachable(why));

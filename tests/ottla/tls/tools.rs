@@ -119,6 +119,70 @@ fn tools_present_a_client_certificate_and_trust_pem_in_the_settings() {
     assert!(code == 1 && text.contains("client certificate") && text.contains("ssl.keystore.location"), "{text}");
 }
 
+/// Java accepts these certificates, and rustls itself does not.
+#[test]
+fn certificates_that_java_accepts_are_accepted() {
+    let (certificates, clients) = (Certificates::new(), Clients::new());
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/keystores");
+    let version_1 = [fs::read(data.join("v1-client.key")), fs::read(data.join("v1-client.pem"))];
+    let version_1 = version_1.map(Result::unwrap).concat();
+    fs::write(certificates.path("version-1.pem"), version_1).unwrap();
+    let name = |name| [(DnType::CommonName, name)];
+    let issue = |file: &str, common_name, validity| {
+        let issued = certificates.authority.issue(&name(common_name), &[], validity);
+        fs::write(certificates.path(&format!("{file}-alone.pem")), &issued.certificate).unwrap();
+        issued.write(&certificates.path(file));
+    };
+    issue("by-name.pem", "localhost", Validity::Valid);
+    issue("expired.pem", "localhost", Validity::Expired);
+    let store = |listener: &str| format!("listener.name.{listener}.ssl.keystore.location");
+    let broker = certificates
+        .broker()
+        .set(
+            "listeners",
+            "PLAINTEXT://127.0.0.1:0,SSL://127.0.0.1:0,V1://127.0.0.1:0,NAMED://127.0.0.1:0,OLD://127.0.0.1:0",
+        )
+        .set("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SSL:SSL,V1:SSL,NAMED:SSL,OLD:SSL")
+        .set(&store("v1"), &text(&certificates.path("version-1.pem")))
+        .set(&store("named"), &text(&certificates.path("by-name.pem")))
+        .set(&store("old"), &text(&certificates.path("expired.pem")))
+        .start();
+    let trusting = |name: &str, path: &Path, rest: &str| {
+        let settings =
+            format!("security.protocol=SSL!ssl.truststore.type=PEM!ssl.truststore.location={}!{rest}!", text(path));
+        clients.write(name, &settings)
+    };
+    // Signed by a trusted authority, in both versions of TLS.
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let rest = format!("ssl.endpoint.identification.algorithm=!ssl.enabled.protocols={version}");
+        let client = trusting("version-1", &data.join("v1-authority.pem"), &rest);
+        assert_eq!(list(&address(&broker, "V1"), &client).0, 0, "{version}");
+    }
+    let client = trusting("stranger", &certificates.path("authority.pem"), "ssl.endpoint.identification.algorithm=");
+    check_refused(&address(&broker, "V1"), &client, "no authority of the truststore has signed");
+    // The common name counts without alternative names.
+    let client = trusting("named", &certificates.path("authority.pem"), "");
+    let by_name = address(&broker, "NAMED").replace("127.0.0.1", "localhost");
+    assert_eq!(list(&by_name, &client).0, 0);
+    check_refused(&address(&broker, "NAMED"), &client, "is for localhost, not for 127.0.0.1");
+    // The certificate itself is in the truststore, and not its authority.
+    let client = trusting("alone", &certificates.path("by-name.pem-alone.pem"), "");
+    assert_eq!(list(&by_name, &client).0, 0);
+    let client = trusting("expired", &certificates.path("expired.pem-alone.pem"), "");
+    let expired = address(&broker, "OLD").replace("127.0.0.1", "localhost");
+    check_refused(&expired, &client, "the broker's certificate has expired; replace it");
+}
+
+#[test]
+fn healthcheck_of_a_broker_that_has_tls_at_its_first_port_succeeds() {
+    let certificates = Certificates::new();
+    let broker = certificates.broker().set("listeners", "SSL://127.0.0.1:0").start();
+    let (_, port) =
+        address(&broker, "SSL").rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
+    let listeners = format!("listeners=SSL://127.0.0.1:{port}");
+    assert_eq!(outcome(&run(&["healthcheck", "--set", &listeners])), (0, String::new()));
+}
+
 #[test]
 fn impossible_tls_connections_say_why_and_what_to_do() {
     let (certificates, clients) = (Certificates::new(), Clients::new());
