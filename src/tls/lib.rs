@@ -3,15 +3,12 @@
 //!
 //! The cryptography is that of the crate ring. Sockets and handshakes are elsewhere.
 
-mod certificate;
 pub mod client;
-pub mod der;
 mod keys;
 pub mod keystore;
 mod server_verifier;
 pub mod suites;
 mod version_1;
 
-pub use certificate::Certificate;
 pub use keys::certified_key;
 pub use version_1::Version1;

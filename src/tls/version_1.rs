@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
-use super::der;
+use ottla_core::security::der;
 
 /// Checks certificates of version 1.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod commit_plan;
 mod configs;
 mod context;
 mod delegation_tokens;
+mod denied_topics;
 mod described_configs;
 mod error_versions;
 mod errors;

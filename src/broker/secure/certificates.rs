@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::{CA_FILE, read, write};
 use ottla_config::secure::SERVER_FILE;
-use ottla_tls::Certificate;
+use ottla_core::security::certificate::Certificate;
 use ottla_wire::types::TimestampMs;
 
 /// The authority's private key.

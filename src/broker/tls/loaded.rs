@@ -14,8 +14,9 @@ use super::client_verifier::ClientVerifier;
 use super::stamps::Stamps;
 use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
+use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
-use ottla_tls::{Certificate, Version1, keystore, suites};
+use ottla_tls::{Version1, keystore, suites};
 
 /// The TLS of a listener for a new connection.
 #[derive(Debug)]

@@ -61,7 +61,7 @@ fn address(broker: &Broker, listener: &str) -> String {
 #[test]
 fn tools_and_own_commands_work_over_tls_and_sasl_with_the_files_of_secure() {
     let broker = Broker::with().secure("ann", "secret").arg("--admin-port").arg("0").start();
-    let file = |name: &str| text(&broker.data_dir().join("ottla-secure").join(name));
+    let file = |name: &str| text(&broker.data_dir().join(name));
     let (ssl, sasl) = (address(&broker, "SSL"), address(&broker, "SASL_SSL"));
     let java = [("java-ssl.properties", &ssl), ("java-sasl.properties", &sasl), ("java-oauth.properties", &sasl)];
     for (number, (name, at)) in java.into_iter().enumerate() {
@@ -330,7 +330,7 @@ fn secure_broker_with_its_ports_in_use_takes_free_ones_and_says_so() {
     let log = fs::read_to_string(path("log")).unwrap();
     let announced: serde_json::Value = serde_json::from_str(&fs::read_to_string(&ready).expect(&log)).unwrap();
     let at = announced["listeners"]["SSL"].as_str().unwrap();
-    let listed = list(at, &text(&data.join("ottla-secure/java-ssl.properties")));
+    let listed = list(at, &text(&data.join("java-ssl.properties")));
     // It has ended, or is ended now.
     let _ = broker.kill();
     broker.wait().unwrap();

@@ -1,14 +1,12 @@
-//! What is read from a certificate.
+//! What the broker reads from a certificate (X.509).
 
 use std::net::IpAddr;
 
-use rustls::CertificateError;
-use rustls::pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 use super::der;
-use ottla_core::security::distinguished_name::{self, Attribute};
+use super::distinguished_name::{self, Attribute};
 
 /// What precedes an alternative name.
 const DNS: &str = "DNS:";
@@ -32,20 +30,16 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate. The error is one line.
-    pub fn parse(der: &CertificateDer<'_>) -> Result<Certificate, String> {
+    /// Reads a certificate in DER. The error is one line.
+    pub fn parse(der: &[u8]) -> Result<Certificate, String> {
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|_| "the certificate cannot be read: it is damaged".to_owned())?;
         let alternative_names = certificate.subject_alternative_name().ok().flatten();
         let alternative_names = alternative_names.map(|found| found.value.general_names.iter().map(name).collect());
+        let common_name = certificate.subject().iter_common_name().last();
         Ok(Certificate {
-            subject: distinguished_name::format(&parts(certificate.subject())),
-            common_name: certificate
-                .subject()
-                .iter_common_name()
-                .last()
-                .and_then(|name| name.as_str().ok())
-                .map(str::to_owned),
+            subject: text(certificate.subject())?,
+            common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
             alternative_names: alternative_names.unwrap_or_default(),
             public_key: certificate.public_key().raw.to_vec(),
             not_before: certificate.validity().not_before.timestamp(),
@@ -63,28 +57,18 @@ impl Certificate {
     }
 
     /// Whether there are alternative names for hosts.
-    pub(super) fn has_dns_names(&self) -> bool {
+    pub fn has_dns_names(&self) -> bool {
         self.alternative_names.iter().any(|name| name.starts_with(DNS))
     }
 
     /// The host names and addresses that the certificate is for.
-    pub(super) fn hosts(&self) -> Vec<String> {
+    pub fn hosts(&self) -> Vec<String> {
         let host = |name: &String| name.strip_prefix(DNS).or_else(|| name.strip_prefix(IP)).map(str::to_owned);
         let mut hosts: Vec<_> = self.alternative_names.iter().filter_map(host).collect();
         if !self.has_dns_names() {
             hosts.extend(self.common_name.clone());
         }
         hosts
-    }
-
-    /// Checks that the certificate is valid at this time.
-    pub(super) fn check_time(&self, now: UnixTime) -> Result<(), CertificateError> {
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        match now {
-            _ if now < self.not_before => Err(CertificateError::NotValidYet),
-            _ if now > self.not_after => Err(CertificateError::Expired),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -102,21 +86,30 @@ fn name(name: &GeneralName<'_>) -> String {
 
 /// The tags of the strings that Java shows as text: UTF8String, PrintableString, TeletexString, IA5String, GeneralString and
 /// BMPString.
-const STRINGS: [u32; 6] = [12, 19, 20, 22, 27, 30];
+const STRINGS: [u8; 6] = [12, 19, 20, 22, 27, 30];
 
-/// The parts of a name in the order of the certificate.
-fn parts(name: &X509Name<'_>) -> Vec<Vec<Attribute>> {
-    let attribute = |found: &AttributeTypeAndValue<'_>| {
-        let (tag, data) = (found.attr_value().tag().0, found.attr_value().data);
-        Attribute {
-            oid: found.attr_type().to_id_string(),
-            // Java decodes all of them as UTF-8.
-            text: STRINGS.contains(&tag).then(|| String::from_utf8_lossy(data).into_owned()),
-            // All tags of values in names are of one byte.
-            der: der::write(tag as u8, data),
-        }
-    };
-    name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect()
+/// A distinguished name in DER as Java's text. The error is one line.
+pub fn name_text(der: &[u8]) -> Result<String, String> {
+    let (_, name) = X509Name::from_der(der).map_err(|_| "the name cannot be read: it is damaged".to_owned())?;
+    text(&name)
+}
+
+fn text(name: &X509Name<'_>) -> Result<String, String> {
+    let parts: Option<Vec<_>> = name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect();
+    let parts = parts.ok_or_else(|| "the name cannot be read: a value has a tag of several bytes".to_owned())?;
+    Ok(distinguished_name::format(&parts))
+}
+
+/// An attribute of a name; `None` for a tag of several bytes, which no type of value in names has.
+fn attribute(found: &AttributeTypeAndValue<'_>) -> Option<Attribute> {
+    let (header, data) = (&found.attr_value().header, found.attr_value().data);
+    let &[tag] = header.raw_tag()? else { return None };
+    Some(Attribute {
+        oid: found.attr_type().to_id_string(),
+        // Java decodes all of them as UTF-8.
+        text: STRINGS.contains(&tag).then(|| String::from_utf8_lossy(data).into_owned()),
+        der: der::write(tag, data),
+    })
 }
 
 #[cfg(test)]
@@ -134,8 +127,7 @@ mod tests {
             let (hexadecimal, expect) = line.split_once('\t').unwrap();
             let digits = |at: usize| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap();
             let der: Vec<u8> = (0..hexadecimal.len()).step_by(2).map(digits).collect();
-            let (_, name) = X509Name::from_der(&der).unwrap();
-            let text: String = distinguished_name::format(&parts(&name)).chars().map(visible).collect();
+            let text: String = name_text(&der).unwrap().chars().map(visible).collect();
             assert_eq!(text, expect, "{hexadecimal}");
         }
     }
