@@ -1,6 +1,6 @@
 //! What the broker reads from a certificate (X.509).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
