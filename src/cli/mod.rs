@@ -12,6 +12,7 @@ mod consume;
 mod dump_log;
 mod groups;
 mod healthcheck;
+mod man;
 mod mistakes;
 mod names;
 mod outcome;
@@ -79,6 +80,12 @@ enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write the manual pages of all commands and tools to a directory.
+    #[command(hide = true)]
+    Man {
+        /// The directory; it must exist
+        dir: PathBuf,
     },
 }
 
@@ -248,6 +255,7 @@ impl Cli {
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }
+            Some(Command::Man { dir }) => man::write(&dir, Cli::whole_command()).map(|()| ExitCode::SUCCESS),
             None => serve::run(&self.serve, clock, logging),
         };
         match done {

@@ -11,6 +11,7 @@ mod go;
 mod harness;
 mod java;
 mod kafka_directory;
+mod packages;
 mod python;
 mod security;
 mod testing_page;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         java::streams::tests(),
         java::transactions::tests(),
         kafka_directory::tests(),
+        packages::tests(),
         python::tests(),
         security::tests(),
         testing_page::tests(),

@@ -24,6 +24,7 @@ mod features;
 mod fetch;
 mod group_admin;
 mod groups;
+mod illegal_state;
 mod large_batches;
 mod list_offsets;
 mod listener_security;

@@ -174,16 +174,6 @@ fn certificates_that_java_accepts_are_accepted() {
 }
 
 #[test]
-fn healthcheck_of_a_broker_that_has_tls_at_its_first_port_succeeds() {
-    let certificates = Certificates::new();
-    let broker = certificates.broker().set("listeners", "SSL://127.0.0.1:0").start();
-    let (_, port) =
-        address(&broker, "SSL").rsplit_once(':').map(|(host, port)| (host.to_owned(), port.to_owned())).unwrap();
-    let listeners = format!("listeners=SSL://127.0.0.1:{port}");
-    assert_eq!(outcome(&run(&["healthcheck", "--set", &listeners])), (0, String::new()));
-}
-
-#[test]
 fn impossible_tls_connections_say_why_and_what_to_do() {
     let (certificates, clients) = (Certificates::new(), Clients::new());
     let other = certificates.authority.server(&["kafka", "10.0.0.1"]).write(&certificates.path("other.pem"));
