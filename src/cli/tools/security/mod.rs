@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use ottla_client::{Sasl, Tls};
 
 const PROTOCOL: &str = "security.protocol";
-const PROTOCOLS: &str = "PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL";
+/// As Kafka lists them.
+const PROTOCOLS: &str = "SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT";
 
 /// TLS and SASL of a client.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -137,7 +138,7 @@ mod tests {
         check(
             &with("TLS"),
             Err("Invalid value TLS for configuration security.protocol: String must be one of (case insensitive): \
-                 PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+                 SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT"),
         );
     }
 
