@@ -13,6 +13,7 @@ mod harness;
 mod java;
 mod kafka_directory;
 mod python;
+mod python_packages;
 mod security;
 mod testing_page;
 mod tools;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         java::transactions::tests(),
         kafka_directory::tests(),
         python::tests(),
+        python_packages::tests(),
         security::tests(),
         testing_page::tests(),
         tools::tests(),

@@ -40,7 +40,9 @@ fn install_runners() -> Option<PathBuf> {
         fs::create_dir_all(&directory).unwrap();
         fs::write(&manifest, RUNNERS).unwrap();
         run_to_end(
-            Command::new("npm").args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&directory),
+            Command::new("npm")
+                .args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
+                .current_dir(&directory),
         );
         fs::write(&complete, RUNNERS).unwrap();
     }
@@ -114,11 +116,27 @@ fn types_accept_the_listing_and_refuse_mistakes() {
         fs::write(dir.path().join(name), text).unwrap();
     }
     let mut compiler = command("node");
-    compiler.args(["node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--module", "nodenext", "--target", "esnext"]);
+    compiler.args([
+        "node_modules/typescript/bin/tsc",
+        "--noEmit",
+        "--strict",
+        "--module",
+        "nodenext",
+        "--target",
+        "esnext",
+    ]);
     compiler.args(["--skipLibCheck", "false", "--types", "node", "types.mts", "types.cts"]);
     run(dir.path(), &mut compiler);
     let mut listing = command("node");
-    listing.args(["node_modules/typescript/bin/tsc", "--noEmit", "--strict", "--module", "esnext", "--target", "esnext"]);
+    listing.args([
+        "node_modules/typescript/bin/tsc",
+        "--noEmit",
+        "--strict",
+        "--module",
+        "esnext",
+        "--target",
+        "esnext",
+    ]);
     listing.args(["--moduleResolution", "bundler", "--skipLibCheck", "--types", "node", "orders.test.ts"]);
     run(dir.path(), &mut listing);
 }
