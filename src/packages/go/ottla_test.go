@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 // hang starts a broker, prints its directory and waits to be killed.
 func hang() {
 	broker, err := New()
+	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "killed" {
+		err = broker.Kill()
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -233,22 +236,37 @@ func TestFailedTestPrintsTheLog(t *testing.T) {
 }
 
 func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
-	process := exec.Command(os.Args[0])
-	process.Env = append(os.Environ(), "OTTLA_TEST_HANG=1")
-	output, err := process.StdoutPipe()
-	must(t, err)
-	must(t, process.Start())
-	var dir string
-	_, err = fmt.Fscanln(output, &dir)
-	must(t, err)
-	must(t, process.Process.Kill())
-	_ = process.Wait() // an error: it was killed
-	for start := time.Now(); time.Since(start) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+	for _, broker := range []string{"running", "killed"} {
+		process := exec.Command(os.Args[0])
+		process.Env = append(os.Environ(), "OTTLA_TEST_HANG="+broker)
+		output, err := process.StdoutPipe()
+		must(t, err)
+		must(t, process.Start())
+		var dir string
+		_, err = fmt.Fscanln(output, &dir)
+		must(t, err)
 		if _, err := os.Stat(dir); err != nil {
-			break
+			t.Error(err)
 		}
+		must(t, process.Process.Kill())
+		_ = process.Wait() // an error: it was killed
+		for start := time.Now(); time.Since(start) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+			if _, err := os.Stat(dir); err != nil {
+				break
+			}
+		}
+		nothingLeft(t, dir)
 	}
-	nothingLeft(t, dir)
+}
+
+func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
+	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"))
+	address, listeners := broker.BootstrapServers(), fmt.Sprint(broker.Listeners())
+	must(t, broker.Restart())
+	if broker.BootstrapServers() != address || fmt.Sprint(broker.Listeners()) != listeners {
+		t.Errorf("%s %s became %s %v", address, listeners, broker.BootstrapServers(), broker.Listeners())
+	}
 }
 
 func TestManyBrokersLeaveNoDescriptor(t *testing.T) {

@@ -94,7 +94,8 @@ fn junit_artifact_has_jar_sources_documentation_and_pom() {
     assert!(pom.contains(&format!("<version>{VERSION}</version>")), "{pom}");
     assert!(pom.contains("<name>Apache-2.0</name>"), "{pom}");
     for end in [".jar", "-sources.jar", "-javadoc.jar"] {
-        let listed = stdout(Command::new("python3").args(["-m", "zipfile", "--list"]).arg(made.file("maven", &name(end))));
+        let listed =
+            stdout(Command::new("python3").args(["-m", "zipfile", "--list"]).arg(made.file("maven", &name(end))));
         assert!(listed.contains("OttlaExtension"), "{end}: {listed}");
     }
 }

@@ -40,7 +40,8 @@ class OttlaExtensionTest {
 
     private static TestExecutionSummary run(Class<?> tests) {
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
-        LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request().selectors(selectClass(tests)).build(), listener);
+        var request = LauncherDiscoveryRequestBuilder.request().selectors(selectClass(tests)).build();
+        LauncherFactory.create().execute(request, listener);
         return listener.getSummary();
     }
 
