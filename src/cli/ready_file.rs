@@ -53,8 +53,8 @@ pub struct Announced {
 }
 
 impl ReadyFile {
-    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes nothing, if `path` is not a regular file but
-    /// for example a pipe or `/dev/stdout`.
+    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes
+    /// nothing, if `path` is not a regular file but for example a pipe or `/dev/stdout`.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
         if path.as_os_str() == STDOUT {
             return Ok(ReadyFile { path: path.to_owned(), written: false });
