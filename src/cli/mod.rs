@@ -13,6 +13,7 @@ mod dump_log;
 mod ephemeral;
 mod groups;
 mod healthcheck;
+mod man;
 mod mistakes;
 mod names;
 mod outcome;
@@ -80,6 +81,12 @@ enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write the manual pages of all commands and tools to a directory.
+    #[command(hide = true)]
+    Man {
+        /// The directory; it must exist
+        dir: PathBuf,
     },
 }
 
@@ -250,6 +257,7 @@ impl Cli {
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }
+            Some(Command::Man { dir }) => man::write(&dir, Cli::whole_command()).map(|()| ExitCode::SUCCESS),
             None => serve::run(&self.serve, clock, logging),
         };
         match done {

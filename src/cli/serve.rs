@@ -12,6 +12,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::ServeArgs;
 use super::ephemeral::EphemeralDir;
+use super::healthcheck::Target;
 use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
@@ -124,6 +125,8 @@ fn announce(
         let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());
         let listeners = service.listeners().iter().map(|it| (it.name.as_str(), it.address.as_str())).collect();
         let secure = service.secure();
+        let protocols = service.listeners().iter().map(|it| it.protocol);
+        let target = Target::of(protocols.zip(service.addresses().iter().cloned()));
         let ready = Ready {
             pid: std::process::id(),
             bootstrap_servers,
@@ -131,6 +134,7 @@ fn announce(
             admin_url,
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
+            health_check: target.filter(|target| target.tls || target.address != bootstrap_servers),
             data_dir: &data_dir,
             ready_ms,
         };

@@ -1,5 +1,5 @@
 //! Settings that demand protection. With those that are not supported, the broker refuses to start instead of running
-//! unprotected; `authorizer` does so too.
+//! unprotected; `authorizer` and `load::images` do so too.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,

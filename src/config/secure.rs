@@ -18,8 +18,9 @@ const MECHANISMS: &str = "sasl.enabled.mechanisms";
 const PLAIN_USERS: &str = "plain.sasl.jaas.config";
 const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
 
-/// The folder in the data directory, if `ottla.secure.dir` is not set.
-const FOLDER: &str = "ottla-secure";
+/// The folder in the data directory that earlier releases used if `ottla.secure.dir` was not set. Apache Kafka refuses a
+/// data directory with it.
+const FORMER_FOLDER: &str = "ottla-secure";
 /// The file with the server's private key and certificates.
 pub const SERVER_FILE: &str = "server.pem";
 /// The file with the public keys of the OIDC issuer.
@@ -28,8 +29,11 @@ pub const ISSUER_KEYS_FILE: &str = "jwks.json";
 /// What the broker makes at start for its listeners with TLS and SASL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureConfig {
-    /// Where keys, certificates and client configurations are.
+    /// Where keys, certificates and client configurations are: `ottla.secure.dir`, or the data directory. Apache Kafka
+    /// ignores files there.
     pub dir: PathBuf,
+    /// Where they were in earlier releases; `None` if `ottla.secure.dir` is set.
+    pub former_dir: Option<PathBuf>,
     /// `ottla.secure`: whether certificates and client configurations are made.
     pub certificates: bool,
     /// `ottla.secure.hosts`, and the hosts of `advertised.listeners`.
@@ -61,16 +65,22 @@ pub(super) fn resolve(values: &Values) -> Option<SecureConfig> {
     let mut hosts: Vec<String> = values.read("ottla.secure.hosts");
     let advertised = values.given("advertised.listeners").unwrap_or_default();
     hosts.extend(listener::hosts(advertised));
-    Some(SecureConfig { dir: dir(values), certificates, hosts, issuer })
+    let (dir, former_dir) = match values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
+        Some(dir) => (dir.into(), None),
+        None => {
+            let dir = data_dir(values);
+            let former = dir.join(FORMER_FOLDER);
+            (dir, Some(former))
+        }
+    };
+    Some(SecureConfig { dir, former_dir, certificates, hosts, issuer })
 }
 
-fn dir(values: &Values) -> PathBuf {
-    if let Some(dir) = values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
-        return dir.into();
-    }
+/// The first data directory.
+fn data_dir(values: &Values) -> PathBuf {
     let dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
     let first = dirs.as_deref().and_then(|dirs| text::list(dirs).next().map(PathBuf::from));
-    first.unwrap_or_default().join(FOLDER)
+    first.unwrap_or_default()
 }
 
 fn issuer(values: &Values) -> Option<IssuerConfig> {
@@ -274,14 +284,14 @@ mod tests {
             let config = config(None, &[&[(SECURE, "true"), ("log.dirs", "/d")], pairs].concat()).unwrap();
             config.values.of_listener(listener).text(name).map(std::borrow::Cow::into_owned).unwrap_or_default()
         };
-        assert_eq!(text(&[], "SSL", "ssl.keystore.location"), "/d/ottla-secure/server.pem");
+        assert_eq!(text(&[], "SSL", "ssl.keystore.location"), "/d/server.pem");
         assert_eq!(text(&[("ottla.secure.dir", "/s")], "SASL_SSL", "ssl.keystore.location"), "/s/server.pem");
         assert_eq!(text(&[("ssl.keystore.location", "/k")], "SSL", "ssl.keystore.location"), "/k");
         assert_eq!(text(&[], "SASL_SSL", MECHANISMS), "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512");
         assert_eq!(text(&[(MECHANISMS, "PLAIN")], "SASL_SSL", MECHANISMS), "PLAIN");
         let admin = [("ottla.admin.listener", "0")];
         assert_eq!(text(&admin, "SASL_SSL", MECHANISMS), "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER");
-        assert_eq!(text(&admin, "SASL_SSL", KEYS_URL), "file:///d/ottla-secure/jwks.json");
+        assert_eq!(text(&admin, "SASL_SSL", KEYS_URL), "file:///d/jwks.json");
         assert_eq!(text(&[admin[0], (KEYS_URL, "https://x")], "SASL_SSL", KEYS_URL), "https://x");
     }
 

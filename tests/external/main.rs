@@ -12,6 +12,7 @@ mod go;
 mod harness;
 mod java;
 mod kafka_directory;
+mod packages;
 mod python;
 mod python_packages;
 mod security;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         java::streams::tests(),
         java::transactions::tests(),
         kafka_directory::tests(),
+        packages::tests(),
         python::tests(),
         python_packages::tests(),
         security::tests(),

@@ -3,6 +3,7 @@
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
+mod ip_quotas;
 mod open_files;
 pub mod temporary;
 
@@ -24,7 +25,6 @@ use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
-use ottla_core::security::quota::IpLimits;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
 const LARGE_BATCH_SHARE: usize = 4;
@@ -101,7 +101,7 @@ impl Service {
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
-        tokio::spawn(follow_ip_limits(broker.quotas().ip_limits(), server.limits_handle()));
+        tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound };
         if let Some(admin) = &service.admin {
@@ -158,19 +158,6 @@ impl Service {
         };
         limiter.report_all();
         Stopped { unanswered, closed }
-    }
-}
-
-/// Applies the client quotas on connections of IP addresses, now and each time they change.
-async fn follow_ip_limits(mut limits: watch::Receiver<IpLimits>, limits_handle: LimitsHandle) {
-    loop {
-        let IpLimits { named, default } = limits.borrow_and_update().clone();
-        // May block: entities can have host names.
-        let Ok(by_ip) = blocking::run(move || server::resolve_all(named)).await else { return };
-        limits_handle.set_ip_rates(by_ip, default);
-        if limits.changed().await.is_err() {
-            return;
-        }
     }
 }
 

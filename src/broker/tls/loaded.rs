@@ -11,12 +11,12 @@ use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::certificate::Certificate;
 use super::stamps::Stamps;
 use super::verifier::ClientVerifier;
 use super::{keystore, suites};
 use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
+use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
 
 /// The TLS of a listener for a new connection.
@@ -124,7 +124,7 @@ fn certified_key(config: &TlsConfig) -> Result<(CertifiedKey, Certificate), Stri
              elliptic curve: P-256, P-384 or Ed25519"
         )
     })?;
-    let own = material.chain.first().map(Certificate::parse).transpose()?;
+    let own = material.chain.first().map(|der| Certificate::parse(der)).transpose()?;
     let own = own.ok_or_else(|| format!("listener {listener}: there is no certificate for the private key"))?;
     if let Some(public_key) = key.public_key()
         && public_key.as_ref() != own.public_key

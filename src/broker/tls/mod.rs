@@ -5,8 +5,6 @@
 //! Invariant: a connection keeps the configuration with which its handshake began. A change applies to new connections, and
 //! one that is not valid changes nothing.
 
-mod certificate;
-mod der;
 mod keystore;
 mod listeners;
 mod loaded;
@@ -14,6 +12,5 @@ mod stamps;
 mod suites;
 mod verifier;
 
-pub use certificate::Certificate;
 pub use listeners::{TlsListener, TlsListeners};
 pub use loaded::Loaded;

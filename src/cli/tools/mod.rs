@@ -162,4 +162,11 @@ mod tests {
         assert!(TOOLS.is_sorted_by(|a, b| a.name < b.name));
         commands().for_each(clap::Command::debug_assert);
     }
+
+    #[test]
+    fn list_of_tools_for_images_and_packages_is_complete() {
+        let list = include_str!("../../../docker/rootfs/usr/share/ottla/tools");
+        let listed = list.lines().filter(|line| !line.starts_with('#'));
+        assert!(listed.eq(TOOLS.iter().map(|tool| tool.name)));
+    }
 }

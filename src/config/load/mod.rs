@@ -3,6 +3,7 @@
 mod entries;
 mod environment;
 mod error;
+mod images;
 mod old_names;
 mod properties;
 #[cfg(feature = "toml")]
@@ -60,6 +61,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
+    loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;

@@ -1,5 +1,5 @@
-//! A broker does not start with settings that demand TLS, SASL or an authorizer of another vendor, because none of these
-//! is supported yet. `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
+//! A broker does not start with settings that demand protection that it does not have, or with incomplete ones.
+//! `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
 //! without effect by whether it demands protection.
 
 use std::collections::BTreeMap;

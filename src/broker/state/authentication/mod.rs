@@ -177,9 +177,11 @@ fn no_randomness(error: &io::Error) -> String {
 
 /// Reads SASL of all listeners that demand it.
 fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
-    let file = jaas_file(config)?;
-    let demanding = config.listeners.iter().filter(|listener| listener.protocol.is_sasl());
+    let demanding: Vec<_> = config.listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
+    // As in Java, the file is read when a listener needs it: it may be a client's, for ZooKeeper.
+    let file = if demanding.is_empty() { None } else { jaas_file(config)? };
     demanding
+        .into_iter()
         .map(|listener| {
             let sasl = ListenerSasl::read(config, file.as_ref(), listener, in_use)?;
             Ok((listener.name.as_str().into(), Arc::new(sasl)))

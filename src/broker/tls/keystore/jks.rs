@@ -5,7 +5,7 @@
 
 use ring::digest::{Context, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA1_OUTPUT_LEN};
 
-use super::super::der;
+use ottla_core::security::der;
 
 const MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 /// JCEKS, a later format with stronger protection, which Kafka's documentation does not mention.

@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use super::super::Certificate;
 use super::*;
 use ottla_config::{BrokerConfig, Sources, load};
+use ottla_core::security::certificate::Certificate;
 
 /// The TLS settings of a listener with these settings; `$` stands for the folder of the stores, which openssl 3.0 and
 /// keytool 17 made.

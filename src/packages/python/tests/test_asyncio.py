@@ -14,7 +14,7 @@ from conftest import process_exists
 def test_broker_of_an_async_with_statement_has_all_calls() -> None:
     async def use() -> int:
         async with ottla.AsyncBroker(topics={"orders": 3}) as broker:
-            assert broker.is_running and broker.log_lines != []
+            assert broker.is_running
             assert broker.listeners == {"PLAINTEXT": broker.bootstrap_servers}
             assert await broker.create_topic("users", 2, {"cleanup.policy": "compact"}) == 2
             await broker.restart()
@@ -26,7 +26,8 @@ def test_broker_of_an_async_with_statement_has_all_calls() -> None:
             await broker.reset()
             assert await broker.create_topic("users") == 1
             assert repr(broker) == f"<ottla.AsyncBroker {broker.bootstrap_servers}>"
-            return broker.pid
+        assert broker.log_lines != []
+        return broker.pid
 
     assert not process_exists(asyncio.run(use()))
 
