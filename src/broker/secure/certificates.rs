@@ -1,7 +1,6 @@
 //! The certificate authority and the server certificate.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,17 +127,7 @@ fn lasts(found: &Certificate, now: i64) -> bool {
 
 /// Whether the certificate has all names.
 fn covers(found: &Certificate, names: &[String]) -> bool {
-    usable(names).iter().all(|name| is_for(found, name))
-}
-
-/// Whether a host name or address is one of the alternative names.
-fn is_for(found: &Certificate, host: &str) -> bool {
-    let wanted = match host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => format!("IP:{:?}", address.octets()),
-        Ok(IpAddr::V6(address)) => format!("IP:{:?}", address.octets()),
-        Err(_) => format!("DNS:{host}"),
-    };
-    found.alternative_names.iter().any(|name| name.eq_ignore_ascii_case(&wanted))
+    usable(names).iter().all(|name| found.is_for(name))
 }
 
 #[cfg(test)]

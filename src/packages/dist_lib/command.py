@@ -3,12 +3,20 @@
 import argparse
 import shutil
 
-from . import licences, programs, project, sums, wheel
+from . import deb, go, homebrew, image, licences, maven, npm, programs, project, sbom, sums, tarball, wheel
 
-# Each makes its files in a directory of target/dist that has its name.
+# In this order; each makes its files in a directory of target/dist that has its name.
 KINDS = {
     "wheel": (wheel.wheels, "Python wheels with the program"),
     "pytest": (wheel.pytest_plugin, "the pytest plug-in"),
+    "npm": (npm.packages, "npm packages"),
+    "maven": (maven.artifact, "the JUnit extension"),
+    "go": (go.module, "the Go module"),
+    "deb": (deb.packages, "Debian packages"),
+    "tarball": (tarball.tarballs, "tarballs with manual pages and completions"),
+    "homebrew": (homebrew.formula, "the formula that downloads the tarballs"),
+    "image": (image.archive, "the container image"),
+    "sbom": (sbom.bill, "the software bill of materials"),
     "licences": (licences.release_file, "the licences of everything that is linked into the program"),
 }
 
@@ -55,7 +63,7 @@ def parser():
         epilog="kinds:\n" + "\n".join(lines),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    own.add_argument("kinds", metavar="kind", nargs="*", type=kind, help="what to make; everything, for both machines, without one")
+    own.add_argument("kinds", metavar="kind", nargs="*", type=kind, help="what to make; else everything, for both machines")
     own.add_argument(
         "--binary", action="append", type=project.absolute, metavar="PATH", help="pack this program, instead of building one"
     )

@@ -1,6 +1,7 @@
 """The project: its version and licence from Cargo.toml, its directories, and how other programs are run."""
 
 import functools
+import hashlib
 import json
 import os
 import re
@@ -104,6 +105,8 @@ def fresh(path):
 
 def staged(source, name, ignore=()):
     """Copies the sources of a package to a working directory, with version and licence in place of the markers."""
+    if not source.is_dir():
+        raise Failed(f"{source} is missing")
     goal = WORK / name
     shutil.rmtree(goal, ignore_errors=True)
     usual = ("__pycache__", "*.pyc", "node_modules", "target", "dist", "build", "*.egg-info", ".pytest_cache", ".mypy_cache")
@@ -128,3 +131,8 @@ def stamp(path):
     new = VERSION_MARKER.sub(version(), text).replace(LICENCE_MARKER, licence())
     if new != text:
         path.write_text(new, encoding="utf-8")
+
+
+def md5(path):
+    """Returns the sum that dpkg compares installed files with."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()

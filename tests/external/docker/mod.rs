@@ -8,7 +8,7 @@
 mod compose;
 mod contract;
 mod courses;
-mod engine;
+pub mod engine;
 mod families;
 mod lifecycle;
 mod memory;
