@@ -172,10 +172,6 @@ async fn check_echo(frames: &[Vec<u8>], step: usize) {
     drop(sender.await.unwrap());
 }
 
-fn closed_for(end: &End, why: &str) -> bool {
-    matches!(end, End::Closed(reason) if reason.to_string().contains(why))
-}
-
 #[tokio::test(start_paused = true)]
 async fn replies_are_sent_in_order_for_all_sizes_of_reads() {
     let body = |first: u8, size: usize| (0..size).map(|at| if at == 0 { first } else { at as u8 }).collect();
