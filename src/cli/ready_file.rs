@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::healthcheck::Target;
 
-/// A ready file; it is removed when the broker stops.
+/// The path that stands for stdout.
+const STDOUT: &str = "-";
+
+/// A ready file, which is removed when the broker stops; or stdout.
 #[derive(Debug)]
 pub struct ReadyFile {
     path: PathBuf,
@@ -50,9 +53,12 @@ pub struct Announced {
 }
 
 impl ReadyFile {
-    /// Removes the file of an earlier run at `path`. Returns an error, and changes nothing, if `path` is not a regular file but
-    /// for example a pipe or `/dev/stdout`.
+    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes
+    /// nothing, if `path` is not a regular file but for example a pipe or `/dev/stdout`.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
+        if path.as_os_str() == STDOUT {
+            return Ok(ReadyFile { path: path.to_owned(), written: false });
+        }
         // A link such as /dev/stdout is an error too: below, the link itself would be removed.
         if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -67,8 +73,13 @@ impl ReadyFile {
         &self.path
     }
 
-    /// Writes the file atomically: writes a temporary file and renames it.
+    /// Writes the file atomically: writes a temporary file and renames it. To stdout, writes one line.
     pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
+        if self.path.as_os_str() == STDOUT {
+            let line = format!("{}\n", serde_json::to_string(ready)?);
+            let mut stdout = io::stdout().lock();
+            return stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        }
         let mut temporary = self.path.clone().into_os_string();
         temporary.push(format!(".{}", ready.pid));
         let ready = serde_json::to_string(ready)?;

@@ -48,6 +48,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use errors::ToErrorCode;
+
 use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;

@@ -17,13 +17,13 @@ use tokio::sync::watch;
 use crate::blocking;
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
-use crate::state::{Broker, authentication};
+use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
 
@@ -108,7 +108,7 @@ impl Service {
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
         let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound, moved };
         if let Some(admin) = &service.admin {
-            admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
+            admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
         Ok(service)
     }

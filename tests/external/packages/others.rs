@@ -84,6 +84,37 @@ fn npm_packages_have_the_program_for_one_platform_and_install_without_network() 
     assert_eq!(version, format!("ottla {VERSION}\n"));
 }
 
+fn junit_artifact_has_jar_sources_documentation_and_pom() {
+    if !is_installed("mvn", "Apache Maven") {
+        return;
+    }
+    let made = Made::new(&["maven"], stand_in());
+    let name = |end: &str| format!("ottla-junit/{VERSION}/ottla-junit-{VERSION}{end}");
+    let pom = fs::read_to_string(made.file("maven", &name(".pom"))).unwrap();
+    assert!(pom.contains(&format!("<version>{VERSION}</version>")), "{pom}");
+    assert!(pom.contains("<name>Apache-2.0</name>"), "{pom}");
+    for end in [".jar", "-sources.jar", "-javadoc.jar"] {
+        let listed =
+            stdout(Command::new("python3").args(["-m", "zipfile", "--list"]).arg(made.file("maven", &name(end))));
+        assert!(listed.contains("OttlaExtension"), "{end}: {listed}");
+    }
+}
+
+fn pytest_plugin_requires_the_same_version() {
+    let made = Made::new(&["pytest"], stand_in());
+    let dir = TempDir::with_prefix("ottla-plugin-").unwrap();
+    let extract = ["-m", "zipfile", "--extract"];
+    stdout(Command::new("python3").args(extract).arg(made.file("pytest", ".whl")).arg(dir.path()));
+    let info = dir.path().join(format!("pytest_ottla-{VERSION}.dist-info"));
+    let metadata = fs::read_to_string(info.join("METADATA")).unwrap();
+    for line in [format!("Version: {VERSION}"), format!("Requires-Dist: ottla>={VERSION}")] {
+        assert!(metadata.lines().any(|one| one == line), "{line} is missing in {metadata}");
+    }
+    let entry_points = fs::read_to_string(info.join("entry_points.txt")).unwrap();
+    assert!(entry_points.contains("[pytest11]"), "{entry_points}");
+    assert!(made.file("pytest", ".tar.gz").exists());
+}
+
 fn go_module_is_taken_from_its_directory() {
     if Command::new("go").arg("version").output().is_err() {
         return skip("Go is missing: install Go 1.26 or later");
@@ -160,6 +191,7 @@ pub fn tests() -> Vec<Trial> {
     trials![
         plain: tarball_has_links_pages_and_completions_and_the_formula_names_its_sum,
             npm_packages_have_the_program_for_one_platform_and_install_without_network,
+            junit_artifact_has_jar_sources_documentation_and_pom, pytest_plugin_requires_the_same_version,
             go_module_is_taken_from_its_directory, licences_of_all_linked_crates_are_listed, sums_are_those_of_all_files,
             bill_of_materials_names_linked_crates,
     ]
