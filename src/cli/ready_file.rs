@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::healthcheck::Target;
+
 /// The path that stands for stdout.
 const STDOUT: &str = "-";
 
@@ -35,6 +37,9 @@ pub struct Ready<'a> {
     /// The folder with client configurations; absent without `ottla.secure`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_dir: Option<&'a Path>,
+    /// The listener that `ottla healthcheck` connects to, if it is not the first one or has TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<Target>,
     pub data_dir: &'a Path,
     /// Milliseconds from the start of the process until it was ready.
     pub ready_ms: f64,
@@ -44,11 +49,12 @@ pub struct Ready<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Announced {
     pub bootstrap_servers: String,
+    pub health_check: Option<Target>,
 }
 
 impl ReadyFile {
-    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes nothing, if `path` is not a regular file but
-    /// for example a pipe or `/dev/stdout`.
+    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes
+    /// nothing, if `path` is not a regular file but for example a pipe or `/dev/stdout`.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
         if path.as_os_str() == STDOUT {
             return Ok(ReadyFile { path: path.to_owned(), written: false });
@@ -108,6 +114,7 @@ mod tests {
             admin_url: None,
             ca: None,
             secure_dir: None,
+            health_check: None,
             data_dir,
             ready_ms: 1.0,
         }

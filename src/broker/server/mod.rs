@@ -20,6 +20,7 @@ mod limits;
 mod listener;
 mod memory;
 mod memory_limit;
+mod read_ahead;
 mod reader;
 mod replies;
 mod sniff;
@@ -39,7 +40,7 @@ use tokio::task::JoinSet;
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use limits::Limits;
-pub use listener::{Listener, resolve_all};
+pub use listener::{Listener, resolve};
 pub use memory_limit::default_request_memory;
 
 use crate::clock::Clock;

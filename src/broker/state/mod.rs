@@ -58,7 +58,7 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CreateTopics, CreatedTopic, MetadataError, MutationQuota, NewTopic};
+use ottla_core::metadata::{CreateTopics, CreatedTopic, MetadataError, MutationQuota, NewTopic, StartUser};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
@@ -90,6 +90,10 @@ pub struct Broker {
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
     checkpointer: Arc<Checkpointer>,
+    /// The SCRAM users of `kafka-storage format`.
+    formatted_users: Vec<StartUser>,
+    /// The SCRAM users of `ottla.users`, as the start has set them.
+    start_users: Mutex<Vec<StartUser>>,
 }
 
 impl Broker {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 // hang starts a broker, prints its directory and waits to be killed.
 func hang() {
 	broker, err := New()
+	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "killed" {
+		err = broker.Kill()
+	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
@@ -42,9 +46,11 @@ func command(t *testing.T, broker *Broker, name string, args ...string) string {
 		t.Fatal(err)
 	}
 	args = append([]string{name, "-b", broker.BootstrapServers()}, args...)
-	output, err := exec.Command(binary, args...).CombinedOutput()
+	run := exec.Command(binary, args...)
+	run.Stderr = os.Stderr
+	output, err := run.Output()
 	if err != nil {
-		t.Fatalf("%v: %v: %s", args, err, output)
+		t.Fatalf("%v: %v", args, err)
 	}
 	return string(output)
 }
@@ -233,22 +239,37 @@ func TestFailedTestPrintsTheLog(t *testing.T) {
 }
 
 func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
-	process := exec.Command(os.Args[0])
-	process.Env = append(os.Environ(), "OTTLA_TEST_HANG=1")
-	output, err := process.StdoutPipe()
-	must(t, err)
-	must(t, process.Start())
-	var dir string
-	_, err = fmt.Fscanln(output, &dir)
-	must(t, err)
-	must(t, process.Process.Kill())
-	_ = process.Wait() // an error: it was killed
-	for start := time.Now(); time.Since(start) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+	for _, broker := range []string{"running", "killed"} {
+		process := exec.Command(os.Args[0])
+		process.Env = append(os.Environ(), "OTTLA_TEST_HANG="+broker)
+		output, err := process.StdoutPipe()
+		must(t, err)
+		must(t, process.Start())
+		var dir string
+		_, err = fmt.Fscanln(output, &dir)
+		must(t, err)
 		if _, err := os.Stat(dir); err != nil {
-			break
+			t.Error(err)
 		}
+		must(t, process.Process.Kill())
+		_ = process.Wait() // an error: it was killed
+		for start := time.Now(); time.Since(start) < 30*time.Second; time.Sleep(5 * time.Millisecond) {
+			if _, err := os.Stat(dir); err != nil {
+				break
+			}
+		}
+		nothingLeft(t, dir)
 	}
-	nothingLeft(t, dir)
+}
+
+func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
+	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"))
+	address, listeners := broker.BootstrapServers(), fmt.Sprint(broker.Listeners())
+	must(t, broker.Restart())
+	if broker.BootstrapServers() != address || fmt.Sprint(broker.Listeners()) != listeners {
+		t.Errorf("%s %s became %s %v", address, listeners, broker.BootstrapServers(), broker.Listeners())
+	}
 }
 
 func TestManyBrokersLeaveNoDescriptor(t *testing.T) {
@@ -259,13 +280,17 @@ func TestManyBrokersLeaveNoDescriptor(t *testing.T) {
 		}
 		return len(entries)
 	}
+	count, err := strconv.Atoi(os.Getenv("OTTLA_MANY_BROKERS"))
+	if err != nil {
+		count = 16
+	}
 	before := descriptors()
 	var running sync.WaitGroup
 	for range make([]struct{}, 4) {
 		running.Add(1)
 		go func() {
 			defer running.Done()
-			for range make([]struct{}, 4) {
+			for range make([]struct{}, count/4) {
 				broker, err := New()
 				if err == nil {
 					err = broker.Stop()

@@ -30,7 +30,10 @@ async fn named_ephemeral_directory_is_kept_at_a_signal_and_removed_with_the_pare
         assert_eq!(client.metadata(None).await.unwrap().topics.len(), run);
         client.create_topic(&format!("run-{run}"), 1, &[]).await.unwrap();
         kill_process(Pid::from_child(&process), signal).unwrap();
+        // Waiting would close it before.
+        let stdin = process.stdin.take();
         process.wait().unwrap();
+        drop(stdin);
         assert!(data_dir.is_dir());
     }
     let (mut process, ready) = start(&data_dir);

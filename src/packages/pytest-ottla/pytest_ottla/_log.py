@@ -10,8 +10,10 @@ import pytest
 
 #: Lines of a broker that a report has.
 MAX_LINES = 200
-#: Seconds until a line that the broker writes has surely been read.
-DELAY = 0.02
+#: Seconds without a new line after which no more is expected.
+QUIET = 0.05
+#: Seconds that a report waits for that.
+MAX_WAIT = 0.5
 
 #: The brokers of a test, each with the number of log lines from before the test.
 _USED = pytest.StashKey[List[Tuple[ottla.Broker, int]]]()
@@ -25,9 +27,7 @@ def note_use(item: pytest.Item, broker: ottla.Broker) -> None:
 def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
     """Add the lines that the brokers of the test have logged since its start."""
     used = item.stash.get(_USED, [])
-    if not used:
-        return
-    time.sleep(DELAY)
+    _wait_for_lines([broker for broker, _ in used])
     for broker, before in used:
         lines = broker._log.lines(before)
         omitted = len(lines) - MAX_LINES
@@ -35,3 +35,14 @@ def add_sections(item: pytest.Item, report: pytest.TestReport) -> None:
             lines = [f"({omitted} lines are omitted)", *lines[-MAX_LINES:]]
         if lines:
             report.sections.append((f"Log of {broker!r}", "\n".join(lines)))
+
+
+def _wait_for_lines(brokers: List[ottla.Broker]) -> None:
+    """Wait until the lines are here that the brokers have written because of the test: they write them a little later."""
+    deadline = time.monotonic() + MAX_WAIT
+    counts = [broker._log.count for broker in brokers]
+    while any(broker.is_running for broker in brokers) and time.monotonic() < deadline:
+        time.sleep(QUIET)
+        before, counts = counts, [broker._log.count for broker in brokers]
+        if before == counts:
+            return

@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("ottla_binary", "the program ottla; default: that of the package ottla")
     parser.addini("ottla_log_level", "the log level of brokers, such as debug")
     parser.addini("ottla_settings", "settings of brokers, one NAME=VALUE a line", type="linelist")
-    parser.addini("ottla_topics", "topics of the shared broker, one NAME[:PARTITIONS] a line", type="linelist")
+    parser.addini("ottla_topics", "topics of the shared brokers, one NAME[:PARTITIONS] a line", type="linelist")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,25 +57,25 @@ def ottla_options() -> Mapping[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def _ottla_pool(pytestconfig: pytest.Config, ottla_options: Mapping[str, Any]) -> Iterator[Pool]:
-    options = _options(pytestconfig, ottla_options)
-    topics = pytestconfig.getini("ottla_topics")
-    pool = Pool({**options, "topics": [*_topics(options.get("topics", ())), *_topics(topics)]})
+def _ottla_pool() -> Iterator[Pool]:
+    pool = Pool()
     yield pool
     pool.stop()
 
 
 @pytest.fixture(scope="session")
-def ottla_session(_ottla_pool: Pool) -> Broker:
+def ottla_session(pytestconfig: pytest.Config, ottla_options: Mapping[str, Any], _ottla_pool: Pool) -> Broker:
     """The broker that tests share, without a reset: for fixtures of a wider scope than a test."""
-    return _ottla_pool.get({})
+    return _ottla_pool.get(_options(pytestconfig, ottla_options), {})
 
 
 @pytest.fixture
-def ottla(request: pytest.FixtureRequest, _ottla_pool: Pool) -> Broker:
+def ottla(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, ottla_options: Mapping[str, Any], _ottla_pool: Pool
+) -> Broker:
     """The broker that tests share, as if it had just started."""
     topics, settings = _marked(request.node)
-    broker = _ottla_pool.get(settings)
+    broker = _ottla_pool.get(_options(pytestconfig, ottla_options), settings)
     _log.note_use(request.node, broker)
     broker.reset()
     for topic in topics:
@@ -88,7 +88,7 @@ def ottla_factory(
     request: pytest.FixtureRequest, pytestconfig: pytest.Config, ottla_options: Mapping[str, Any]
 ) -> Iterator[BrokerFactory]:
     """Starts brokers for one test, with the options of `ottla.Broker` in addition to the common ones."""
-    common = _options(pytestconfig, ottla_options)
+    common = {**_options(pytestconfig, ottla_options), "topics": ottla_options.get("topics", ())}
     brokers: List[Broker] = []
 
     def start(**options: Any) -> Broker:
@@ -115,7 +115,8 @@ def _options(config: pytest.Config, fixture: Mapping[str, Any]) -> Dict[str, Any
     settings.update(_settings(config.getoption("ottla_set"), "--ottla-set"))
     for name in ("binary", "log_level"):
         options[name] = config.getoption(f"ottla_{name}") or options[name]
-    return {**options, "settings": settings}
+    topics = [*_topics(options.get("topics", ())), *_topics(config.getini("ottla_topics"))]
+    return {**options, "settings": settings, "topics": topics}
 
 
 def _settings(lines: Iterable[str], source: str) -> Dict[str, object]:

@@ -121,7 +121,7 @@ class Broker {
   }
 
   async #stop() {
-    await this.#process.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
+    await this.#process?.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
     // A broker that was killed has not removed it.
     await fs.rm(this.#directory, { recursive: true, force: true });
     this.#release();
@@ -180,7 +180,8 @@ function serveArguments(options, directory, before) {
 /** Returns a value of `listeners` with the hosts of the given one, and with the ports of the last process. */
 function bound(given, { bootstrap_servers: first, listeners }) {
   const entries = String(given).split(",").map((entry) => entry.trim().split("://"));
-  const hosts = new Map(entries.map(([name, address = ""]) => [name.toUpperCase(), address.slice(0, address.lastIndexOf(":"))]));
+  const host = (address = "") => address.slice(0, Math.max(address.lastIndexOf(":"), 0));
+  const hosts = new Map(entries.map(([name, address]) => [name.toUpperCase(), host(address)]));
   // The bootstrap servers are the first listener.
   const sorted = Object.entries(listeners).sort(([, one], [, other]) => (other === first) - (one === first));
   return sorted.map(([name, address]) => `${name}://${hosts.get(name) ?? ""}:${port(address)}`).join(",");

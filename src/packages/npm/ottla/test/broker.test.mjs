@@ -111,6 +111,10 @@ test("a broker that cannot start reports its own line", async () => {
   });
 });
 
+test("arguments that no process can have are an error", async () => {
+  await assert.rejects(Broker.start({ args: ["a\0b"] }), { code: "ERR_INVALID_ARG_VALUE" });
+});
+
 test("a broker that is not ready in time is killed", async () => {
   const binary = script("slow", "echo one >&2; printf two >&2; exec sleep 60");
   const start = Broker.start({ binary, startTimeout: 500 });
@@ -130,13 +134,44 @@ test("settings of other brokers in the environment have no effect", async () => 
   await (await Broker.start()).stop().finally(() => delete process.env.KAFKA_NUM_PARTITIONS);
 });
 
-test("a broker that nobody stops does not keep its process alive, and ends with it", async () => {
-  const program = `require("ottla").Broker.start().then((broker) => console.log(broker.dataDir))`;
-  const { stdout } = await run(process.execPath, ["-e", program], { cwd: import.meta.dirname ?? process.cwd() });
-  const dataDir = stdout.trim();
+/** Runs a program that prints a broker's directory, and asserts that nothing remains after its end. */
+async function assertLeavesNothing(program) {
+  const options = { cwd: path.dirname(require.resolve("ottla/package.json")) };
+  const ended = await run(process.execPath, ["-e", program], options).catch((error) => error);
+  const dataDir = ended.stdout.trim();
   assert.match(dataDir, /ottla-/);
   for (let tries = 0; fs.existsSync(dataDir) && tries < 3000; tries += 1) await new Promise((r) => setTimeout(r, 10));
   assertNothingLeft(dataDir);
+  return ended;
+}
+
+test("a broker that nobody stops does not keep its process alive, and ends with it", async () => {
+  const ended = await assertLeavesNothing(`require("ottla").Broker.start().then((broker) => console.log(broker.dataDir))`);
+  assert.equal(ended.signal, undefined);
+});
+
+test("a process that is killed leaves no broker and no directory, whether or not the broker runs", async () => {
+  for (const before of ["", "await broker.kill();"]) {
+    const ended = await assertLeavesNothing(`require("ottla").Broker.start().then(async (broker) => {
+      ${before}
+      require("node:fs").writeSync(1, broker.dataDir);
+      process.kill(process.pid, "SIGKILL");
+    })`);
+    assert.equal(ended.signal, "SIGKILL");
+  }
+});
+
+test("a restart keeps the hosts and ports of given listeners", async () => {
+  const settings = {
+    listeners: "OUTSIDE://127.0.0.1:0,INSIDE://:0",
+    "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
+  };
+  const broker = await Broker.start({ settings });
+  const { bootstrapServers, listeners } = broker;
+  assert.equal(bootstrapServers, listeners.OUTSIDE);
+  await broker.restart();
+  assert.deepEqual([broker.bootstrapServers, broker.listeners], [bootstrapServers, listeners]);
+  await broker.stop();
 });
 
 test("the program is the given one, else that of OTTLA_BINARY, else that of the package, else that of the PATH", () => {
@@ -149,12 +184,14 @@ test("the program is the given one, else that of OTTLA_BINARY, else that of the 
     Object.assign(process.env, { OTTLA_BINARY: named, PATH: `/nowhere:${directory}` });
     assert.equal(findBinary(given), given);
     assert.equal(findBinary(), named);
-    assert.throws(() => findBinary("/nowhere/ottla"), { message: "the given binary, /nowhere/ottla, is not an executable file" });
+    const message = "the given binary, /nowhere/ottla, is not an executable file";
+    assert.throws(() => findBinary("/nowhere/ottla"), { message });
     delete process.env.OTTLA_BINARY;
     assert.equal(findBinary(), onPath);
     process.env.PATH = path.join(modules, ".bin");
     fs.cpSync(directory + "/ottla", path.join(modules, ".bin/ottla"));
-    assert.throws(() => findBinary(), /no binary was given, OTTLA_BINARY is not set, the package @ottla\/\S+ is not installed/);
+    const tried = /no binary was given, OTTLA_BINARY is not set, the package @ottla\/\S+ is not installed/;
+    assert.throws(() => findBinary(), tried);
     const platform = path.join(modules, `@ottla/${process.platform}-${process.arch}`);
     fs.mkdirSync(path.join(platform, "bin"), { recursive: true });
     fs.writeFileSync(path.join(platform, "package.json"), "{}");
@@ -173,14 +210,15 @@ test("the command of the package runs the program, with its exit code", async ()
   await assert.rejects(run(process.execPath, [command, "--no-such-flag"]), { code: 2 });
 });
 
-test("two hundred brokers, eight at a time, leave no process, descriptor or directory", async () => {
+test("many brokers, eight at a time, leave no descriptor", async () => {
   const descriptors = () => fs.readdirSync("/proc/self/fd").length;
   const one = async () => (await Broker.start()).stop();
   await one();
   const before = descriptors();
   const count = Number(process.env.OTTLA_MANY_BROKERS ?? 16);
-  await Promise.all(Array.from({ length: 8 }, async () => {
+  const several = async () => {
     for (let done = 0; done < count / 8; done += 1) await one();
-  }));
+  };
+  await Promise.all(Array.from({ length: 8 }, several));
   assert.ok(descriptors() <= before + 2, `${descriptors()} descriptors, ${before} before`);
 });

@@ -22,7 +22,8 @@ final class Ready {
         Map<String, Object> fields = Json.object(line);
         Map<String, String> addresses = new LinkedHashMap<>();
         if (fields.get("listeners") instanceof Map) {
-            ((Map<?, ?>) fields.get("listeners")).forEach((name, address) -> addresses.put((String) name, String.valueOf(address)));
+            Map<?, ?> given = (Map<?, ?>) fields.get("listeners");
+            given.forEach((name, address) -> addresses.put((String) name, String.valueOf(address)));
         }
         bootstrapServers = text(fields, "bootstrap_servers").orElseThrow(() -> new IllegalArgumentException(line));
         listeners = Collections.unmodifiableMap(addresses);

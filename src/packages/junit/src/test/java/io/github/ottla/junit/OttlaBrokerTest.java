@@ -6,19 +6,24 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(120)
 class OttlaBrokerTest {
@@ -34,12 +39,9 @@ class OttlaBrokerTest {
     private static void assertNothingLeft(Path dataDirectory) throws IOException {
         try (Stream<Path> files = Files.list(dataDirectory.getParent())) {
             String name = dataDirectory.getFileName().toString();
-            assertEquals(List.of(), files.filter(file -> file.getFileName().toString().startsWith(name)).collect(toList()));
+            List<Path> left = files.filter(file -> file.getFileName().toString().startsWith(name)).collect(Collectors.toList());
+            assertEquals(List.of(), left);
         }
-    }
-
-    private static <T> java.util.stream.Collector<T, ?, List<T>> toList() {
-        return java.util.stream.Collectors.toList();
     }
 
     @Test
@@ -93,7 +95,8 @@ class OttlaBrokerTest {
         Cli.run(broker, "produce", "orders", "a pen");
         broker.kill();
         OttlaException ended = assertThrows(OttlaException.class, broker::reset);
-        assertTrue(ended.getMessage().startsWith("reset: the broker does not run: ottla ended with exit code 137"), ended::getMessage);
+        String expected = "reset: the broker does not run: ottla ended with exit code 137";
+        assertTrue(ended.getMessage().startsWith(expected), ended::getMessage);
         broker.restart();
         assertEquals(addresses, broker.bootstrapServers() + broker.adminUrl() + broker.listeners());
         assertEquals(3, broker.listeners().size());
@@ -149,7 +152,7 @@ class OttlaBrokerTest {
 
     @Test
     void settingsOfOtherBrokersAreRemoved() {
-        Map<String, String> environment = new java.util.HashMap<>(Map.of("KAFKA_NUM_PARTITIONS", "none", "HOME", "/"));
+        Map<String, String> environment = new HashMap<>(Map.of("KAFKA_NUM_PARTITIONS", "none", "HOME", "/"));
         Program.removeSettings(environment);
         assertEquals(Map.of("HOME", "/"), environment);
     }
@@ -159,28 +162,44 @@ class OttlaBrokerTest {
         OttlaBroker.builder().start().close();
         int descriptors = descriptors();
         int threads = Thread.activeCount();
-        List<OttlaBroker> brokers = new ArrayList<>();
-        for (int count = 0; count < 8; count++) {
-            brokers.add(OttlaBroker.builder().start());
+        int count = Integer.parseInt(System.getenv().getOrDefault("OTTLA_MANY_BROKERS", "8"));
+        for (int started = 0; started < count; started += 8) {
+            List<OttlaBroker> brokers = new ArrayList<>();
+            for (int number = 0; number < 8; number++) {
+                brokers.add(OttlaBroker.builder().start());
+            }
+            brokers.forEach(OttlaBroker::close);
         }
-        brokers.forEach(OttlaBroker::close);
         assertTrue(descriptors() <= descriptors + 2, () -> descriptors + " descriptors became more");
         assertTrue(Thread.activeCount() <= threads + 2, () -> threads + " threads became " + Thread.activeCount());
     }
 
     private static int descriptors() {
-        String[] names = new java.io.File("/proc/self/fd").list();
+        String[] names = new File("/proc/self/fd").list();
         return names == null ? 0 : names.length;
     }
 
     @Test
-    void killedProcessLeavesNoBrokerAndNoDirectory() throws Exception {
+    void restartKeepsTheHostsAndPortsOfGivenListeners() {
+        Map<String, String> settings = Map.of("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0",
+            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT");
+        try (OttlaBroker broker = OttlaBroker.builder().settings(settings).start()) {
+            String before = broker.bootstrapServers() + broker.listeners();
+            broker.restart();
+            assertEquals(before, broker.bootstrapServers() + broker.listeners());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void killedProcessLeavesNoBrokerAndNoDirectory(boolean running) throws Exception {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         List<String> classPath = new ArrayList<>();
         for (Class<?> one : List.of(Hang.class, OttlaBroker.class)) {
             classPath.add(Path.of(one.getProtectionDomain().getCodeSource().getLocation().toURI()).toString());
         }
-        Process process = new ProcessBuilder(java, "-XX:-UsePerfData", "-cp", String.join(":", classPath), Hang.class.getName())
+        Process process = new ProcessBuilder(java, "-XX:-UsePerfData", "-cp", String.join(":", classPath), Hang.class.getName(),
+            String.valueOf(running))
             .redirectError(ProcessBuilder.Redirect.INHERIT).start();
         Path dataDirectory = Path.of(new String(process.getInputStream().readAllBytes()).strip());
         assertEquals(137, process.waitFor());
@@ -195,7 +214,11 @@ class OttlaBrokerTest {
         private Hang() {}
 
         public static void main(String[] args) throws Exception {
-            System.out.println(OttlaBroker.builder().start().dataDirectory());
+            OttlaBroker broker = OttlaBroker.builder().start();
+            if (args[0].equals("false")) {
+                broker.kill();
+            }
+            System.out.println(broker.dataDirectory());
             System.out.flush();
             new ProcessBuilder("kill", "-9", String.valueOf(ProcessHandle.current().pid())).start();
             TimeUnit.MINUTES.sleep(1);

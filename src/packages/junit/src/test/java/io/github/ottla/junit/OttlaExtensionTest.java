@@ -40,7 +40,8 @@ class OttlaExtensionTest {
 
     private static TestExecutionSummary run(Class<?> tests) {
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
-        LauncherFactory.create().execute(LauncherDiscoveryRequestBuilder.request().selectors(selectClass(tests)).build(), listener);
+        var request = LauncherDiscoveryRequestBuilder.request().selectors(selectClass(tests)).build();
+        LauncherFactory.create().execute(request, listener);
         return listener.getSummary();
     }
 
@@ -162,6 +163,26 @@ class OttlaExtensionTest {
         @Test
         void one(OttlaBroker broker) throws Exception {
             assertTrue(Cli.records(broker, "orders").contains("a book"));
+        }
+
+        @Test
+        void other(OttlaBroker broker) throws Exception {
+            one(broker);
+        }
+    }
+
+    @Test
+    void killedBrokerRunsAgainInTheNextTest() {
+        assertPass(Killing.class, 2);
+        assertEquals(1, brokers());
+    }
+
+    @OttlaTest(topics = "orders:1")
+    static final class Killing {
+        @Test
+        void one(OttlaBroker broker) throws Exception {
+            use(broker);
+            broker.kill();
         }
 
         @Test
