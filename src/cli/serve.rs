@@ -19,6 +19,7 @@ use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
 use ottla_broker::clock::Clock;
 use ottla_broker::secure::Secure;
+use ottla_broker::service::bind::Moved;
 use ottla_broker::service::{Service, Stopped};
 use ottla_config::secure::join_users;
 use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
@@ -144,11 +145,13 @@ fn announce(
     let version = env!("CARGO_PKG_VERSION");
     let bound: Vec<_> = service.bound().iter().map(SocketAddr::to_string).collect();
     let (bound, addresses) = (bound.join(" and "), service.addresses().join(", "));
+    let moved = |it: &Moved| format!(", {} at port {} because {} is in use", it.listener, it.port, it.wanted);
+    let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{admin}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {

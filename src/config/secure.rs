@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::broker::BrokerConfig;
 use super::listener::{self, ListenerSettings, SecurityProtocol};
 use super::listener_values::full_name;
 use super::password::Password;
@@ -113,6 +114,7 @@ pub(super) fn apply(values: &mut Values) -> Result<(), String> {
         if let Some(advertised) = secured.advertised {
             values.set_static("advertised.listeners", &advertised, Source::Setting(SECURE));
         }
+        values.set_added_listeners(secured.added);
     }
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let settings = ListenerSettings {
@@ -198,6 +200,15 @@ pub(super) fn users(values: &Values) -> Result<Vec<User>, String> {
     Ok(users)
 }
 
+/// A notice about users that can log in nowhere.
+pub(super) fn notices(config: &BrokerConfig) -> Option<String> {
+    let has_login = config.listeners.iter().any(|listener| listener.protocol.is_sasl());
+    let has_issuer = config.secure.as_ref().is_some_and(|secure| secure.issuer.is_some());
+    (!config.users.is_empty() && !has_login && !has_issuer).then(|| {
+        format!("{USERS}: no listener demands a login, so clients need none; add --secure, or a listener with SASL_SSL")
+    })
+}
+
 /// Joins users for `ottla.users`: commas and backslashes get a backslash.
 pub fn join_users<'a>(users: impl IntoIterator<Item = &'a str>) -> String {
     let escaped = users.into_iter().map(|user| user.replace('\\', "\\\\").replace(',', "\\,"));
@@ -227,7 +238,7 @@ pub(super) const ADDED: [(SecurityProtocol, u16); 2] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BrokerConfig, Sources, load};
+    use super::super::{Sources, load};
     use super::*;
 
     fn config(port: Option<u16>, pairs: &[(&str, &str)]) -> Result<BrokerConfig, String> {
@@ -246,6 +257,39 @@ mod tests {
         };
         let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
         assert_eq!(listeners.join(" "), expect);
+    }
+
+    #[test]
+    fn only_ports_that_the_user_did_not_name_can_be_replaced() {
+        let added = |port, pairs: &[(&str, &str)]| {
+            let config = config(port, &[&[(SECURE, "true")], pairs].concat()).unwrap();
+            // They advertise the port that they get.
+            assert!(config.listeners.iter().all(|it| !it.is_added || it.advertised.port.is_none()));
+            let added = config.listeners.iter().filter(|it| it.is_added).map(|it| it.name.clone());
+            added.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(added(None, &[]), "SSL SASL_SSL");
+        assert_eq!(added(Some(7), &[]), "SSL SASL_SSL");
+        assert_eq!(added(None, &[("listeners", "PLAINTEXT://:9092,SSL://:9093")]), "SASL_SSL");
+        let advertised = [("listeners", "PLAINTEXT://:9092"), ("advertised.listeners", "PLAINTEXT://kafka:9092")];
+        assert_eq!(added(None, &advertised), "SSL SASL_SSL");
+        let config = config(None, &[("listeners", "PLAINTEXT://:9092,SSL://:9093")]).unwrap();
+        assert!(!config.listeners.iter().any(|it| it.is_added));
+    }
+
+    #[test]
+    fn users_without_a_listener_that_demands_a_login_are_a_notice() {
+        let notices = |pairs: &[(&str, &str)]| {
+            let command_line = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let loaded = load(&Sources { command_line, ..Sources::default() }).unwrap();
+            loaded.notices.iter().filter(|notice| notice.starts_with(USERS)).count()
+        };
+        let user = (USERS, "ann:secret");
+        assert_eq!(notices(&[user]), 1);
+        assert_eq!(notices(&[user, (SECURE, "true")]), 0);
+        assert_eq!(notices(&[user, ("listeners", "SASL_PLAINTEXT://:9092")]), 0);
+        assert_eq!(notices(&[user, (ISSUER, "true"), ("ottla.admin.listener", "0")]), 0);
+        assert_eq!(notices(&[]), 0);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The listings of docs/testing/python.md and docs/testing/rust.md, run without changes. Each begins with a comment that names its file.
+//! The listings of the pages for Python and Rust in docs/testing, run without changes. Each begins with a comment that names
+//! its file. Those of the other pages are in `bindings`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ const PYTHON_PAGE: &str = include_str!("../../docs/testing/python.md");
 const RUST_PAGE: &str = include_str!("../../docs/testing/rust.md");
 
 /// Returns a page's listings in `language` by file name.
-pub fn listings_of(page: &'static str, language: &str) -> BTreeMap<&'static str, &'static str> {
+fn listings_of(page: &'static str, language: &str) -> BTreeMap<&'static str, &'static str> {
     let blocks = page.split("\n```").skip(1).step_by(2);
     let of_language = blocks.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n'));
     let named = of_language.map(|text| {

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bind::Moved;
 use tokio::sync::watch;
 
 use crate::blocking;
@@ -40,6 +41,7 @@ pub struct Service {
     /// The `host:port` of each listener, for clients on this machine.
     addresses: Vec<String>,
     bound: Vec<SocketAddr>,
+    moved: Vec<Moved>,
 }
 
 /// The outcome of [`Service::stop`].
@@ -78,6 +80,7 @@ impl Service {
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
+        let moved = bind::moved(config, &ports);
         let admin_url = admin_port.as_ref().map(AdminPort::url);
         let limiter = LogRateLimiter::new(clock);
         let listeners = bind::client_addresses(config, &ports);
@@ -103,7 +106,7 @@ impl Service {
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound };
+        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound, moved };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
@@ -132,6 +135,11 @@ impl Service {
     /// The bound addresses of all listeners.
     pub fn bound(&self) -> &[SocketAddr] {
         &self.bound
+    }
+
+    /// The listeners of `ottla.secure` that got other ports than they should have.
+    pub fn moved(&self) -> &[Moved] {
+        &self.moved
     }
 
     /// The first listener's address, as a value for a client's `bootstrap.servers`.

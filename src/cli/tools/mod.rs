@@ -49,6 +49,7 @@ pub mod output;
 pub mod producing;
 pub mod releases;
 pub mod schema_json;
+pub mod security;
 pub mod servers;
 mod throttle;
 pub mod topic_filter;

@@ -1,6 +1,6 @@
 //! What the broker reads from a certificate (X.509).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
@@ -8,12 +8,18 @@ use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 use super::der;
 use super::distinguished_name::{self, Attribute};
 
-/// The parts of a certificate that matter for its user.
+/// What precedes an alternative name.
+const DNS: &str = "DNS:";
+const IP: &str = "IP:";
+
+/// The parts of a certificate that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     /// The distinguished name, as in Java.
     pub subject: String,
-    /// The subject's alternative names.
+    /// The last common name of the subject.
+    pub common_name: Option<String>,
+    /// The subject's alternative names: `DNS:localhost`, `IP:127.0.0.1`.
     pub alternative_names: Vec<String>,
     /// The subject's public key in DER.
     pub public_key: Vec<u8>,
@@ -30,8 +36,10 @@ impl Certificate {
             X509Certificate::from_der(der).map_err(|_| "the certificate cannot be read: it is damaged".to_owned())?;
         let alternative_names = certificate.subject_alternative_name().ok().flatten();
         let alternative_names = alternative_names.map(|found| found.value.general_names.iter().map(name).collect());
+        let common_name = certificate.subject().iter_common_name().last();
         Ok(Certificate {
             subject: text(certificate.subject())?,
+            common_name: common_name.and_then(|name| name.as_str().ok()).map(str::to_owned),
             alternative_names: alternative_names.unwrap_or_default(),
             public_key: certificate.public_key().raw.to_vec(),
             not_before: certificate.validity().not_before.timestamp(),
@@ -42,18 +50,36 @@ impl Certificate {
     /// Whether a host name or address is one of the alternative names.
     pub fn is_for(&self, host: &str) -> bool {
         let wanted = match host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) => format!("IP:{:?}", address.octets()),
-            Ok(IpAddr::V6(address)) => format!("IP:{:?}", address.octets()),
-            Err(_) => format!("DNS:{host}"),
+            Ok(address) => format!("{IP}{address}"),
+            Err(_) => format!("{DNS}{host}"),
         };
         self.alternative_names.iter().any(|name| name.eq_ignore_ascii_case(&wanted))
+    }
+
+    /// Whether there are alternative names for hosts.
+    pub fn has_dns_names(&self) -> bool {
+        self.alternative_names.iter().any(|name| name.starts_with(DNS))
+    }
+
+    /// The host names and addresses that the certificate is for.
+    pub fn hosts(&self) -> Vec<String> {
+        let host = |name: &String| name.strip_prefix(DNS).or_else(|| name.strip_prefix(IP)).map(str::to_owned);
+        let mut hosts: Vec<_> = self.alternative_names.iter().filter_map(host).collect();
+        if !self.has_dns_names() {
+            hosts.extend(self.common_name.clone());
+        }
+        hosts
     }
 }
 
 fn name(name: &GeneralName<'_>) -> String {
     match name {
-        GeneralName::DNSName(name) => format!("DNS:{name}"),
-        GeneralName::IPAddress(address) => format!("IP:{address:?}"),
+        GeneralName::DNSName(name) => format!("{DNS}{name}"),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(address), _) => format!("{IP}{}", IpAddr::from(address)),
+            (_, Ok(address)) => format!("{IP}{}", IpAddr::from(address)),
+            _ => format!("{IP}{bytes:?}"),
+        },
         other => format!("{other:?}"),
     }
 }

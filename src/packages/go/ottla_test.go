@@ -45,9 +45,11 @@ func command(t *testing.T, broker *Broker, name string, args ...string) string {
 		t.Fatal(err)
 	}
 	args = append([]string{name, "-b", broker.BootstrapServers()}, args...)
-	output, err := exec.Command(binary, args...).CombinedOutput()
+	run := exec.Command(binary, args...)
+	run.Stderr = os.Stderr
+	output, err := run.Output()
 	if err != nil {
-		t.Fatalf("%v: %v: %s", args, err, output)
+		t.Fatalf("%v: %v", args, err)
 	}
 	return string(output)
 }

@@ -52,10 +52,11 @@ fn kill_test_run(dir: &Path, tests: usize, command: &mut Command) {
     // A group of its own, so that workers which outlive the runner can be ended too.
     let runner = Group(command.process_group(0).spawn().unwrap());
     let started = || fs::read_to_string(&list).unwrap_or_default().lines().count();
-    common::wait_until("the brokers of the test run", || started() == tests);
+    common::wait_until(&format!("the brokers of {command:?}"), || started() == tests);
     assert_eq!(leftovers(temporary.path()).len(), tests, "{command:?}: brokers run");
     runner.kill_runner();
-    common::wait_until("the directories of the brokers to be removed", || leftovers(temporary.path()).is_empty());
+    let removed = format!("the directories of the brokers of {command:?} to be removed");
+    common::wait_until(&removed, || leftovers(temporary.path()).is_empty());
 }
 
 /// A process and its group; dropping it kills the group.

@@ -229,3 +229,14 @@ fn old_host_name_binds_only_that_address() {
     assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
     assert!(TcpStream::connect(("127.0.0.2", broker.port())).is_err());
 }
+
+#[test]
+fn principal_builder_of_others_is_refused_at_runtime_too() {
+    for name in ["principal.builder.class", "listener.name.internal.principal.builder.class"] {
+        let validate = |class| ottla_config::validate(Scope::Broker, name, class);
+        let refused = validate("com.example.Builder").unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("{name}=com.example.Builder demands a Java class")), "{refused}");
+        let known = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
+        validate(known).unwrap();
+    }
+}

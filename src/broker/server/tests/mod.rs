@@ -28,6 +28,10 @@ const BUDGET: usize = 1 << 20;
 const LARGE: usize = 700_000;
 const MUTE: Duration = Duration::from_secs(20);
 
+fn closed_for(end: &End, why: &str) -> bool {
+    matches!(end, End::Closed(reason) if reason.to_string().contains(why))
+}
+
 /// A dispatcher for which the first byte of a request is a command. Replies are the request frames.
 #[derive(Default)]
 struct EchoDispatch {

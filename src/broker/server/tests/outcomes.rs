@@ -11,10 +11,6 @@ async fn check_end(bytes: &[u8], expect: fn(&End) -> bool) {
     assert_eq!(server.dispatch.disconnected.load(Ordering::SeqCst), 1);
 }
 
-fn closed_for(end: &End, why: &str) -> bool {
-    matches!(end, End::Closed(reason) if reason.to_string().contains(why))
-}
-
 #[tokio::test(start_paused = true)]
 async fn bytes_that_are_not_a_request_close_the_connection() {
     check_end(b"GET / HTTP/1.1\r\n\r\n", |end| matches!(end, End::Foreign("HTTP"))).await;

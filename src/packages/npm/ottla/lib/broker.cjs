@@ -121,7 +121,7 @@ class Broker {
   }
 
   async #stop() {
-    await this.#process.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
+    await this.#process?.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
     // A broker that was killed has not removed it.
     await fs.rm(this.#directory, { recursive: true, force: true });
     this.#release();

@@ -2,6 +2,7 @@
 "use strict";
 
 const { spawn } = require("node:child_process");
+const fs = require("node:fs");
 const { setTimeout: sleep } = require("node:timers/promises");
 const { OttlaError } = require("./error.cjs");
 
@@ -97,9 +98,9 @@ class ServerProcess {
   /** Ends the broker when a killed test runner has left this worker behind, which would still run for a while. */
   #endWithRunner() {
     if (!WORKER_VARIABLES.some((name) => name in process.env)) return;
-    const runner = process.ppid;
+    const runner = parent();
     const timer = setInterval(() => {
-      if (process.ppid !== runner) this.#child.stdin.destroy();
+      if (parent() !== runner) this.#child.stdin.destroy();
     }, RUNNER_CHECK_MS);
     timer.unref();
     void this.#closed.then(() => clearInterval(timer));
@@ -123,6 +124,16 @@ class ServerProcess {
     } finally {
       timer.abort();
     }
+  }
+}
+
+/** Returns the id of this process's parent. In jest, `process.ppid` is always the first one. */
+function parent() {
+  try {
+    // After the name, which can contain anything, and the state.
+    return fs.readFileSync("/proc/self/stat", "utf8").split(") ").at(-1).split(" ")[1];
+  } catch {
+    return process.ppid;
   }
 }
 

@@ -111,6 +111,10 @@ test("a broker that cannot start reports its own line", async () => {
   });
 });
 
+test("arguments that no process can have are an error", async () => {
+  await assert.rejects(Broker.start({ args: ["a\0b"] }), { code: "ERR_INVALID_ARG_VALUE" });
+});
+
 test("a broker that is not ready in time is killed", async () => {
   const binary = script("slow", "echo one >&2; printf two >&2; exec sleep 60");
   const start = Broker.start({ binary, startTimeout: 500 });

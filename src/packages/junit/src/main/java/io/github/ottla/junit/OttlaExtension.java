@@ -79,6 +79,10 @@ public final class OttlaExtension extends BrokerOptions<OttlaExtension>
         if (classes == 0) {
             broker = new OttlaBroker(this);
         } else if (resetBeforeEach) {
+            if (!broker.isRunning()) {
+                // The test before has killed it.
+                broker.restart();
+            }
             broker.reset();
         }
     }

@@ -2,6 +2,7 @@ package io.github.ottla.junit;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.lang.ProcessBuilder.Redirect;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -13,7 +14,7 @@ final class Cli {
         List<String> command = new ArrayList<>();
         command.addAll(List.of(Program.find(null).toString(), name, "-b", broker.bootstrapServers()));
         command.addAll(List.of(arguments));
-        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        Process process = new ProcessBuilder(command).redirectError(Redirect.INHERIT).start();
         String output = new String(process.getInputStream().readAllBytes());
         assertEquals(0, process.waitFor(), output);
         return output;

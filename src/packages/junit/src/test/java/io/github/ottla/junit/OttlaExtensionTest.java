@@ -172,6 +172,26 @@ class OttlaExtensionTest {
     }
 
     @Test
+    void killedBrokerRunsAgainInTheNextTest() {
+        assertPass(Killing.class, 2);
+        assertEquals(1, brokers());
+    }
+
+    @OttlaTest(topics = "orders:1")
+    static final class Killing {
+        @Test
+        void one(OttlaBroker broker) throws Exception {
+            use(broker);
+            broker.kill();
+        }
+
+        @Test
+        void other(OttlaBroker broker) throws Exception {
+            one(broker);
+        }
+    }
+
+    @Test
     void failedTestPrintsTheLinesOfItsBroker() {
         PrintStream before = System.err;
         ByteArrayOutputStream output = new ByteArrayOutputStream();

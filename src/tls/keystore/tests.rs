@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use ottla_config::{BrokerConfig, Sources, load};
+use ottla_config::{BrokerConfig, Sources, TlsConfig, load};
 use ottla_core::security::certificate::Certificate;
 
 /// The TLS settings of a listener with these settings; `$` stands for the folder of the stores, which openssl 3.0 and
@@ -25,7 +25,8 @@ fn location(file: &str) -> (&'static str, &str) {
 
 #[track_caller]
 fn check_key(settings: &[(&str, &str)]) {
-    let material = load_key(&config(settings)).unwrap();
+    let config = config(settings);
+    let material = load_key(&config.keystore, config.key_password.as_ref()).unwrap().unwrap();
     let certificate = Certificate::parse(&material.chain[0]).unwrap();
     assert_eq!((certificate.subject.as_str(), material.chain.len()), ("CN=old format", 1));
     let key = rustls::crypto::ring::sign::any_supported_type(&material.key).unwrap();
@@ -34,7 +35,8 @@ fn check_key(settings: &[(&str, &str)]) {
 
 #[track_caller]
 fn check_error(settings: &[(&str, &str)], expect: &str) {
-    let error = load_key(&config(settings)).unwrap_err();
+    let config = config(settings);
+    let error = load_key(&config.keystore, config.key_password.as_ref()).unwrap_err();
     assert!(error.contains(expect) && !error.contains('\n') && !error.contains("secret"), "{error}");
 }
 
@@ -85,7 +87,8 @@ fn damaged_jks_store_is_an_error() {
 
 #[test]
 fn trusted_certificates_are_read() {
-    let trust = |settings: &[(&str, &str)]| load_trusted(&config(settings)).map(|found| found.map(|all| all.len()));
+    let trust =
+        |settings: &[(&str, &str)]| load_trusted(&config(settings).truststore).map(|found| found.map(|all| all.len()));
     let location = |file| ("ssl.truststore.location", file);
     let password = ("ssl.truststore.password", "secret");
     assert_eq!(trust(&[]), Ok(None));

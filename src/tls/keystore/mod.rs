@@ -1,5 +1,4 @@
-//! The private key and the certificates of a listener, and the certificates that it trusts: read from PEM, PKCS #12 or
-//! JKS, as the settings say.
+//! A private key with its certificates, and trusted certificates: read from PEM, PKCS #12 or JKS, as the settings say.
 //!
 //! An error is one line that names the setting, and says what to do.
 
@@ -14,7 +13,7 @@ use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use jks::JksError;
-use ottla_config::{Named, Password, StoreConfig, TlsConfig};
+use ottla_config::{Named, Password, StoreConfig};
 
 /// The size of the largest store that is read: larger than a bundle of all public authorities.
 const MAX_STORE_BYTES: u64 = 16 << 20;
@@ -27,19 +26,11 @@ pub struct KeyMaterial {
     pub chain: Vec<CertificateDer<'static>>,
 }
 
-/// Reads the listener's private key and certificates.
-pub fn load_key(config: &TlsConfig) -> Result<KeyMaterial, String> {
-    let store = &config.keystore;
+/// Reads a private key and its certificates; `None` if no keystore is configured.
+pub fn load_key(store: &StoreConfig, key_password: Option<&Password>) -> Result<Option<KeyMaterial>, String> {
     check_type(store)?;
-    let key_password = config.key_password.as_ref();
     let material = match (&store.key, &store.certificates, &store.location) {
-        (None, None, None) => {
-            return Err(format!(
-                "the listener {} needs a certificate; set ssl.keystore.location, or ssl.keystore.key and \
-                 ssl.keystore.certificate.chain with ssl.keystore.type=PEM",
-                config.listener
-            ));
-        }
+        (None, None, None) => return Ok(None),
         (Some(key), Some(chain), None) => {
             check_inline(store, key)?;
             let key =
@@ -56,13 +47,12 @@ pub fn load_key(config: &TlsConfig) -> Result<KeyMaterial, String> {
     };
     match material.chain.is_empty() {
         true => Err(format!("{}: there is no certificate for the private key", place(store))),
-        false => Ok(material),
+        false => Ok(Some(material)),
     }
 }
 
-/// Reads the certificates that the listener trusts; `None` if no truststore is configured.
-pub fn load_trusted(config: &TlsConfig) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
-    let store = &config.truststore;
+/// Reads trusted certificates; `None` if no truststore is configured.
+pub fn load_trusted(store: &StoreConfig) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
     check_type(store)?;
     let trusted = match (&store.certificates, &store.location) {
         (None, None) => return Ok(None),
@@ -80,6 +70,11 @@ pub fn load_trusted(config: &TlsConfig) -> Result<Option<Vec<CertificateDer<'sta
         true => Err(format!("{}: there is no certificate of an authority", place(store))),
         false => Ok(Some(trusted)),
     }
+}
+
+/// Reads all certificates of a PEM file.
+pub fn certificates_of_pem_file(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    read_text(path).and_then(|text| pem::certificates(&text)).map_err(|why| format!("{path}: {why}"))
 }
 
 /// The setting that says where a store is, and its value if it is a file.

@@ -5,7 +5,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, SupportedProtocolVersion};
 
-use ottla_config::TlsConfig;
+use ottla_config::Named;
 
 const SUPPORTED_VERSIONS: &str = "TLSv1.2 and TLSv1.3";
 
@@ -22,14 +22,16 @@ const SUITES: [(&str, CipherSuite); 9] = [
     ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
-/// The versions of `ssl.enabled.protocols`.
-pub fn versions(config: &TlsConfig) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
+/// The versions of `ssl.enabled.protocols`; `ssl.protocol` is only checked.
+pub fn versions(
+    protocol: &Named<String>,
+    enabled: &Named<Vec<String>>,
+) -> Result<Vec<&'static SupportedProtocolVersion>, String> {
     let refuse = |name: &str, value: &str| Err(format!("{name}: {value} is not supported; use {SUPPORTED_VERSIONS}"));
-    match config.protocol.value.as_str() {
+    match protocol.value.as_str() {
         "TLS" | "TLSv1.2" | "TLSv1.3" => {}
-        other => return refuse(&config.protocol.name, other),
+        other => return refuse(&protocol.name, other),
     }
-    let enabled = &config.enabled_protocols;
     if enabled.value.is_empty() {
         return Ok(vec![&TLS13, &TLS12]);
     }
@@ -48,8 +50,7 @@ pub fn versions(config: &TlsConfig) -> Result<Vec<&'static SupportedProtocolVers
 }
 
 /// Leaves only the cipher suites of `ssl.cipher.suites`, in their order.
-pub fn restrict(provider: &mut CryptoProvider, config: &TlsConfig) -> Result<(), String> {
-    let given = &config.cipher_suites;
+pub fn restrict(provider: &mut CryptoProvider, given: &Named<Vec<String>>) -> Result<(), String> {
     if given.value.is_empty() {
         return Ok(());
     }
