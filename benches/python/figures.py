@@ -102,10 +102,13 @@ def main():
     parser.add_argument("--kafka-libs", help="a folder with Apache Kafka's jars")
     parser.add_argument("--kafka-broker", type=int, default=0, metavar="N")
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--only", choices=["calls", "suites"])
     options = parser.parse_args()
-    first_record(options)
-    resets(options)
-    suites(options)
+    if options.only != "suites":
+        first_record(options)
+        resets(options)
+    if options.only != "calls":
+        suites(options)
 
 
 if __name__ == "__main__":
