@@ -6,7 +6,8 @@
 
 Needs the packages of tests/python/requirements-pytest-today.txt. `--kafka-libs` is a folder with the jars of Apache Kafka, which is
 started once for each worker: what Testcontainers does, without Docker. `--kafka-broker` runs the first N tests with
-pytest-kafka-broker, which must be installed with its Kafka; it starts a broker for each test. Use an idle machine.
+pytest-kafka-broker, which must be installed with its Kafka; it starts a broker for each test. Not in parallel: its workers choose
+the same port, 9092 if it is free. Use an idle machine.
 """
 
 import argparse
@@ -75,8 +76,8 @@ def suites(options):
     if options.kafka_broker:
         count = options.kafka_broker
         chosen = ["--kafka", "-k", " or ".join(f"arrives[{number}]" for number in range(count))]
-        seconds = suite(options, chosen, HERE / "kafka_broker_suite")
-        print(f"| pytest-kafka-broker, {count} of the tests | {seconds} |")
+        seconds = suite(options, [*chosen, "-n", "0"], HERE / "kafka_broker_suite")
+        print(f"| pytest-kafka-broker, {count} of the tests, one after the other | {seconds} |")
 
 
 def suite(options, arguments, folder=None, extra=None):
