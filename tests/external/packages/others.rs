@@ -69,7 +69,7 @@ fn npm_packages_have_the_program_for_one_platform_and_install_without_network() 
         made.file("npm", &format!("linux-{cpu}-{VERSION}.tgz")),
     );
     let manifest = |archive: &Path| fs::read_to_string(unpacked(archive).path().join("package/package.json")).unwrap();
-    let wanted = [format!("\"os\": [\n    \"linux\"\n  ]"), format!("\"cpu\": [\n    \"{cpu}\"\n  ]")];
+    let wanted = ["\"os\": [\n    \"linux\"\n  ]".to_owned(), format!("\"cpu\": [\n    \"{cpu}\"\n  ]")];
     for part in wanted.iter().map(String::as_str).chain([r#""license": "Apache-2.0""#]) {
         assert!(manifest(&platform).contains(part), "{part} is missing in {}", manifest(&platform));
     }
