@@ -1,0 +1,6 @@
+mod bounds;
+mod properties;
+mod table;
+
+use super::*;
+
