@@ -158,22 +158,17 @@ impl Writer<'_> {
         }
     }
 
-    /// Converts a default to a value of the type and back, as Avro does: of the branches of a union, the first counts that
-    /// gives a value. `None` if the default does not fit, which only schemas have that are not checked as new ones.
+    /// Converts a default to a value of the type and back, as Avro does: of a union, only the first branch counts. `None` if
+    /// the default does not fit that type; then it is left out, also where it fits another branch.
     fn default(&self, value: &Json, schema: Option<NodeId>) -> Result<Option<Json>, AvroError> {
         let kind = schema.map(|schema| self.nodes.kind(schema));
         if let Some(Kind::Union(branches)) = kind
             && !value.is_null()
         {
-            for branch in branches {
-                // Avro takes an object for the value of a null; an array is an error there.
-                let is_null = matches!(self.nodes.kind(*branch), Kind::Primitive(Primitive::Null));
-                let skipped = is_null && matches!(value, Json::Array(_));
-                if !skipped && let Some(found) = self.default(value, Some(*branch))? {
-                    return Ok(Some(found));
-                }
-            }
-            return Ok(None);
+            return match branches.first() {
+                Some(first) => self.default(value, Some(*first)),
+                None => Ok(None),
+            };
         }
         match value {
             Json::Null | Json::Bool(_) => Ok(Some(value.clone())),
@@ -187,9 +182,9 @@ impl Writer<'_> {
             Json::String(text) => Ok(string_of(text, kind)),
             Json::Array(items) => {
                 let of = match kind {
-                    None => None,
                     Some(Kind::Array(of)) => Some(*of),
-                    Some(kind) => return Err(AvroError::new(format!("Not an array: {}", kind.type_name()))),
+                    // Avro refuses these, though some are valid defaults.
+                    _ => None,
                 };
                 let items: Vec<Json> =
                     items.iter().map(|item| self.part_of_default(item, of)).collect::<Result<_, _>>()?;

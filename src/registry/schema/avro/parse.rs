@@ -90,11 +90,12 @@ impl Parser {
 
     fn parse_union(&mut self, branches: &[Json], space: Option<&str>) -> Result<NodeId, AvroError> {
         let ids = branches.iter().map(|branch| self.parse(branch, space)).collect::<Result<Vec<_>, _>>()?;
-        if ids.iter().any(|id| matches!(self.nodes.kind(*id), Kind::Union(_))) {
-            let texts: Vec<String> = ids.iter().map(|id| print::for_message(&self.nodes, *id)).collect();
-            return Err(AvroError::new(format!("Nested union: [{}]", texts.join(","))));
+        let nested = ids.iter().position(|id| matches!(self.nodes.kind(*id), Kind::Union(_)));
+        check_union(&self.nodes, &ids[..nested.unwrap_or(ids.len())])?;
+        if nested.is_some() {
+            let id = self.add(Kind::Union(ids), Object::new())?;
+            return Err(AvroError::new(format!("Nested union: {}", print::for_message(&self.nodes, id))));
         }
-        check_union(&self.nodes, &ids)?;
         self.add(Kind::Union(ids), Object::new())
     }
 

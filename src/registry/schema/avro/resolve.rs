@@ -13,7 +13,11 @@ impl Parser {
         for at in first..self.nodes.len() {
             self.resolve_children(NodeId(at))?;
         }
-        let root = self.target(root)?;
+        let mut root = self.target(root)?;
+        // Of equal definitions, the first one counts.
+        if let Some(known) = self.nodes.named(root).and_then(|named| self.names.get(&named.name.full)) {
+            root = *known;
+        }
         for at in first..self.nodes.len() {
             let id = NodeId(at);
             if let Kind::Union(branches) = self.nodes.kind(id) {

@@ -39,6 +39,12 @@ fn check_canonical(case: &Json) -> Result<(), String> {
     let parsed = match (parsed, text(case, "error")) {
         (Ok(parsed), None) => parsed,
         (Err(error), Some(expected)) if is_of_java(expected) || error.to_string() == expected => return Ok(()),
+        // If several names are unknown, another one may be named.
+        (Err(error), Some(expected))
+            if expected.starts_with("Undefined schema") && error.to_string().starts_with("Undefined schema") =>
+        {
+            return Ok(());
+        }
         (Ok(parsed), Some(expected)) => return Err(format!("expected {expected}, got {}", parsed.canonical())),
         (Err(error), expected) => return Err(format!("expected {expected:?}, got error {error}")),
     };
