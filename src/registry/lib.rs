@@ -1,5 +1,12 @@
 //! The schema registry.
 
+pub mod compatibility;
+pub mod contract;
+pub mod entity;
+pub mod error;
+mod fields;
 pub mod json;
 pub mod schema;
+pub mod store;
+pub mod subject;
 pub mod utf16;

@@ -1,6 +1,7 @@
 //! The order of Java's strings.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 /// A text that is ordered by its UTF-16 units, as Java's `String.compareTo` orders it. The order differs from that of Rust
 /// only above U+FFFF.
@@ -26,6 +27,46 @@ impl Ord for Utf16<'_> {
 impl PartialOrd for Utf16<'_> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+/// A text as a key of Java's sorted maps and sets.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JavaString(String);
+
+impl JavaString {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Ord for JavaString {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for JavaString {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for JavaString {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl From<&str> for JavaString {
+    fn from(text: &str) -> JavaString {
+        JavaString(text.to_owned())
+    }
+}
+
+impl From<String> for JavaString {
+    fn from(text: String) -> JavaString {
+        JavaString(text)
     }
 }
 

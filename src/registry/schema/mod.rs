@@ -3,6 +3,150 @@
 pub mod avro;
 pub mod nesting;
 
+use thiserror::Error;
+
+use avro::{AvroError, AvroSchema};
+pub use avro::Validation;
+
+/// The format of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SchemaType {
+    Avro,
+    Json,
+    Protobuf,
+}
+
+impl SchemaType {
+    pub fn from_name(name: &str) -> Option<SchemaType> {
+        match name {
+            "AVRO" => Some(SchemaType::Avro),
+            "JSON" => Some(SchemaType::Json),
+            "PROTOBUF" => Some(SchemaType::Protobuf),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaType::Avro => "AVRO",
+            SchemaType::Json => "JSON",
+            SchemaType::Protobuf => "PROTOBUF",
+        }
+    }
+}
+
+/// Why a text is not a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SchemaError {
+    #[error(transparent)]
+    Avro(#[from] AvroError),
+    /// The parser of the format is not part of this build.
+    #[error("schemas of type {} are not supported by this registry", .0.name())]
+    Unsupported(SchemaType),
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedReference {
+    /// The name by which the other schema refers to it.
+    pub name: String,
+    pub text: String,
+}
+
+/// A parsed schema of any format. A further format is a variant here; nothing else knows the formats.
+#[derive(Clone, Debug)]
+pub enum ParsedSchema {
+    Avro(AvroSchema),
+}
+
+impl ParsedSchema {
+    /// Parses a schema. `references` has all schemas that it refers to, each after those that it needs.
+    pub fn parse(
+        schema_type: SchemaType,
+        text: &str,
+        references: &[ResolvedReference],
+        validation: Validation,
+    ) -> Result<ParsedSchema, SchemaError> {
+        match schema_type {
+            SchemaType::Avro => Ok(ParsedSchema::Avro(AvroSchema::parse(text, &texts(references), validation)?)),
+            SchemaType::Json | SchemaType::Protobuf => Err(SchemaError::Unsupported(schema_type)),
+        }
+    }
+
+    pub fn schema_type(&self) -> SchemaType {
+        match self {
+            ParsedSchema::Avro(_) => SchemaType::Avro,
+        }
+    }
+
+    /// The text that decides on the id of the schema.
+    pub fn canonical(&self) -> &str {
+        match self {
+            ParsedSchema::Avro(schema) => schema.canonical(),
+        }
+    }
+
+    /// The text in a format that the type of the schema knows. An unknown format gives the canonical text.
+    pub fn formatted(&self, format: &str) -> String {
+        match self {
+            ParsedSchema::Avro(schema) if format == "resolved" => schema.resolved(),
+            ParsedSchema::Avro(schema) => schema.canonical().to_owned(),
+        }
+    }
+
+    pub fn normalized(
+        &self,
+        references: &[ResolvedReference],
+        validation: Validation,
+    ) -> Result<ParsedSchema, SchemaError> {
+        match self {
+            ParsedSchema::Avro(schema) => Ok(ParsedSchema::Avro(schema.normalized(&texts(references), validation)?)),
+        }
+    }
+
+    /// Describes what keeps this schema from reading data that was written with `writer`; `reader` and `writer_name` name the
+    /// two in the messages. Schemas of different types are not compared.
+    pub fn differences(&self, writer: &ParsedSchema, reader_name: &str, writer_name: &str) -> Vec<String> {
+        match (self, writer) {
+            (ParsedSchema::Avro(reader), ParsedSchema::Avro(writer)) => match reader.differences(writer) {
+                Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
+                Err(error) => vec![format!("Unexpected exception during compatibility check: {error}")],
+            },
+        }
+    }
+
+    /// Whether the other schema is the same, wherever its parts are defined.
+    pub fn is_equivalent(&self, other: &ParsedSchema) -> bool {
+        match (self, other) {
+            (ParsedSchema::Avro(schema), ParsedSchema::Avro(other)) => schema.is_equivalent(other),
+        }
+    }
+
+    pub fn has_top_level_field(&self, name: &str) -> bool {
+        match self {
+            ParsedSchema::Avro(schema) => schema.has_top_level_field(name),
+        }
+    }
+
+    /// The parts of the schema with tags, in its order.
+    pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.tagged_entities(),
+        }
+    }
+
+    /// Returns the text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
+        match self {
+            ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
+        }
+    }
+}
+
+fn texts(references: &[ResolvedReference]) -> Vec<&str> {
+    references.iter().map(|reference| reference.text.as_str()).collect()
+}
+
 /// A record or a field that can have tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaggedEntity {
@@ -31,5 +175,18 @@ impl EntityType {
             "sr_field" => Some(EntityType::Field),
             _ => None,
         }
+    }
+}
+
+/// Tags to add, and tags to remove afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChanges {
+    pub add: Vec<(TaggedEntity, Vec<String>)>,
+    pub remove: Vec<(TaggedEntity, Vec<String>)>,
+}
+
+impl TagChanges {
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
     }
 }

@@ -39,7 +39,7 @@ use model::{NodeId, Nodes};
 pub use names::Validation;
 use parse::Parser;
 
-use super::TaggedEntity;
+use super::{TagChanges, TaggedEntity};
 
 /// Why a text is not an Avro schema, in Avro's words where it has some.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -118,6 +118,11 @@ impl AvroSchema {
     /// The records and fields with tags, in the order of the schema.
     pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
         tags::entities(&self.nodes, self.root)
+    }
+
+    /// Returns the canonical text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, AvroError> {
+        tags::modify(&self.canonical, changes)
     }
 }
 
