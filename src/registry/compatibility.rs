@@ -154,9 +154,10 @@ mod tests {
     /// Checks a schema against versions, the oldest first.
     fn checked(level: CompatibilityLevel, new: &str, old: &[&str]) -> Vec<String> {
         let earlier: Vec<(&&str, i32)> = old.iter().zip(1..).collect();
-        let earlier = earlier.into_iter().rev().map(|(fields, version)| {
-            Ok::<_, Infallible>(EarlierVersion { version, schema: parse(&record(fields)) })
-        });
+        let earlier = earlier
+            .into_iter()
+            .rev()
+            .map(|(fields, version)| Ok::<_, Infallible>(EarlierVersion { version, schema: parse(&record(fields)) }));
         check(level, &parse(&record(new)), earlier).unwrap()
     }
 

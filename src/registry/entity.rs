@@ -173,8 +173,12 @@ mod tests {
         Content {
             schema: schema.to_owned(),
             references: references.as_array().unwrap().iter().map(|json| Reference::from_json(json).unwrap()).collect(),
-            metadata: Some(parse(metadata).unwrap()).filter(|json| !json.is_null()).map(|json| Metadata::from_json(&json).unwrap()),
-            rule_set: Some(parse(rules).unwrap()).filter(|json| !json.is_null()).map(|json| RuleSet::from_json(&json).unwrap()),
+            metadata: Some(parse(metadata).unwrap())
+                .filter(|json| !json.is_null())
+                .map(|json| Metadata::from_json(&json).unwrap()),
+            rule_set: Some(parse(rules).unwrap())
+                .filter(|json| !json.is_null())
+                .map(|json| RuleSet::from_json(&json).unwrap()),
         }
     }
 

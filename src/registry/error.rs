@@ -41,18 +41,12 @@ impl RegistryError {
 
     pub fn subject_soft_deleted(subject: &Subject) -> RegistryError {
         let name = subject.qualified();
-        RegistryError::new(
-            40404,
-            format!("Subject '{name}' was soft deleted.Set permanent=true to delete permanently"),
-        )
+        RegistryError::new(40404, format!("Subject '{name}' was soft deleted.Set permanent=true to delete permanently"))
     }
 
     pub fn subject_not_soft_deleted(subject: &Subject) -> RegistryError {
         let name = subject.qualified();
-        RegistryError::new(
-            40405,
-            format!("Subject '{name}' was not deleted first before being permanently deleted"),
-        )
+        RegistryError::new(40405, format!("Subject '{name}' was not deleted first before being permanently deleted"))
     }
 
     pub fn version_soft_deleted(subject: &Subject, version: i32) -> RegistryError {

@@ -59,7 +59,8 @@ impl<'a> Fields<'a> {
             Json::String(text) => text.trim().parse().ok(),
             value => value.as_int(),
         };
-        let error = || FieldError::new(format!("Cannot deserialize value of type `int` from {value} (field \"{name}\")"));
+        let error =
+            || FieldError::new(format!("Cannot deserialize value of type `int` from {value} (field \"{name}\")"));
         found.map(Some).ok_or_else(error)
     }
 
@@ -78,7 +79,8 @@ impl<'a> Fields<'a> {
 
     pub fn object(&self, name: &str) -> Result<Option<&'a Object>, FieldError> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        let error = || FieldError::new(format!("Cannot deserialize an object from {} (field \"{name}\")", token(value)));
+        let error =
+            || FieldError::new(format!("Cannot deserialize an object from {} (field \"{name}\")", token(value)));
         value.as_object().map(Some).ok_or_else(error)
     }
 

@@ -1,5 +1,6 @@
 //! The schema registry.
 
+pub mod api;
 pub mod compatibility;
 pub mod contract;
 pub mod entity;

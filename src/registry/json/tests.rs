@@ -26,8 +26,27 @@ fn repeated_name_keeps_its_place_and_takes_the_last_value() {
 #[test]
 fn malformed_texts_are_refused_with_a_position() {
     for text in [
-        "", "{", "[", "\"", "{\"a\"}", "{\"a\":}", "[1,]", "{\"a\":1,}", "01", "-", "1.", "1e", "nul", "string", "\"\u{1}\"",
-        "\"\\x\"", "\"\\u12\"", "\"\\ud800\"", "1 2", "// comment\n1", "\\",
+        "",
+        "{",
+        "[",
+        "\"",
+        "{\"a\"}",
+        "{\"a\":}",
+        "[1,]",
+        "{\"a\":1,}",
+        "01",
+        "-",
+        "1.",
+        "1e",
+        "nul",
+        "string",
+        "\"\u{1}\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\ud800\"",
+        "1 2",
+        "// comment\n1",
+        "\\",
     ] {
         assert!(parse(text).is_err(), "{text}");
     }

@@ -5,8 +5,8 @@ pub mod nesting;
 
 use thiserror::Error;
 
-use avro::{AvroError, AvroSchema};
 pub use avro::Validation;
+use avro::{AvroError, AvroSchema};
 
 /// The format of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -142,7 +142,9 @@ impl ConfigValue {
             validate_new_schemas: fields.boolean("validateNewSchemas")?,
             validate_rules: fields.boolean("validateRules")?,
             compatibility_level: level
-                .map(|name| CompatibilityLevel::from_name(&name).ok_or_else(|| unknown("level of compatibility", &name)))
+                .map(|name| {
+                    CompatibilityLevel::from_name(&name).ok_or_else(|| unknown("level of compatibility", &name))
+                })
                 .transpose()?,
             compatibility_policy: policy
                 .map(|name| {
@@ -192,9 +194,8 @@ impl ConfigUpdate {
         let fields = Fields::of(json)?;
         let text = |name: &str| fields.has(name).then(|| fields.string(name)).transpose();
         let boolean = |name: &str| fields.has(name).then(|| fields.boolean(name)).transpose();
-        let metadata = |name: &str| {
-            fields.has(name).then(|| fields.get(name).map(Metadata::from_json).transpose()).transpose()
-        };
+        let metadata =
+            |name: &str| fields.has(name).then(|| fields.get(name).map(Metadata::from_json).transpose()).transpose();
         let rule_set =
             |name: &str| fields.has(name).then(|| fields.get(name).map(RuleSet::from_json).transpose()).transpose();
         Ok(ConfigUpdate {

@@ -14,7 +14,7 @@ use crate::subject::Subject;
 
 impl Registry {
     /// Parses a schema and replaces its text by the canonical one. `None` if it has no text.
-    pub(super) fn canonicalize(
+    pub(crate) fn canonicalize(
         &mut self,
         entity: &mut SchemaEntity,
         validation: Validation,
@@ -30,9 +30,9 @@ impl Registry {
         }
         let mut parsed = self.parse(entity, validation)?;
         if normalize && !mode.is_import_or_forward() {
-            let normalized = self.resolve_references(entity, validation).and_then(|references| {
-                parsed.normalized(&references, validation).map_err(|error| error.to_string())
-            });
+            let normalized = self
+                .resolve_references(entity, validation)
+                .and_then(|references| parsed.normalized(&references, validation).map_err(|error| error.to_string()));
             let normalized = normalized.map_err(|details| {
                 let quoted = entity.quoted(false);
                 RegistryError::invalid_schema(format!("Invalid schema {quoted}, details: {details}"))
@@ -250,9 +250,8 @@ pub(super) fn complete_contract(
     let rules = RuleSet::merge(config.default_rule_set.clone(), own);
     let rules = RuleSet::merge(rules, config.override_rule_set.clone());
     if let Some(version) = new_version {
-        let has_version = metadata.as_ref().is_some_and(|metadata| {
-            metadata.property(crate::contract::VERSION_PROPERTY).is_some()
-        });
+        let has_version =
+            metadata.as_ref().is_some_and(|metadata| metadata.property(crate::contract::VERSION_PROPERTY).is_some());
         if entity.version != 0 || has_version {
             metadata = Some(metadata.unwrap_or_default().with_version(version));
         }
@@ -275,8 +274,9 @@ fn reserved_fields(parsed: &ParsedSchema, metadata: Option<&Metadata>, before: O
              metadata."
         )
     });
-    let used = reserved.iter().filter(|field| parsed.has_top_level_field(field)).map(|field| {
-        format!("The new schema has field that conflicts with the reserved field {field}.")
-    });
+    let used = reserved
+        .iter()
+        .filter(|field| parsed.has_top_level_field(field))
+        .map(|field| format!("The new schema has field that conflicts with the reserved field {field}."));
     removed.chain(used).collect()
 }

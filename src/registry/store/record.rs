@@ -33,11 +33,17 @@ impl Record {
 /// The key of a record.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
-    Schema { subject: Subject, version: i32 },
+    Schema {
+        subject: Subject,
+        version: i32,
+    },
     /// Settings of a subject, of a context, or (`None`) of all.
     Config(Option<Subject>),
     Mode(Option<Subject>),
-    Context { tenant: String, context: String },
+    Context {
+        tenant: String,
+        context: String,
+    },
     DeleteSubject(Subject),
     ClearSubject(Subject),
     Noop,
@@ -113,10 +119,19 @@ impl Key {
 pub enum Value {
     Schema(Box<StoredSchema>),
     Config(Box<ConfigValue>),
-    Mode { subject: Option<Subject>, mode: Mode },
-    Context { tenant: String, context: String },
+    Mode {
+        subject: Option<Subject>,
+        mode: Mode,
+    },
+    Context {
+        tenant: String,
+        context: String,
+    },
     /// Deletes the versions up to this one.
-    DeleteSubject { subject: Subject, version: i32 },
+    DeleteSubject {
+        subject: Subject,
+        version: i32,
+    },
     ClearSubject(Subject),
 }
 

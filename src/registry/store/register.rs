@@ -72,10 +72,7 @@ impl RegisterRequest {
 }
 
 /// Reads a list of entities with tags.
-pub(super) fn tagged_entities(
-    fields: &Fields<'_>,
-    name: &str,
-) -> Result<Vec<(TaggedEntity, Vec<String>)>, FieldError> {
+pub(super) fn tagged_entities(fields: &Fields<'_>, name: &str) -> Result<Vec<(TaggedEntity, Vec<String>)>, FieldError> {
     let mut found = Vec::new();
     for item in fields.array(name)?.unwrap_or_default() {
         let item = Fields::of(item)?;
@@ -175,9 +172,12 @@ impl Registry {
         let Some(parsed) = self.canonicalize(&mut entity, validation, normalize)? else {
             return Err(RegistryError::invalid_schema("Empty schema"));
         };
-        if let Some(known) = self.state.id_of(&subject.context, &entity.content.guid()).filter(|known| id < 0 || id == *known) {
+        if let Some(known) =
+            self.state.id_of(&subject.context, &entity.content.guid()).filter(|known| id < 0 || id == *known)
+        {
             let version = self.state.version_of_id(subject, known);
-            let live = version.filter(|version| self.state.version(subject, *version).is_some_and(|known| !known.deleted));
+            let live =
+                version.filter(|version| self.state.version(subject, *version).is_some_and(|known| !known.deleted));
             if let (0, Some(version)) = (entity.version, live) {
                 return Ok(Decided::without_records(SchemaEntity { version, id: known, ..entity }));
             }
@@ -312,7 +312,10 @@ impl Registry {
         let tries = (1..=MAX_ID_TRIES).filter_map(|step| max.checked_add(step));
         let mut free = tries.filter(|id| !self.state.is_id_used(&subject.context, *id));
         free.next().ok_or_else(|| {
-            RegistryError::new(50001, "Error while registering the schema due to generating an ID that is already in use.")
+            RegistryError::new(
+                50001,
+                "Error while registering the schema due to generating an ID that is already in use.",
+            )
         })
     }
 }

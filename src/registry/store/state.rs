@@ -25,7 +25,7 @@ pub struct State {
     ids: HashMap<String, ContextIds>,
     /// Contexts other than the default one.
     contexts: BTreeSet<JavaString>,
-    pub(super) configs: BTreeMap<Option<Subject>, Config>,
+    pub(crate) configs: BTreeMap<Option<Subject>, Config>,
     pub(super) modes: BTreeMap<Option<Subject>, Mode>,
     /// For each version that others refer to: contexts and ids of those.
     referrers: HashMap<(Subject, i32), BTreeSet<(String, i32)>>,
@@ -165,7 +165,9 @@ impl State {
     }
 
     fn delete_subject(&mut self, subject: &Subject, until: i32) {
-        for (_, schema) in self.subjects.get_mut(subject).into_iter().flatten().filter(|(version, _)| **version <= until) {
+        for (_, schema) in
+            self.subjects.get_mut(subject).into_iter().flatten().filter(|(version, _)| **version <= until)
+        {
             if !schema.deleted {
                 Arc::make_mut(schema).deleted = true;
             }

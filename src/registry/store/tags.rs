@@ -57,7 +57,12 @@ impl TagRequest {
 
 impl Registry {
     /// Registers a version like `entity` with other tags, metadata or rules.
-    pub fn modify_tags(&mut self, subject: &Subject, entity: SchemaEntity, request: &TagRequest) -> Outcome<SchemaEntity> {
+    pub fn modify_tags(
+        &mut self,
+        subject: &Subject,
+        entity: SchemaEntity,
+        request: &TagRequest,
+    ) -> Outcome<SchemaEntity> {
         request.check()?;
         let mut entity = entity;
         let parsed = self.parse(&mut entity, Validation::Registered)?;

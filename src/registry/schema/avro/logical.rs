@@ -27,8 +27,13 @@ pub(super) fn logical_type(nodes: &Nodes, node: &Node) -> Option<LogicalType> {
         "duration" => fixed_size == Some(12),
         "uuid" => is(Primitive::String) || fixed_size == Some(16),
         "date" | "time-millis" => is(Primitive::Int),
-        "time-micros" | "timestamp-millis" | "timestamp-micros" | "timestamp-nanos" | "local-timestamp-millis"
-        | "local-timestamp-micros" | "local-timestamp-nanos" => is(Primitive::Long),
+        "time-micros"
+        | "timestamp-millis"
+        | "timestamp-micros"
+        | "timestamp-nanos"
+        | "local-timestamp-millis"
+        | "local-timestamp-micros"
+        | "local-timestamp-nanos" => is(Primitive::Long),
         // Two types that Confluent's serializers register.
         "map" => matches!(node.kind, Kind::Array(items) if is_key_value(nodes, items)),
         "variant" => is_variant(nodes, node),

@@ -191,7 +191,9 @@ impl Parser {
             return Err(AvroError::new(format!("Malformed data. Length is negative: {size}")));
         }
         if size > MAX_FIXED_SIZE {
-            return Err(AvroError::new(format!("Cannot read arrays longer than {MAX_FIXED_SIZE} bytes in Java library")));
+            return Err(AvroError::new(format!(
+                "Cannot read arrays longer than {MAX_FIXED_SIZE} bytes in Java library"
+            )));
         }
         self.define(object, name, Body::Fixed { size }, &[])
     }

@@ -1,11 +1,11 @@
 //! Resolution of names after a text is read: a name may be used before its definition.
 
+use super::AvroError;
 use super::defaults;
 use super::logical::LOGICAL_TYPE;
 use super::model::{Body, Kind, NodeId, Nodes};
 use super::names::Validation;
 use super::parse::{Parser, check_union};
-use super::AvroError;
 
 impl Parser {
     /// Replaces names by the types that they mean, in the nodes that were added from `first` on. Returns the root.

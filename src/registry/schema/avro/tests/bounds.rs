@@ -16,9 +16,7 @@ fn record(name: &str, fields: &[(&str, &str)]) -> String {
 
 #[test]
 fn nested_types_are_bounded() {
-    let nested = |depth: usize| {
-        format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth))
-    };
+    let nested = |depth: usize| format!("{}\"int\"{}", r#"{"type":"array","items":"#.repeat(depth), "}".repeat(depth));
     let deepest = try_parse(&nested(MAX_DEPTH - 1)).unwrap();
     assert!(deepest.normalized(&[], Validation::New).is_ok());
     assert!(deepest.differences(&deepest).unwrap().is_empty());
@@ -39,10 +37,7 @@ fn chain_of_forward_names_is_refused_when_its_text_would_be_too_deep() {
         format!("[{}]", records.join(","))
     };
     assert!(try_parse(&chain(90)).is_ok());
-    assert_eq!(
-        try_parse(&chain(5_000)).unwrap_err().to_string(),
-        "types are nested deeper than 300 levels of JSON"
-    );
+    assert_eq!(try_parse(&chain(5_000)).unwrap_err().to_string(), "types are nested deeper than 300 levels of JSON");
 }
 
 /// Records that use those before them: the canonical text is flat, a comparison that begins with the last goes deep.
@@ -93,8 +88,7 @@ fn comparison_of_large_unions_ends() {
 
 #[test]
 fn number_of_types_is_bounded() {
-    let fields: Vec<String> =
-        (0..=MAX_NODES).map(|at| format!(r#"{{"name":"f{at}","type":"int"}}"#)).collect();
+    let fields: Vec<String> = (0..=MAX_NODES).map(|at| format!(r#"{{"name":"f{at}","type":"int"}}"#)).collect();
     let text = format!(r#"{{"type":"record","name":"R","fields":[{}]}}"#, fields.join(","));
     assert!(try_parse(&text).unwrap_err().to_string().contains("more than"));
 }

@@ -7,10 +7,18 @@ use super::*;
 /// The text of a schema. Names are drawn from few, so that types are used again; not every text is a schema.
 fn schema_text() -> impl Strategy<Value = String> {
     let primitive = prop::sample::select(vec![
-        "\"null\"", "\"boolean\"", "\"int\"", "\"long\"", "\"float\"", "\"double\"", "\"bytes\"", "\"string\"",
+        "\"null\"",
+        "\"boolean\"",
+        "\"int\"",
+        "\"long\"",
+        "\"float\"",
+        "\"double\"",
+        "\"bytes\"",
+        "\"string\"",
         r#"{"type":"long","logicalType":"timestamp-millis"}"#,
         r#"{"type":"bytes","scale":2,"precision":6,"logicalType":"decimal"}"#,
-        "\"T0\"", "\"n.T1\"",
+        "\"T0\"",
+        "\"n.T1\"",
     ]);
     let name = || prop::sample::select(vec!["T0", "T1", "T2", "T3", "n.T1", "n.T2"]);
     let named = name().prop_flat_map(|name| {
@@ -22,15 +30,16 @@ fn schema_text() -> impl Strategy<Value = String> {
     });
     let leaf = prop_oneof![primitive.prop_map(str::to_owned), named];
     leaf.prop_recursive(4, 24, 4, move |inner| {
-        let field = (prop::sample::select(vec!["a", "b", "c", "d"]), inner.clone(), 0..4u8).prop_map(|(name, schema, kind)| {
-            let more = match kind {
-                0 => "",
-                1 => r#","doc":"x","order":"descending""#,
-                2 => r#","aliases":["q","r"],"z":{"b":1,"a":2}"#,
-                _ => r#","default":null"#,
-            };
-            format!(r#"{{"name":"{name}","type":{schema}{more}}}"#)
-        });
+        let field =
+            (prop::sample::select(vec!["a", "b", "c", "d"]), inner.clone(), 0..4u8).prop_map(|(name, schema, kind)| {
+                let more = match kind {
+                    0 => "",
+                    1 => r#","doc":"x","order":"descending""#,
+                    2 => r#","aliases":["q","r"],"z":{"b":1,"a":2}"#,
+                    _ => r#","default":null"#,
+                };
+                format!(r#"{{"name":"{name}","type":{schema}{more}}}"#)
+            });
         prop_oneof![
             inner.clone().prop_map(|items| format!(r#"{{"type":"array","items":{items},"p":1}}"#)),
             inner.clone().prop_map(|values| format!(r#"{{"type":"map","values":{values}}}"#)),

@@ -61,7 +61,12 @@ fn check_canonical(case: &Json) -> Result<(), String> {
         // Errors of Java's conversions, which are not repeated.
         (_, Some(_)) => {}
         (Ok(normalized), None) if normalized == text(case, "normalized").unwrap_or(canonical) => {}
-        (normalized, error) => return Err(format!("normalized: expected {:?} or error {error:?}, got {normalized:?}", text(case, "normalized"))),
+        (normalized, error) => {
+            return Err(format!(
+                "normalized: expected {:?} or error {error:?}, got {normalized:?}",
+                text(case, "normalized")
+            ));
+        }
     }
     let mut tags = crate::json::Object::new();
     for (entity, names) in parsed.tagged_entities() {
@@ -92,9 +97,8 @@ fn differences_of_schemas_are_those_of_avro() {
     let mut wrong = Vec::new();
     for line in COMPATIBILITY.lines() {
         let case = parse_json(line).unwrap();
-        let schema = |name: &str| {
-            AvroSchema::parse(&case.get(name).unwrap().to_string(), &[], Validation::Registered).unwrap()
-        };
+        let schema =
+            |name: &str| AvroSchema::parse(&case.get(name).unwrap().to_string(), &[], Validation::Registered).unwrap();
         let found: Vec<String> = match schema("reader").differences(&schema("writer")) {
             Ok(found) => found.iter().map(compact).collect(),
             Err(error) => vec![format!("Unexpected exception during compatibility check: {error}")],
