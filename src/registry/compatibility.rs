@@ -74,10 +74,12 @@ pub struct EarlierVersion {
     pub schema: Arc<ParsedSchema>,
 }
 
-/// Returns why `new` is not compatible with earlier versions; nothing if it is. `earlier` yields the versions from the latest
+/// Returns why `new` is not compatible with earlier versions; nothing if it is. With `lenient`, changes of the content models of
+/// JSON schemas are compatible (Confluent's policy LENIENT). `earlier` yields the versions from the latest
 /// on, and is asked for no more of them than the level needs. The first one that is not compatible ends the check.
 pub fn check<E>(
     level: CompatibilityLevel,
+    lenient: bool,
     new: &ParsedSchema,
     earlier: impl IntoIterator<Item = Result<EarlierVersion, E>>,
 ) -> Result<Vec<String>, E> {
@@ -87,7 +89,7 @@ pub fn check<E>(
         _ => 1,
     };
     for version in earlier.into_iter().take(count) {
-        let messages = check_one(level, new, &version?);
+        let messages = check_one(level, lenient, new, &version?);
         if !messages.is_empty() {
             return Ok(messages);
         }
@@ -95,18 +97,18 @@ pub fn check<E>(
     Ok(Vec::new())
 }
 
-fn check_one(level: CompatibilityLevel, new: &ParsedSchema, earlier: &EarlierVersion) -> Vec<String> {
+fn check_one(level: CompatibilityLevel, lenient: bool, new: &ParsedSchema, earlier: &EarlierVersion) -> Vec<String> {
     let old = &earlier.schema;
     if old.schema_type() != new.schema_type() {
         return vec![DIFFERENT_TYPE.to_owned()];
     }
     let mut messages = Vec::new();
     if level.is_read_by_old() {
-        messages.extend(old.differences(new, "old", "new"));
+        messages.extend(old.differences(new, lenient, "old", "new"));
     }
     let mut names_old = !messages.is_empty() && !level.reads_old();
     if level.reads_old() {
-        let found = new.differences(old, "new", "old");
+        let found = new.differences(old, lenient, "new", "old");
         names_old = !found.is_empty();
         messages.extend(found);
     }
@@ -158,7 +160,7 @@ mod tests {
             .into_iter()
             .rev()
             .map(|(fields, version)| Ok::<_, Infallible>(EarlierVersion { version, schema: parse(&record(fields)) }));
-        check(level, &parse(&record(new)), earlier).unwrap()
+        check(level, false, &parse(&record(new)), earlier).unwrap()
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod tests;
 use indexmap::IndexMap;
 
 pub use number::Number;
-pub use parse::{JsonError, parse, parse_with_comments};
+pub use parse::{JsonError, parse, parse_exact, parse_with_comments};
 pub use write::quote;
 
 /// The properties of an object, in their order. If a name is repeated, the last value counts, in the place of the first.
@@ -80,6 +80,19 @@ impl Json {
     /// Returns the property of an object; `None` if this is not an object or it has no such property.
     pub fn get(&self, name: &str) -> Option<&Json> {
         self.as_object().and_then(|object| object.get(name))
+    }
+
+    /// Returns the value with the properties of all its objects in the order of their names.
+    pub fn sorted(&self) -> Json {
+        match self {
+            Json::Array(items) => Json::Array(items.iter().map(Json::sorted).collect()),
+            Json::Object(object) => {
+                let mut entries: Vec<(&String, &Json)> = object.iter().collect();
+                entries.sort_by(|(a, _), (b, _)| crate::utf16::compare(a, b));
+                Json::Object(entries.into_iter().map(|(name, value)| (name.clone(), value.sorted())).collect())
+            }
+            value => value.clone(),
+        }
     }
 
     /// Builds an object from its properties.

@@ -18,6 +18,13 @@ pub fn parse(text: &str) -> Result<Json, JsonError> {
     Parser::new(text, false).read_all()
 }
 
+/// Reads one JSON value with numbers as they are written, not as the nearest double.
+pub fn parse_exact(text: &str) -> Result<Json, JsonError> {
+    let mut parser = Parser::new(text, false);
+    parser.exact = true;
+    parser.read_all()
+}
+
 /// Reads one JSON value with comments (`/* */` and `//`), which Avro's parser allows.
 pub fn parse_with_comments(text: &str) -> Result<Json, JsonError> {
     Parser::new(text, true).read_all()
@@ -27,11 +34,12 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     comments: bool,
+    exact: bool,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str, comments: bool) -> Parser<'a> {
-        Parser { text, at: 0, comments }
+        Parser { text, at: 0, comments, exact: false }
     }
 
     fn read_all(&mut self) -> Result<Json, JsonError> {
@@ -197,7 +205,7 @@ impl<'a> Parser<'a> {
             }
             self.some_digits()?;
         }
-        Ok(Json::Number(Number::read(&self.text[start..self.at])))
+        Ok(Json::Number(Number::read(&self.text[start..self.at], self.exact)))
     }
 
     fn some_digits(&mut self) -> Result<(), JsonError> {

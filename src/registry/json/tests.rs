@@ -77,3 +77,26 @@ fn numbers_compare_as_in_jackson() {
     assert!(equal("1.0", "1e0"));
     assert!(!equal("0.0", "-0.0"));
 }
+
+#[test]
+fn exact_numbers_are_written_as_big_decimals() {
+    for (read, written) in [
+        ("1.50", "1.50"),
+        ("1e5", "1E+5"),
+        ("0.0000001", "1E-7"),
+        ("-0.0", "0.0"),
+        ("1.5e3", "1.5E+3"),
+        ("12e-1", "1.2"),
+        ("0.001", "0.001"),
+        ("0e0", "0"),
+        ("100", "100"),
+        ("1.0e0", "1.0"),
+        ("123.45e-10", "1.2345E-8"),
+        ("0.00", "0.00"),
+        ("1e2147483647", "1E+2147483647"),
+        ("0.000001", "0.000001"),
+        ("1e0", "1"),
+    ] {
+        assert_eq!(parse_exact(read).unwrap().to_string(), written);
+    }
+}

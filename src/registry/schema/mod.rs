@@ -1,12 +1,14 @@
 //! Schemas of all formats.
 
 pub mod avro;
+pub mod json;
 pub mod nesting;
 
 use thiserror::Error;
 
 pub use avro::Validation;
 use avro::{AvroError, AvroSchema};
+use json::{JsonSchema, JsonSchemaError};
 
 /// The format of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +42,10 @@ impl SchemaType {
 pub enum SchemaError {
     #[error(transparent)]
     Avro(#[from] AvroError),
+    #[error(transparent)]
+    Json(#[from] JsonSchemaError),
+    #[error("tags of {} schemas are not supported by this registry", .0.name())]
+    Tags(SchemaType),
     /// The parser of the format is not part of this build.
     #[error("schemas of type {} are not supported by this registry", .0.name())]
     Unsupported(SchemaType),
@@ -54,9 +60,10 @@ pub struct ResolvedReference {
 }
 
 /// A parsed schema of any format. A further format is a variant here; nothing else knows the formats.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum ParsedSchema {
     Avro(AvroSchema),
+    Json(JsonSchema),
 }
 
 impl ParsedSchema {
@@ -69,13 +76,15 @@ impl ParsedSchema {
     ) -> Result<ParsedSchema, SchemaError> {
         match schema_type {
             SchemaType::Avro => Ok(ParsedSchema::Avro(AvroSchema::parse(text, &texts(references), validation)?)),
-            SchemaType::Json | SchemaType::Protobuf => Err(SchemaError::Unsupported(schema_type)),
+            SchemaType::Json => Ok(ParsedSchema::Json(JsonSchema::parse(text, references)?)),
+            SchemaType::Protobuf => Err(SchemaError::Unsupported(schema_type)),
         }
     }
 
     pub fn schema_type(&self) -> SchemaType {
         match self {
             ParsedSchema::Avro(_) => SchemaType::Avro,
+            ParsedSchema::Json(_) => SchemaType::Json,
         }
     }
 
@@ -83,6 +92,15 @@ impl ParsedSchema {
     pub fn canonical(&self) -> &str {
         match self {
             ParsedSchema::Avro(schema) => schema.canonical(),
+            ParsedSchema::Json(schema) => schema.canonical(),
+        }
+    }
+
+    /// About how much memory the schema takes.
+    pub fn estimated_bytes(&self) -> usize {
+        match self {
+            ParsedSchema::Avro(schema) => schema.canonical().len(),
+            ParsedSchema::Json(schema) => schema.estimated_bytes(),
         }
     }
 
@@ -90,7 +108,7 @@ impl ParsedSchema {
     pub fn formatted(&self, format: &str) -> String {
         match self {
             ParsedSchema::Avro(schema) if format == "resolved" => schema.resolved(),
-            ParsedSchema::Avro(schema) => schema.canonical().to_owned(),
+            schema => schema.canonical().to_owned(),
         }
     }
 
@@ -101,17 +119,44 @@ impl ParsedSchema {
     ) -> Result<ParsedSchema, SchemaError> {
         match self {
             ParsedSchema::Avro(schema) => Ok(ParsedSchema::Avro(schema.normalized(&texts(references), validation)?)),
+            ParsedSchema::Json(schema) => Ok(ParsedSchema::Json(schema.normalized())),
         }
     }
 
-    /// Describes what keeps this schema from reading data that was written with `writer`; `reader` and `writer_name` name the
-    /// two in the messages. Schemas of different types are not compared.
-    pub fn differences(&self, writer: &ParsedSchema, reader_name: &str, writer_name: &str) -> Vec<String> {
+    /// Checks what parsing did not, for schemas that are not imported.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        match self {
+            ParsedSchema::Avro(_) => Ok(()),
+            ParsedSchema::Json(schema) => Ok(schema.check()?),
+        }
+    }
+
+    /// Describes what keeps this schema from reading data that was written with `writer`; `reader_name` and `writer_name` name
+    /// the two in the messages.
+    pub fn differences(
+        &self,
+        writer: &ParsedSchema,
+        lenient: bool,
+        reader_name: &str,
+        writer_name: &str,
+    ) -> Vec<String> {
+        let unexpected =
+            |error: &dyn std::fmt::Display| vec![format!("Unexpected exception during compatibility check: {error}")];
         match (self, writer) {
             (ParsedSchema::Avro(reader), ParsedSchema::Avro(writer)) => match reader.differences(writer) {
                 Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
-                Err(error) => vec![format!("Unexpected exception during compatibility check: {error}")],
+                Err(error) => unexpected(&error),
             },
+            (ParsedSchema::Json(reader), ParsedSchema::Json(writer)) => match reader.differences(writer, lenient) {
+                Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
+                Err(JsonSchemaError::External(_)) => {
+                    vec!["A previous schema version contains an unsupported external reference".to_owned()]
+                }
+                Err(error) => unexpected(&error),
+            },
+            (ParsedSchema::Avro(_) | ParsedSchema::Json(_), _) => {
+                vec!["Incompatible because of different schema type".to_owned()]
+            }
         }
     }
 
@@ -119,12 +164,14 @@ impl ParsedSchema {
     pub fn is_equivalent(&self, other: &ParsedSchema) -> bool {
         match (self, other) {
             (ParsedSchema::Avro(schema), ParsedSchema::Avro(other)) => schema.is_equivalent(other),
+            (schema, other) => schema.schema_type() == other.schema_type() && schema.canonical() == other.canonical(),
         }
     }
 
     pub fn has_top_level_field(&self, name: &str) -> bool {
         match self {
             ParsedSchema::Avro(schema) => schema.has_top_level_field(name),
+            ParsedSchema::Json(schema) => schema.has_top_level_field(name),
         }
     }
 
@@ -132,6 +179,7 @@ impl ParsedSchema {
     pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
         match self {
             ParsedSchema::Avro(schema) => schema.tagged_entities(),
+            ParsedSchema::Json(_) => Vec::new(),
         }
     }
 
@@ -139,6 +187,7 @@ impl ParsedSchema {
     pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
         match self {
             ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
+            ParsedSchema::Json(_) => Err(SchemaError::Tags(self.schema_type())),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::subject::Subject;
 
 /// Maximum number of parsed schemas in memory (`schema.cache.size` of Confluent's registry).
 const MAX_ENTRIES: usize = 1_000;
-/// Maximum size of the texts of the parsed schemas in memory.
+/// Maximum size of the parsed schemas in memory, as they estimate it.
 const MAX_BYTES: usize = 16 << 20;
 
 /// What a parsed schema depends on, beside the schemas that it refers to.
@@ -50,7 +50,7 @@ impl ParsedCache {
         if self.entries.contains_key(&key) {
             return;
         }
-        let size = parsed.canonical().len();
+        let size = parsed.estimated_bytes();
         self.bytes += size;
         self.entries.insert(key.clone(), Arc::clone(parsed));
         self.order.push_back((key, size));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Registry;
-use super::config::Config;
+use super::config::{CompatibilityPolicy, Config};
 use crate::compatibility::{EarlierVersion, check};
 use crate::contract::{Metadata, RuleSet};
 use crate::entity::{Content, Reference, SchemaEntity};
@@ -29,6 +29,14 @@ impl Registry {
             entity.id = -1;
         }
         let mut parsed = self.parse(entity, validation)?;
+        if !mode.is_import_or_forward()
+            && let Err(details) = parsed.check()
+        {
+            let quoted = entity.quoted(false);
+            return Err(RegistryError::invalid_schema(format!(
+                "Invalid schema {quoted}, details: Invalid JSON: {details}"
+            )));
+        }
         if normalize && !mode.is_import_or_forward() {
             let normalized = self
                 .resolve_references(entity, validation)
@@ -183,6 +191,7 @@ impl Registry {
             messages.extend(reserved_fields(parsed, metadata, earlier.first()));
         }
         let level = config.compatibility_level.unwrap_or(self.settings.compatibility_level);
+        let lenient = config.compatibility_policy == Some(CompatibilityPolicy::Lenient);
         let group = |metadata: Option<&Metadata>| {
             let name = config.compatibility_group.as_deref()?;
             metadata?.property(name).map(str::to_owned)
@@ -194,7 +203,7 @@ impl Registry {
             let schema = self.parse(&mut entity, Validation::Registered)?;
             Ok::<_, RegistryError>(EarlierVersion { version: version.version, schema })
         });
-        messages.extend(check(level, parsed, versions)?);
+        messages.extend(check(level, lenient, parsed, versions)?);
         if !messages.is_empty() {
             messages.push(format!("{{validateFields: '{validate_fields}', compatibility: '{}'}}", level.name()));
         }

@@ -1,6 +1,7 @@
 mod contexts;
 mod contracts;
 mod deletion;
+mod json_schema;
 mod lookup;
 mod properties;
 mod protocol;

@@ -143,7 +143,7 @@ impl Writer<'_> {
         let sorted: BTreeMap<Utf16<'_>, &Json> =
             properties.iter().map(|(name, value)| (Utf16::of(name), value)).collect();
         for (name, value) in sorted {
-            self.attribute(name.text(), &sort_names(value));
+            self.attribute(name.text(), &value.sorted());
         }
     }
 
@@ -255,19 +255,6 @@ fn number_of(number: &Number, typed: bool, primitive: Option<Primitive>) -> Opti
 /// Replaces what a byte cannot hold, as Java's conversion to ISO 8859-1 and back does.
 fn latin1(text: &str) -> String {
     text.chars().map(|char| if u32::from(char) < 256 { char } else { '?' }).collect()
-}
-
-/// Sorts the names of all objects in a value.
-fn sort_names(value: &Json) -> Json {
-    match value {
-        Json::Array(items) => Json::Array(items.iter().map(sort_names).collect()),
-        Json::Object(object) => {
-            let sorted: BTreeMap<Utf16<'_>, Json> =
-                object.iter().map(|(name, value)| (Utf16::of(name), sort_names(value))).collect();
-            Json::Object(sorted.into_iter().map(|(name, value)| (name.text().to_owned(), value)).collect())
-        }
-        value => value.clone(),
-    }
 }
 
 fn alias_text(name: &Name, alias: &Name) -> String {
