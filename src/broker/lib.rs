@@ -8,7 +8,7 @@
 //! | [`handlers`] | requests to commands, outcomes to responses; one file per family of APIs |
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`secure`] | certificates, client configurations and the OIDC issuer of `ottla.secure` |
-//! | [`tls`] | keys and certificates of listeners, and their change while the broker runs |
+//! | [`tls`] | TLS of listeners, and its changes while the broker runs |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
 mod blocking;

@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::runtime;
 use tokio::time::timeout;
 
@@ -14,7 +17,7 @@ use super::ready_file::Announced;
 use super::{ServeArgs, serve};
 use ottla_broker::service::bind;
 use ottla_client::{Client, ClientOptions};
-use ottla_config::load;
+use ottla_config::{SecurityProtocol, load};
 use ottla_wire::codec::Str;
 
 /// The arguments of `ottla healthcheck`.
@@ -29,17 +32,35 @@ pub struct HealthcheckArgs {
     timeout_ms: u64,
 }
 
-/// Sends ApiVersions. Exit code 0: the broker answered; 1: it did not, and the reason is on stderr. An error, one line, is
-/// about the settings.
+/// The listener that is checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// `host:port`.
+    pub address: String,
+    pub tls: bool,
+}
+
+impl Target {
+    /// The first listener without TLS, or else the first one.
+    pub fn of(listeners: impl IntoIterator<Item = (SecurityProtocol, String)>) -> Option<Target> {
+        let targets = listeners.into_iter().map(|(protocol, address)| Target { address, tls: protocol.is_tls() });
+        // Of equal ones, this is the first.
+        targets.min_by_key(|target| target.tls)
+    }
+}
+
+/// Asks the broker whether it answers. Exit code 0: it did; 1: it did not, and the reason is on stderr. An error, one line,
+/// is about the settings.
 pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
-    let address = match announced(args.serve.ready_file.as_deref())? {
-        Some(address) => address,
+    let target = match announced(args.serve.ready_file.as_deref())? {
+        Some(target) => target,
         None => configured(&args.serve)?,
     };
+    let address = &target.address;
     let runtime = runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let limit = Duration::from_millis(args.timeout_ms);
-    let answered = runtime.block_on(async { timeout(limit, connect(&address, limit)).await });
+    let answered = runtime.block_on(async { timeout(limit, check(&target, limit)).await });
     match answered {
         Ok(Ok(())) => return Ok(ExitCode::SUCCESS),
         Ok(Err(why)) => err_line!("ottla: {why}"),
@@ -48,15 +69,26 @@ pub fn run(args: &HealthcheckArgs) -> Result<ExitCode, String> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Connects, which includes an ApiVersions request.
-async fn connect(address: &str, timeout: Duration) -> Result<(), String> {
+/// Sends ApiVersions, which needs no login. At a listener with TLS, where a handshake could need a certificate, the client
+/// closes its side without sending a byte: then the broker closes the connection, too, and logs nothing.
+async fn check(target: &Target, timeout: Duration) -> Result<(), String> {
+    if target.tls {
+        let closed = closed_by_broker(&target.address).await;
+        return closed.map_err(|error| format!("cannot connect to {}: {error}", target.address));
+    }
     let options =
         ClientOptions { client_id: Str::from_static("ottla-healthcheck"), timeout, ..ClientOptions::default() };
-    Client::connect_with(address, options).await.map(|_| ()).map_err(|error| error.to_string())
+    Client::connect_with(&target.address, options).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// The address in the ready file; `None` without a file, as the broker may have been started without one.
-fn announced(ready_file: Option<&Path>) -> Result<Option<String>, String> {
+async fn closed_by_broker(address: &str) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.shutdown().await?;
+    stream.read(&mut [0]).await.map(|_| ())
+}
+
+/// The listener in the ready file; `None` without a file, as the broker may have been started without one.
+fn announced(ready_file: Option<&Path>) -> Result<Option<Target>, String> {
     let Some(path) = ready_file else { return Ok(None) };
     let unusable = |error: String| format!("cannot use the ready file {}: {error}", path.display());
     let text = match fs::read_to_string(path) {
@@ -65,12 +97,14 @@ fn announced(ready_file: Option<&Path>) -> Result<Option<String>, String> {
         Err(error) => return Err(unusable(error.to_string())),
     };
     let announced: Announced = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-    Ok(Some(announced.bootstrap_servers))
+    let first = Target { address: announced.bootstrap_servers, tls: false };
+    Ok(Some(announced.health_check.unwrap_or(first)))
 }
 
-/// The address of the first listener.
-fn configured(args: &ServeArgs) -> Result<String, String> {
+/// The listener to check with these settings.
+fn configured(args: &ServeArgs) -> Result<Target, String> {
     let config = load(&serve::sources(args, None)).map_err(|error| error.to_string())?.config;
-    let listener = config.listeners.first().ok_or("there is no listener for clients")?;
-    Ok(bind::bootstrap_server(listener, listener.bind.port))
+    let address = |listener| bind::bootstrap_server(listener, listener.bind.port);
+    let listeners = config.listeners.iter().map(|listener| (listener.protocol, address(listener)));
+    Target::of(listeners).ok_or_else(|| "there is no listener for clients".to_owned())
 }

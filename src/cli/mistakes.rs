@@ -132,7 +132,5 @@ mod tests {
         check("serv", "unknown command serv; did you mean serve?");
         check("kafka-get-ofsets.sh", "unknown command kafka-get-ofsets.sh; did you mean kafka-get-offsets?");
         check("xyzzy", "unknown command xyzzy; see ottla --help");
-        let both = "the argument --ephemeral cannot be used with --data-dir <DIR>; see ottla --help";
-        check("--ephemeral --data-dir x", both);
     }
 }

@@ -10,8 +10,10 @@ mod config;
 mod configs;
 mod consume;
 mod dump_log;
+mod ephemeral;
 mod groups;
 mod healthcheck;
+mod man;
 mod mistakes;
 mod names;
 mod outcome;
@@ -80,6 +82,12 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write the manual pages of all commands and tools to a directory.
+    #[command(hide = true)]
+    Man {
+        /// The directory; it must exist
+        dir: PathBuf,
+    },
 }
 
 /// The arguments of the broker.
@@ -93,15 +101,16 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Store data in a new temporary directory that is removed at exit; nothing is synced to disk
-    #[arg(long, conflicts_with = "data_dir")]
+    /// Store data in a new temporary directory that is removed at exit; nothing is synced to disk. With --data-dir, store it
+    /// there, keep it for the next start, and remove it when --exit-with-parent stops the broker
+    #[arg(long)]
     ephemeral: bool,
 
     /// Listen on port N; 0 chooses a free port [default: 9092]
     #[arg(long, value_name = "N")]
     port: Option<u16>,
 
-    /// Serve /health, /ready and /reset over HTTP on port N of localhost; 0 chooses a free port [default: off]
+    /// Serve /health, /ready, /reset and /topics over HTTP on port N of localhost; 0 chooses a free port [default: off]
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 
@@ -115,7 +124,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NAME:PASSWORD")]
     user: Vec<String>,
 
-    /// Write PATH when the broker is ready: JSON with pid, bootstrap_servers, listeners, admin_url, data_dir and ready_ms,
+    /// Write PATH (- is stdout) when the broker is ready: JSON with pid, bootstrap_servers, listeners, admin_url, data_dir and ready_ms,
     /// and with ca and secure_dir if --secure is given
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
@@ -248,6 +257,7 @@ impl Cli {
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }
+            Some(Command::Man { dir }) => man::write(&dir, Cli::whole_command()).map(|()| ExitCode::SUCCESS),
             None => serve::run(&self.serve, clock, logging),
         };
         match done {

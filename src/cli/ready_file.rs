@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// A ready file; it is removed when the broker stops.
+use super::healthcheck::Target;
+
+/// The path that stands for stdout.
+const STDOUT: &str = "-";
+
+/// A ready file, which is removed when the broker stops; or stdout.
 #[derive(Debug)]
 pub struct ReadyFile {
     path: PathBuf,
@@ -32,6 +37,9 @@ pub struct Ready<'a> {
     /// The folder with client configurations; absent without `ottla.secure`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secure_dir: Option<&'a Path>,
+    /// The listener that `ottla healthcheck` connects to, if it is not the first one or has TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<Target>,
     pub data_dir: &'a Path,
     /// Milliseconds from the start of the process until it was ready.
     pub ready_ms: f64,
@@ -41,12 +49,16 @@ pub struct Ready<'a> {
 #[derive(Debug, Deserialize)]
 pub struct Announced {
     pub bootstrap_servers: String,
+    pub health_check: Option<Target>,
 }
 
 impl ReadyFile {
-    /// Removes the file of an earlier run at `path`. Returns an error, and changes nothing, if `path` is not a regular file but
-    /// for example a pipe or `/dev/stdout`.
+    /// Removes the file of an earlier run at `path`, unless that is `-`, which stands for stdout. Returns an error, and changes
+    /// nothing, if `path` is not a regular file but for example a pipe or `/dev/stdout`.
     pub fn claim(path: &Path) -> io::Result<ReadyFile> {
+        if path.as_os_str() == STDOUT {
+            return Ok(ReadyFile { path: path.to_owned(), written: false });
+        }
         // A link such as /dev/stdout is an error too: below, the link itself would be removed.
         if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
@@ -61,8 +73,13 @@ impl ReadyFile {
         &self.path
     }
 
-    /// Writes the file atomically: writes a temporary file and renames it.
+    /// Writes the file atomically: writes a temporary file and renames it. To stdout, writes one line.
     pub fn write(&mut self, ready: &Ready<'_>) -> io::Result<()> {
+        if self.path.as_os_str() == STDOUT {
+            let line = format!("{}\n", serde_json::to_string(ready)?);
+            let mut stdout = io::stdout().lock();
+            return stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+        }
         let mut temporary = self.path.clone().into_os_string();
         temporary.push(format!(".{}", ready.pid));
         let ready = serde_json::to_string(ready)?;
@@ -97,6 +114,7 @@ mod tests {
             admin_url: None,
             ca: None,
             secure_dir: None,
+            health_check: None,
             data_dir,
             ready_ms: 1.0,
         }

@@ -8,17 +8,19 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum as _;
-use tempfile::TempDir;
 use tokio::runtime::{self, Runtime};
 
 use super::ServeArgs;
+use super::ephemeral::EphemeralDir;
+use super::healthcheck::Target;
 use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
 use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
 use ottla_broker::clock::Clock;
 use ottla_broker::secure::Secure;
-use ottla_broker::service::{Service, Stopped, temporary};
+use ottla_broker::service::bind::Moved;
+use ottla_broker::service::{Service, Stopped};
 use ottla_config::secure::join_users;
 use ottla_config::{BrokerConfig, Resolved, Source, Sources, load};
 use ottla_log::faults;
@@ -41,10 +43,9 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
     if let Err(error) = faults::install() {
         tracing::warn!(%error, "failed to install the SIGBUS handler, files are not mapped");
     }
-    let ephemeral = args.ephemeral.then(temporary::directory).transpose();
-    let ephemeral = ephemeral.map_err(|error| format!("cannot create a temporary directory: {error}"))?;
+    let mut ephemeral = args.ephemeral.then(|| EphemeralDir::create(args.data_dir.as_deref())).transpose()?;
     let Resolved { config, notices, without_effect } =
-        load(&sources(args, ephemeral.as_ref())).map_err(|error| error.to_string())?;
+        load(&sources(args, ephemeral.as_ref().map(EphemeralDir::path))).map_err(|error| error.to_string())?;
 
     set_up_logging(&config, logging)?;
 
@@ -60,7 +61,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             tracing::info!("settings without effect: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent).await),
+            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut()).await),
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
@@ -125,6 +126,8 @@ fn announce(
         let (bootstrap_servers, admin_url) = (service.bootstrap_servers(), service.admin_url());
         let listeners = service.listeners().iter().map(|it| (it.name.as_str(), it.address.as_str())).collect();
         let secure = service.secure();
+        let protocols = service.listeners().iter().map(|it| it.protocol);
+        let target = Target::of(protocols.zip(service.addresses().iter().cloned()));
         let ready = Ready {
             pid: std::process::id(),
             bootstrap_servers,
@@ -132,6 +135,7 @@ fn announce(
             admin_url,
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
+            health_check: target.filter(|target| target.tls || target.address != bootstrap_servers),
             data_dir: &data_dir,
             ready_ms,
         };
@@ -141,11 +145,13 @@ fn announce(
     let version = env!("CARGO_PKG_VERSION");
     let bound: Vec<_> = service.bound().iter().map(SocketAddr::to_string).collect();
     let (bound, addresses) = (bound.join(" and "), service.addresses().join(", "));
+    let moved = |it: &Moved| format!(", {} at port {} because {} is in use", it.listener, it.port, it.wanted);
+    let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{admin}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {
@@ -154,10 +160,24 @@ fn announce(
     Ok(())
 }
 
-async fn until_stopped(service: Service, signals: &mut StopSignals, parent: &mut Parent) -> End {
-    tokio::select! {
-        signal = signals.next() => tracing::info!("{signal}: stopping; another signal stops at once"),
-        reason = parent.ended() => tracing::info!("{reason}: stopping because of --exit-with-parent"),
+async fn until_stopped(
+    service: Service,
+    signals: &mut StopSignals,
+    parent: &mut Parent,
+    ephemeral: Option<&mut EphemeralDir>,
+) -> End {
+    let is_kept = tokio::select! {
+        signal = signals.next() => {
+            tracing::info!("{signal}: stopping; another signal stops at once");
+            true
+        }
+        reason = parent.ended() => {
+            tracing::info!("{reason}: stopping because of --exit-with-parent");
+            false
+        }
+    };
+    if let Some(dir) = ephemeral {
+        dir.set_kept(is_kept);
     }
     tokio::select! {
         end = stop(service) => end,
@@ -216,14 +236,13 @@ fn write_ready_lines(node_id: i32) {
 }
 
 /// The sources of settings. Flags with their own names become settings of the command line.
-pub fn sources(args: &ServeArgs, ephemeral: Option<&TempDir>) -> Sources {
+pub fn sources(args: &ServeArgs, ephemeral: Option<&Path>) -> Sources {
     let mut command_line = args.set.clone();
     let mut flag = |name: &str, value: String| command_line.push((name.to_owned(), value));
-    if let Some(dir) = ephemeral {
-        flag("log.dirs", dir.path().display().to_string());
+    if ephemeral.is_some() {
         flag("ottla.ephemeral", "true".to_owned());
     }
-    if let Some(dir) = &args.data_dir {
+    if let Some(dir) = ephemeral.or(args.data_dir.as_deref()) {
         flag("log.dirs", dir.display().to_string());
     }
     if let Some(level) = &args.log_level {

@@ -1,7 +1,8 @@
-//! Authentication of a connection with SASL: PLAIN, SCRAM, and OAUTHBEARER with a given token.
+//! Authentication of a connection with SASL: PLAIN, SCRAM and OAUTHBEARER.
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +14,7 @@ use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
 use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
+use ottla_wire::types::ErrorCode;
 
 /// Random bytes of a nonce.
 const NONCE_BYTES: usize = 24;
@@ -36,8 +38,66 @@ pub enum Sasl {
         by_token: bool,
     },
     OAuthBearer {
-        token: String,
+        tokens: Tokens,
     },
+}
+
+/// Where bearer tokens come from. Each connection asks for one.
+pub trait TokenSource: Send + Sync {
+    /// Gets a token that is valid now. May block. The error is one line without secrets.
+    fn token(&self) -> Result<BearerToken, String>;
+}
+
+/// A token of OAUTHBEARER, with what is sent beside it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BearerToken {
+    pub token: String,
+    /// SASL extensions: names and values.
+    pub extensions: Vec<(String, String)>,
+}
+
+/// A source of tokens. Copies share it.
+#[derive(Clone)]
+pub struct Tokens(Arc<dyn TokenSource>);
+
+impl Tokens {
+    pub fn new(source: impl TokenSource + 'static) -> Tokens {
+        Tokens(Arc::new(source))
+    }
+}
+
+impl PartialEq for Tokens {
+    /// Whether these are copies of each other.
+    fn eq(&self, other: &Tokens) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Tokens {}
+
+impl BearerToken {
+    /// The first message of the mechanism (RFC 7628). A token or an extension that would end a part of the message is refused.
+    fn message(&self) -> Result<String, &'static str> {
+        let is_token = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_value = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
+        if !is_token(&self.token) {
+            return Err("the token is not one of visible characters");
+        }
+        let mut message = format!("n,,\u{1}auth=Bearer {}\u{1}", self.token);
+        for (name, value) in &self.extensions {
+            // "auth" would be a second token.
+            if name.is_empty()
+                || name == "auth"
+                || !name.bytes().all(|byte| byte.is_ascii_alphabetic())
+                || !is_value(value)
+            {
+                return Err("an extension has an invalid name or value");
+            }
+            message.push_str(&format!("{name}={value}\u{1}"));
+        }
+        message.push('\u{1}');
+        Ok(message)
+    }
 }
 
 /// A mechanism of the SCRAM family.
@@ -74,7 +134,14 @@ pub(super) async fn authenticate(client: &Client, sasl: &Sasl) -> Result<()> {
     let response = client.call(handshake).await?;
     if response.error_code != 0 {
         let enabled = response.mechanisms.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
-        let message = format!("the broker does not have {} enabled, but {enabled}", sasl.mechanism());
+        let message = match ErrorCode::from_code(response.error_code) {
+            Some(ErrorCode::IllegalSaslState) => {
+                "the broker has no SASL at this port; set security.protocol to PLAINTEXT \
+                                                  or SSL, or connect to a port with SASL"
+                    .to_owned()
+            }
+            _ => format!("the broker does not have {} enabled, but {enabled}", sasl.mechanism()),
+        };
         check_error_code(ApiKey::SaslHandshake, response.error_code, Some(&message.into()))?;
     }
     match sasl {
@@ -92,8 +159,12 @@ pub(super) async fn authenticate(client: &Client, sasl: &Sasl) -> Result<()> {
                 return Err(failed("the broker did not prove that it knows the password"));
             }
         }
-        Sasl::OAuthBearer { token } => {
-            let response = send(client, format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}")).await?;
+        Sasl::OAuthBearer { tokens } => {
+            let tokens = tokens.clone();
+            // It may read a file or ask a server.
+            let token = tokio::task::spawn_blocking(move || tokens.0.token()).await;
+            let token = token.map_err(|error| failed(error.to_string()))?.map_err(failed)?;
+            let response = send(client, token.message().map_err(failed)?).await?;
             if !response.auth_bytes.is_empty() {
                 // The reason; the broker ends the exchange after the client acknowledged it.
                 send(client, "\u{1}".to_owned()).await?;
@@ -175,6 +246,22 @@ mod tests {
             ["", "r=abc,s=YQ==,i=4096", "r=abcd,s=!,i=4096", "r=abcd,s=YQ==,i=0", "r=abcd,s=YQ==,i=1048577"]
         {
             assert!(Scram::Sha256.answer("n=u,r=abc", challenge, "abc", "pencil").is_err(), "{challenge}");
+        }
+    }
+
+    #[test]
+    fn bearer_tokens_are_sent_with_extensions_and_invalid_ones_are_refused() {
+        let message = |token: &str, extensions: &[(&str, &str)]| {
+            let extensions = extensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            BearerToken { token: token.to_owned(), extensions }.message().ok()
+        };
+        assert_eq!(message("a.b.c", &[]).as_deref(), Some("n,,\u{1}auth=Bearer a.b.c\u{1}\u{1}"));
+        let extended = "n,,\u{1}auth=Bearer a\u{1}cluster=one two\u{1}\u{1}";
+        assert_eq!(message("a", &[("cluster", "one two")]).as_deref(), Some(extended));
+        for (token, extensions) in
+            [("", &[][..]), ("a b", &[]), ("a\u{1}", &[]), ("a", &[("auth", "b")]), ("a", &[("x", "\u{1}")])]
+        {
+            assert_eq!(message(token, extensions), None, "{token} {extensions:?}");
         }
     }
 

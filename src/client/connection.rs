@@ -5,20 +5,26 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
+use tokio_rustls::client::TlsStream;
+
+use super::tls;
 
 /// Limit of queued requests, and limit of requests without a response yet.
 const MAX_IN_FLIGHT: usize = 128;
 /// Buffer space for each read.
 const MIN_READ_BUFFER: usize = 64 << 10;
 const MAX_READ_BUFFER: usize = 1 << 20;
+
+/// The first bytes of an alert of TLS, of any version.
+const TLS_ALERT: [u8; 2] = [21, 3];
 
 /// A frame to send, in chunks, and the receiver of its response.
 pub(super) struct Outgoing {
@@ -33,28 +39,64 @@ struct Expected {
     response: oneshot::Sender<Bytes>,
 }
 
+/// Why there are no more responses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The broker closed the connection.
+    Closed,
+    /// The broker sent TLS, and the connection is without.
+    ExpectsTls,
+    /// TLS failed after the handshake; what to do about it.
+    Tls(String),
+    /// Anything else.
+    Failed(String),
+}
+
+/// A socket with or without TLS.
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
 pub(super) struct Connection {
     requests: mpsc::Sender<Outgoing>,
     reader: AbortHandle,
-    /// Why there are no more responses.
-    end: Arc<OnceLock<String>>,
+    end: Arc<OnceLock<End>>,
+    /// The number of responses that were received.
+    received: Arc<AtomicU64>,
     /// Closed when there are no more responses.
     open: watch::Receiver<()>,
 }
 
 impl Connection {
     /// Starts both tasks on a connected socket. A response of more than `max_frame` bytes ends the connection.
-    pub fn new(socket: TcpStream, max_frame: usize) -> io::Result<Connection> {
-        socket.set_nodelay(true)?;
-        let (read, write) = socket.into_split();
+    pub fn new(stream: Stream, max_frame: usize) -> Connection {
+        match stream {
+            Stream::Plain(socket) => {
+                let (read, write) = socket.into_split();
+                Connection::start(read, write, max_frame)
+            }
+            Stream::Tls(stream) => {
+                let (read, write) = tokio::io::split(stream);
+                Connection::start(read, write, max_frame)
+            }
+        }
+    }
+
+    fn start(
+        read: impl AsyncRead + Unpin + Send + 'static,
+        write: impl AsyncWrite + Unpin + Send + 'static,
+        max_frame: usize,
+    ) -> Connection {
         let (requests, to_send) = mpsc::channel(MAX_IN_FLIGHT);
         let (expect, expected) = mpsc::channel(MAX_IN_FLIGHT);
-        let end = Arc::new(OnceLock::new());
+        let (end, received) = (Arc::new(OnceLock::new()), Arc::<AtomicU64>::default());
         let (closes, open) = watch::channel(());
         tokio::spawn(write_requests(write, to_send, expect));
         let frames = Frames { socket: read, bytes: BytesMut::new(), max_frame };
-        let reader = tokio::spawn(read_responses(frames, expected, end.clone(), closes)).abort_handle();
-        Ok(Connection { requests, reader, end, open })
+        let reading = read_responses(frames, expected, received.clone(), end.clone(), closes);
+        let reader = tokio::spawn(reading).abort_handle();
+        Connection { requests, reader, end, received, open }
     }
 
     /// Queues a request, waiting while the queue is full; `false` if the connection has ended.
@@ -75,8 +117,13 @@ impl Connection {
     }
 
     /// Why the connection ended, if it has.
-    pub fn end_reason(&self) -> Option<&str> {
-        self.end.get().map(String::as_str)
+    pub fn end(&self) -> Option<&End> {
+        self.end.get()
+    }
+
+    /// The number of responses that were received.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 }
 
@@ -88,7 +135,7 @@ impl Drop for Connection {
 }
 
 async fn write_requests(
-    mut socket: OwnedWriteHalf,
+    mut socket: impl AsyncWrite + Unpin,
     mut requests: mpsc::Receiver<Outgoing>,
     expect: mpsc::Sender<Expected>,
 ) {
@@ -102,9 +149,11 @@ async fn write_requests(
             return; // the reader reports the error
         }
     }
+    // With TLS, this tells the broker that nothing is missing. There is nobody to report an error to.
+    let _ = socket.shutdown().await;
 }
 
-async fn write_chunks(socket: &mut OwnedWriteHalf, mut chunks: VecDeque<Bytes>) -> io::Result<()> {
+async fn write_chunks(socket: &mut (impl AsyncWrite + Unpin), mut chunks: VecDeque<Bytes>) -> io::Result<()> {
     chunks.retain(|chunk| !chunk.is_empty());
     while !chunks.is_empty() {
         let slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
@@ -119,30 +168,36 @@ async fn write_chunks(socket: &mut OwnedWriteHalf, mut chunks: VecDeque<Bytes>) 
             chunks.pop_front();
         }
     }
-    Ok(())
+    // TLS may still have a part of it.
+    socket.flush().await
 }
 
 async fn read_responses(
-    mut frames: Frames,
+    mut frames: Frames<impl AsyncRead + Unpin>,
     mut expected: mpsc::Receiver<Expected>,
-    end: Arc<OnceLock<String>>,
+    received: Arc<AtomicU64>,
+    end: Arc<OnceLock<End>>,
     closes: watch::Sender<()>,
 ) {
     let reason = loop {
         let frame = match frames.next().await {
             Ok(Some(frame)) => frame,
-            Ok(None) => break "the broker closed it".to_owned(),
-            Err(error) => break error.to_string(),
+            Ok(None) => break End::Closed,
+            Err(error) => break End::of(&error),
         };
         // The expected response was queued before the request was sent.
         let Ok(next) = expected.try_recv() else {
-            break "the broker sent a response without a request".to_owned();
+            break End::Failed("the broker sent a response without a request".to_owned());
         };
+        received.fetch_add(1, Ordering::Relaxed);
         match frame.get(..4) {
             Some(id) if id == next.correlation_id.to_be_bytes() => {
                 let _caller_stopped_waiting = next.response.send(frame);
             }
-            _ => break format!("the broker responded out of order, expected correlation id {}", next.correlation_id),
+            _ => {
+                let id = next.correlation_id;
+                break End::Failed(format!("the broker responded out of order, expected correlation id {id}"));
+            }
         }
     };
     // Set before the callers learn that their responses won't arrive.
@@ -151,16 +206,35 @@ async fn read_responses(
     drop(closes);
 }
 
-struct Frames {
-    socket: OwnedReadHalf,
+impl End {
+    fn of(error: &io::Error) -> End {
+        match tls::tls_error(error) {
+            Some(error) => End::Tls(tls::explain(error)),
+            None if error.get_ref().is_some_and(|inner| inner.is::<UnexpectedTls>()) => End::ExpectsTls,
+            None if error.kind() == io::ErrorKind::ConnectionReset => End::Closed,
+            None => End::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The broker sent an alert of TLS in place of a response.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker sent TLS")]
+struct UnexpectedTls;
+
+struct Frames<R> {
+    socket: R,
     bytes: BytesMut,
     max_frame: usize,
 }
 
-impl Frames {
+impl<R: AsyncRead + Unpin> Frames<R> {
     /// Reads the next frame without its size; `None` if the stream ends between two frames.
     async fn next(&mut self) -> io::Result<Option<Bytes>> {
         loop {
+            if self.bytes.starts_with(&TLS_ALERT) {
+                return Err(io::Error::other(UnexpectedTls));
+            }
             let missing = match self.size()? {
                 Some(size) if self.bytes.len() >= 4 + size => {
                     self.bytes.advance(4);

@@ -14,6 +14,12 @@ pub enum ClientError {
     /// The connection failed, or one side closed it; the requests in flight may or may not have been handled.
     #[error("connection lost: {0}")]
     Disconnected(String),
+    /// TLS failed; the reason says what to do.
+    #[error("{address}: {why}")]
+    Tls { address: String, why: String },
+    /// The connection is without TLS, and the broker answered with TLS.
+    #[error("{address}: the broker demands TLS at this port; set security.protocol to SSL or SASL_SSL")]
+    ExpectsTls { address: String },
     #[error("no response to {key} within {after:?}")]
     Timeout { key: ApiKey, after: Duration },
     #[error("the broker does not serve {key} in a requested version ({})", range(*.served))]

@@ -18,6 +18,7 @@ mod group;
 mod group_admin;
 pub mod producer;
 mod records;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,13 +31,14 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use admin::{BrokerAddress, ClusterView, TopicView};
-pub use authentication::{Sasl, Scram};
+pub use authentication::{BearerToken, Sasl, Scram, TokenSource, Tokens};
 pub use error::ClientError;
 pub use group::{Committed, Joined, Member, Subscription};
 pub use group_admin::{CommittedOffset, GroupDescription, GroupEpochs, ListedGroup, MemberDescription};
 pub use records::{Fetched, ListedOffset, Produced, fetched, produced};
+pub use tls::Tls;
 
-use connection::{Connection, Outgoing};
+use connection::{Connection, End, Outgoing, Stream};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::protocol::{ApiKey, ApiRequest, RequestHeader, frame};
@@ -52,6 +54,8 @@ pub struct ClientOptions {
     pub timeout: Duration,
     /// Size limit of a response, in bytes.
     pub max_response_bytes: usize,
+    /// How connections are encrypted; `None` for a listener without TLS.
+    pub tls: Option<Tls>,
     /// How to authenticate; `None` for a listener without SASL.
     pub sasl: Option<Sasl>,
 }
@@ -62,6 +66,7 @@ impl Default for ClientOptions {
             client_id: Str::from_static("ottla"),
             timeout: Duration::from_secs(30),
             max_response_bytes: 256 << 20,
+            tls: None,
             sasl: None,
         }
     }
@@ -78,6 +83,8 @@ pub struct Client {
     served: Arc<BTreeMap<i16, (i16, i16)>>,
     /// The levels of the cluster's features, by name.
     feature_levels: Arc<BTreeMap<Str, i16>>,
+    /// The number of responses until the connection was ready.
+    preparatory: u64,
 }
 
 /// A response that has not arrived yet.
@@ -96,16 +103,16 @@ impl Client {
 
     /// Connects to `address` (`host:port`), negotiates the API versions, and authenticates.
     pub async fn connect_with(address: &str, options: ClientOptions) -> Result<Client> {
-        let failed = |source| ClientError::Connect { address: address.to_owned(), source };
-        let socket = timeout(options.timeout, TcpStream::connect(address)).await;
-        let socket = socket.unwrap_or_else(|elapsed| Err(elapsed.into())).map_err(failed)?;
+        let opening = timeout(options.timeout, open(address, options.tls.as_ref())).await;
+        let stream = opening.unwrap_or_else(|elapsed| Err(cannot_connect(address, elapsed.into())))?;
         let mut client = Client {
             address: Arc::from(address),
-            connection: Arc::new(Connection::new(socket, options.max_response_bytes).map_err(failed)?),
+            connection: Arc::new(Connection::new(stream, options.max_response_bytes)),
             options: Arc::new(options),
             correlation_ids: Arc::default(),
             served: Arc::default(),
             feature_levels: Arc::default(),
+            preparatory: 0,
         };
         let response = client.negotiate().await?;
         let served = response.api_keys.iter().map(|api| (api.api_key, (api.min_version, api.max_version)));
@@ -115,6 +122,7 @@ impl Client {
         if let Some(sasl) = &client.options.sasl {
             authentication::authenticate(&client, sasl).await?;
         }
+        client.preparatory = client.connection.received();
         Ok(client)
     }
 
@@ -230,13 +238,39 @@ impl Client {
         }
     }
 
-    /// Why the connection ended, if it has.
-    pub fn disconnect_reason(&self) -> Option<&str> {
-        self.connection.end_reason()
+    /// Whether the connection has ended.
+    pub fn is_disconnected(&self) -> bool {
+        self.connection.end().is_some()
     }
 
+    /// The error of requests after the connection ended. It names the likely cause if the broker never answered.
     fn disconnected(&self) -> ClientError {
-        ClientError::Disconnected(self.disconnect_reason().unwrap_or("it was closed").to_owned())
+        let why = match self.connection.end() {
+            None => "it was closed",
+            Some(End::Failed(why)) => why,
+            Some(End::ExpectsTls) => return ClientError::ExpectsTls { address: self.address.to_string() },
+            Some(End::Tls(why)) => return ClientError::Tls { address: self.address.to_string(), why: why.clone() },
+            Some(End::Closed) => self.cause_of_close(),
+        };
+        ClientError::Disconnected(why.to_owned())
+    }
+
+    fn cause_of_close(&self) -> &'static str {
+        let options = &self.options;
+        match self.connection.received() {
+            0 if options.tls.is_none() => {
+                "the broker closed it without an answer; its port may demand TLS (set security.protocol to SSL or \
+                 SASL_SSL), or may not be one for Kafka's clients"
+            }
+            0 => {
+                "the broker closed it without an answer; it may demand a client certificate (set ssl.keystore.location)"
+            }
+            count if count == self.preparatory && options.sasl.is_none() => {
+                "the broker closed it at the first request; it may demand a login (set security.protocol to SASL_SSL or \
+                 SASL_PLAINTEXT, sasl.mechanism and sasl.jaas.config)"
+            }
+            _ => "the broker closed it",
+        }
     }
 
     fn timed_out(&self, key: ApiKey) -> ClientError {
@@ -258,6 +292,18 @@ impl<R: ApiRequest> Pending<R> {
             Err(_) => Err(self.client.timed_out(R::KEY)),
         }
     }
+}
+
+fn cannot_connect(address: &str, source: std::io::Error) -> ClientError {
+    ClientError::Connect { address: address.to_owned(), source }
+}
+
+/// Connects, with TLS if it is configured.
+async fn open(address: &str, tls: Option<&Tls>) -> Result<Stream> {
+    let socket = TcpStream::connect(address).await.and_then(|socket| socket.set_nodelay(true).map(|()| socket));
+    let socket = socket.map_err(|error| cannot_connect(address, error))?;
+    let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
+    Ok(Stream::Tls(Box::new(tls.connect(address, socket).await?)))
 }
 
 fn decode<R: ApiRequest>(version: i16, frame: Bytes) -> Result<R::ApiResponse> {

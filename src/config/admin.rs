@@ -5,6 +5,9 @@ use super::password::Password;
 use super::tls::TlsConfig;
 use super::values::Values;
 
+const LISTENER: &str = "ottla.admin.listener";
+const TOKEN: &str = "ottla.admin.token";
+
 /// The settings of the admin port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminConfig {
@@ -20,7 +23,7 @@ pub struct AdminConfig {
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
 pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
-    let Some(text) = values.given("ottla.admin.listener").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let Some(text) = values.given(LISTENER).filter(|text| !text.is_empty()) else { return Ok(None) };
     // A port alone is bound to localhost, because the admin port can delete all data.
     let bind = match text.contains(':') {
         true => parse_host_and_port(text),
@@ -32,9 +35,16 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
         }
         _ => format!("ottla.admin.listener: \"{text}\" is not host:port, such as localhost:9644"),
     })?;
-    let token = values.given("ottla.admin.token").map(Password::new).filter(|token| !token.expose().is_empty());
+    let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_admin_port(values);
     Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
+}
+
+/// A notice about a token that protects nothing.
+pub(super) fn notices(values: &Values) -> Option<String> {
+    let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
+    (is_given(TOKEN) && !is_given(LISTENER))
+        .then(|| format!("{TOKEN} has no effect without the admin port; set {LISTENER}, or use --admin-port"))
 }
 
 #[cfg(test)]
@@ -52,6 +62,19 @@ mod tests {
     fn admin_port_is_off_by_default() {
         assert_eq!(admin(&[]), Ok(None));
         assert_eq!(admin(&[("ottla.admin.listener", "")]), Ok(None));
+    }
+
+    #[test]
+    fn token_without_an_admin_port_is_a_notice() {
+        let notices = |pairs: &[(&str, &str)]| {
+            let command_line = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            load(&Sources { command_line, ..Sources::default() }).unwrap().notices
+        };
+        let expect =
+            "ottla.admin.token has no effect without the admin port; set ottla.admin.listener, or use --admin-port";
+        assert_eq!(notices(&[(TOKEN, "hush")]), [expect]);
+        assert!(notices(&[(TOKEN, "")]).is_empty());
+        assert!(notices(&[(TOKEN, "hush"), (LISTENER, "0")]).is_empty());
     }
 
     #[test]

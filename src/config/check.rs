@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
+use super::protection;
 use super::setting::InvalidValue;
 use super::table::{self, Scope};
 use super::topic::TopicConfig;
@@ -29,10 +30,21 @@ fn unknown_message(scope: Scope) -> String {
 /// Checks one value. Settings of older Kafka releases pass with any value and have no effect.
 pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     match table::find(scope, name) {
-        Some(setting) => Ok(setting.check(value)?),
+        Some(setting) => {
+            setting.check(value)?;
+            refuse_principal_builder(name, value)
+        }
         None if table::is_removed(scope, name) => Ok(()),
-        None if scope == Scope::Broker && table::is_plugin_setting(name) => Ok(()),
+        None if scope == Scope::Broker && table::is_plugin_setting(name) => refuse_principal_builder(name, value),
         None => Err(Refused::Unknown { scope, name: name.to_owned() }),
+    }
+}
+
+/// Rejects a Java class that names users: the next start would be refused.
+fn refuse_principal_builder(name: &str, value: &str) -> Result<(), Refused> {
+    match protection::is_principal_builder(name) {
+        true => protection::check_principal_builder_class(name, value).map_err(Refused::Conflict),
+        false => Ok(()),
     }
 }
 

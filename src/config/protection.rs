@@ -1,5 +1,5 @@
 //! Settings that demand protection. With those that are not supported, the broker refuses to start instead of running
-//! unprotected; `authorizer` does so too.
+//! unprotected; `authorizer` and `load::images` do so too.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,
@@ -7,10 +7,14 @@
 //! all clients too. The cases are in `tests/data/protection.tsv`.
 
 use super::listener::{self, Listener, SecurityProtocol};
+use super::listener_values;
 use super::values::Values;
 
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
 const QUOTA_CALLBACK: &str = "client.quota.callback.class";
+const PRINCIPAL_BUILDER: &str = "principal.builder.class";
+/// The class of Kafka that does what is done here.
+const KNOWN_BUILDER: &str = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Settings for policy classes, and what the policy would check.
@@ -32,6 +36,33 @@ pub(super) fn check_quota_callback(values: &Values) -> Result<(), String> {
         Some((class, from)) => Err(format!(
             "{QUOTA_CALLBACK}={} ({from}) demands a Java class that decides client quotas, and Java classes are not \
             supported; remove it, the quotas of users and clients are enforced without it",
+            class.escape_debug()
+        )),
+    }
+}
+
+/// Rejects a Java class that names users, for all listeners or for one.
+pub(super) fn check_principal_builder(values: &Values) -> Result<(), String> {
+    let of_listeners = values.names_of_listeners().into_iter().filter(|name| is_principal_builder(name));
+    for name in std::iter::once(PRINCIPAL_BUILDER).chain(of_listeners) {
+        let Some((class, from)) = values.given(name).zip(values.source(name)) else { continue };
+        check_principal_builder_class(name, class).map_err(|why| format!("{why} ({from})"))?;
+    }
+    Ok(())
+}
+
+/// Whether this is the setting for a class that names users.
+pub(super) fn is_principal_builder(name: &str) -> bool {
+    name == PRINCIPAL_BUILDER || listener_values::find(name).is_some_and(|setting| setting.name == PRINCIPAL_BUILDER)
+}
+
+/// Rejects a class other than Kafka's own.
+pub(super) fn check_principal_builder_class(name: &str, class: &str) -> Result<(), String> {
+    match class.trim() {
+        "" | KNOWN_BUILDER => Ok(()),
+        class => Err(format!(
+            "{name}={} demands a Java class that names users, and Java classes are not supported; remove it, users of TLS \
+             have the names of ssl.principal.mapping.rules",
             class.escape_debug()
         )),
     }

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use super::broker::BrokerConfig;
 use super::listener::{self, ListenerSettings, SecurityProtocol};
 use super::listener_values::full_name;
 use super::password::Password;
@@ -18,8 +19,9 @@ const MECHANISMS: &str = "sasl.enabled.mechanisms";
 const PLAIN_USERS: &str = "plain.sasl.jaas.config";
 const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
 
-/// The folder in the data directory, if `ottla.secure.dir` is not set.
-const FOLDER: &str = "ottla-secure";
+/// The folder in the data directory that earlier releases used if `ottla.secure.dir` was not set. Apache Kafka refuses a
+/// data directory with it.
+const FORMER_FOLDER: &str = "ottla-secure";
 /// The file with the server's private key and certificates.
 pub const SERVER_FILE: &str = "server.pem";
 /// The file with the public keys of the OIDC issuer.
@@ -28,8 +30,11 @@ pub const ISSUER_KEYS_FILE: &str = "jwks.json";
 /// What the broker makes at start for its listeners with TLS and SASL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecureConfig {
-    /// Where keys, certificates and client configurations are.
+    /// Where keys, certificates and client configurations are: `ottla.secure.dir`, or the data directory. Apache Kafka
+    /// ignores files there.
     pub dir: PathBuf,
+    /// Where they were in earlier releases; `None` if `ottla.secure.dir` is set.
+    pub former_dir: Option<PathBuf>,
     /// `ottla.secure`: whether certificates and client configurations are made.
     pub certificates: bool,
     /// `ottla.secure.hosts`, and the hosts of `advertised.listeners`.
@@ -61,16 +66,22 @@ pub(super) fn resolve(values: &Values) -> Option<SecureConfig> {
     let mut hosts: Vec<String> = values.read("ottla.secure.hosts");
     let advertised = values.given("advertised.listeners").unwrap_or_default();
     hosts.extend(listener::hosts(advertised));
-    Some(SecureConfig { dir: dir(values), certificates, hosts, issuer })
+    let (dir, former_dir) = match values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
+        Some(dir) => (dir.into(), None),
+        None => {
+            let dir = data_dir(values);
+            let former = dir.join(FORMER_FOLDER);
+            (dir, Some(former))
+        }
+    };
+    Some(SecureConfig { dir, former_dir, certificates, hosts, issuer })
 }
 
-fn dir(values: &Values) -> PathBuf {
-    if let Some(dir) = values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
-        return dir.into();
-    }
+/// The first data directory.
+fn data_dir(values: &Values) -> PathBuf {
     let dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
     let first = dirs.as_deref().and_then(|dirs| text::list(dirs).next().map(PathBuf::from));
-    first.unwrap_or_default().join(FOLDER)
+    first.unwrap_or_default()
 }
 
 fn issuer(values: &Values) -> Option<IssuerConfig> {
@@ -103,6 +114,7 @@ pub(super) fn apply(values: &mut Values) -> Result<(), String> {
         if let Some(advertised) = secured.advertised {
             values.set_static("advertised.listeners", &advertised, Source::Setting(SECURE));
         }
+        values.set_added_listeners(secured.added);
     }
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let settings = ListenerSettings {
@@ -188,6 +200,15 @@ pub(super) fn users(values: &Values) -> Result<Vec<User>, String> {
     Ok(users)
 }
 
+/// A notice about users that can log in nowhere.
+pub(super) fn notices(config: &BrokerConfig) -> Option<String> {
+    let has_login = config.listeners.iter().any(|listener| listener.protocol.is_sasl());
+    let has_issuer = config.secure.as_ref().is_some_and(|secure| secure.issuer.is_some());
+    (!config.users.is_empty() && !has_login && !has_issuer).then(|| {
+        format!("{USERS}: no listener demands a login, so clients need none; add --secure, or a listener with SASL_SSL")
+    })
+}
+
 /// Joins users for `ottla.users`: commas and backslashes get a backslash.
 pub fn join_users<'a>(users: impl IntoIterator<Item = &'a str>) -> String {
     let escaped = users.into_iter().map(|user| user.replace('\\', "\\\\").replace(',', "\\,"));
@@ -217,7 +238,7 @@ pub(super) const ADDED: [(SecurityProtocol, u16); 2] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::{BrokerConfig, Sources, load};
+    use super::super::{Sources, load};
     use super::*;
 
     fn config(port: Option<u16>, pairs: &[(&str, &str)]) -> Result<BrokerConfig, String> {
@@ -236,6 +257,39 @@ mod tests {
         };
         let listeners: Vec<_> = config.listeners.iter().map(listener).collect();
         assert_eq!(listeners.join(" "), expect);
+    }
+
+    #[test]
+    fn only_ports_that_the_user_did_not_name_can_be_replaced() {
+        let added = |port, pairs: &[(&str, &str)]| {
+            let config = config(port, &[&[(SECURE, "true")], pairs].concat()).unwrap();
+            // They advertise the port that they get.
+            assert!(config.listeners.iter().all(|it| !it.is_added || it.advertised.port.is_none()));
+            let added = config.listeners.iter().filter(|it| it.is_added).map(|it| it.name.clone());
+            added.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(added(None, &[]), "SSL SASL_SSL");
+        assert_eq!(added(Some(7), &[]), "SSL SASL_SSL");
+        assert_eq!(added(None, &[("listeners", "PLAINTEXT://:9092,SSL://:9093")]), "SASL_SSL");
+        let advertised = [("listeners", "PLAINTEXT://:9092"), ("advertised.listeners", "PLAINTEXT://kafka:9092")];
+        assert_eq!(added(None, &advertised), "SSL SASL_SSL");
+        let config = config(None, &[("listeners", "PLAINTEXT://:9092,SSL://:9093")]).unwrap();
+        assert!(!config.listeners.iter().any(|it| it.is_added));
+    }
+
+    #[test]
+    fn users_without_a_listener_that_demands_a_login_are_a_notice() {
+        let notices = |pairs: &[(&str, &str)]| {
+            let command_line = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let loaded = load(&Sources { command_line, ..Sources::default() }).unwrap();
+            loaded.notices.iter().filter(|notice| notice.starts_with(USERS)).count()
+        };
+        let user = (USERS, "ann:secret");
+        assert_eq!(notices(&[user]), 1);
+        assert_eq!(notices(&[user, (SECURE, "true")]), 0);
+        assert_eq!(notices(&[user, ("listeners", "SASL_PLAINTEXT://:9092")]), 0);
+        assert_eq!(notices(&[user, (ISSUER, "true"), ("ottla.admin.listener", "0")]), 0);
+        assert_eq!(notices(&[]), 0);
     }
 
     #[test]
@@ -274,14 +328,14 @@ mod tests {
             let config = config(None, &[&[(SECURE, "true"), ("log.dirs", "/d")], pairs].concat()).unwrap();
             config.values.of_listener(listener).text(name).map(std::borrow::Cow::into_owned).unwrap_or_default()
         };
-        assert_eq!(text(&[], "SSL", "ssl.keystore.location"), "/d/ottla-secure/server.pem");
+        assert_eq!(text(&[], "SSL", "ssl.keystore.location"), "/d/server.pem");
         assert_eq!(text(&[("ottla.secure.dir", "/s")], "SASL_SSL", "ssl.keystore.location"), "/s/server.pem");
         assert_eq!(text(&[("ssl.keystore.location", "/k")], "SSL", "ssl.keystore.location"), "/k");
         assert_eq!(text(&[], "SASL_SSL", MECHANISMS), "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512");
         assert_eq!(text(&[(MECHANISMS, "PLAIN")], "SASL_SSL", MECHANISMS), "PLAIN");
         let admin = [("ottla.admin.listener", "0")];
         assert_eq!(text(&admin, "SASL_SSL", MECHANISMS), "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER");
-        assert_eq!(text(&admin, "SASL_SSL", KEYS_URL), "file:///d/ottla-secure/jwks.json");
+        assert_eq!(text(&admin, "SASL_SSL", KEYS_URL), "file:///d/jwks.json");
         assert_eq!(text(&[admin[0], (KEYS_URL, "https://x")], "SASL_SSL", KEYS_URL), "https://x");
     }
 

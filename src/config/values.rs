@@ -61,6 +61,8 @@ pub struct Values {
     given: BTreeMap<String, (String, Source)>,
     dynamic_default: BTreeMap<String, String>,
     dynamic_broker: BTreeMap<String, String>,
+    /// The names of the listeners that `ottla.secure` added.
+    added_listeners: Vec<String>,
 }
 
 impl fmt::Debug for Values {
@@ -95,7 +97,17 @@ impl Values {
 
     /// Returns a copy with these dynamic layers: the default for all brokers, and those of this broker.
     pub(super) fn with_dynamic(&self, default: &BTreeMap<String, String>, broker: &BTreeMap<String, String>) -> Values {
-        Values { given: self.given.clone(), dynamic_default: valid(default), dynamic_broker: valid(broker) }
+        Values { dynamic_default: valid(default), dynamic_broker: valid(broker), ..self.clone() }
+    }
+
+    /// Notes which listeners `ottla.secure` added to `listeners`.
+    pub(super) fn set_added_listeners(&mut self, names: Vec<String>) {
+        self.added_listeners = names;
+    }
+
+    /// The names of the listeners that `ottla.secure` added.
+    pub(super) fn added_listeners(&self) -> &[String] {
+        &self.added_listeners
     }
 
     /// The given value with the highest precedence; defaults don't count.

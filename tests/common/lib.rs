@@ -181,6 +181,11 @@ impl Broker {
         &self.ready
     }
 
+    /// The path of the ready file.
+    pub fn ready_file(&self) -> PathBuf {
+        self.dir.path().join("ready.json")
+    }
+
     pub fn pid(&self) -> u32 {
         self.ready.pid
     }
@@ -246,7 +251,7 @@ impl Broker {
 
     /// Starts the process and returns the path of its ready file.
     fn spawn(&mut self, port: u16) -> PathBuf {
-        let ready_file = self.dir.path().join("ready.json");
+        let ready_file = self.ready_file();
         let _ = fs::remove_file(&ready_file);
         let log = || OpenOptions::new().create(true).append(true).open(self.log_path()).expect("a log file");
         let mut command = command(&self.options.environment);

@@ -9,6 +9,7 @@
 //! creates a new one. A lock file prevents two processes from installing at once. A file that is written last marks the
 //! environment as complete.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -106,6 +107,13 @@ struct Python {
     path: PathBuf,
     /// The minor version: 11 for Python 3.11.
     version: u32,
+}
+
+/// Returns an interpreter of each minor version from 3.`first` on that is installed and can create environments, oldest first.
+pub fn every_python(first: u32) -> Vec<(u32, PathBuf)> {
+    let found = candidates().into_iter().filter_map(probe).filter(|python| python.version >= first);
+    let by_version: BTreeMap<u32, PathBuf> = found.map(|python| (python.version, python.path)).collect();
+    by_version.into_iter().filter(|(_, path)| can_create_environments(path)).collect()
 }
 
 /// Finds the first interpreter in the range of versions that can create environments.

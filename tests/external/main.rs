@@ -1,4 +1,4 @@
-//! Tests that need other programs, which may be missing: Java and Apache Kafka, Python clients, Go, a Docker engine.
+//! Tests that need other programs, which may be missing: Java and Apache Kafka, Python clients, Go, Node.js, a Docker engine.
 //! Tests that miss one count as ignored, and the last lines of the output say what to install.
 //!
 //! `OTTLA_REQUIRE_JAVA=1` and `OTTLA_REQUIRE_DOCKER=1` make them fail instead. `cargo test --test external java::` runs
@@ -6,12 +6,15 @@
 //!
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
+mod bindings;
 mod docker;
 mod go;
 mod harness;
 mod java;
 mod kafka_directory;
+mod packages;
 mod python;
+mod python_packages;
 mod security;
 mod testing_page;
 mod tools;
@@ -21,6 +24,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let suites = [
+        bindings::tests(),
         docker::tests(),
         go::tests(),
         java::bank::tests(),
@@ -29,7 +33,9 @@ fn main() -> ExitCode {
         java::streams::tests(),
         java::transactions::tests(),
         kafka_directory::tests(),
+        packages::tests(),
         python::tests(),
+        python_packages::tests(),
         security::tests(),
         testing_page::tests(),
         tools::tests(),

@@ -216,7 +216,7 @@ fn security_page() {
     let broker = Broker::with().secure("ann", "secret").arg("--admin-port").arg("0").data_dir(&data_dir).start();
     let mut listings: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     listings.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
-    assert_eq!(listings.len(), 3, "{listings:?}");
+    assert_eq!(listings.len(), 4, "{listings:?}");
     for listing in listings {
         let output = Command::new(&python).arg(&listing).current_dir(dir.path()).output().unwrap();
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -28,7 +28,7 @@ const DEPARTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/client
 const OLD_JAVA: &str = "2.8.2";
 const KAFKAJS: &str = "2.2.4";
 /// Listeners and their protocols, in the order of their ports.
-const LISTENERS: [(&str, &str); 7] = [
+const LISTENERS: [(&str, &str); 8] = [
     ("PLAINTEXT", "PLAINTEXT"),
     ("SSL", "SSL"),
     // Demands a certificate.
@@ -39,6 +39,8 @@ const LISTENERS: [(&str, &str); 7] = [
     ("SASL_SSL", "SASL_SSL"),
     // With one mechanism alone.
     ("SCRAM_ONLY", "SASL_PLAINTEXT"),
+    // Clients have to authenticate again every 4 seconds.
+    ("SHORT_SESSIONS", "SASL_PLAINTEXT"),
 ];
 const MODULES: &str = "org.apache.kafka.common.security";
 
@@ -105,7 +107,10 @@ fn start_broker(dir: &Path) -> Broker {
         .set("listener.name.scram_only.sasl.enabled.mechanisms", "SCRAM-SHA-256")
         .set("delegation.token.secret.key", "key of tokens")
         .set("connection.failed.authentication.delay.ms", "100");
-    for listener in ["sasl_plaintext", "sasl_ssl"] {
+    for mechanism in ["plain", "scram-sha-256"] {
+        options = options.set(&format!("listener.name.short_sessions.{mechanism}.connections.max.reauth.ms"), "4000");
+    }
+    for listener in ["sasl_plaintext", "sasl_ssl", "short_sessions"] {
         options = options
             .set(
                 &format!("listener.name.{listener}.plain.sasl.jaas.config"),

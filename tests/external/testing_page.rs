@@ -1,4 +1,5 @@
-//! The listings of docs/testing.md, run without changes. Each begins with a comment that names its file.
+//! The listings of the pages for Python and Rust in docs/testing, run without changes. Each begins with a comment that names
+//! its file. Those of the other pages are in `bindings`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -6,24 +7,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::go::{go_is_installed, write_module};
 use crate::harness::trials;
-use crate::java;
 use crate::python::python_of;
-use common::python_env::Environment;
+use crate::python_packages::{PYTEST_TODAY, with_packages};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
 
-/// The Python environment of the pytest listings.
-static TESTING_PAGE: Environment =
-    Environment::new("testing-page", include_str!("../python/requirements-testing-page.txt"), (11, None));
-
-const PAGE: &str = include_str!("../../docs/testing.md");
-
-/// Returns the listings of this page in `language` by file name.
-fn listings(language: &str) -> BTreeMap<&'static str, &'static str> {
-    listings_of(PAGE, language)
-}
+const PYTHON_PAGE: &str = include_str!("../../docs/testing/python.md");
+const RUST_PAGE: &str = include_str!("../../docs/testing/rust.md");
 
 /// Returns a page's listings in `language` by file name.
 fn listings_of(page: &'static str, language: &str) -> BTreeMap<&'static str, &'static str> {
@@ -40,20 +31,22 @@ fn listings_of(page: &'static str, language: &str) -> BTreeMap<&'static str, &'s
 pub fn write_listings(page: &'static str, language: &str) -> TempDir {
     let dir = TempDir::with_prefix("ottla-page-").unwrap();
     for (name, text) in listings_of(page, language) {
-        fs::write(dir.path().join(name), format!("{text}\n")).unwrap();
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("{text}\n")).unwrap();
     }
     dir
 }
 
 /// Returns the PATH for the listings, with the program under test first.
-fn path() -> OsString {
+pub fn path() -> OsString {
     let ours = common::ottla().parent().unwrap().to_owned();
     let others = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&others))).unwrap()
 }
 
 /// Runs a command in `dir`, and asserts that it succeeds and that no directory of a broker remains.
-fn run(dir: &Path, command: &mut Command) -> String {
+pub fn run(dir: &Path, command: &mut Command) -> String {
     let temporary = TempDir::with_prefix("page-tmp-").unwrap();
     let text = run_with(dir, command.env("TMPDIR", temporary.path()));
     assert_eq!(leftovers(temporary.path()), Vec::<OsString>::new(), "{text}");
@@ -61,7 +54,7 @@ fn run(dir: &Path, command: &mut Command) -> String {
 }
 
 /// Returns what fixtures and brokers have left in the directory.
-fn leftovers(temporary: &Path) -> Vec<OsString> {
+pub fn leftovers(temporary: &Path) -> Vec<OsString> {
     let names = fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().starts_with("ottla-")).collect()
 }
@@ -77,25 +70,35 @@ fn run_with(dir: &Path, command: &mut Command) -> String {
 }
 
 fn listings_of_every_language_are_found() {
-    let names = |language| listings(language).into_keys().collect::<Vec<_>>();
-    assert_eq!(names("python"), ["conftest.py", "test_orders.py"]);
-    assert_eq!(names("rust"), ["tests/orders.rs"]);
-    assert_eq!(names("toml"), ["Cargo.toml"]);
-    assert_eq!(names("go"), ["orders_test.go", "ottla_test.go"]);
-    assert_eq!(names("java"), ["OrdersTest.java", "Ottla.java"]);
+    let names = |page, language| listings_of(page, language).into_keys().collect::<Vec<_>>();
+    let python = [
+        "conftest.py",
+        "example.py",
+        "example_asyncio.py",
+        "secure/conftest.py",
+        "secure/test_users.py",
+        "test_clients.py",
+        "test_marker.py",
+        "test_orders.py",
+    ];
+    assert_eq!(names(PYTHON_PAGE, "python"), python);
+    assert_eq!(names(PYTHON_PAGE, "ini"), ["pytest.ini"]);
+    assert_eq!(names(RUST_PAGE, "rust"), ["tests/orders.rs"]);
+    assert_eq!(names(RUST_PAGE, "toml"), ["Cargo.toml"]);
 }
 
-fn pytest_listings_pass() {
-    let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = write_listings(PAGE, "python");
+fn python_listings_pass() {
+    let Some(python) = python_of(&PYTEST_TODAY) else { return };
+    let dir = write_listings(PYTHON_PAGE, "python");
+    fs::write(dir.path().join("pytest.ini"), listings_of(PYTHON_PAGE, "ini")["pytest.ini"]).unwrap();
     for workers in [&[][..], &["-n", "3"]] {
-        let mut pytest = Command::new(&python);
-        pytest
-            .args(["-m", "pytest", "-p", "no:cacheprovider", "--basetemp", "temporary"])
-            .args(workers)
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut pytest = with_packages(&python);
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider", "--basetemp", "temporary"]).args(workers);
         let output = run(dir.path(), &mut pytest);
-        assert!(output.contains("4 passed"), "{output}");
+        assert!(output.contains("6 passed"), "{output}");
+    }
+    for example in ["example.py", "example_asyncio.py"] {
+        run(dir.path(), with_packages(&python).arg(example));
     }
 }
 
@@ -103,7 +106,7 @@ fn pytest_listings_pass() {
 fn rust_listing_equals_the_test_of_this_repository() {
     let ours = include_str!("../ottla/repository/orders.rs");
     let (_, ours) = ours.split_once("\n\n").unwrap();
-    let (_, listed) = listings("rust")["tests/orders.rs"].split_once('\n').unwrap();
+    let (_, listed) = listings_of(RUST_PAGE, "rust")["tests/orders.rs"].split_once('\n').unwrap();
     assert_eq!(ours.trim_end(), listed);
 }
 
@@ -120,9 +123,9 @@ fn rust_package_of_the_page_alone_passes_its_tests() {
         std::os::unix::fs::symlink(project, dir.join("ottla")).unwrap();
     }
     // The package is below this project's directory but not part of its workspace.
-    let manifest = format!("{}\n\n[workspace]\n", listings("toml")["Cargo.toml"]);
+    let manifest = format!("{}\n\n[workspace]\n", listings_of(RUST_PAGE, "toml")["Cargo.toml"]);
     fs::write(package.join("Cargo.toml"), manifest).unwrap();
-    fs::write(package.join("tests/orders.rs"), listings("rust")["tests/orders.rs"]).unwrap();
+    fs::write(package.join("tests/orders.rs"), listings_of(RUST_PAGE, "rust")["tests/orders.rs"]).unwrap();
     // The versions that are already downloaded.
     fs::copy(project.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
@@ -132,43 +135,9 @@ fn rust_package_of_the_page_alone_passes_its_tests() {
     assert!(output.contains("2 passed"), "{output}");
 }
 
-/// A killed test run with the fixture of the page leaves neither a broker nor its data.
-fn killed_pytest_run_leaves_no_broker() {
-    let Some(python) = python_of(&TESTING_PAGE) else { return };
-    let dir = write_listings(PAGE, "python");
-    let program = "import os, pathlib; from conftest import Ottla; Ottla(pathlib.Path('.')); \
-                   print(open('ready.json').read(), flush=True); os.kill(os.getpid(), 9)";
-    let mut command = Command::new(&python);
-    command.current_dir(dir.path()).args(["-c", program]).env("PATH", path()).stdin(Stdio::null());
-    let output = command.output().unwrap();
-    let ready: common::Ready = serde_json::from_slice(&output.stdout).unwrap();
-    common::wait_until("the broker's directory to be removed", || !ready.data_dir.exists());
-    common::wait_until("the ready file to be removed", || !dir.path().join("ready.json").exists());
-}
-
-fn go_listings_pass() {
-    if !go_is_installed() {
-        return;
-    }
-    let dir = write_listings(PAGE, "go");
-    write_module(dir.path(), "orders");
-    let output = run(dir.path(), Command::new("go").args(["test", "-count=1", "-v", "./..."]));
-    assert_eq!(output.matches("--- PASS").count(), 4, "{output}");
-    assert_eq!(run(dir.path(), Command::new("gofmt").args(["-l", "."])), "");
-}
-
-fn junit_listings_pass() {
-    let Some(java) = java::java() else { return };
-    let dir = write_listings(PAGE, "java");
-    let temporary = TempDir::with_prefix("page-tmp-").unwrap();
-    let output = java.run_junit(dir.path(), &path(), temporary.path());
-    assert!(output.contains("3 tests successful"), "{output}");
-    assert_eq!(leftovers(temporary.path()), Vec::<OsString>::new(), "{output}");
-}
-
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: listings_of_every_language_are_found, pytest_listings_pass, rust_listing_equals_the_test_of_this_repository,
-            rust_package_of_the_page_alone_passes_its_tests, killed_pytest_run_leaves_no_broker, go_listings_pass, junit_listings_pass
+        plain: listings_of_every_language_are_found, python_listings_pass, rust_listing_equals_the_test_of_this_repository,
+            rust_package_of_the_page_alone_passes_its_tests
     ]
 }

@@ -19,6 +19,7 @@ mod protocol;
 mod quotas;
 mod repository;
 mod sasl;
+mod sasl_exchange;
 mod security;
 mod settings;
 mod start_and_stop;

@@ -15,9 +15,11 @@ use ottla_wire::protocol::messages::alter_user_scram_credentials::{
     AlterUserScramCredentialsRequest, ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 
+use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::create_delegation_token::{
     CreatableRenewers, CreateDelegationTokenRequest, CreateDelegationTokenResponse,
 };
+use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
 use ottla_wire::protocol::messages::describe_delegation_token::DescribeDelegationTokenRequest;
 use ottla_wire::protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
 use ottla_wire::protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
@@ -290,4 +292,58 @@ async fn users_of_kafka_storage_can_log_in_at_the_first_start() {
     let broker = broker().data_dir(&data).start();
     assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter2").await, "ok");
     assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter3").await, format!("{INVALID} SCRAM-SHA-512"));
+}
+
+#[tokio::test]
+async fn reset_leaves_the_users_of_a_first_start_and_no_tokens_and_acls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, config) = (dir.path().join("data"), dir.path().join("server.properties"));
+    fs::write(&config, format!("node.id=1\nlog.dirs={}\n", data.display())).unwrap();
+    let mut format = command(&[]);
+    format.args(["kafka-storage", "format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config"]).arg(&config);
+    format.args(["--add-scram", "SCRAM-SHA-512=[name=alice,password=hunter2]"]);
+    assert!(run_command(&mut format).status.success());
+    let options = broker().data_dir(&data).set("ottla.users", "bob:bob-secret").set("super.users", "User:admin");
+    let options = options.set("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+    let mut broker = options.set("delegation.token.secret.key", "key").arg("--admin-port").arg("0").start();
+    let refused = |mechanism| format!("{INVALID} {mechanism}");
+    // After the second start, the users of the formatted directory are no longer read for the metadata log.
+    for round in 1..=2 {
+        let client = admin(&broker).await;
+        for (user, mechanism) in [("alice", ScramMechanism::Sha512), ("bob", ScramMechanism::Sha256)] {
+            assert_eq!(set(&client, user, mechanism, "changed").await.unwrap(), "NONE");
+        }
+        assert_eq!(set(&client, "carol", ScramMechanism::Sha512, "new").await.unwrap(), "NONE");
+        let request = CreateDelegationTokenRequest { max_lifetime_ms: -1, ..Default::default() };
+        let token = client.call(request).await.unwrap();
+        assert_eq!(token.error_code, 0);
+        let acl = AclCreation {
+            resource_type: 2,
+            resource_name: "orders".into(),
+            principal: "User:bob".into(),
+            host: "*".into(),
+            operation: 3,
+            permission_type: 3,
+            ..Default::default()
+        };
+        let created = client.call(CreateAclsRequest { creations: vec![acl] }).await.unwrap();
+        assert_eq!(created.results[0].error_code, 0);
+
+        crate::admin::http::reset(&broker);
+        assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter2").await, "ok", "round {round}");
+        assert_eq!(login(&broker, Scram::Sha256, "bob", "bob-secret").await, "ok", "round {round}");
+        assert_eq!(login(&broker, Scram::Sha512, "bob", "bob-secret").await, "ok", "round {round}");
+        assert_eq!(login(&broker, Scram::Sha512, "carol", "new").await, refused("SCRAM-SHA-512"), "round {round}");
+        assert!(with_token(&broker, Scram::Sha256, &token).await.is_err(), "round {round}");
+        let all = DescribeAclsRequest {
+            resource_type_filter: 1,
+            pattern_type_filter: 1,
+            operation: 1,
+            permission_type: 1,
+            ..Default::default()
+        };
+        assert!(admin(&broker).await.call(all).await.unwrap().resources.is_empty(), "round {round}");
+        broker.kill();
+        broker.restart();
+    }
 }

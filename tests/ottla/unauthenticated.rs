@@ -54,21 +54,24 @@ fn is_closed(socket: &mut TcpStream) -> bool {
     }
 }
 
-/// Whether a request is answered, and the connection stays open.
-fn is_served(broker: &Broker, before: &[Vec<u8>], key: i16) -> bool {
-    let mut socket = broker.connect();
-    for step in before {
-        assert_eq!(answer(&mut socket, step)[..4], [0, 0, 0, 7]);
-    }
-    let body: &[u8] = match key {
+fn body(key: i16) -> &'static [u8] {
+    match key {
         SASL_HANDSHAKE => b"\0\x05PLAIN",
         API_VERSIONS => b"",
         // An empty message, which is a failed login and is answered.
         SASL_AUTHENTICATE => &[0; 4],
         // Empty fields, in most requests.
         _ => &[0; 16],
-    };
-    let served = !answer(&mut socket, &frame(key, 0, body)).is_empty();
+    }
+}
+
+/// Whether a request is answered, and the connection stays open.
+fn is_served(broker: &Broker, before: &[Vec<u8>], key: i16) -> bool {
+    let mut socket = broker.connect();
+    for step in before {
+        assert_eq!(answer(&mut socket, step)[..4], [0, 0, 0, 7]);
+    }
+    let served = !answer(&mut socket, &frame(key, 0, body(key))).is_empty();
     assert!(served || is_closed(&mut socket), "{key}");
     served
 }
@@ -77,13 +80,19 @@ fn is_served(broker: &Broker, before: &[Vec<u8>], key: i16) -> bool {
 fn request_before_authentication_closes_the_connection_for_every_key_but_those_of_authentication() {
     let broker = broker();
     let (versions, handshake) = (frame(API_VERSIONS, 0, &[]), frame(SASL_HANDSHAKE, 1, b"\0\x05PLAIN"));
-    for (before, expect) in [
-        (vec![], &[SASL_HANDSHAKE, API_VERSIONS][..]),
-        (vec![versions.clone()], &[SASL_HANDSHAKE]),
-        (vec![versions, handshake], &[SASL_AUTHENTICATE]),
-    ] {
+    for (before, expect) in [(vec![], &[SASL_HANDSHAKE, API_VERSIONS][..]), (vec![versions.clone()], &[SASL_HANDSHAKE])]
+    {
         let served: Vec<_> = (0..=100).filter(|key| is_served(&broker, &before, *key)).collect();
         assert_eq!(served, expect, "after {} requests", before.len());
+    }
+    // During the exchange, the response to others is an error; crate::sasl_exchange has all of them.
+    for key in 0..=100 {
+        let mut socket = broker.connect();
+        for step in [&versions, &handshake] {
+            assert_eq!(answer(&mut socket, step)[..4], [0, 0, 0, 7]);
+        }
+        answer(&mut socket, &frame(key, 0, body(key)));
+        assert!(is_closed(&mut socket), "{key}");
     }
 }
 

@@ -30,6 +30,9 @@ VALUES = [b"one", b"two", b"three"]
 # No client has longer to show its error, or to do its work.
 ERROR_SECONDS = 5
 SECONDS = 60
+# SHORT_SESSIONS end after 4 seconds, as these tokens do: between the second record and the third.
+TOKEN_SECONDS = 4
+PAUSE = 3
 
 
 class Access:
@@ -37,9 +40,11 @@ class Access:
 
     def __init__(self, listener, **more):
         self.address = ADDRESSES[listener]
-        self.tls = listener not in ("PLAINTEXT", "SASL_PLAINTEXT", "SCRAM_ONLY")
+        self.tls = listener not in ("PLAINTEXT", "SASL_PLAINTEXT", "SCRAM_ONLY", "SHORT_SESSIONS")
         self.certificate, self.authority = None, "authority"
         self.mechanism, self.user, self.password, self.lifetime = None, "alice", "alice-secret", 3600
+        # The seconds after each record.
+        self.pause = 0
         self.__dict__.update(more)
         self.protocol = ("SASL_" if self.mechanism else "") + ("SSL" if self.tls else "PLAINTEXT")
 
@@ -60,6 +65,12 @@ def succeeding():
     for listener in ["SASL_PLAINTEXT", "SASL_SSL"]:
         for mechanism in MECHANISMS:
             yield f"{listener} {mechanism}", Access(listener, mechanism=mechanism)
+    for mechanism in MECHANISMS[:2]:
+        yield f"session that expires, {mechanism}", Access("SHORT_SESSIONS", mechanism=mechanism, pause=PAUSE)
+    yield (
+        "token that expires in the session",
+        Access("SASL_PLAINTEXT", mechanism="OAUTHBEARER", lifetime=TOKEN_SECONDS, pause=PAUSE),
+    )
 
 
 def failing():
@@ -153,6 +164,7 @@ class KafkaPython:
         producer = kafka.KafkaProducer(**self.options(access))
         for value in VALUES:
             producer.send(topic, value).get(20)
+            time.sleep(access.pause)
         producer.close()
         consumer = kafka.KafkaConsumer(topic, group_id=topic, auto_offset_reset="earliest", **self.options(access))
         values = [next(consumer).value for _ in VALUES]
@@ -189,7 +201,7 @@ class Confluent:
         if access.mechanism == "OAUTHBEARER":
             # librdkafka itself refuses a token that it knows to be expired.
             options["sasl.mechanism"] = "OAUTHBEARER"
-            options["oauth_cb"] = lambda _: (access.token(), time.time() + 3600)
+            options["oauth_cb"] = lambda _: (access.token(), time.time() + max(access.lifetime, TOKEN_SECONDS))
         elif access.mechanism:
             options.update(
                 {"sasl.mechanism": access.mechanism, "sasl.username": access.user, "sasl.password": access.password}
@@ -201,6 +213,9 @@ class Confluent:
         producer = confluent_kafka.Producer({**self.options(access), "error_cb": errors.append})
         for value in VALUES:
             producer.produce(topic, value)
+            resumes = time.monotonic() + access.pause
+            while time.monotonic() < resumes:
+                producer.poll(0.1)
         deadline = time.monotonic() + SECONDS
         while producer.flush(0.2) and time.monotonic() < deadline:
             if errors:
@@ -261,6 +276,7 @@ class AIOKafka:
         async with aiokafka.AIOKafkaProducer(**self.options(access)) as producer:
             for value in VALUES:
                 await producer.send_and_wait(topic, value)
+                await asyncio.sleep(access.pause)
         options = {**self.options(access), "group_id": topic, "auto_offset_reset": "earliest"}
         async with aiokafka.AIOKafkaConsumer(topic, **options) as consumer:
             return [(await consumer.getone()).value for _ in VALUES]
@@ -322,6 +338,7 @@ class Faust:
         async with app:
             for value in VALUES:
                 await records.send(value=value)
+                await asyncio.sleep(access.pause)
             await asyncio.wait_for(complete.wait(), SECONDS)
         return values
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::authorizer::{Operation, Resource};
+use super::authorizer::Operation;
 use super::context::Context;
+use super::denied_topics::DeniedTopics;
 use super::errors::ToErrorCode;
-use crate::state::cluster::Cluster;
+use crate::state::cluster::{Cluster, Topic};
 use ottla_core::coordinator::group::{PartitionCommit, TopicCommits};
 use ottla_wire::codec::Str;
 use ottla_wire::types::{ErrorCode, PartitionIndex, TopicId};
@@ -16,6 +17,17 @@ pub(super) struct RequestedTopic {
     /// Zero in versions that name topics.
     pub topic_id: TopicId,
     pub partitions: Vec<PartitionCommit>,
+}
+
+impl RequestedTopic {
+    fn topic<'a>(&self, cluster: &'a Cluster, by_id: bool) -> Option<&'a Arc<Topic>> {
+        if by_id { cluster.topic_by_id(self.topic_id) } else { cluster.topic(&self.name) }
+    }
+
+    /// The name to check: the absence of a topic with a given id is visible to every caller.
+    fn name<'a>(&'a self, cluster: &'a Cluster, by_id: bool) -> Option<&'a str> {
+        if by_id { self.topic(cluster, true).map(|topic| &**topic.name()) } else { Some(&self.name) }
+    }
 }
 
 /// A topic of a response.
@@ -43,22 +55,21 @@ impl CommitPlan {
         self.response.push(PlannedTopic { name, topic_id, partitions });
     }
 
-    /// Plans the commit of the partitions that exist, if the caller may read the topic. `by_id`: the request names it by
-    /// its id.
-    pub fn add(&mut self, context: &Context, cluster: &Cluster, requested: RequestedTopic, by_id: bool) {
-        let topic = match by_id {
-            true => cluster.topic_by_id(requested.topic_id),
-            false => cluster.topic(&requested.name),
-        };
-        // The absence of a topic with a given id is visible to every caller.
-        let name = match by_id {
-            true => topic.map(|topic| &**topic.name()),
-            false => Some(&*requested.name),
-        };
-        if let Some(Err(denied)) = name.map(|name| context.authorize(Operation::Read, Resource::Topic(name))) {
+    /// Plans the commit of the partitions of all topics that exist and that the caller may read. `by_id`: the request
+    /// names topics by their ids.
+    pub fn add_all(&mut self, context: &Context, cluster: &Cluster, requested: Vec<RequestedTopic>, by_id: bool) {
+        let names = requested.iter().filter_map(|topic| topic.name(cluster, by_id));
+        let denied = context.denied_topics(Operation::Read, names);
+        for topic in requested {
+            self.add(cluster, topic, by_id, &denied);
+        }
+    }
+
+    fn add(&mut self, cluster: &Cluster, requested: RequestedTopic, by_id: bool, denied: &DeniedTopics) {
+        if let Some(Err(denied)) = requested.name(cluster, by_id).map(|name| denied.check(name)) {
             return self.refuse(requested, denied.error_code());
         }
-        let Some(topic) = topic else {
+        let Some(topic) = requested.topic(cluster, by_id) else {
             let unknown = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
             return self.refuse(requested, unknown);
         };

@@ -1,6 +1,5 @@
 //! The input and output of handlers: [`Context`] and [`Answer`].
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,6 +7,7 @@ use std::sync::Arc;
 use tracing::Level;
 
 use super::authorizer::{self, AuditLine, Authorizer, Denied, Operation, Resource, Verdict};
+use super::denied_topics::DeniedTopics;
 use super::large_batches::LargeBatches;
 use super::throttling::{Metering, Mutations};
 use crate::server::{CloseReason, ConnectionInfo};
@@ -19,7 +19,6 @@ use crate::tls::TlsListeners;
 use ottla_core::metadata::MutationQuota;
 use ottla_core::security::Principal;
 use ottla_core::security::quota::Permits;
-use ottla_wire::codec::Str;
 use ottla_wire::protocol::{ApiKey, RequestHeader, Response};
 
 /// The target of the log lines with the authorizer's decisions, as Kafka's `kafka.authorizer.logger`.
@@ -109,9 +108,20 @@ impl Context {
 
     /// Checks that the caller may do an operation; logs the decision.
     pub fn authorize(&self, operation: Operation, resource: Resource<'_>) -> Result<(), Denied> {
+        self.authorize_references(operation, resource, 1)
+    }
+
+    /// Checks that the caller may do an operation to a resource that the request names `references` times; logs the
+    /// decision.
+    pub fn authorize_references(
+        &self,
+        operation: Operation,
+        resource: Resource<'_>,
+        references: usize,
+    ) -> Result<(), Denied> {
         let verdict = self.authorizer.decide(&self.caller, operation, resource);
         if verdict.allowed {
-            self.log_allowed(&verdict, operation, resource);
+            self.log_allowed(&verdict, operation, resource, references);
             return Ok(());
         }
         let limiter = self.broker.log_rate_limiter();
@@ -123,41 +133,47 @@ impl Context {
             tracing::info!(
                 target: AUTHORIZER_LOG,
                 client = %client_address, %listener, client_id = self.client_id(),
-                "{}", self.audit_line(&verdict, operation, resource)
+                "{}", self.audit_line(&verdict, operation, resource, references)
             );
         }
         Err(Denied::from(resource))
     }
 
     /// The topics on which the caller may not do an operation; logs them.
-    pub fn denied_topics<'a>(&self, operation: Operation, names: impl Iterator<Item = &'a Str>) -> HashSet<Str> {
-        names.filter(|name| self.authorize(operation, Resource::Topic(name)).is_err()).cloned().collect()
+    pub fn denied_topics<'a>(&self, operation: Operation, names: impl Iterator<Item = &'a str>) -> DeniedTopics {
+        DeniedTopics::find(self, operation, names)
     }
 
     /// Whether the caller may do an operation, for questions whose "no" is not an error: it is logged only at TRACE.
     pub fn allows(&self, operation: Operation, resource: Resource<'_>) -> bool {
         let verdict = self.authorizer.decide(&self.caller, operation, resource);
         match verdict.allowed {
-            true => self.log_allowed(&verdict, operation, resource),
+            true => self.log_allowed(&verdict, operation, resource, 1),
             false => self.trace(&verdict, operation, resource),
         }
         verdict.allowed
     }
 
-    fn log_allowed(&self, verdict: &Verdict, operation: Operation, resource: Resource<'_>) {
+    fn log_allowed(&self, verdict: &Verdict, operation: Operation, resource: Resource<'_>, references: usize) {
         if verdict.rule.is_some() {
-            tracing::debug!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource));
+            tracing::debug!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource, references));
         }
     }
 
     fn trace(&self, verdict: &Verdict, operation: Operation, resource: Resource<'_>) {
         if verdict.rule.is_some() {
-            tracing::trace!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource));
+            tracing::trace!(target: AUTHORIZER_LOG, "{}", self.audit_line(verdict, operation, resource, 1));
         }
     }
 
-    fn audit_line<'a>(&'a self, verdict: &'a Verdict, operation: Operation, resource: Resource<'a>) -> AuditLine<'a> {
-        AuditLine { verdict, caller: &self.caller, operation, resource, request: self.request_name() }
+    fn audit_line<'a>(
+        &'a self,
+        verdict: &'a Verdict,
+        operation: Operation,
+        resource: Resource<'a>,
+        references: usize,
+    ) -> AuditLine<'a> {
+        AuditLine { verdict, caller: &self.caller, operation, resource, references, request: self.request_name() }
     }
 
     /// The name of the request's API.

@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::denied_topics::DeniedTopics;
 use super::errors::ToErrorCode;
 use super::throttling;
 use crate::blocking;
@@ -53,8 +54,8 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
         }
     };
     let follower_may_read = follower.then(|| context.authorize(Operation::ClusterAction, Resource::Cluster).is_ok());
-    let mut rights = Rights { follower_may_read, last: None };
-    let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, &mut rights);
+    let rights = Rights::of(context, &cluster, follower_may_read, &fetch_context.partitions);
+    let find = |(key, ask): &_| find_partition(context, &cluster, key, ask, &rights);
     let partitions = fetch_context.partitions.iter().map(find).collect();
     let fetch = Fetch {
         partitions,
@@ -167,24 +168,35 @@ fn is_from_follower(request: &FetchRequest) -> bool {
 struct Rights {
     /// `None` for a consumer, which needs Read on each topic.
     follower_may_read: Option<bool>,
-    /// The last topic, and whether it was denied: the partitions of a topic usually follow each other.
-    last: Option<(TopicName, bool)>,
+    /// The topics that a consumer may not read.
+    denied: DeniedTopics,
 }
 
 impl Rights {
-    fn is_denied(&mut self, context: &Context, topic: Option<&TopicName>) -> bool {
-        if let Some(may_read) = self.follower_may_read {
-            return !may_read;
+    /// Decides on all partitions of the request and its session. A topic counts once for each partition.
+    fn of(
+        context: &Context,
+        cluster: &Cluster,
+        follower_may_read: Option<bool>,
+        partitions: &[(FetchKey, PartitionRequest)],
+    ) -> Rights {
+        let keys = partitions.iter().filter(|_| follower_may_read.is_none());
+        let names = keys.filter_map(|(key, _)| topic_name(cluster, &key.topic));
+        Rights { follower_may_read, denied: context.denied_topics(Operation::Read, names.map(|name| &**name)) }
+    }
+
+    fn is_denied(&self, topic: Option<&TopicName>) -> bool {
+        match self.follower_may_read {
+            Some(may_read) => !may_read,
+            None => topic.is_some_and(|topic| self.denied.contains(topic)),
         }
-        let Some(topic) = topic else { return false };
-        if let Some((last, denied)) = &self.last
-            && last == topic
-        {
-            return *denied;
-        }
-        let denied = context.authorize(Operation::Read, Resource::Topic(topic)).is_err();
-        self.last = Some((TopicName::clone(topic), denied));
-        denied
+    }
+}
+
+fn topic_name<'a>(cluster: &'a Cluster, topic: &'a FetchTopic) -> Option<&'a TopicName> {
+    match topic {
+        FetchTopic::Name(name) => Some(name),
+        FetchTopic::Id(id) => cluster.topic_by_id(*id).map(|topic| topic.name()),
     }
 }
 
@@ -193,7 +205,7 @@ fn find_partition(
     cluster: &Cluster,
     key: &FetchKey,
     ask: &PartitionRequest,
-    rights: &mut Rights,
+    rights: &Rights,
 ) -> FetchPartition {
     let (topic, missing) = match &key.topic {
         FetchTopic::Name(name) => (cluster.topic(name), FetchFault::UnknownTopicOrPartition),
@@ -202,11 +214,7 @@ fn find_partition(
     // Message formats 0 and 1 do not support zstd.
     let is_zstd = topic.is_some_and(|topic| topic.config.compression_type == CompressionType::Zstd);
     let error_for_client = (context.version() < 4 && is_zstd).then_some(FetchFault::UnsupportedCompression);
-    let name = match &key.topic {
-        FetchTopic::Name(name) => Some(name),
-        FetchTopic::Id(_) => topic.map(|topic| topic.name()),
-    };
-    let denied = rights.is_denied(context, name);
+    let denied = rights.is_denied(topic_name(cluster, &key.topic));
     let partition = match topic {
         _ if denied => Err(FetchFault::TopicAuthorizationFailed),
         None => Err(missing),

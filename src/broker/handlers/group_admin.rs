@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::denied_topics::DeniedTopics;
 use super::errors::{ToErrorCode, code_of};
 use super::groups::{MAX_LOADING_WAIT, optional, run, text};
 use crate::state::runtime::Unavailable;
@@ -180,7 +181,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
     let group_id: Arc<str> = (&*request.group_id).into();
     let exists = |topic: &str, index: PartitionIndex| cluster.image.partition(topic, index).is_some();
     // The coordinator gets the partitions that exist and may be read; each of the others is refused.
-    let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &topic.name));
+    let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &*topic.name));
     let topics: Vec<(TopicName, Vec<PartitionIndex>)> = request
         .topics
         .iter()
@@ -217,7 +218,7 @@ pub(super) fn delete_offsets(context: &Context, request: OffsetDeleteRequest) ->
 fn deleted_offsets(
     request: OffsetDeleteRequest,
     outcomes: &HashMap<(TopicName, PartitionIndex), i16>,
-    denied: &HashSet<Str>,
+    denied: &DeniedTopics,
 ) -> Vec<OffsetDeleteResponseTopic> {
     let topic = |topic: ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequestTopic| {
         let name = TopicName::from(&*topic.name);

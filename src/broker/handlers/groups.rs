@@ -21,6 +21,7 @@ use super::context::{Answer, Context};
 use super::errors::{INVALID_REQUEST, ToErrorCode, code_of};
 use super::eventual::Eventual;
 use crate::state::Broker;
+use crate::state::advertised::Endpoint;
 use crate::state::runtime::Unavailable;
 use crate::state::silent_clients;
 use ottla_core::coordinator::group::{
@@ -35,7 +36,7 @@ use ottla_wire::protocol::messages::heartbeat::{HeartbeatRequest, HeartbeatRespo
 use ottla_wire::protocol::messages::join_group::{JoinGroupRequest, JoinGroupResponse, JoinGroupResponseMember};
 use ottla_wire::protocol::messages::leave_group::{LeaveGroupRequest, LeaveGroupResponse, MemberResponse};
 use ottla_wire::protocol::messages::sync_group::{SyncGroupRequest, SyncGroupResponse};
-use ottla_wire::types::ErrorCode;
+use ottla_wire::types::{ErrorCode, Uuid};
 
 /// How long a request that no other depends on waits for a coordinator that is loading, before the answer says so: the
 /// client's next try would come later than needed.
@@ -44,13 +45,19 @@ pub(super) const MAX_LOADING_WAIT: Duration = Duration::from_secs(1);
 /// The key types of FindCoordinator.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
-/// The key types that Kafka knows: groups, transactions and share groups.
+const SHARE: i8 = 2;
+/// The first version with keys of the type SHARE.
+const SHARE_FROM: i16 = 6;
+/// The key types that Kafka knows: groups, transactions and partitions of share groups.
 const KNOWN_TYPES: std::ops::RangeInclusive<i8> = 0..=2;
 
 pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorRequest) -> Answer {
     let batched = context.version() >= 4;
     let keys = if batched { request.coordinator_keys } else { vec![request.key] };
     let key_type = request.key_type;
+    if key_type == SHARE && context.version() >= SHARE_FROM {
+        return find_share_coordinators(context, keys).into();
+    }
     let endpoint = context.endpoint();
     let node_id = context.broker.node_id();
     let broker = Arc::clone(&context.broker);
@@ -98,15 +105,8 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
                     _ => found_by.groups().is_available(&key),
                 };
             match coordinator_error(key_type, available) {
-                ErrorCode::None => Coordinator {
-                    key,
-                    node_id,
-                    host: endpoint.host.as_str().into(),
-                    port: endpoint.port.into(),
-                    // Kafka's messages for success, with and without batches.
-                    error_message: Some(Str::from_static(if batched { "" } else { "NONE" })),
-                    ..Default::default()
-                },
+                // Kafka's messages for success, with and without batches.
+                ErrorCode::None => found_here(node_id, &endpoint, if batched { "" } else { "NONE" }, key),
                 error => not_found(error, coordinator_message(key_type, batched, error), key),
             }
         });
@@ -139,6 +139,39 @@ pub(super) fn find_coordinator(context: &Context, request: FindCoordinatorReques
     })
 }
 
+/// Finds the coordinators of partitions of share groups, for which brokers ask. As in Apache Kafka, each has one, also if
+/// there is no such group; the requests to it are not served.
+fn find_share_coordinators(context: &Context, keys: Vec<Str>) -> FindCoordinatorResponse {
+    let denied = match keys.is_empty() {
+        true => None,
+        false => context.authorize(Operation::ClusterAction, Resource::Cluster).err(),
+    };
+    let endpoint = context.endpoint();
+    let found = keys.into_iter().map(|key| match denied {
+        Some(denied) => not_found(denied.error_code(), denied.message(), key),
+        None if is_share_key(&key) => found_here(context.broker.node_id(), &endpoint, "", key),
+        None => not_found(ErrorCode::InvalidRequest, "", key),
+    });
+    coordinators(true, found)
+}
+
+/// Whether a key is `<group>:<topic id>:<partition>`.
+fn is_share_key(key: &str) -> bool {
+    let [group, topic_id, partition] = key.split(':').collect::<Vec<_>>()[..] else { return false };
+    !group.trim().is_empty() && Uuid::parse(topic_id).is_some() && partition.parse::<i32>().is_ok()
+}
+
+fn found_here(node_id: i32, endpoint: &Endpoint, message: &'static str, key: Str) -> Coordinator {
+    Coordinator {
+        key,
+        node_id,
+        host: endpoint.host.as_str().into(),
+        port: endpoint.port.into(),
+        error_message: Some(Str::from_static(message)),
+        ..Default::default()
+    }
+}
+
 fn transaction_is_loaded(broker: &Broker, transactional_id: &str) -> bool {
     !matches!(broker.transactions().query(transactional_id, |_| ()), Err(Unavailable::Loading))
 }
@@ -156,7 +189,7 @@ pub(super) async fn wait_until_loaded(broker: &Broker, group_ids: &[Str]) {
     }
 }
 
-/// The error for a key. This broker coordinates every group and transaction; share groups are not supported.
+/// The error for a key. This broker coordinates every group and transaction.
 fn coordinator_error(key_type: i8, available: bool) -> ErrorCode {
     match key_type {
         GROUP | TRANSACTION if available => ErrorCode::None,

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use super::authorizer::{Operation, Resource};
+use super::authorizer::Operation;
 use super::context::{Answer, Context};
 use super::errors::ToErrorCode;
 use crate::state::fetch::{FetchFault, check_leader_epoch};
@@ -42,8 +42,9 @@ pub(super) fn handle(context: &Context, request: ListOffsetsRequest) -> Answer {
         _ => Isolation::ReadUncommitted,
     };
     let now = context.broker.now().wall;
+    let denied = context.denied_topics(Operation::Describe, request.topics.iter().map(|topic| &*topic.name));
     let topics = merge_duplicates(request.topics).into_iter().map(|(name, partitions)| {
-        let authorized = context.authorize(Operation::Describe, Resource::Topic(&name));
+        let authorized = denied.check(&name);
         let partitions = partitions.into_values().map(|(requested, count)| {
             match (authorized, cluster.partition(&name, requested.partition_index)) {
                 (Err(denied), _) => failed(&requested, denied.error_code()),

@@ -15,6 +15,7 @@ mod commit_plan;
 mod configs;
 mod context;
 mod delegation_tokens;
+mod denied_topics;
 mod described_configs;
 mod error_versions;
 mod errors;
@@ -23,6 +24,7 @@ mod features;
 mod fetch;
 mod group_admin;
 mod groups;
+mod illegal_state;
 mod large_batches;
 mod list_offsets;
 mod listener_security;
@@ -45,6 +47,8 @@ mod authorization_tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub use errors::ToErrorCode;
 
 use authorizer::Authorizer;
 use context::{Answer, Caller, Context};

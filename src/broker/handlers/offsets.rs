@@ -36,11 +36,10 @@ pub(super) fn commit(context: &Context, request: OffsetCommitRequest) -> Answer 
     let cluster = context.broker.cluster();
     let mut plan = CommitPlan::default();
     let denied_group = context.authorize(Operation::Read, Resource::Group(&request.group_id)).err();
-    for topic in request.topics {
-        match denied_group {
-            Some(denied) => plan.refuse(requested_topic(topic), denied.error_code()),
-            None => plan.add(context, &cluster, requested_topic(topic), version >= BY_ID),
-        }
+    let topics = request.topics.into_iter().map(requested_topic);
+    match denied_group {
+        Some(denied) => topics.for_each(|topic| plan.refuse(topic, denied.error_code())),
+        None => plan.add_all(context, &cluster, topics.collect(), version >= BY_ID),
     }
     if plan.topics.is_empty() {
         return commit_response(plan.complete(&Err(ErrorCode::None))).into();
@@ -207,13 +206,15 @@ fn name_topics<'a>(
 ) -> (Vec<(TopicName, Vec<PartitionIndex>)>, Vec<RefusedTopic<'a>>) {
     let mut wanted = Vec::with_capacity(topics.len());
     let mut refused = Vec::new();
-    for topic in topics {
-        let name = match by_id {
-            true => cluster.topic_by_id(topic.topic_id).map(|topic| Arc::clone(topic.name())),
-            false => Some(TopicName::from(&*topic.name)),
-        };
+    let name = |topic: &'a OffsetFetchRequestTopics| match by_id {
+        true => cluster.topic_by_id(topic.topic_id).map(|topic| Arc::clone(topic.name())),
+        false => Some(TopicName::from(&*topic.name)),
+    };
+    let names: Vec<_> = topics.iter().map(name).collect();
+    let denied = context.denied_topics(Operation::Describe, names.iter().flatten().map(|name| &**name));
+    for (topic, name) in topics.iter().zip(names) {
         match name {
-            Some(name) => match context.authorize(Operation::Describe, Resource::Topic(&name)) {
+            Some(name) => match denied.check(&name) {
                 Ok(()) => wanted.push((name, topic.partition_indexes.clone())),
                 Err(denied) => refused.push((topic, denied.error_code())),
             },

@@ -21,12 +21,13 @@ use std::sync::Arc;
 
 use super::authorizer::{Operation, Resource};
 use super::context::{Answer, Context};
+use super::denied_topics::DeniedTopics;
 use super::errors::ToErrorCode;
 use super::eventual::Eventual;
 use super::transactions::verification::Verifications;
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
-use crate::state::cluster::NotServed;
+use crate::state::cluster::{Cluster, NotServed};
 use crate::state::partition::{Partition, PartitionError};
 use ottla_log::{AppendError, Appended, Origin, TxnVerification};
 use ottla_wire::codec::Str;
@@ -147,12 +148,25 @@ impl Production {
     }
 }
 
+/// The topics that the caller may not write. A topic counts once for each partition.
+fn denied_topics(context: &Context, cluster: &Cluster, request: &ProduceRequest) -> DeniedTopics {
+    let names = request.topic_data.iter().flat_map(|data| {
+        let name = match context.version() {
+            BY_ID.. => cluster.topic_by_id(data.topic_id).map(|topic| &**topic.name()),
+            _ => Some(&*data.name),
+        };
+        name.into_iter().flat_map(|name| std::iter::repeat_n(name, data.partition_data.len()))
+    });
+    context.denied_topics(Operation::Write, names)
+}
+
 fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifications) -> Production {
     let cluster = context.broker.cluster();
     let now = context.broker.now().wall;
     let accepts = Accepts::for_produce(context.version());
     let has_valid_acks = matches!(request.acks, -1..=1);
     let mut production = Production { response: ProduceResponse::default(), syncs: Vec::new() };
+    let denied = denied_topics(context, &cluster, &request);
     for topic_data in request.topic_data.into_iter().filter(|topic| !topic.partition_data.is_empty()) {
         let topic = cluster.topic_of(&topic_data.name, topic_data.topic_id);
         let name = match (topic, context.version()) {
@@ -164,7 +178,7 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
             (Some(topic), BY_ID..) => topic.name().to_string(),
             _ => topic_data.name.to_string(),
         };
-        if let Err(denied) = context.authorize(Operation::Write, Resource::Topic(&name)) {
+        if let Err(denied) = denied.check(&name) {
             production.response.responses.push(refuse_topic(&topic_data, denied.error_code()));
             continue;
         }

@@ -29,9 +29,10 @@ const HIGH_WATERMARK: Offset = -1;
 pub(super) fn delete(context: &Context, request: DeleteRecordsRequest) -> Answer {
     let cluster = context.broker.cluster();
     let mut deleted = false;
+    let denied = context.denied_topics(Operation::Delete, request.topics.iter().map(|topic| &*topic.name));
     let named = request.topics.into_iter().filter(|topic| !topic.partitions.is_empty());
     let topics = named.map(|topic| {
-        let authorized = context.authorize(Operation::Delete, Resource::Topic(&topic.name));
+        let authorized = denied.check(&topic.name);
         // Of several requests for one partition, the last one applies.
         let requested: BTreeMap<_, _> =
             topic.partitions.iter().map(|requested| (requested.partition_index, requested)).in_order();
@@ -100,8 +101,10 @@ fn not_durable(mut response: DeleteRecordsResponse) -> DeleteRecordsResponse {
 pub(super) fn offset_for_leader_epoch(context: &Context, request: OffsetForLeaderEpochRequest) -> Answer {
     let cluster = context.broker.cluster();
     let is_replica = context.allows(Operation::ClusterAction, Resource::Cluster);
+    let described = request.topics.iter().filter(|_| !is_replica).map(|topic| &*topic.topic);
+    let denied_topics = context.denied_topics(Operation::Describe, described);
     let topics = request.topics.into_iter().map(|topic| {
-        let denied = !is_replica && context.authorize(Operation::Describe, Resource::Topic(&topic.topic)).is_err();
+        let denied = denied_topics.contains(&topic.topic);
         let partitions = topic.partitions.iter().map(|requested| {
             let found = match cluster.partition(&topic.topic, requested.partition) {
                 _ if denied => Err(FetchFault::TopicAuthorizationFailed),

@@ -7,9 +7,11 @@
 //! of an authenticated client begins re-authentication; after the end of its session (`connections.max.reauth.ms`, or when
 //! its credential expires) nothing else is accepted.
 //!
-//! Departures: the mechanisms in the response to SaslHandshake are in the order of `sasl.enabled.mechanisms`; Apache
-//! Kafka's are in the order of a hash table. Another request than SaslAuthenticate during the exchange closes the
-//! connection; Apache Kafka answers it with ILLEGAL_SASL_STATE before it closes.
+//! Another request than SaslAuthenticate during the exchange is answered with ILLEGAL_SASL_STATE, and the connection is
+//! closed, as after a failure.
+//!
+//! Departure: the mechanisms in the response to SaslHandshake are in the order of `sasl.enabled.mechanisms`; Apache Kafka's
+//! are in the order of a hash table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::context::Answer;
-use super::{Handlers, api_versions, encode, served, unencodable};
+use super::{Handlers, api_versions, encode, illegal_state, served, unencodable};
 use crate::server::{CloseReason, ConnectionInfo, Outcome, Reply, Then};
 use crate::state::authentication::ListenerSasl;
 use ottla_core::security::sasl::{Credentials, Failure, Mechanism};
@@ -150,11 +152,10 @@ impl Attempt<'_> {
     }
 
     fn authenticate(&mut self, frame: Bytes) -> Outcome {
-        let key = api_key(&frame);
-        if key != Some(ApiKey::SaslAuthenticate as i16) {
-            return self.close(unexpected(key, "authentication"));
-        }
         let (header, request) = match decode_request(frame) {
+            Ok((header, request)) if header.api_key != ApiKey::SaslAuthenticate as i16 => {
+                return self.unexpected(&header, request);
+            }
             Ok((header, Request::SaslAuthenticate(request))) if is_served(ApiKey::SaslAuthenticate, &header) => {
                 (header, request)
             }
@@ -190,6 +191,19 @@ impl Attempt<'_> {
             }
         };
         encode(header.correlation_id, header.api_version, &response.into(), Then::Continue)
+    }
+
+    /// Answers another request during the exchange.
+    fn unexpected(&mut self, header: &RequestHeader, request: Request) -> Outcome {
+        let key = request.key();
+        if !is_served(key, header) {
+            return self.refuse(FrameError::UnsupportedVersion { key, header: header.clone() });
+        }
+        let response = illegal_state::response(header.api_version, request);
+        let log = unexpected(Some(header.api_key), "authentication");
+        let failure = Failure { message: log.clone(), log, user: None };
+        let mechanism = self.session.mechanism();
+        self.fail(response.map(|response| (header, response)), mechanism, &failure)
     }
 
     /// Processes a message without a header. As in Kafka, a failure is not answered.

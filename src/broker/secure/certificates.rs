@@ -12,8 +12,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::{CA_FILE, read, write};
-use crate::tls::Certificate;
 use ottla_config::secure::SERVER_FILE;
+use ottla_core::security::certificate::Certificate;
 use ottla_wire::types::TimestampMs;
 
 /// The authority's private key.

@@ -34,11 +34,12 @@ enum Login<'a> {
 const MECHANISM: &str = "SCRAM-SHA-256";
 type Format = fn(&Connection<'_>) -> String;
 /// The name of the file of each library, and its content, which is empty if the library has no such file.
-const LIBRARIES: [(&str, Format); 4] = [
+const LIBRARIES: [(&str, Format); 5] = [
     ("librdkafka-{}.properties", librdkafka),
     ("java-{}.properties", java),
     ("kafka-python-{}.json", kafka_python),
     ("kafkajs-{}.js", kafkajs),
+    ("aiokafka-{}.py", aiokafka),
 ];
 
 /// Writes the configurations, for the first user; removes those that are not possible any more. The error is one plain line.
@@ -161,6 +162,27 @@ fn kafka_python(to: &Connection<'_>) -> String {
     pretty(&arguments)
 }
 
+/// A module whose `config` has the arguments of AIOKafkaProducer and AIOKafkaConsumer. A JSON text is a literal of Python, too.
+fn aiokafka(to: &Connection<'_>) -> String {
+    let sasl = match to.login {
+        Login::None => String::new(),
+        Login::Scram(User { name, password }) => format!(
+            "    \"sasl_mechanism\": \"{MECHANISM}\",\n    \"sasl_plain_username\": {},\n    \"sasl_plain_password\": {},\n",
+            json!(name),
+            json!(password.expose())
+        ),
+        // Its tokens come from an object of the program.
+        Login::Bearer(..) => return String::new(),
+    };
+    format!(
+        "import ssl\n\nconfig = {{\n    \"bootstrap_servers\": {},\n    \"security_protocol\": \"{}\",\n    \
+         \"ssl_context\": ssl.create_default_context(cafile={}),\n{sasl}}}\n",
+        json!(to.address),
+        to.protocol(),
+        json!(to.ca())
+    )
+}
+
 /// A module that exports the arguments of `new Kafka()`.
 fn kafkajs(to: &Connection<'_>) -> String {
     let sasl = match to.login {
@@ -238,11 +260,17 @@ mod tests {
     #[test]
     fn files_are_written_for_what_is_configured() {
         let names = |files: Vec<(String, String)>| files.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        let ssl = ["java-ssl.properties", "kafka-python-ssl.json", "kafkajs-ssl.js", "librdkafka-ssl.properties"];
+        let ssl = [
+            "aiokafka-ssl.py",
+            "java-ssl.properties",
+            "kafka-python-ssl.json",
+            "kafkajs-ssl.js",
+            "librdkafka-ssl.properties",
+        ];
         assert_eq!(names(written(&[], Some("http://x"))), ssl);
-        assert_eq!(names(written(&[user("a", "b")], None)).len(), 8);
+        assert_eq!(names(written(&[user("a", "b")], None)).len(), 10);
         let all = names(written(&[user("a", "b")], Some("http://x")));
-        assert!(all.contains(&"librdkafka-oauth.properties".to_owned()) && all.len() == 10, "{all:?}");
+        assert!(all.contains(&"librdkafka-oauth.properties".to_owned()) && all.len() == 12, "{all:?}");
     }
 
     #[test]
@@ -254,5 +282,6 @@ mod tests {
         assert_eq!(arguments["sasl_plain_password"], r#"a"b\cü"#);
         assert!(text("librdkafka-sasl.properties").ends_with("sasl.password=a\"b\\cü\n"));
         assert!(text("kafkajs-sasl.js").contains(r#""password":"a\"b\\cü""#));
+        assert!(text("aiokafka-sasl.py").contains(r#""sasl_plain_password": "a\"b\\cü","#));
     }
 }

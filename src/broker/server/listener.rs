@@ -1,6 +1,5 @@
 //! Listeners: binds the ports.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -132,7 +131,7 @@ fn candidates(host: &BindHost) -> io::Result<Vec<IpAddr>> {
 }
 
 /// Resolves a host name to its addresses, without duplicates.
-pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+pub fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = Vec::new();
     for address in (name, 0).to_socket_addrs()? {
         if !addresses.contains(&address.ip()) {
@@ -140,20 +139,6 @@ pub(super) fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
         }
     }
     Ok(addresses)
-}
-
-/// Resolves names of addresses and hosts, each with a value. Skips those that cannot be resolved. Blocks.
-pub fn resolve_all<T: Copy>(named: Vec<(String, T)>) -> HashMap<IpAddr, T> {
-    let mut resolved = HashMap::new();
-    for (name, value) in named {
-        match resolve(&name) {
-            Ok(addresses) => {
-                resolved.extend(addresses.into_iter().map(|address| (address.to_canonical(), value)));
-            }
-            Err(error) => tracing::warn!(%name, %error, "cannot resolve the IP entity of a client quota, skipped it"),
-        }
-    }
-    resolved
 }
 
 /// Binds a socket. Accepted connections inherit its options.

@@ -39,7 +39,7 @@ use tokio::task::JoinSet;
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use limits::Limits;
-pub use listener::{Listener, resolve_all};
+pub use listener::{Listener, resolve};
 pub use memory_limit::default_request_memory;
 
 use crate::clock::Clock;

@@ -8,24 +8,48 @@ use crate::http::admin::AdminPort;
 use crate::secure::ListenerAddress;
 use crate::server;
 use crate::tls::{TlsListener, TlsListeners};
-use ottla_config::{BindHost, BrokerConfig, Listener};
+use ottla_config::{BindAddress, BindHost, BrokerConfig, Listener};
 use ottla_core::metadata::Endpoint;
 
-/// Binds the port of every listener. Those in `tls` are encrypted. The error is one plain line.
+/// A listener that got another port than the one that `ottla.secure` chose, because that is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub listener: String,
+    pub wanted: u16,
+    pub port: u16,
+}
+
+/// Binds the port of every listener. Those in `tls` are encrypted. A listener that `ottla.secure` added gets a free port if
+/// its own is in use. The error is one plain line.
 pub fn bind_ports(
     config: &BrokerConfig,
     limits: &server::Limits,
     tls: &TlsListeners,
 ) -> Result<Vec<server::Listener>, String> {
     let bind = |listener: &Listener| {
-        let mut bound = server::Listener::bind(listener.name.as_str(), &listener.bind, limits)
-            .map_err(|error| explain(listener, &error))?;
+        let bind_at = |at: &BindAddress| server::Listener::bind(listener.name.as_str(), at, limits);
+        let bound = match bind_at(&listener.bind) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && listener.is_added => {
+                bind_at(&BindAddress { port: 0, ..listener.bind.clone() })
+            }
+            bound => bound,
+        };
+        let mut bound = bound.map_err(|error| explain(listener, &error))?;
         if let Some(tls) = tls.get(&listener.name) {
             bound = bound.with_tls(Arc::clone(tls));
         }
         Ok(if listener.protocol.is_sasl() { bound.with_sasl() } else { bound })
     };
     config.listeners.iter().map(bind).collect()
+}
+
+/// The listeners that got another port than they should have.
+pub fn moved(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Moved> {
+    let moved = |(listener, bound): (&Listener, &server::Listener)| {
+        let (wanted, port) = (listener.bind.port, bound.address().port());
+        (wanted != 0 && wanted != port).then(|| Moved { listener: listener.name.clone(), wanted, port })
+    };
+    config.listeners.iter().zip(ports).filter_map(moved).collect()
 }
 
 /// Binds the admin port, if it is configured. The error is one plain line.
@@ -150,6 +174,22 @@ mod tests {
                  --port (first listener) or listeners"
             )
         );
+    }
+
+    #[test]
+    fn listener_of_the_secure_setting_gets_another_port_if_its_own_is_in_use() {
+        let loopback = |port| std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let taken = loopback(0);
+        let wanted = taken.local_addr().unwrap().port();
+        let mut config = config(&[("listeners", &format!("SSL://127.0.0.1:{wanted}"))]);
+        let bind = |config: &BrokerConfig| bind_ports(config, &server::Limits::default(), &TlsListeners::default());
+        assert!(bind(&config).is_err());
+        config.listeners[0].is_added = true;
+        let ports = bind(&config).unwrap();
+        let port = ports[0].address().port();
+        assert_ne!(port, wanted);
+        assert_eq!(moved(&config, &ports), [Moved { listener: "SSL".to_owned(), wanted, port }]);
+        assert_eq!(addresses(&config, &ports), [format!("127.0.0.1:{port}")]);
     }
 
     #[test]

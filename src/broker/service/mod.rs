@@ -3,6 +3,7 @@
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
+mod ip_quotas;
 mod open_files;
 pub mod temporary;
 
@@ -10,21 +11,21 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bind::Moved;
 use tokio::sync::watch;
 
 use crate::blocking;
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::handlers::Handlers;
+use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
-use crate::state::{Broker, authentication};
+use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
-use ottla_core::security::quota::IpLimits;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
 const LARGE_BATCH_SHARE: usize = 4;
@@ -40,6 +41,7 @@ pub struct Service {
     /// The `host:port` of each listener, for clients on this machine.
     addresses: Vec<String>,
     bound: Vec<SocketAddr>,
+    moved: Vec<Moved>,
 }
 
 /// The outcome of [`Service::stop`].
@@ -78,6 +80,7 @@ impl Service {
         let admin_port = bind::bind_admin_port(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
+        let moved = bind::moved(config, &ports);
         let admin_url = admin_port.as_ref().map(AdminPort::url);
         let limiter = LogRateLimiter::new(clock);
         let listeners = bind::client_addresses(config, &ports);
@@ -101,11 +104,11 @@ impl Service {
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
-        tokio::spawn(follow_ip_limits(broker.quotas().ip_limits(), server.limits_handle()));
+        tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound };
+        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound, moved };
         if let Some(admin) = &service.admin {
-            admin.ready(Arc::clone(&service.broker), service.bootstrap_servers());
+            admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
         Ok(service)
     }
@@ -134,6 +137,11 @@ impl Service {
         &self.bound
     }
 
+    /// The listeners of `ottla.secure` that got other ports than they should have.
+    pub fn moved(&self) -> &[Moved] {
+        &self.moved
+    }
+
     /// The first listener's address, as a value for a client's `bootstrap.servers`.
     pub fn bootstrap_servers(&self) -> &str {
         self.addresses.first().map_or("", String::as_str)
@@ -158,19 +166,6 @@ impl Service {
         };
         limiter.report_all();
         Stopped { unanswered, closed }
-    }
-}
-
-/// Applies the client quotas on connections of IP addresses, now and each time they change.
-async fn follow_ip_limits(mut limits: watch::Receiver<IpLimits>, limits_handle: LimitsHandle) {
-    loop {
-        let IpLimits { named, default } = limits.borrow_and_update().clone();
-        // May block: entities can have host names.
-        let Ok(by_ip) = blocking::run(move || server::resolve_all(named)).await else { return };
-        limits_handle.set_ip_rates(by_ip, default);
-        if limits.changed().await.is_err() {
-            return;
-        }
     }
 }
 

@@ -58,7 +58,7 @@ use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
 pub use open::OpenError;
 use ottla_config::BrokerConfig;
-use ottla_core::metadata::{CreateTopics, MetadataError, MutationQuota, NewTopic};
+use ottla_core::metadata::{CreateTopics, CreatedTopic, MetadataError, MutationQuota, NewTopic, StartUser};
 use ottla_log::{Appended, LogDir, LogError};
 use ottla_wire::types::{Now, Offset, TopicName, Uuid};
 use partition::Partition;
@@ -90,6 +90,10 @@ pub struct Broker {
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
     checkpointer: Arc<Checkpointer>,
+    /// The SCRAM users of `kafka-storage format`.
+    formatted_users: Vec<StartUser>,
+    /// The SCRAM users of `ottla.users`, as the start has set them.
+    start_users: Mutex<Vec<StartUser>>,
 }
 
 impl Broker {
@@ -236,6 +240,22 @@ impl Broker {
         }
     }
 
+    /// Creates a topic for the administrator of this machine, who needs no authorization and has no quota. Returns when it
+    /// can be used. It is created even if the caller drops the future.
+    pub fn create_topic(
+        self: &Arc<Self>,
+        topic: NewTopic,
+        cause: TopicCause,
+    ) -> impl Future<Output = Result<CreatedTopic, NotCreated>> + Send + use<> {
+        let create = CreateTopics { topics: vec![topic], validate_only: false, quota: Default::default() };
+        let submitted = self.metadata.create_topics(create, cause);
+        async move {
+            let mut results = submitted.await.map_err(NotCreated::Unavailable)?;
+            let result = results.pop().map(|(_, result)| result);
+            result.unwrap_or(Err(MetadataError::UnknownTopicOrPartition)).map_err(NotCreated::Refused)
+        }
+    }
+
     /// A new random id.
     pub fn new_uuid(&self) -> Uuid {
         self.random.uuid()
@@ -253,9 +273,11 @@ impl Broker {
 }
 
 /// Why a topic was not created.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum NotCreated {
+    #[error(transparent)]
     Refused(MetadataError),
+    #[error(transparent)]
     Unavailable(MetadataUnavailable),
 }
 

@@ -29,7 +29,7 @@ use ottla_config::BrokerConfig;
 use ottla_core::coordinator::group::GroupConfig;
 use ottla_core::coordinator::transaction::TransactionConfig;
 use ottla_core::metadata::records::MetadataRecord;
-use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, features};
+use ottla_core::metadata::{self, MetadataConfig, MetadataError, RegisterBroker, SnapshotError, StartUser, features};
 use ottla_log::{self as log, Identity, Log, LogConfig, LogDir, LogDirError, LogError, Origin};
 use ottla_wire::record::control::ControlType;
 use ottla_wire::record::{BatchBuilder, Codec, Verified};
@@ -126,9 +126,13 @@ impl Broker {
             Arc::clone(&log_rate_limiter),
         );
         let metadata = Arc::new(metadata.map_err(|error| unreadable(error, &log_dir))?);
-        let bootstrap_records = match publisher.current().image.metadata_version() {
-            None => bootstrap_records(&log_dir)?,
-            Some(_) => Vec::new(),
+        let (bootstrap_records, formatted_users) = match publisher.current().image.metadata_version() {
+            None => {
+                let records = bootstrap_records(&log_dir)?;
+                let users = metadata::users_of(&records);
+                (records, users)
+            }
+            Some(_) => (Vec::new(), formatted_users(&log_dir)),
         };
         let register = RegisterBroker {
             incarnation_id: environment.random.uuid(),
@@ -166,6 +170,8 @@ impl Broker {
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
             checkpointer: Arc::new(checkpointer),
+            formatted_users,
+            start_users: Mutex::default(),
             config,
         });
         housekeeping::start(&broker, work);
@@ -251,6 +257,17 @@ fn bootstrap_records(log_dir: &LogDir) -> Result<Vec<MetadataRecord>, OpenError>
         Some(file) => metadata::read_snapshot(&Bytes::from(file))
             .map_err(|error| OpenError::Bootstrap { path: log_dir.path().to_path_buf(), error }),
         None => Ok(Vec::new()),
+    }
+}
+
+/// The users that kafka-storage wrote for the first start, which a reset restores.
+fn formatted_users(log_dir: &LogDir) -> Vec<StartUser> {
+    match bootstrap_records(log_dir) {
+        Ok(records) => metadata::users_of(&records),
+        Err(error) => {
+            tracing::warn!(%error, "a reset will not restore the users of kafka-storage format");
+            Vec::new()
+        }
     }
 }
 

@@ -20,15 +20,16 @@ pub struct Reset {
 
 impl Broker {
     /// Resets the broker to the state after a first start with its settings: only the topics of `ottla.create.topics`,
-    /// and no groups, offsets, producers, transactions, or dynamic settings. The cluster id is kept. Leader epochs and producer ids
-    /// continue to increase, so that connected clients notice the change. An open transaction exists no more: its producer
+    /// the users of `ottla.users` and of `kafka-storage format`, and no groups, offsets, producers, transactions, dynamic
+    /// settings, quotas, ACLs, or delegation tokens. The cluster id is kept. Leader epochs and producer ids continue to increase, so that connected clients notice the change. An open transaction exists no more: its producer
     /// gets NOT_COORDINATOR or INVALID_PRODUCER_ID_MAPPING, and a new producer id from InitProducerId.
     ///
     /// When this returns, the reset is durable, and waiting fetches and joins have ended with an error. Files are
     /// removed later.
     pub async fn reset(self: Arc<Self>) -> Result<Reset, MetadataUnavailable> {
         let started = self.clock.monotonic();
-        let done = self.metadata.submit(metadata::Reset(self.start_topics())).await?;
+        let done =
+            self.metadata.submit(metadata::Reset { topics: self.start_topics(), users: self.first_users() }).await?;
         // So that consumers open new fetch sessions, with the ids of the new topics.
         self.fetch_sessions.lock().clear();
         for (topic, error) in done.created.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().err()?))) {

@@ -10,7 +10,7 @@ use super::Broker;
 use super::metadata::MetadataUnavailable;
 use crate::blocking;
 use ottla_config::User;
-use ottla_core::metadata::{AlterUserScramCredentials, MetadataError, ScramUpsertion};
+use ottla_core::metadata::{AlterUserScramCredentials, MetadataError, ScramUpsertion, StartUser};
 use ottla_core::security::sasl::{ScramCredential, ScramMechanism};
 use ottla_wire::codec::Str;
 
@@ -32,6 +32,32 @@ impl Broker {
         if self.config.users.is_empty() {
             return Ok(());
         }
+        self.write_start_users().await?;
+        // A reset restores them.
+        let image = &self.publisher.current().image;
+        let user = |user: &User, mechanism: ScramMechanism| {
+            let credential = image.scram_credential(mechanism, &user.name)?;
+            Some(StartUser { user: user.name.as_str().into(), mechanism: mechanism.code(), credential })
+        };
+        let users = self.config.users.iter();
+        let users =
+            users.flat_map(|it| ScramMechanism::ALL.into_iter().filter_map(move |mechanism| user(it, mechanism)));
+        *self.start_users.lock() = users.collect();
+        Ok(())
+    }
+
+    /// The users of a first start: those of `ottla.users`, and those of the formatted directory.
+    pub(super) fn first_users(&self) -> Vec<StartUser> {
+        let mut users = self.start_users.lock().clone();
+        for formatted in &self.formatted_users {
+            if !users.iter().any(|it| it.user == formatted.user && it.mechanism == formatted.mechanism) {
+                users.push(formatted.clone());
+            }
+        }
+        users
+    }
+
+    async fn write_start_users(self: &Arc<Self>) -> Result<(), StartUserError> {
         let broker = Arc::clone(self);
         // Takes milliseconds for each user.
         let upsertions = blocking::run(move || broker.missing_credentials()).await;

@@ -12,6 +12,9 @@ impl TopicCause {
     /// The setting `ottla.create.topics`.
     pub const START_TOPICS: TopicCause = TopicCause { why: "ottla.create.topics", client: None, client_id: None };
 
+    /// A request to the admin port.
+    pub const ADMIN_PORT: TopicCause = TopicCause { why: "admin port", client: None, client_id: None };
+
     /// A request of a client. `why` names the API.
     pub fn request(why: &'static str, client: String, client_id: &str) -> TopicCause {
         TopicCause { why, client: Some(client), client_id: Some(client_id.to_owned()) }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::sign::any_supported_type;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -11,13 +10,13 @@ use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 
-use super::certificate::Certificate;
+use super::client_verifier::ClientVerifier;
 use super::stamps::Stamps;
-use super::verifier::ClientVerifier;
-use super::{keystore, suites};
 use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
+use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
+use ottla_tls::{Version1, keystore, suites};
 
 /// The TLS of a listener for a new connection.
 #[derive(Debug)]
@@ -96,9 +95,9 @@ impl Loaded {
 }
 
 fn server_config(config: &TlsConfig) -> Result<(ServerConfig, Certificate), String> {
-    let versions = suites::versions(config)?;
+    let versions = suites::versions(&config.protocol, &config.enabled_protocols)?;
     let mut provider = default_provider();
-    suites::restrict(&mut provider, config)?;
+    suites::restrict(&mut provider, &config.cipher_suites)?;
     let provider = Arc::new(provider);
     let (key, certificate) = certified_key(config)?;
     let verifier = verifier(config, &provider)?;
@@ -116,30 +115,19 @@ fn server_config(config: &TlsConfig) -> Result<(ServerConfig, Certificate), Stri
 }
 
 fn certified_key(config: &TlsConfig) -> Result<(CertifiedKey, Certificate), String> {
-    let material = keystore::load_key(config)?;
     let listener = &config.listener;
-    let key = any_supported_type(&material.key).map_err(|_| {
+    let material = keystore::load_key(&config.keystore, config.key_password.as_ref())?.ok_or_else(|| {
         format!(
-            "listener {listener}: the private key has an unsupported type or size; use RSA with 2048 to 4096 bits, or an \
-             elliptic curve: P-256, P-384 or Ed25519"
+            "the listener {listener} needs a certificate; set ssl.keystore.location, or ssl.keystore.key and \
+             ssl.keystore.certificate.chain with ssl.keystore.type=PEM"
         )
     })?;
-    let own = material.chain.first().map(Certificate::parse).transpose()?;
-    let own = own.ok_or_else(|| format!("listener {listener}: there is no certificate for the private key"))?;
-    if let Some(public_key) = key.public_key()
-        && public_key.as_ref() != own.public_key
-    {
-        return Err(format!(
-            "listener {listener}: the private key does not belong to the certificate of {}",
-            own.subject
-        ));
-    }
-    Ok((CertifiedKey::new(material.chain, key), own))
+    ottla_tls::certified_key(material).map_err(|why| format!("listener {listener}: {why}"))
 }
 
 /// Checks client certificates as `ssl.client.auth` says.
 fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let trusted = keystore::load_trusted(config)?;
+    let trusted = keystore::load_trusted(&config.truststore)?;
     if config.client_auth == ClientAuth::None {
         return Ok(Arc::new(NoClientAuth));
     }
@@ -161,5 +149,6 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
         ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
     };
     let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
-    Ok(Arc::new(ClientVerifier::new(built, trusted, provider.signature_verification_algorithms)))
+    let version_1 = Version1::new(trusted, provider.signature_verification_algorithms);
+    Ok(Arc::new(ClientVerifier::new(built, version_1)))
 }

@@ -21,6 +21,7 @@ use super::tools::kafka_console_producer::input;
 use super::tools::kafka_console_producer::line_reader::OwnedHeader;
 use super::tools::output::Output;
 use super::tools::producing::{start, wait_for_stop_signal};
+use super::tools::security::Security;
 use ottla_broker::clock::Clock;
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, ProducerOptions, RecordHeader, SendError};
 use ottla_wire::types::ErrorCode;
@@ -184,8 +185,10 @@ impl ProduceArgs {
     /// Waits until a broker answers, for `max.block.ms`. A producer alone would wait that long for each record.
     async fn wait_for_broker(&self, properties: &BTreeMap<String, String>) -> Result<(), String> {
         let mut client = Properties::default();
-        for name in ["client.id", "request.timeout.ms", "security.protocol", "sasl.mechanism", "sasl.jaas.config"] {
-            properties.get(name).into_iter().for_each(|value| client.set(name, value));
+        let is_of_connections =
+            |name: &str| matches!(name, "client.id" | "request.timeout.ms") || Security::is_setting(name);
+        for (name, value) in properties.iter().filter(|(name, _)| is_of_connections(name)) {
+            client.set(name, value);
         }
         properties.get(MAX_BLOCK).into_iter().for_each(|value| client.set("default.api.timeout.ms", value));
         connect(&self.bootstrap.bootstrap_server, &client).await.map(|_| ()).map_err(|error| error.to_string())

@@ -8,9 +8,9 @@ use std::process::{ExitCode, Termination};
 use std::time::{Duration, Instant};
 
 use super::exceptions::Exception;
-use ottla_client::{Client, ClientError, ClientOptions, Sasl, Scram};
+use super::security::Security;
+use ottla_client::{Client, ClientError, ClientOptions};
 use ottla_config as config;
-use ottla_core::security::jaas;
 use ottla_wire::codec::Str;
 use ottla_wire::types::InOrder as _;
 
@@ -119,6 +119,9 @@ pub enum ConnectError {
     /// No broker answered before the timeout.
     #[error("{0}")]
     Unreachable(String),
+    /// A broker and this client do not accept each other: the certificate, the password, the versions.
+    #[error("{}", .0.message)]
+    Refused(Exception),
 }
 
 impl From<String> for ConnectError {
@@ -136,6 +139,7 @@ impl From<ConnectError> for String {
 impl From<ConnectError> for Exception {
     fn from(error: ConnectError) -> Exception {
         let class = match &error {
+            ConnectError::Refused(exception) => return exception.clone(),
             ConnectError::Misconfigured(_) => "org.apache.kafka.common.config.ConfigException",
             ConnectError::Unreachable(_) => "org.apache.kafka.common.errors.TimeoutException",
         };
@@ -177,10 +181,11 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
     if let Some(id) = properties.get("client.id") {
         options.client_id = Str::from(id);
     }
-    options.sasl = sasl(&properties.0)?;
+    Security { tls: options.tls, sasl: options.sasl } = Security::read(&properties.0)?;
     let started = Instant::now();
     let mut last_warning: Option<Instant> = None;
     loop {
+        let mut last = None;
         for address in &addresses {
             match Client::connect_with(address, options.clone()).await {
                 Ok(client) => return Ok(client),
@@ -189,46 +194,22 @@ pub async fn connect(bootstrap_servers: &str, properties: &Properties) -> Result
                         last_warning = Some(Instant::now());
                         err_line!("WARN {error}. The broker may not be available; trying again.");
                     }
+                    if matches!(error, ClientError::Disconnected(_)) {
+                        last = Some(error);
+                    }
                 }
-                Err(error) => return Err(ConnectError::Unreachable(error.to_string())),
+                Err(error @ ClientError::Timeout { .. }) => return Err(ConnectError::Unreachable(error.to_string())),
+                Err(error) => return Err(ConnectError::Refused(error.into())),
             }
         }
         if started.elapsed() + RETRY_BACKOFF >= timeout {
-            let why = format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}");
+            // It may say more than that there is no broker.
+            let cause = last.map(|error| format!(" ({error})")).unwrap_or_default();
+            let why = format!("Timed out waiting for a node assignment: no broker at {bootstrap_servers}{cause}");
             return Err(ConnectError::Unreachable(why));
         }
         tokio::time::sleep(RETRY_BACKOFF).await;
     }
-}
-
-/// Reads how to authenticate. The error is one plain line.
-pub fn sasl(properties: &BTreeMap<String, String>) -> Result<Option<Sasl>, String> {
-    const JAAS: &str = "sasl.jaas.config";
-    match properties.get("security.protocol").map(String::as_str) {
-        None | Some("PLAINTEXT") => return Ok(None),
-        Some("SASL_PLAINTEXT") => {}
-        Some(other) => {
-            return Err(format!("security.protocol={other} is not supported: only PLAINTEXT and SASL_PLAINTEXT are"));
-        }
-    }
-    let name = properties.get("sasl.mechanism").map_or("GSSAPI", String::as_str);
-    let jaas = properties
-        .get(JAAS)
-        .ok_or_else(|| format!("{JAAS} is missing, which security.protocol=SASL_PLAINTEXT needs"))?;
-    let module = jaas::parse_property(jaas).map_err(|error| format!("{JAAS}: {error}"))?;
-    let option = |name: &str| module.option(name).map(|value| value.expose().to_owned());
-    let needed = |name: &str| option(name).ok_or_else(|| format!("{JAAS}: the option {name} is missing"));
-    let scram = |mechanism| {
-        let by_token = option("tokenauth").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        Ok(Sasl::Scram { mechanism, user: needed("username")?, password: needed("password")?, by_token })
-    };
-    match name {
-        "PLAIN" => Ok(Sasl::Plain { user: needed("username")?, password: needed("password")? }),
-        "SCRAM-SHA-256" => scram(Scram::Sha256),
-        "SCRAM-SHA-512" => scram(Scram::Sha512),
-        other => Err(format!("sasl.mechanism={other} is not supported: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are")),
-    }
-    .map(Some)
 }
 
 /// Parses a list of addresses, and keeps those whose host can be resolved. An address without a port is an error, and
@@ -258,28 +239,6 @@ pub fn addresses(bootstrap_servers: &str) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn properties_say_how_to_authenticate() {
-        let check = |properties: &[(&str, &str)], expect: Result<&str, &str>| {
-            let entries = properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let found = sasl(&entries.in_order()).map(|sasl| sasl.map_or("none", |sasl| sasl.mechanism()));
-            assert_eq!(found.as_deref().map_err(String::as_str), expect, "{properties:?}");
-        };
-        let (protocol, mechanism) = (("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "SCRAM-SHA-512"));
-        let jaas = ("sasl.jaas.config", "x.ScramLoginModule required username=\"u\" password=\"p\";");
-        check(&[], Ok("none"));
-        check(&[("security.protocol", "PLAINTEXT"), mechanism], Ok("none"));
-        check(&[protocol, mechanism, jaas], Ok("SCRAM-SHA-512"));
-        check(&[protocol, ("sasl.mechanism", "PLAIN"), jaas], Ok("PLAIN"));
-        check(&[protocol, mechanism], Err("sasl.jaas.config is missing, which security.protocol=SASL_PLAINTEXT needs"));
-        let without = ("sasl.jaas.config", "x.Y required username=u;");
-        check(&[protocol, mechanism, without], Err("sasl.jaas.config: the option password is missing"));
-        check(
-            &[protocol, jaas],
-            Err("sasl.mechanism=GSSAPI is not supported: PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512 are"),
-        );
-    }
 
     #[test]
     fn bootstrap_servers_without_a_port_are_refused() {

@@ -19,6 +19,9 @@ pub fn exception_name(code: ErrorCode) -> String {
     if name.ends_with("Exception") { name } else { name + "Exception" }
 }
 
+/// The exception of Kafka's clients if TLS fails.
+pub const SSL_EXCEPTION: &str = "org.apache.kafka.common.errors.SslAuthenticationException";
+
 /// An error as Kafka's tools print it: a Java exception class and a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{class}: {message}")]
@@ -75,6 +78,8 @@ impl From<&ClientError> for Exception {
                 return Exception::new("org.apache.kafka.common.errors.UnsupportedVersionException", message);
             }
             ClientError::NotConsumerGroup { .. } => "java.lang.IllegalArgumentException",
+            ClientError::Tls { .. } | ClientError::ExpectsTls { .. } => SSL_EXCEPTION,
+            ClientError::Authentication(_) => "org.apache.kafka.common.errors.SaslAuthenticationException",
             ClientError::Timeout { .. } => "org.apache.kafka.common.errors.TimeoutException",
             ClientError::Connect { .. } | ClientError::Disconnected(_) => {
                 "org.apache.kafka.common.errors.DisconnectException"

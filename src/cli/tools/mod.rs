@@ -49,6 +49,7 @@ pub mod output;
 pub mod producing;
 pub mod releases;
 pub mod schema_json;
+pub mod security;
 pub mod servers;
 mod throttle;
 pub mod topic_filter;
@@ -161,5 +162,12 @@ mod tests {
     fn tools_are_sorted_and_unique_and_their_flags_are_consistent() {
         assert!(TOOLS.is_sorted_by(|a, b| a.name < b.name));
         commands().for_each(clap::Command::debug_assert);
+    }
+
+    #[test]
+    fn list_of_tools_for_images_and_packages_is_complete() {
+        let list = include_str!("../../../docker/rootfs/usr/share/ottla/tools");
+        let listed = list.lines().filter(|line| !line.starts_with('#'));
+        assert!(listed.eq(TOOLS.iter().map(|tool| tool.name)));
     }
 }

@@ -5,8 +5,9 @@ use std::future::pending;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::connect::{addresses, sasl};
-use super::exceptions::exception_name;
+use super::connect::addresses;
+use super::exceptions::{SSL_EXCEPTION, exception_name};
+use super::security::Security;
 use ottla_client::producer::{Observer, Producer, ProducerOptions, SendError};
 
 /// Starts a producer for the brokers in `bootstrap.servers`. The error is a line as Kafka's tools print it.
@@ -17,7 +18,7 @@ pub fn start<T: Send + 'static>(
     const CONFIG_EXCEPTION: &str = "org.apache.kafka.common.config.ConfigException";
     let refused = |why| format!("{CONFIG_EXCEPTION}: {why}");
     let mut options = ProducerOptions::from_properties(properties).map_err(refused)?;
-    options.sasl = sasl(properties).map_err(refused)?;
+    Security { tls: options.tls, sasl: options.sasl } = Security::read(properties).map_err(refused)?;
     let servers = properties.get("bootstrap.servers").map_or("", String::as_str);
     let addresses = addresses(servers).map_err(|why| {
         format!(
@@ -33,6 +34,7 @@ pub fn exception_class(error: &SendError) -> String {
     match error {
         SendError::BufferFull { .. } => "org.apache.kafka.clients.producer.BufferExhaustedException".to_owned(),
         SendError::Broken(_) => "org.apache.kafka.common.KafkaException".to_owned(),
+        SendError::Tls(_) => SSL_EXCEPTION.to_owned(),
         other => format!("org.apache.kafka.common.errors.{}", exception_name(other.code())),
     }
 }

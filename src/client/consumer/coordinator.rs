@@ -98,7 +98,7 @@ impl CoordinatorClient {
 
     /// Reconnects if the connection ended, and finds the coordinator if it is not known.
     pub async fn ensure_ready(&mut self) -> ClientResult<()> {
-        if self.client.disconnect_reason().is_some() {
+        if self.client.is_disconnected() {
             self.client = self.client.new_connection().await?;
             self.found = false;
         }

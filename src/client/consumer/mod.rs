@@ -233,7 +233,7 @@ impl Consumer {
 
     /// Returns the connection, reconnecting if it was lost.
     async fn connected(&mut self) -> Result<Client, ClientError> {
-        if self.client.disconnect_reason().is_some() {
+        if self.client.is_disconnected() {
             self.client = self.client.new_connection().await?;
             self.subscription.refresh_soon();
         }

@@ -5,11 +5,20 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::ProducerOptions;
+use super::{ProducerOptions, SendError};
 use crate::{Client, ClientError, ClientOptions};
 
 /// The minimum time between two warnings that the broker is unavailable.
 const WARN_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) struct Unavailable {
+    /// A warning to report.
+    pub warning: Option<String>,
+    /// The error, unless a retry may succeed: the broker's certificate or the login was refused, for example.
+    pub refused: Option<SendError>,
+}
 
 pub(super) struct BrokerConnection {
     addresses: Vec<String>,
@@ -33,6 +42,7 @@ impl BrokerConnection {
         let client = ClientOptions {
             client_id: options.client_id.clone(),
             timeout: options.request_timeout,
+            tls: options.tls.clone(),
             sasl: options.sasl.clone(),
             ..Default::default()
         };
@@ -45,11 +55,11 @@ impl BrokerConnection {
         }
     }
 
-    /// Returns the connection, reconnecting if it was lost: waits for the backoff, then tries each address once. The error
-    /// contains a warning to report, at most one per `WARN_INTERVAL`.
-    pub async fn client(&self) -> Result<Client, Option<String>> {
+    /// Returns the connection, reconnecting if it was lost: waits for the backoff, then tries each address once. At most
+    /// one error per `WARN_INTERVAL` has a warning.
+    pub async fn client(&self) -> Result<Client, Unavailable> {
         let mut state = self.state.lock().await;
-        if let Some(client) = state.client.as_ref().filter(|client| client.disconnect_reason().is_none()) {
+        if let Some(client) = state.client.as_ref().filter(|client| !client.is_disconnected()) {
             return Ok(client.clone());
         }
         state.client = None;
@@ -70,13 +80,18 @@ impl BrokerConnection {
         let backoff = self.backoff.saturating_mul(1 << state.failures.min(16)).min(self.backoff_max);
         state.failures = state.failures.saturating_add(1);
         state.retry_at = Some(now + backoff);
+        let refused = failed.as_ref().map(SendError::from_client).filter(|error| !error.is_retriable());
         let should_warn = state.warned_at.is_none_or(|last| now - last >= WARN_INTERVAL);
         if !should_warn {
-            return Err(None);
+            return Err(Unavailable { warning: None, refused });
         }
         state.warned_at = Some(now);
         let reason = failed.map_or("no broker address is configured".to_owned(), |error| error.to_string());
-        Err(Some(format!("{reason}. The broker may not be available; trying again.")))
+        let warning = match refused {
+            Some(_) => reason,
+            None => format!("{reason}. The broker may not be available; trying again."),
+        };
+        Err(Unavailable { warning: Some(warning), refused })
     }
 
     /// Drops the connection after a request timeout.

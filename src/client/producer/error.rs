@@ -34,6 +34,12 @@ pub enum SendError {
     /// The broker rejected the batch; the message is the broker's, or the default text of Kafka's clients for the code.
     #[error("{message}")]
     Refused { code: ErrorCode, message: String },
+    /// TLS failed; the reason says what to do.
+    #[error("{0}")]
+    Tls(String),
+    /// The login failed without an error of the broker.
+    #[error("{0}")]
+    Authentication(String),
     /// The connection was lost at each attempt.
     #[error("The server disconnected before a response was received.")]
     Disconnected,
@@ -62,6 +68,8 @@ impl SendError {
             ClientError::Connect { .. } | ClientError::Disconnected(_) | ClientError::Timeout { .. } => {
                 SendError::Disconnected
             }
+            ClientError::Tls { .. } | ClientError::ExpectsTls { .. } => SendError::Tls(error.to_string()),
+            ClientError::Authentication(_) => SendError::Authentication(error.to_string()),
             other => SendError::Broken(other.to_string()),
         }
     }
@@ -76,7 +84,8 @@ impl SendError {
             SendError::NoPartition { .. } => ErrorCode::RequestTimedOut,
             SendError::InvalidTopic(_) => ErrorCode::InvalidTopicException,
             SendError::Refused { code, .. } => *code,
-            SendError::Disconnected => ErrorCode::NetworkException,
+            SendError::Disconnected | SendError::Tls(_) => ErrorCode::NetworkException,
+            SendError::Authentication(_) => ErrorCode::SaslAuthenticationFailed,
             SendError::State(_) => ErrorCode::InvalidTxnState,
             SendError::Aborted => ErrorCode::TransactionAbortable,
             SendError::Broken(_) => ErrorCode::UnknownServerError,

@@ -35,7 +35,7 @@ use tokio::task::JoinHandle;
 use super::Client;
 use accumulator::{Accumulator, Appended, Placement};
 pub use batch::{NewRecord, RecordHeader};
-use broker_connection::BrokerConnection;
+use broker_connection::{BrokerConnection, Unavailable};
 pub use error::SendError;
 pub use options::ProducerOptions;
 use ottla_wire::codec::Str;
@@ -204,8 +204,8 @@ impl<T: Send + 'static> Shared<T> {
     /// Requests a topic's metadata, which creates the topic if the broker allows that. A missing topic is not an error here.
     async fn find_topic(&self, topic: &str) -> Result<(), SendError> {
         let found = match self.client().await {
-            Some(client) => client.metadata_with(Some(&[topic]), true).await,
-            None => return Ok(()),
+            Ok(client) => client.metadata_with(Some(&[topic]), true).await,
+            Err(refused) => return refused.map_or(Ok(()), Err),
         };
         let found = match found {
             Ok(cluster) => cluster.topics.into_iter().next(),
@@ -228,17 +228,15 @@ impl<T: Send + 'static> Shared<T> {
         }
     }
 
-    /// Returns the connection, reconnecting if it was lost; `None` if connecting failed.
-    async fn client(&self) -> Option<Client> {
-        match self.connection.client().await {
-            Ok(client) => Some(client),
-            Err(warning) => {
-                if let Some(warning) = warning {
-                    self.observer.lock().warn(&warning);
-                }
-                None
+    /// Returns the connection, reconnecting if it was lost. If connecting failed, returns the error unless a retry may
+    /// succeed.
+    async fn client(&self) -> Result<Client, Option<SendError>> {
+        self.connection.client().await.map_err(|Unavailable { warning, refused }| {
+            if let Some(warning) = warning {
+                self.observer.lock().warn(&warning);
             }
-        }
+            refused
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::Sasl;
+use crate::{Sasl, Tls};
 use ottla_wire::codec::Str;
 use ottla_wire::record::Codec;
 
@@ -49,6 +49,8 @@ pub struct ProducerOptions {
     pub transactional_id: Option<Str>,
     /// The broker aborts a transaction that is open longer.
     pub transaction_timeout: Duration,
+    /// How connections are encrypted; `None` for listeners without TLS. Not read by [`ProducerOptions::from_properties`].
+    pub tls: Option<Tls>,
     /// How to authenticate; `None` for listeners without SASL. Not read by [`ProducerOptions::from_properties`].
     pub sasl: Option<Sasl>,
 }
@@ -77,6 +79,7 @@ impl Default for ProducerOptions {
             ignore_keys: false,
             transactional_id: None,
             transaction_timeout: Duration::from_secs(60),
+            tls: None,
             sasl: None,
         }
     }
@@ -125,6 +128,7 @@ impl ProducerOptions {
             ignore_keys: read.boolean("partitioner.ignore.keys")?.unwrap_or(false),
             transactional_id: read.text("transactional.id").map(Str::from),
             transaction_timeout: read.milliseconds("transaction.timeout.ms", default.transaction_timeout)?,
+            tls: None,
             sasl: None,
         };
         if options.transactional_id.is_some() && !options.idempotence {

@@ -79,7 +79,7 @@ impl<T: Send + 'static> Sender<T> {
             if self.is_full() || due.is_none_or(|due| due > now) {
                 return;
             }
-            let Some(client) = self.shared.client().await else { return };
+            let Ok(client) = self.shared.client().await else { return };
             self.refresh_metadata(&client).await;
             if self.shared.accumulator.lock().needs_producer_id() {
                 if !self.in_flight.is_empty() {

@@ -224,8 +224,8 @@ impl<T: Send + 'static> Shared<T> {
         let deadline = Instant::now() + self.options.max_block;
         loop {
             let error = match self.client().await {
-                None => SendError::Disconnected,
-                Some(client) => match self.call_once(&client, request.clone(), newest).await {
+                Err(refused) => refused.unwrap_or(SendError::Disconnected),
+                Ok(client) => match self.call_once(&client, request.clone(), newest).await {
                     Ok(response) if error_code(&response) == 0 => return Ok((client, response)),
                     Ok(response) => SendError::refused(error_code(&response), None),
                     Err(error) => SendError::from_client(&error),

@@ -231,12 +231,13 @@ impl BrokerConfig {
     pub fn resolve(mut values: Values) -> Result<Resolved, String> {
         check_node_id(&values)?;
         derive_implied_settings(&mut values);
-        let Listeners { listeners, controller_listeners, mut notices } = listener::resolve(listener_settings(
+        let Listeners { mut listeners, controller_listeners, mut notices } = listener::resolve(listener_settings(
             values.given("listeners"),
             values.given("advertised.listeners"),
             &values.text("listener.security.protocol.map").unwrap_or_default(),
             &values.text("controller.listener.names").unwrap_or_default(),
         ))?;
+        listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;

@@ -17,6 +17,8 @@ pub struct Listener {
     pub protocol: SecurityProtocol,
     pub bind: BindAddress,
     pub advertised: Advertised,
+    /// Whether `ottla.secure` chose the port, so that another one can be used if it is taken.
+    pub is_added: bool,
 }
 
 /// The address to bind.
@@ -127,6 +129,7 @@ impl Default for Listeners {
             protocol: SecurityProtocol::Plaintext,
             bind: BindAddress { host: BindHost::Any, port: 9092 },
             advertised: Advertised { host: None, port: None },
+            is_added: false,
         };
         Listeners { listeners: vec![listener], controller_listeners: Vec::new(), notices: Vec::new() }
     }
@@ -155,6 +158,7 @@ pub(super) fn resolve(settings: ListenerSettings<'_>) -> Result<Listeners, Strin
             protocol: protocol_of(&endpoint.name, &protocols)?,
             advertised: advertise(&endpoint, &advertised, &mut notices),
             bind: bind_address(&endpoint),
+            is_added: false,
             name: endpoint.name,
         });
     }
@@ -187,6 +191,8 @@ pub(super) fn with_port(settings: ListenerSettings<'_>, port: u16) -> Result<Str
 pub(super) struct Secured {
     pub listeners: String,
     pub advertised: Option<String>,
+    /// The names of the new listeners.
+    pub added: Vec<String>,
 }
 
 /// Adds a listener for each protocol of [`ADDED`] that no listener has. If the first client listener has a port that the
@@ -198,9 +204,10 @@ pub(super) fn with_secure(settings: ListenerSettings<'_>) -> Result<Secured, Str
     let mut clients: Vec<Endpoint> =
         bound.iter().filter(|endpoint| !is_controller(settings.controllers, &endpoint.name)).cloned().collect();
     let Some(first) = clients.first().cloned() else {
-        return Ok(Secured { listeners: join(&bound), advertised: None });
+        return Ok(Secured { listeners: join(&bound), advertised: None, added: Vec::new() });
     };
     let first_advertised = advertised.iter().find(|endpoint| endpoint.name == first.name).cloned();
+    let mut added = Vec::new();
     for (protocol, port) in ADDED {
         let has = |endpoint: &Endpoint| protocol_of(&endpoint.name, &protocols).is_ok_and(|found| found == protocol);
         if clients.iter().any(has) {
@@ -212,10 +219,19 @@ pub(super) fn with_secure(settings: ListenerSettings<'_>) -> Result<Secured, Str
         if let Some(first) = &first_advertised {
             advertised.push(Endpoint { host: first.host.clone(), ..new.clone() });
         }
+        added.push(new.name.clone());
         clients.push(new.clone());
         bound.push(new);
     }
-    Ok(Secured { listeners: join(&bound), advertised: first_advertised.map(|_| join(&advertised)) })
+    Ok(Secured { listeners: join(&bound), advertised: first_advertised.map(|_| join(&advertised)), added })
+}
+
+/// Marks the listeners that `ottla.secure` added. They advertise the port that they get.
+pub(super) fn mark_added(listeners: &mut [Listener], added: &[String]) {
+    for listener in listeners.iter_mut().filter(|listener| added.contains(&listener.name)) {
+        listener.is_added = true;
+        listener.advertised.port = None;
+    }
 }
 
 /// The names and protocols of the client listeners.

@@ -1,10 +1,11 @@
-//! Environment variables as settings: the naming rule of Kafka's images, and special names of some images.
-
-use std::fs;
-use std::path::Path;
+//! Environment variables as settings: the naming rule of Kafka's images, and special names of some images. Variables about
+//! security with other rules are in `images`.
 
 use super::error::LoadError;
+use super::images::{self, FILE_SUFFIX, read_value_file};
+use super::properties;
 use crate::table::{self, Scope};
+use crate::values::Source;
 use ottla_wire::types::sort_by;
 
 /// A variable and the setting name that it maps to. The setting may not exist.
@@ -59,46 +60,25 @@ const NOT_SETTINGS: &[&str] = &[
     "CREATE_TOPICS_SEPARATOR",
 ];
 const NOT_SETTINGS_PREFIXES: &[&str] = &["LOG4J_", "JMX_", "JVM_", "TOOLS_", "PORT_", "SERVICE_", "KRAFT_"];
-/// The variable with options of the Java virtual machine, and the option that names a JAAS file.
-const JAVA_OPTIONS: &str = "KAFKA_OPTS";
-const JAAS_OPTION: &str = "-Djava.security.auth.login.config=";
-const JAAS_FILE: &str = "ottla.jaas.file";
-
 /// Names of files under /etc/kafka/secrets, from which the images derive TLS settings.
 const NOT_SETTINGS_SUFFIXES: &[&str] = &["_FILENAME", "_CREDENTIALS"];
 
-/// The directory of those files.
-const SECRETS: &str = "/etc/kafka/secrets";
-/// Variables of confluentinc/cp-kafka and apache/kafka with the names of stores, and the settings with their paths.
-const STORE_FILES: [(&str, &str); 2] = [
-    ("KAFKA_SSL_KEYSTORE_FILENAME", "ssl.keystore.location"),
-    ("KAFKA_SSL_TRUSTSTORE_FILENAME", "ssl.truststore.location"),
-];
-/// Such variables with the names of files that contain a password, and the settings.
-const PASSWORD_FILES: [(&str, &str); 3] = [
-    ("KAFKA_SSL_KEYSTORE_CREDENTIALS", "ssl.keystore.password"),
-    ("KAFKA_SSL_KEY_CREDENTIALS", "ssl.key.password"),
-    ("KAFKA_SSL_TRUSTSTORE_CREDENTIALS", "ssl.truststore.password"),
-];
-
-/// The suffix of a variable that contains the name of a file with the value.
-const FILE_SUFFIX: &str = "_FILE";
+/// What the scripts of Bitnami's image write in place of these parts of names, which have no double underscore there.
+const BITNAMI_PROTOCOLS: [(&str, &str); 2] = [("sasl.ssl", "sasl_ssl"), ("sasl.plaintext", "sasl_plaintext")];
 
 /// Returns the variables that may be settings, in ascending precedence. An empty variable counts as not set.
 pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
     let mut found = Vec::new();
-    found.extend(jaas_file(variables).map(|variable| (Kind::Alias, variable)));
     for (variable, value) in variables.iter().filter(|(_, value)| !value.trim().is_empty()) {
         let (kind, name, value) = match (setting_of(variable), setting_in_file(variable)) {
             // Kafka has settings that end in ".file".
-            (Some((kind, name)), _) if is_known(&name) => (kind, name, value.clone()),
+            (Some((kind, name)), _) if is_known(&name) => given(variable, kind, name, value)?,
             (_, Some((kind, name))) => (kind, name, read_value_file(variable, value)?),
-            (Some((kind, name)), None) => (kind, name, value.clone()),
+            (Some((kind, name)), None) => given(variable, kind, name, value)?,
             (None, None) => continue,
         };
         found.push((kind, Variable { variable: variable.clone(), name, value }));
     }
-    found.extend(secrets(variables)?.into_iter().map(|variable| (Kind::Alias, variable)));
     // The variable with the suffix `_FILE` sorts after the one without, so it has precedence.
     sort_by(&mut found, |(a, one), (b, other)| (a, &one.variable).cmp(&(b, &other.variable)));
     let mut found: Vec<Variable> = found.into_iter().map(|(_, variable)| variable).collect();
@@ -106,44 +86,16 @@ pub(super) fn read(variables: &[(String, String)]) -> Result<Vec<Variable>, Load
     Ok(found)
 }
 
-/// The JAAS file that the options of the Java virtual machine name.
-fn jaas_file(variables: &[(String, String)]) -> Option<Variable> {
-    let (variable, options) = variables.iter().find(|(variable, _)| variable == JAVA_OPTIONS)?;
-    let path = options.split_whitespace().find_map(|option| option.strip_prefix(JAAS_OPTION))?;
-    // A path after a second equals sign replaces Java's other configurations, of which there are none here.
-    let path = path.trim_start_matches('=').trim_matches(['"', '\'']);
-    Some(Variable { variable: variable.clone(), name: JAAS_FILE.to_owned(), value: path.to_owned() })
-}
-
-/// The TLS settings that the images' scripts derive from names of files. As in those scripts, they count only with an SSL
-/// listener, and those of the truststore only if clients may present a certificate.
-fn secrets(variables: &[(String, String)]) -> Result<Vec<Variable>, LoadError> {
-    let value = |name: &str| variables.iter().find(|(variable, _)| variable == name).map(|(_, value)| value.trim());
-    let has_tls = ["KAFKA_ADVERTISED_LISTENERS", "KAFKA_LISTENERS"]
-        .iter()
-        .any(|name| value(name).is_some_and(|listeners| listeners.contains("SSL://")));
-    let asks_clients = value("KAFKA_SSL_CLIENT_AUTH").is_some_and(|auth| ["required", "requested"].contains(&auth));
-    let counts = |name: &str| has_tls && (asks_clients || !name.contains("TRUSTSTORE"));
-    let given = |name: &str| {
-        value(name)
-            .filter(|file| !file.is_empty() && counts(name))
-            .map(|file| Path::new(SECRETS).join(file).display().to_string())
+/// The value as the images pass it on: they write it into a settings file, where a backslash begins an escape sequence or
+/// continues a line. Settings of our own are taken as they are.
+fn given(variable: &str, kind: Kind, name: String, value: &str) -> Result<(Kind, String, String), LoadError> {
+    let is_kafkas = kind != Kind::Alias && !name.starts_with("ottla.");
+    let value = match is_kafkas {
+        true => properties::unescape_value(value)
+            .map_err(|reason| LoadError::Syntax { from: Source::Environment(variable.to_owned()), reason })?,
+        false => value.to_owned(),
     };
-    let mut found = Vec::new();
-    for (variable, setting) in STORE_FILES {
-        found.extend(given(variable).map(|path| (variable, setting, path)));
-    }
-    for (variable, setting) in PASSWORD_FILES {
-        if let Some(path) = given(variable) {
-            found.push((variable, setting, read_value_file(variable, &path)?));
-        }
-    }
-    let variable = |(variable, name, value): (&str, &str, String)| Variable {
-        variable: variable.to_owned(),
-        name: name.to_owned(),
-        value,
-    };
-    Ok(found.into_iter().map(variable).collect())
+    Ok((kind, name, value))
 }
 
 /// Returns [`ALLOW_PLAINTEXT_LISTENER`] and its value, if it is set to a value that forbids PLAINTEXT listeners.
@@ -160,7 +112,11 @@ fn setting_of(variable: &str) -> Option<(Kind, String)> {
     }
     let rest = variable.strip_prefix("KAFKA_").filter(|rest| !is_image_variable(rest))?;
     Some(match rest.strip_prefix("CFG_") {
-        Some(rest) => (Kind::Bitnami, setting_name(rest)),
+        Some(rest) => {
+            let name = setting_name(rest);
+            let written = |name: String, (from, to): (&str, &str)| name.replace(from, to);
+            (Kind::Bitnami, BITNAMI_PROTOCOLS.into_iter().fold(name, written))
+        }
         None => (Kind::Image, setting_name(rest)),
     })
 }
@@ -169,6 +125,7 @@ fn is_image_variable(rest: &str) -> bool {
     NOT_SETTINGS.contains(&rest)
         || NOT_SETTINGS_PREFIXES.iter().any(|prefix| rest.starts_with(prefix))
         || NOT_SETTINGS_SUFFIXES.iter().any(|suffix| rest.ends_with(suffix))
+        || images::is_read_here(rest)
 }
 
 /// Converts to lower case, `_` to `.`, `__` to `_`, `___` to `-`.
@@ -185,13 +142,6 @@ fn is_known(name: &str) -> bool {
     table::find(Scope::Broker, name).is_some()
 }
 
-fn read_value_file(variable: &str, path: &str) -> Result<String, LoadError> {
-    let text = fs::read_to_string(path.trim());
-    let text =
-        text.map_err(|error| LoadError::ValueFile { variable: variable.to_owned(), path: path.into(), error })?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
 /// Replaces the separator between the topics of [`CREATE_TOPICS`] by commas.
 fn separate_topics(found: &mut [Variable], variables: &[(String, String)]) {
     let separator = variables.iter().find(|(variable, _)| variable == CREATE_TOPICS_SEPARATOR);
@@ -204,6 +154,8 @@ fn separate_topics(found: &mut [Variable], variables: &[(String, String)]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read_pairs(pairs: &[(&str, &str)]) -> Vec<Variable> {
@@ -235,17 +187,6 @@ mod tests {
             check(variable, Some("ottla.cluster.id"));
         }
         check("KAFKA_CREATE_TOPICS", Some("ottla.create.topics"));
-    }
-
-    #[test]
-    fn jaas_file_is_found_in_java_options() {
-        let check = |options: &str, expect: Option<&str>| {
-            let read = read_pairs(&[("KAFKA_OPTS", options)]);
-            assert_eq!(read.first().map(|given| (&*given.name, &*given.value)), expect.map(|path| (JAAS_FILE, path)));
-        };
-        check("-Xmx1g -Djava.security.auth.login.config=/etc/kafka/jaas.conf -Dx=y", Some("/etc/kafka/jaas.conf"));
-        check("-Djava.security.auth.login.config==\"/etc/jaas.conf\"", Some("/etc/jaas.conf"));
-        check("-Djava.security.krb5.conf=/etc/krb5.conf", None);
     }
 
     #[test]
@@ -293,27 +234,31 @@ mod tests {
     }
 
     #[test]
-    fn names_of_store_files_are_settings_with_an_ssl_listener() {
-        let dir = tempfile::tempdir().unwrap();
-        let credentials = dir.path().join("credentials");
-        fs::write(&credentials, "secret\n").unwrap();
-        let credentials = credentials.to_str().unwrap();
-        let settings = |listeners: &str, auth: &str| {
-            let read = read_pairs(&[
-                ("KAFKA_ADVERTISED_LISTENERS", listeners),
-                ("KAFKA_SSL_KEYSTORE_FILENAME", "kafka.jks"),
-                ("KAFKA_SSL_KEYSTORE_CREDENTIALS", credentials),
-                ("KAFKA_SSL_TRUSTSTORE_FILENAME", "trust.jks"),
-                ("KAFKA_SSL_CLIENT_AUTH", auth),
-            ]);
-            let stores = read.into_iter().filter(|given| given.name.contains("store."));
-            stores.map(|given| format!("{}={}", given.name, given.value)).collect::<Vec<_>>().join(" ")
+    fn names_of_protocols_in_names_of_listeners_have_an_underscore_in_bitnamis_variables() {
+        let keystore = Some("listener.name.sasl_ssl.ssl.keystore.location");
+        check("KAFKA_CFG_LISTENER_NAME_SASL_SSL_SSL_KEYSTORE_LOCATION", keystore);
+        check("KAFKA_LISTENER_NAME_SASL__SSL_SSL_KEYSTORE_LOCATION", keystore);
+        let users = Some("listener.name.sasl_plaintext.plain.sasl.jaas.config");
+        check("KAFKA_CFG_LISTENER_NAME_SASL_PLAINTEXT_PLAIN_SASL_JAAS_CONFIG", users);
+    }
+
+    #[test]
+    fn values_of_kafkas_settings_have_the_escapes_of_settings_files() {
+        let check = |variable: &str, value: &str, expect: &str| {
+            assert_eq!(read_pairs(&[(variable, value)])[0].value, expect, "{variable}");
         };
-        assert_eq!(settings("PLAINTEXT://a:1", "required"), "");
-        let keystore = "ssl.keystore.password=secret ssl.keystore.location=/etc/kafka/secrets/kafka.jks";
-        assert_eq!(settings("SSL://a:1", "none"), keystore);
-        let with_trust = settings("PLAINTEXT://a:1,SASL_SSL://a:2", "required");
-        assert_eq!(with_trust, format!("{keystore} ssl.truststore.location=/etc/kafka/secrets/trust.jks"));
+        let rules = "KAFKA_SSL_PRINCIPAL_MAPPING_RULES";
+        check(rules, r"RULE:^CN=(.*?)\\.example,.*$/$1/", r"RULE:^CN=(.*?)\.example,.*$/$1/");
+        check(
+            "KAFKA_SASL_JAAS_CONFIG",
+            "a.B required \\\n    x=\"y\" \\\r\n  z=\"\\u0041\";\n",
+            "a.B required x=\"y\" z=\"A\";\n",
+        );
+        check("KAFKA_CFG_SSL_KEYSTORE_KEY", "-----BEGIN\\nKEY\\n", "-----BEGIN\nKEY\n");
+        check("KAFKA_SSL_KEYSTORE_KEY", "-----BEGIN\nKEY\n", "-----BEGIN\nKEY\n");
+        check("KAFKA_OTTLA_USERS", r"a:x\,y", r"a:x\,y");
+        let error = read(&[("KAFKA_BROKER_RACK".to_owned(), "\\u12".to_owned())]).unwrap_err().to_string();
+        assert_eq!(error, "environment variable KAFKA_BROKER_RACK: \\u12 is not a valid escape");
     }
 
     #[test]

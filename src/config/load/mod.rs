@@ -3,6 +3,7 @@
 mod entries;
 mod environment;
 mod error;
+mod images;
 mod old_names;
 mod properties;
 #[cfg(feature = "toml")]
@@ -17,6 +18,7 @@ use environment::Variable;
 pub use error::LoadError;
 use old_names::OldSettings;
 
+use super::admin;
 use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
@@ -55,11 +57,13 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         loader.add(name, value, Source::CommandLine)?;
     }
     protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
+    protection::check_principal_builder(&loader.values).map_err(LoadError::Unprotected)?;
     loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {
         loader.apply_port(port)?;
     }
+    loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
@@ -67,6 +71,8 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     let plaintext_forbidden = environment::plaintext_forbidden(&sources.environment);
     protection::check_listeners(&resolved.config.values, &resolved.config.listeners, plaintext_forbidden)
         .map_err(LoadError::Unprotected)?;
+    resolved.notices.extend(secure::notices(&resolved.config));
+    resolved.notices.extend(admin::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

@@ -79,6 +79,29 @@ fn split(line: &str) -> (&str, &str) {
     (name, rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(is_blank))
 }
 
+/// What a value becomes that is written into a file as it is. A line end without a backslash, which would end the value,
+/// remains.
+pub(super) fn unescape_value(text: &str) -> Result<String, String> {
+    let mut joined = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let continues = c == '\\' && matches!(chars.peek(), Some('\n' | '\r'));
+        if continues {
+            let first = chars.next();
+            if first == Some('\r') {
+                chars.next_if_eq(&'\n');
+            }
+            while chars.next_if(|next| is_blank(*next)).is_some() {}
+            continue;
+        }
+        joined.push(c);
+        if c == '\\' {
+            joined.extend(chars.next());
+        }
+    }
+    unescape(&joined)
+}
+
 /// Replaces escape sequences. A character beyond 16 bits is a pair of `\uXXXX`, as in Java; an unpaired surrogate becomes
 /// U+FFFD.
 fn unescape(text: &str) -> Result<String, String> {

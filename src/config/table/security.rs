@@ -5,7 +5,7 @@ use super::settings;
 settings! {
     pub(super) const SECURITY:
     "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Implemented, "The Java class that authorizes requests: Kafka's own, or empty to allow every client everything. The broker does not start with another class.";
-    "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; Java classes are not supported.";
+    "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; Java classes are not supported: the broker does not start with another one.";
     "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Ignored, "The protocol between brokers; there are no others. As in Kafka, the broker does not start without a listener of that name.";
     "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; Java classes are not supported.";
     "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Implemented, "The key that signs delegation tokens.";

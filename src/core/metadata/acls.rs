@@ -46,8 +46,14 @@ impl MetadataMachine {
     pub(super) fn delete_acls(&self, filters: &[AclFilter]) -> Decision {
         let mut deletion = Deletion::default();
         let results = filters.iter().map(|filter| self.delete_matching(filter, &mut deletion)).collect();
-        let removal = |id| MetadataRecord::new(0, RemoveAccessControlEntryRecord { id });
         Decision::new(deletion.ids.into_iter().map(removal).collect(), MetadataReply::DeleteAcls(results))
+    }
+
+    /// The records that remove all ACLs.
+    pub(super) fn acl_removals(&self) -> impl Iterator<Item = MetadataRecord> {
+        let mut ids: Vec<Uuid> = self.image.acls().by_id().map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(removal)
     }
 
     fn delete_matching(&self, filter: &AclFilter, deletion: &mut Deletion) -> Result<Vec<Arc<Acl>>, MetadataError> {
@@ -72,6 +78,10 @@ struct Deletion {
     ids: Vec<Uuid>,
     /// Also those of filters that failed. As in Kafka, the filters after those fail too.
     seen: HashSet<Uuid>,
+}
+
+fn removal(id: Uuid) -> MetadataRecord {
+    MetadataRecord::new(0, RemoveAccessControlEntryRecord { id })
 }
 
 fn invalid(error: InvalidAcl) -> MetadataError {

@@ -13,6 +13,7 @@ use super::image::{BrokerId, ConfigResource, DelegationToken, QuotaEntity, Setti
 use super::records::MetadataRecord;
 use crate::machine::commands;
 use crate::security::acl::{Acl, AclBinding, AclFilter};
+use crate::security::sasl::ScramCredential;
 use crate::security::{Principal, SecretBytes};
 use bytes::Bytes;
 use ottla_wire::codec::Str;
@@ -113,9 +114,21 @@ pub struct DeleteAcls(pub Vec<AclFilter>);
 #[derive(Clone, Debug, PartialEq)]
 pub struct AllocateProducerIds;
 
-/// Removes every topic and every dynamic setting, then creates these topics.
+/// Removes every topic, dynamic setting, quota, ACL, user and delegation token, then creates these topics and users.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reset {
+    pub topics: Vec<NewTopic>,
+    pub users: Vec<StartUser>,
+}
+
+/// A SCRAM credential that a first start has.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reset(pub Vec<NewTopic>);
+pub struct StartUser {
+    pub user: Str,
+    /// The code of the mechanism.
+    pub mechanism: i8,
+    pub credential: Arc<ScramCredential>,
+}
 
 /// Identifies one registration of a broker; increases with each registration.
 pub type BrokerEpoch = i64;

@@ -100,7 +100,7 @@ impl MetadataMachine {
             MetadataCommand::CreateAcls(CreateAcls(acls)) => self.create_acls(acls),
             MetadataCommand::DeleteAcls(DeleteAcls(filters)) => self.delete_acls(&filters),
             MetadataCommand::AllocateProducerIds(AllocateProducerIds) => self.allocate_producer_ids(),
-            MetadataCommand::Reset(Reset(topics)) => self.reset(topics),
+            MetadataCommand::Reset(Reset { topics, users }) => self.reset(&topics, &users),
             MetadataCommand::AlterUserScramCredentials(request) => self.alter_user_scram_credentials(&request),
             MetadataCommand::CreateDelegationToken(request) => self.create_delegation_token(now, request),
             MetadataCommand::RenewDelegationToken(request) => self.renew_delegation_token(now, &request),

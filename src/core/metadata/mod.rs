@@ -50,7 +50,7 @@ pub use producer_ids::PRODUCER_ID_BLOCK_SIZE;
 pub use salvage::{AddedPartitions, FoundFolder, Host, Salvage};
 pub use snapshot::{SnapshotError, SnapshotId, read_snapshot, snapshot_records, write_bootstrap, write_snapshot};
 pub use topics::MAX_PARTITIONS_PER_REQUEST;
-pub use users::{SCRAM_LEVEL, scram_record};
+pub use users::{SCRAM_LEVEL, scram_record, users_of};
 
 use ottla_config::{BrokerConfig, ReplicationFactorPolicy};
 

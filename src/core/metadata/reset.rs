@@ -2,21 +2,25 @@
 
 use std::sync::Arc;
 
-use super::commands::{MetadataReply, MutationQuota, NewTopic, ResetResult};
+use super::commands::{MetadataReply, MutationQuota, NewTopic, ResetResult, StartUser};
 use super::image::{ConfigKind, ConfigResource};
 use super::records::MetadataRecord;
 use super::{Decision, MetadataMachine, configs};
 
 impl MetadataMachine {
-    /// Removes every topic, unsets every dynamic setting and creates `topics`. This is one decision, so a crash leaves
-    /// either the old or the new state. Producer ids and leader epochs continue from their current values.
-    pub(super) fn reset(&self, topics: Vec<NewTopic>) -> Decision {
+    /// Removes every topic, dynamic setting, quota, ACL and delegation token, leaves only the given users, and creates
+    /// `topics`. This is one decision, so a crash leaves either the old or the new state. Producer ids and leader epochs
+    /// continue from their current values.
+    pub(super) fn reset(&self, topics: &[NewTopic], users: &[StartUser]) -> Decision {
         let present = self.image.topics_by_name();
         let mut records: Vec<MetadataRecord> =
             present.iter().flat_map(|topic| self.removal_records(topic.id)).collect();
         records.extend(self.unset_records());
         records.extend(self.quota_removals());
-        let (created, results) = self.after_applying(&records).create_topics_of(&topics, &MutationQuota::default());
+        records.extend(self.acl_removals());
+        records.extend(self.token_removals());
+        records.extend(self.start_user_records(users));
+        let (created, results) = self.after_applying(&records).create_topics_of(topics, &MutationQuota::default());
         records.extend(created);
         Decision::new(records, MetadataReply::Reset(ResetResult { removed: present.len(), created: results }))
     }

@@ -40,6 +40,11 @@ impl MetadataMachine {
         Decision::new(records, MetadataReply::SweepDelegationTokens(ids))
     }
 
+    /// The records that remove all tokens.
+    pub(super) fn token_removals(&self) -> impl Iterator<Item = MetadataRecord> {
+        self.image.delegation_tokens().into_iter().map(|token| removal(&token.id))
+    }
+
     fn created(&self, now: TimestampMs, request: CreateDelegationToken) -> Decided<Box<CreatedDelegationToken>> {
         let key = self.token_key()?;
         let settings = &self.config.broker.tokens;

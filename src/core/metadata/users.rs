@@ -1,10 +1,12 @@
 //! Decisions on SCRAM credentials of users (Kafka's `ScramControlManager`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::commands::{AlterUserScramCredentials, MetadataReply, ScramDeletion, ScramUpsertion};
+use super::commands::{AlterUserScramCredentials, MetadataReply, ScramDeletion, ScramUpsertion, StartUser};
 use super::errors::MetadataError;
-use super::records::{MetadataRecord, RemoveUserScramCredentialRecord, UserScramCredentialRecord};
+use super::image::credential_of;
+use super::records::{MetadataRecord, RecordBody, RemoveUserScramCredentialRecord, UserScramCredentialRecord};
 use super::{Decision, MetadataMachine};
 use crate::security::sasl::{ScramCredential, ScramMechanism};
 use ottla_wire::codec::Str;
@@ -85,6 +87,22 @@ impl MetadataMachine {
         Decision::new(records, MetadataReply::AlterUserScramCredentials(results))
     }
 
+    /// The records that leave only these credentials.
+    pub(super) fn start_user_records(&self, users: &[StartUser]) -> Vec<MetadataRecord> {
+        let is_kept = |user: &Str, mechanism| users.iter().any(|it| it.user == *user && it.mechanism == mechanism);
+        let present = self.image.scram_credentials();
+        let removed = present.iter().filter(|(user, mechanism, _)| !is_kept(user, *mechanism));
+        let removals = removed
+            .map(|(user, mechanism, _)| removal(&ScramDeletion { user: (*user).clone(), mechanism: *mechanism }));
+        let is_missing = |it: &&StartUser| {
+            !present.iter().any(|(user, mechanism, credential)| {
+                it.user == **user && it.mechanism == *mechanism && it.credential == **credential
+            })
+        };
+        let set = users.iter().filter(is_missing).map(|it| scram_record_of(&it.user, it.mechanism, &it.credential));
+        removals.chain(set).collect()
+    }
+
     fn check_deletion(&self, deletion: &ScramDeletion) -> Result<(), MetadataError> {
         self.check_level()?;
         check_user(&deletion.user, deletion.mechanism)?;
@@ -142,6 +160,19 @@ fn credential_record(upsertion: &ScramUpsertion) -> Option<MetadataRecord> {
     let salted = upsertion.salted_password.expose();
     let credential = ScramCredential::of_salted_password(mechanism, salted, upsertion.salt.to_vec(), iterations);
     Some(scram_record(&upsertion.user, mechanism, &credential))
+}
+
+/// The users among these records, such as those of `bootstrap.checkpoint`.
+pub fn users_of(records: &[MetadataRecord]) -> Vec<StartUser> {
+    let user = |record: &MetadataRecord| match &record.body {
+        RecordBody::UserScramCredential(record) => Some(StartUser {
+            user: Str::from(&*record.name),
+            mechanism: record.mechanism,
+            credential: Arc::new(credential_of(record)),
+        }),
+        _ => None,
+    };
+    records.iter().filter_map(user).collect()
 }
 
 /// The record that sets a user's credential.

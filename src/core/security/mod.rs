@@ -2,6 +2,8 @@
 
 pub mod acl;
 pub mod bearer;
+pub mod certificate;
+pub mod der;
 pub mod distinguished_name;
 pub mod jaas;
 pub mod principal;

@@ -53,7 +53,7 @@ impl PrincipalRules {
         let mut parsed = Vec::new();
         let mut rest = rules.trim();
         while !rest.is_empty() {
-            let (rule, after) = next_rule(rest)?;
+            let (rule, after) = next_rule(rest).map_err(|error| error.replace(char::is_control, " "))?;
             parsed.extend(rule);
             rest = after;
         }
@@ -323,6 +323,14 @@ mod tests {
             "RULE:^CN=(.*)$/$x/",
         ] {
             assert!(!is_valid(rules), "{rules}");
+        }
+    }
+
+    #[test]
+    fn error_is_one_line_whatever_the_rules_have() {
+        for rules in ["DEFAULT\n\nx", "RULE:a\n(/x/", "RULE:a/$\n/", "RULE:a/${a\nb}/"] {
+            let error = PrincipalRules::parse(rules).unwrap_err();
+            assert!(error.starts_with("Invalid rule: ") && !error.contains(char::is_control), "{error:?}");
         }
     }
 

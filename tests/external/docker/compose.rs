@@ -33,6 +33,18 @@ impl Project {
         wait_until(&format!("{service} to be ready"), || self.logs(service).contains("Kafka Server started"));
     }
 
+    /// Waits until the health check of a service reports `healthy`.
+    pub fn wait_until_healthy(&self, service: &str) {
+        let container = self.container(service);
+        let state = || docker_stdout(&["inspect", "--format", "{{.State.Health.Status}}", &container]);
+        wait_until(&format!("{service} to be healthy"), || state() == "healthy");
+    }
+
+    /// Returns the id of a service's container.
+    pub fn container(&self, service: &str) -> String {
+        stdout_of_success(self.compose(&["ps", "--all", "--quiet", service]))
+    }
+
     /// Returns what a service has written so far.
     pub fn logs(&self, service: &str) -> String {
         text(&self.compose(&["logs", "--no-log-prefix", "--no-color", service]).stdout)
@@ -56,7 +68,7 @@ impl Project {
 
     /// Waits until a service has exited with code 0.
     pub fn wait_for_success(&self, service: &str) {
-        let container = stdout_of_success(self.compose(&["ps", "--all", "--quiet", service]));
+        let container = self.container(service);
         let state = || {
             let state = docker(&["inspect", "--format", "{{.State.Status}} {{.State.ExitCode}}", &container]);
             text(&state.stdout)

@@ -8,10 +8,11 @@
 mod compose;
 mod contract;
 mod courses;
-mod engine;
+pub mod engine;
 mod families;
 mod lifecycle;
 mod memory;
+mod security;
 mod testcontainers;
 
 use libtest_mimic::Trial;
@@ -19,7 +20,7 @@ use libtest_mimic::Trial;
 /// Removes the images that were built.
 pub fn remove_images() {
     if engine::is_built() {
-        engine::docker(&["image", "rm", "--force", engine::IMAGE, courses::JAVA_IMAGE]);
+        engine::docker(&["image", "rm", "--force", engine::IMAGE, courses::JAVA_IMAGE, security::CLIENTS_IMAGE]);
     }
 }
 
@@ -31,6 +32,7 @@ pub fn tests() -> Vec<Trial> {
         families::tests(),
         lifecycle::tests(),
         memory::tests(),
+        security::tests(),
         testcontainers::tests(),
     ];
     suites.into_iter().flatten().collect()

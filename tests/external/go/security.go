@@ -28,6 +28,9 @@ import (
 const (
 	seconds      = 60 * time.Second
 	errorSeconds = 10 * time.Second
+	// SHORT_SESSIONS end after 4 seconds, as these tokens do: between the second record and the third.
+	tokenSeconds = 4 * time.Second
+	pause        = 3 * time.Second
 )
 
 var (
@@ -46,6 +49,7 @@ type access struct {
 	user, password         string
 	isToken                bool
 	lifetime               time.Duration
+	pause                  time.Duration // after each record
 }
 
 func readAddresses() map[string]string {
@@ -71,7 +75,11 @@ func succeeding() []access {
 			cases = append(cases, access{name: listener + " " + mechanism, listener: listener, mechanism: mechanism})
 		}
 	}
-	return cases
+	for _, mechanism := range mechanisms[:2] {
+		cases = append(cases, access{name: "session that expires, " + mechanism, listener: "SHORT_SESSIONS", mechanism: mechanism, pause: pause})
+	}
+	return append(cases, access{name: "token that expires in the session", listener: "SASL_PLAINTEXT", mechanism: "OAUTHBEARER",
+		lifetime: tokenSeconds, pause: pause})
 }
 
 func failing() []access {
@@ -97,7 +105,8 @@ func failing() []access {
 
 func (a access) options() []kgo.Opt {
 	options := []kgo.Opt{kgo.SeedBrokers(or(a.address, addresses[a.listener])), kgo.RequestRetries(0), kgo.AllowAutoTopicCreation()}
-	plainText := a.listener == "PLAINTEXT" || a.listener == "SASL_PLAINTEXT" || a.listener == "SCRAM_ONLY"
+	plainText := a.listener == "PLAINTEXT" || a.listener == "SASL_PLAINTEXT" || a.listener == "SCRAM_ONLY" ||
+		a.listener == "SHORT_SESSIONS"
 	if a.withTLS || !plainText && !a.withoutTLS {
 		options = append(options, kgo.Dialer((&tls.Dialer{NetDialer: &net.Dialer{}, Config: a.tls()}).DialContext))
 	}
@@ -133,7 +142,7 @@ func (a access) sasl() sasl.Mechanism {
 	case "SCRAM-SHA-512":
 		return scram.Auth{User: user, Pass: password, IsToken: a.isToken}.AsSha512Mechanism()
 	}
-	return oauth.Auth{Token: a.token(user)}.AsMechanism()
+	return oauth.Oauth(func(context.Context) (oauth.Auth, error) { return oauth.Auth{Token: a.token(user)}, nil })
 }
 
 // token returns an unsigned JSON Web Token.
@@ -173,6 +182,7 @@ func (a access) works() error {
 		if err := client.ProduceSync(ctx, kgo.StringRecord(value)).FirstErr(); err != nil {
 			return err
 		}
+		time.Sleep(a.pause)
 	}
 	for read := 0; read < 3; {
 		fetches := client.PollFetches(ctx)

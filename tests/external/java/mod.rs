@@ -74,11 +74,16 @@ impl Java {
         })
     }
 
-    /// Compiles programs into a directory, for the oldest supported Java, and returns the directory.
+    /// Compiles programs into a directory, for the oldest Java of today's Apache Kafka, and returns the directory.
     pub fn compile(&self, name: &str, programs: &[PathBuf], class_path: &str) -> PathBuf {
+        self.compile_for("17", name, programs, class_path)
+    }
+
+    /// Like [`Java::compile`], for another version of Java.
+    pub fn compile_for(&self, release: &str, name: &str, programs: &[PathBuf], class_path: &str) -> PathBuf {
         self.make_once(name, programs, |classes| {
             let mut javac = javac();
-            run(javac.args(["--release", "17", "-d"]).arg(classes).arg("-cp").arg(class_path).args(programs));
+            run(javac.args(["--release", release, "-d"]).arg(classes).arg("-cp").arg(class_path).args(programs));
         })
     }
 
@@ -134,12 +139,13 @@ impl Java {
         process.unwrap_or_else(|error| panic!("{command:?}: {error}"))
     }
 
-    /// Compiles the programs in `directory` with JUnit, runs their tests and asserts that they pass. `path` is their
-    /// PATH.
-    pub fn run_junit(&self, directory: &Path, path: &OsStr, temporary: &Path) -> String {
+    /// Compiles the programs in `directory` with JUnit and these libraries, runs their tests and asserts that they pass.
+    /// `path` is their PATH.
+    pub fn run_junit(&self, directory: &Path, libraries: &str, path: &OsStr, temporary: &Path) -> String {
         let files = fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
         let sources: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "java")).collect();
-        let class_path = format!("{}:{}:{}", directory.display(), self.libs("today"), self.libs("junit"));
+        let (today, junit) = (self.libs("today"), self.libs("junit"));
+        let class_path = format!("{}:{libraries}:{today}:{junit}", directory.display());
         run(javac().arg("-d").arg(directory).arg("-cp").arg(&class_path).args(sources));
         let console = "org.junit.platform.console.ConsoleLauncher";
         let mut junit = jvm(&class_path);
@@ -157,7 +163,7 @@ impl Java {
 
 fn javac() -> Command {
     let mut javac = Command::new("javac");
-    javac.arg(format!("-J{NO_PERFORMANCE_DATA}"));
+    javac.arg(format!("-J{NO_PERFORMANCE_DATA}")).args(["-encoding", "UTF-8"]);
     javac
 }
 

@@ -6,6 +6,7 @@ mod answers;
 mod apache;
 mod compaction;
 mod open_transactions;
+mod secure;
 mod transactions;
 
 use std::fs;
@@ -124,7 +125,7 @@ fn dump_all(java: &Java, data: &Path) {
 
 pub fn tests() -> Vec<Trial> {
     let own = trials![on_tokio: each_broker_serves_the_directory_of_the_other_with_equal_responses];
-    [own, acls::tests(), compaction::tests(), open_transactions::tests(), transactions::tests()]
+    [own, acls::tests(), compaction::tests(), open_transactions::tests(), secure::tests(), transactions::tests()]
         .into_iter()
         .flatten()
         .collect()

@@ -12,12 +12,15 @@ const addresses = Object.fromEntries(read("addresses").trim().split("\n").map((l
 const mechanisms = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
 const values = ["one", "two", "three"];
 const seconds = 60;
+// SHORT_SESSIONS end after 4 seconds, as these tokens do: between the second record and the third.
+const tokenSeconds = 4;
+const pause = 3;
 const quickly = { retries: 0 };
 const patiently = { retries: 10 };
 
 // How a client connects; `more` has everything that differs between cases.
 function access(listener, more = {}) {
-  const tls = more.tls ?? !["PLAINTEXT", "SASL_PLAINTEXT", "SCRAM_ONLY"].includes(listener);
+  const tls = more.tls ?? !["PLAINTEXT", "SASL_PLAINTEXT", "SCRAM_ONLY", "SHORT_SESSIONS"].includes(listener);
   return {
     address: addresses[listener],
     tls,
@@ -25,6 +28,7 @@ function access(listener, more = {}) {
     user: "alice",
     password: "alice-secret",
     lifetime: 3600,
+    pause: 0,
     ...more,
   };
 }
@@ -61,6 +65,11 @@ function* succeeding() {
   for (const listener of ["SASL_PLAINTEXT", "SASL_SSL"]) {
     for (const mechanism of mechanisms) yield [`${listener} ${mechanism}`, access(listener, { mechanism })];
   }
+  for (const mechanism of mechanisms.slice(0, 2)) {
+    yield [`session that expires, ${mechanism}`, access("SHORT_SESSIONS", { mechanism, pause })];
+  }
+  const shortLived = { mechanism: "OAUTHBEARER", lifetime: tokenSeconds, pause };
+  yield ["token that expires in the session", access("SASL_PLAINTEXT", shortLived)];
 }
 
 function* failing() {
@@ -87,7 +96,10 @@ async function works(name, it) {
   const topic = `security-${name.replace(/[^\w]/g, "-")}-${Date.now()}`;
   const producer = kafka.producer();
   await producer.connect();
-  await producer.send({ topic, messages: values.map((value) => ({ value })) });
+  for (const value of values) {
+    await producer.send({ topic, messages: [{ value }] });
+    await new Promise((done) => setTimeout(done, it.pause * 1000));
+  }
   await producer.disconnect();
   const consumer = kafka.consumer({ groupId: topic });
   await consumer.connect();

@@ -35,6 +35,9 @@ public final class Security {
     private static final String[] MECHANISMS = {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"};
     private static final List<String> VALUES = List.of("one", "two", "three");
     private static final int ERROR_MS = 10_000;
+    /** SHORT_SESSIONS end after 4 seconds, as these tokens do: between the second record and the third. */
+    private static final long TOKEN_MS = 4_000;
+    private static final long PAUSE_MS = 3_000;
 
     private static final Map<String, String> ADDRESSES = new HashMap<>();
     private static Path directory;
@@ -68,6 +71,13 @@ public final class Security {
                 steps.add(new Step(listener + " " + mechanism, () -> works(alice(listener, mechanism))));
             }
         }
+        for (String mechanism : new String[] {"PLAIN", "SCRAM-SHA-256"}) {
+            steps.add(new Step("session that expires, " + mechanism,
+                () -> works(alice("SHORT_SESSIONS", mechanism), PAUSE_MS)));
+        }
+        Map<String, Object> shortLived = alice("SASL_PLAINTEXT", "OAUTHBEARER");
+        shortLived.put("sasl.login.callback.handler.class", ShortLivedToken.class.getName());
+        steps.add(new Step("token that expires in the session", () -> works(shortLived, PAUSE_MS)));
         for (String mechanism : new String[] {"SCRAM-SHA-256", "SCRAM-SHA-512"}) {
             steps.add(new Step("delegation token, " + mechanism, () -> works(delegationToken(mechanism))));
         }
@@ -170,10 +180,15 @@ public final class Security {
 
     /** Produces and reads the records in a group. */
     private static String works(Map<String, Object> settings) throws Exception {
+        return works(settings, 0);
+    }
+
+    private static String works(Map<String, Object> settings, long pauseMs) throws Exception {
         String topic = "security-" + System.nanoTime();
         try (KafkaProducer<String, String> producer = producer(settings, 60_000)) {
             for (String value : VALUES) {
                 producer.send(new ProducerRecord<>(topic, value)).get(60, TimeUnit.SECONDS);
+                Thread.sleep(pauseMs);
             }
         }
         String deserializer = "org.apache.kafka.common.serialization.StringDeserializer";
@@ -216,8 +231,12 @@ public final class Security {
         return text.toString().replaceAll("\\s+", " ").replaceAll("after \\d+ ms", "after X ms").replaceAll("NotAfter: .*", "NotAfter: X");
     }
 
-    /** Provides a token that the broker finds expired. */
-    public static final class ExpiredToken implements AuthenticateCallbackHandler, OAuthBearerToken {
+    /** Provides tokens that the broker finds expired. The client itself refuses a token that it knows to be expired. */
+    public static class ExpiredToken implements AuthenticateCallbackHandler {
+        OAuthBearerToken token() {
+            return new Token(System.currentTimeMillis(), -60_000, 3_600_000);
+        }
+
         @Override
         public void configure(Map<String, ?> settings, String mechanism, List<AppConfigurationEntry> entries) {}
 
@@ -228,15 +247,25 @@ public final class Security {
         public void handle(Callback[] callbacks) {
             for (Callback callback : callbacks) {
                 if (callback instanceof OAuthBearerTokenCallback) {
-                    ((OAuthBearerTokenCallback) callback).token(this);
+                    ((OAuthBearerTokenCallback) callback).token(token());
                 }
             }
         }
+    }
 
+    /** Provides tokens that are valid for a short time. */
+    public static final class ShortLivedToken extends ExpiredToken {
+        @Override
+        OAuthBearerToken token() {
+            return new Token(System.currentTimeMillis(), TOKEN_MS, TOKEN_MS);
+        }
+    }
+
+    /** An unsigned JSON Web Token that claims to last for a time, and for which the client knows another. */
+    private record Token(long made, long claimedMs, long knownMs) implements OAuthBearerToken {
         @Override
         public String value() {
-            long now = System.currentTimeMillis() / 1000;
-            String claims = "{\"sub\":\"alice\",\"iat\":" + (now - 7200) + ",\"exp\":" + (now - 60) + "}";
+            String claims = "{\"sub\":\"alice\",\"iat\":" + (made / 1000 - 7200) + ",\"exp\":" + (made + claimedMs) / 1000 + "}";
             return base64("{\"alg\":\"none\"}") + "." + base64(claims) + ".";
         }
 
@@ -244,10 +273,9 @@ public final class Security {
             return Base64.getUrlEncoder().withoutPadding().encodeToString(text.getBytes(StandardCharsets.UTF_8));
         }
 
-        /** The client itself refuses a token that it knows to be expired. */
         @Override
         public long lifetimeMs() {
-            return System.currentTimeMillis() + 3_600_000;
+            return made + knownMs;
         }
 
         @Override
@@ -262,7 +290,7 @@ public final class Security {
 
         @Override
         public Long startTimeMs() {
-            return System.currentTimeMillis();
+            return made;
         }
     }
 }

@@ -4,3 +4,4 @@ mod access;
 pub mod http;
 mod reset;
 mod reset_of_transactions;
+mod topics;

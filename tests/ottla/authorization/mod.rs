@@ -11,7 +11,10 @@
 //! request needs no answer before that.
 
 mod changes;
+mod coverage;
+mod log_lines;
 mod rights;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -131,6 +131,17 @@ fn commands_in_the_image_use_the_data_directory_of_the_broker() {
     assert!(image.stdout(&format!("check-log {}", data.display())).contains("no faults found"));
 }
 
+/// Bitnami's variable for the directory of mounted files.
+#[test]
+fn settings_file_in_the_directory_of_the_variable_is_used() {
+    let image = Image::new();
+    let dir = image.path("mounted by the user");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("server.properties"), "node.id=9\n").unwrap();
+    let output = run_command(image.container("config node.id").env("KAFKA_MOUNTED_CONF_DIR", &dir));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("node.id = 9\n"), "{output:?}");
+}
+
 #[test]
 fn check_log_uses_the_configured_log_dirs() {
     let dir = TempDir::with_prefix("ottla-test-").unwrap();

@@ -3,6 +3,7 @@
 mod check_log;
 mod cli;
 mod config;
+mod healthcheck;
 mod image_scripts;
 mod topics_and_configs;
 mod transactions;

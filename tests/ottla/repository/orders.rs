@@ -1,4 +1,4 @@
-//! The Rust listing of docs/testing.md. tests/external/testing_page.rs checks that both are the same.
+//! The Rust listing of docs/testing/rust.md. tests/external/testing_page.rs checks that both are the same.
 
 use ottla::{Broker, BrokerError};
 

@@ -125,8 +125,11 @@ and takes precedence over `KAFKA_`. An empty variable counts as unset. Some vari
 | `KAFKA_<NAME>_FILE`, `KAFKA_CFG_<NAME>_FILE` | the setting `<NAME>`; its value is read from the file with this path |
 | `KAFKA_HOST_NAME`, `KAFKA_ADVERTISED_HOST_NAME`, `KAFKA_ADVERTISED_PORT` | `host.name`, `advertised.host.name`, `advertised.port`; see \"Old listener settings\" |
 | `ALLOW_PLAINTEXT_LISTENER` | of Bitnami's images: the broker starts with a PLAINTEXT listener only if it is unset, `yes`, `true` or `1` |
-| `KAFKA_SSL_KEYSTORE_FILENAME`, `KAFKA_SSL_TRUSTSTORE_FILENAME` | the name of a file in `/etc/kafka/secrets`, for `ssl.keystore.location` and `ssl.truststore.location`, if a listener is `SSL://` or `SASL_SSL://`; the truststore only with `KAFKA_SSL_CLIENT_AUTH` |
-| `KAFKA_SSL_KEYSTORE_CREDENTIALS`, `KAFKA_SSL_KEY_CREDENTIALS`, `KAFKA_SSL_TRUSTSTORE_CREDENTIALS` | the name of a file there with the password |
+| `KAFKA_SSL_KEYSTORE_FILENAME`, `KAFKA_SSL_KEYSTORE_CREDENTIALS` and others of Kafka's images; `KAFKA_CLIENT_USERS`, `KAFKA_TLS_TYPE` and others of Bitnami's | keystores and users; [docker.md](docker.md#tls-and-sasl) lists them |
+| `KAFKA_OPTS` | its Java option `-Djava.security.auth.login.config` is `ottla.jaas.file`; [docker.md](docker.md#tls-and-sasl) has the other options about security |
+
+In the value of a variable that is named after a setting of Kafka, a backslash begins an escape sequence or continues a line, as in
+a settings file, because Kafka's images write the values into one.
 
 Variables that are not settings are ignored: `KAFKA_HEAP_OPTS` and other Java options of the images,
 `KAFKA_BOOTSTRAP_SERVERS`, and variables that Kubernetes sets for a service with the name kafka (`KAFKA_PORT`). If the name

@@ -4,6 +4,7 @@ mod broker_loggers;
 mod configs;
 pub mod dynamic;
 mod facts;
+mod images;
 mod protection;
 mod topic;
 mod transactions;

@@ -1,5 +1,5 @@
-//! A broker does not start with settings that demand TLS, SASL or an authorizer of another vendor, because none of these
-//! is supported yet. `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
+//! A broker does not start with settings that demand protection that it does not have, or with incomplete ones.
+//! `tests/data/protection.tsv` has the cases; `tests/data/protection-settings.tsv` classifies every setting
 //! without effect by whether it demands protection.
 
 use std::collections::BTreeMap;
@@ -228,4 +228,15 @@ fn old_host_name_binds_only_that_address() {
     let broker = Broker::with().set("host.name", "127.0.0.1").start();
     assert!(broker.bootstrap_servers().starts_with("127.0.0.1:"), "{}", broker.bootstrap_servers());
     assert!(TcpStream::connect(("127.0.0.2", broker.port())).is_err());
+}
+
+#[test]
+fn principal_builder_of_others_is_refused_at_runtime_too() {
+    for name in ["principal.builder.class", "listener.name.internal.principal.builder.class"] {
+        let validate = |class| ottla_config::validate(Scope::Broker, name, class);
+        let refused = validate("com.example.Builder").unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("{name}=com.example.Builder demands a Java class")), "{refused}");
+        let known = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
+        validate(known).unwrap();
+    }
 }

@@ -5,6 +5,7 @@ mod changes;
 mod clients;
 mod refusals;
 mod secure;
+mod tools;
 mod unfinished;
 
 use std::io::{Read as _, Write as _};

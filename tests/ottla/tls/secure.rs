@@ -34,10 +34,14 @@ fn secure_broker_serves_tls_on_ports_of_their_own_and_announces_them() {
     let stranger = client_config(&Authority::new().der(), None, rustls::ALL_VERSIONS);
     connect(listener(&broker, "SSL"), stranger).unwrap_err();
     let dir = broker.ready().secure_dir.clone().unwrap();
-    assert_eq!(dir, broker.data_dir().join("ottla-secure"));
+    assert_eq!(dir, broker.data_dir());
     broker.wait_for_log(&format!("certificates and client configurations in {}", dir.display()));
     assert!(!broker.log().contains("with a comma"), "the log has a password");
-    for entry in fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap()) {
+    let made = ["pem", "key", "json", "js", "properties"];
+    let is_made = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| made.iter().any(|one| end == *one));
+    let files: Vec<_> = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap()).filter(is_made).collect();
+    assert!(files.len() > 8, "{files:?}");
+    for entry in files {
         let (name, text) = (entry.file_name().into_string().unwrap(), fs::read_to_string(entry.path()).unwrap());
         let is_secret = text.contains("PRIVATE KEY") || text.contains("with a comma");
         let mode = entry.metadata().unwrap().permissions().mode() & 0o077;
@@ -58,6 +62,22 @@ fn restarted_secure_broker_keeps_certificates_and_users() {
     let users = fs::read(broker.data_dir().join("__cluster_metadata-0/00000000000000000000.log")).unwrap();
     let count = users.windows(3).filter(|window| *window == b"ann").count();
     assert_eq!(count, 2, "one credential for each mechanism of SCRAM, written once");
+}
+
+#[test]
+fn secure_broker_moves_the_files_of_the_former_folder() {
+    let mut broker = secure().start();
+    let ca = fs::read(broker.ready().ca.as_ref().unwrap()).unwrap();
+    broker.stop();
+    let former = broker.data_dir().join("ottla-secure");
+    fs::create_dir(&former).unwrap();
+    for name in ["ca.pem", "ca.key", "server.pem"] {
+        fs::rename(broker.data_dir().join(name), former.join(name)).unwrap();
+    }
+    broker.restart();
+    assert!(!former.exists());
+    assert_eq!(broker.ready().ca.as_ref().unwrap(), &broker.data_dir().join("ca.pem"));
+    assert_eq!(fs::read(broker.data_dir().join("ca.pem")).unwrap(), ca);
 }
 
 #[test]

@@ -16,10 +16,12 @@ mod writing;
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::record::Batch;
+use ottla_wire::types::Uuid;
 
 use known::Known;
 use reading::Read;
@@ -45,6 +47,18 @@ pub struct WireClient {
     correlation_id: i32,
     /// The address that connections come from; `None` leaves it to the system.
     local: Option<Ipv4Addr>,
+    /// What a connection begins with.
+    login: Login,
+}
+
+/// How a client authenticates with PLAIN.
+#[derive(Clone)]
+enum Login {
+    None,
+    /// The handshake alone, in this version.
+    Handshake(i16),
+    /// The message of PLAIN.
+    Complete(String),
 }
 
 impl WireClient {
@@ -60,6 +74,7 @@ impl WireClient {
             hidden,
             correlation_id: 0,
             local: None,
+            login: Login::None,
         }
     }
 
@@ -67,6 +82,54 @@ impl WireClient {
     pub fn bound_to(mut self, local: Ipv4Addr) -> WireClient {
         self.local = Some(local);
         self
+    }
+
+    /// Authenticates all further connections as a user with the password `<user>-secret`.
+    pub fn log_in(&mut self, user: &str) {
+        self.connection = None;
+        self.login = Login::Complete(format!("\0{user}\0{user}-secret"));
+    }
+
+    /// Sends the request on a new connection after SaslHandshake of a version, and returns the bytes of the response, if
+    /// there is one; then the broker must close the connection.
+    pub fn call_in_exchange(&mut self, handshake: i16, api: ApiKey, version: i16, request: &str) -> Option<Vec<u8>> {
+        (self.connection, self.login) = (None, Login::Handshake(handshake));
+        let body = writing::request(api, version, &notation::fields(request), &self.known.topics);
+        let frame = self.frame(api, version, &body);
+        let answer = self.exchange(&frame).ok();
+        let connection = self.connection.take().expect("connected above");
+        let after = (&connection).read(&mut [0]);
+        let is_closed = match &after {
+            Ok(received) => *received == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        };
+        assert!(is_closed, "{} {version}: {after:?}", api.name());
+        answer
+    }
+
+    /// The text of a response's bytes.
+    pub fn show(&self, api: ApiKey, version: i16, response: &[u8]) -> String {
+        let header = if api.response_header_version(version) == 1 { 5 } else { 4 };
+        reading::show(&reading::response(api, version, &response[header..]), &self.known)
+    }
+
+    /// The APIs that ApiVersions lists, with their versions.
+    pub fn served(&mut self) -> Vec<(ApiKey, RangeInclusive<i16>)> {
+        let answer = self.read(ApiKey::ApiVersions, 0, "").expect(NO_ANSWER);
+        let Some(Read::List(listed)) = reading::field(&answer, "api_keys") else { panic!("{answer:?} has no list") };
+        let number = |api: &Read, name| match reading::field(api, name) {
+            Some(Read::Number(number)) => i16::try_from(*number).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let of = |api| {
+            (ApiKey::from_code(number(api, "api_key")).unwrap(), number(api, "min_version"), number(api, "max_version"))
+        };
+        listed.iter().map(of).map(|(api, oldest, newest)| (api, oldest..=newest)).collect()
+    }
+
+    /// Makes ids of topics known that requests name.
+    pub fn know_topic(&mut self, name: &str, id: Uuid) {
+        self.known.topics.insert(name.to_owned(), id);
     }
 
     /// Sends a request until the answer contains a text, and returns that answer.
@@ -176,6 +239,25 @@ impl WireClient {
         [&size.to_be_bytes()[..], &frame].concat()
     }
 
+    fn begin_session(&mut self) -> io::Result<()> {
+        let (version, message) = match self.login.clone() {
+            Login::None => return Ok(()),
+            Login::Handshake(version) => (version, None),
+            Login::Complete(message) => (1, Some(message)),
+        };
+        let steps = [
+            Some((ApiKey::SaslHandshake, version, "mechanism=PLAIN".to_owned())),
+            message.map(|message| (ApiKey::SaslAuthenticate, 0, format!("auth_bytes=\"{message}\""))),
+        ];
+        for (api, version, request) in steps.into_iter().flatten() {
+            let body = writing::request(api, version, &notation::fields(&request), &self.known.topics);
+            let frame = self.frame(api, version, &body);
+            let answer = self.exchange(&frame)?;
+            assert_eq!(answer[4..6], [0, 0], "{} is refused", api.name());
+        }
+        Ok(())
+    }
+
     fn exchange(&mut self, frame: &[u8]) -> io::Result<Vec<u8>> {
         if self.connection.is_none() {
             let connection = match self.local {
@@ -185,6 +267,7 @@ impl WireClient {
             connection.set_read_timeout(Some(TIMEOUT))?;
             connection.set_nodelay(true)?;
             self.connection = Some(connection);
+            self.begin_session()?;
         }
         let connection = self.connection.as_mut().expect("connected above");
         connection.write_all(frame)?;

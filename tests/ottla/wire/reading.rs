@@ -25,7 +25,17 @@ const CHANGING: &[&str] = &[
 ];
 
 /// Times, which are not shown either, unless they are negative: that means none.
-const TIMES: &[&str] = &["last_timestamp", "timestamp", "transaction_start_time_ms"];
+const TIMES: &[&str] = &[
+    "expiry_timestamp",
+    "expiry_timestamp_ms",
+    "issue_timestamp",
+    "issue_timestamp_ms",
+    "last_timestamp",
+    "max_timestamp",
+    "max_timestamp_ms",
+    "timestamp",
+    "transaction_start_time_ms",
+];
 
 /// Fields with ids of producers.
 const PRODUCER_ID: &str = "producer_id";
@@ -124,6 +134,7 @@ fn show_fields(fields: &[(&'static FieldRow, Read)], known: &Known) -> String {
             Read::Number(id) if row.name == PRODUCER_ID => known.producer(*id),
             Read::Bytes(bytes) if row.name == "records" => batches::show(bytes, known),
             Read::Text(_) if row.name == "documentation" => "yes".to_owned(),
+            Read::Bytes(bytes) if row.name == "hmac" => known.hmac(bytes).unwrap_or_else(|| "unknown".to_owned()),
             // Settings with default values are omitted from long lists.
             Read::List(all) if row.name == "configs" && all.len() > MANY => {
                 show_value(&Read::List(all.iter().filter(|one| !is_default_config(one)).cloned().collect()), known)
@@ -166,6 +177,7 @@ fn show_value(value: &Read, known: &Known) -> String {
             None => id.to_string(),
         },
         Read::Text(text) if text.starts_with(MEMBER) => "MEMBER".to_owned(),
+        Read::Text(id) if known.token_id(id).is_some() => known.token_id(id).unwrap_or_default(),
         Read::Text(text) if text.is_empty() || text.contains([' ', '=', '[', ']', '{', '}', '\n']) => {
             format!("\"{}\"", text.replace('\n', " "))
         }

@@ -9,6 +9,7 @@ use ottla_wire::protocol::ApiKey;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::{ProducerIdEpoch, Uuid};
 
+use super::known::HEXADECIMAL;
 use super::notation::{Fields, Value};
 
 /// The placeholder for a batch of one record with the current time.
@@ -138,6 +139,10 @@ impl Writer<'_> {
 }
 
 fn bytes(text: &str) -> Vec<u8> {
+    if let Some(digits) = text.strip_prefix(HEXADECIMAL) {
+        let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("two hexadecimal digits");
+        return (0..digits.len()).step_by(2).map(byte).collect();
+    }
     let mut builder = BatchBuilder::new(Codec::None);
     if let Some(of) = text.strip_prefix(TRANSACTIONAL) {
         builder = produced_by(builder, of).transactional();

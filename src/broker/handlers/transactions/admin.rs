@@ -31,7 +31,9 @@ use ottla_wire::types::{ErrorCode, TopicPartition};
 
 pub(in super::super) fn describe_producers(context: &Context, request: DescribeProducersRequest) -> Answer {
     let broker = Arc::clone(&context.broker);
-    let denied = context.denied_topics(Operation::Read, request.topics.iter().map(|topic| &topic.name));
+    let names = request.topics.iter().map(|topic| &topic.name);
+    let is_denied = |name: &&Str| context.authorize(Operation::Read, Resource::Topic(name)).is_err();
+    let denied: HashSet<Str> = names.filter(is_denied).cloned().collect();
     // May block: opens the logs that have not been used yet.
     Answer::parked(async move {
         let described = blocking::run(move || {

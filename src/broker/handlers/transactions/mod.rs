@@ -364,12 +364,15 @@ fn add(context: &Context, addition: Addition) -> Eventual<TopicResults> {
     }
     let cluster = context.broker.cluster();
     let mut refused = false;
+    // The coordinators themselves add the partitions of internal topics.
+    let names = topics.iter().filter(|topic| !from_broker && !is_internal(&topic.name));
+    let names = names.flat_map(|topic| std::iter::repeat_n(&*topic.name, topic.partitions.len()));
+    let denied = context.denied_topics(Operation::Write, names);
     let checked = results_for_all(&topics, |partition| {
         let authorized = match from_broker {
             true => Ok(()),
-            // The coordinators themselves add the partitions of internal topics.
             false if is_internal(&partition.topic) => Err(Denied::Topic),
-            false => context.authorize(Operation::Write, Resource::Topic(&partition.topic)),
+            false => denied.check(&partition.topic),
         };
         let error = match authorized {
             Err(denied) => denied.error_code(),

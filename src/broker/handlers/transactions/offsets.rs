@@ -39,11 +39,10 @@ pub(in super::super) fn commit(context: &Context, mut request: TxnOffsetCommitRe
     let mut plan = CommitPlan::default();
     let cluster = context.broker.cluster();
     let by_id = context.version() >= BY_ID;
-    for topic in std::mem::take(&mut request.topics) {
-        match &denied {
-            Err(denied) => plan.refuse(requested_topic(topic), denied.error_code()),
-            Ok(()) => plan.add(context, &cluster, requested_topic(topic), by_id),
-        }
+    let topics = std::mem::take(&mut request.topics).into_iter().map(requested_topic);
+    match &denied {
+        Err(denied) => topics.for_each(|topic| plan.refuse(topic, denied.error_code())),
+        Ok(()) => plan.add_all(context, &cluster, topics.collect(), by_id),
     }
     let is_before_2_0 = context.version() < KNOWS_LOADING;
     let respond = move |plan: CommitPlan, outcome: Outcome| response(plan, outcome, is_before_2_0);

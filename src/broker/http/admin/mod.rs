@@ -5,6 +5,7 @@
 //! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
+//! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -16,6 +17,7 @@
 mod guard;
 mod oidc;
 mod routes;
+mod topics;
 
 use std::io;
 use std::sync::Arc;
@@ -28,10 +30,11 @@ use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
-use crate::state::Broker;
+use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
+use ottla_wire::types::ErrorCode;
 
 /// The number of concurrent connections.
 const MAX_CONNECTIONS: usize = 64;
@@ -76,6 +79,7 @@ struct Shared {
 struct Serving {
     broker: Arc<Broker>,
     bootstrap_servers: Arc<str>,
+    error_code: fn(&NotCreated) -> ErrorCode,
 }
 
 impl AdminPort {
@@ -129,9 +133,10 @@ impl AdminPort {
 }
 
 impl Admin {
-    /// Reports the broker as ready for Kafka clients, at these addresses.
-    pub fn ready(&self, broker: Arc<Broker>, bootstrap_servers: &str) {
-        *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers: bootstrap_servers.into() });
+    /// Reports the broker as ready for Kafka clients, at these addresses. `error_code` is Kafka's code for an error.
+    pub fn ready(&self, broker: Arc<Broker>, bootstrap_servers: &str, error_code: fn(&NotCreated) -> ErrorCode) {
+        let bootstrap_servers = bootstrap_servers.into();
+        *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers, error_code });
     }
 
     /// Reports the broker as not ready, and refuses changes.

@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
-use super::{Shared, guard};
+use super::{Shared, guard, topics};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -24,6 +24,7 @@ pub(super) fn routes(shared: Arc<Shared>, oidc: Option<Router>) -> Router {
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/reset", post(reset))
+        .route("/topics", post(topics::create))
         .with_state(Arc::clone(&shared));
     routes
         .merge(oidc.unwrap_or_default())
@@ -58,7 +59,7 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     let Some(serving) = shared.serving() else { return not_ready() };
     let Ok(_change) = shared.changes.try_acquire() else {
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, "too many resets are in progress");
+        return too_many_changes();
     };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
     match tokio::spawn(serving.broker.reset()).await {
@@ -75,15 +76,21 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, POST /reset and POST /topics";
+
 async fn unknown_path() -> Response {
-    refuse(StatusCode::NOT_FOUND, "the supported requests are GET /health, GET /ready and POST /reset")
+    refuse(StatusCode::NOT_FOUND, SUPPORTED)
 }
 
 async fn unknown_method() -> Response {
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "the supported requests are GET /health, GET /ready and POST /reset")
+    refuse(StatusCode::METHOD_NOT_ALLOWED, SUPPORTED)
 }
 
-fn not_ready() -> Response {
+pub(super) fn too_many_changes() -> Response {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "too many changes are in progress")
+}
+
+pub(super) fn not_ready() -> Response {
     refuse(StatusCode::SERVICE_UNAVAILABLE, "the broker is starting or stopping")
 }
 

@@ -96,7 +96,7 @@ impl Authentication {
 
     /// Applies changed settings to new authentications.
     pub fn reconfigure(&self, config: &BrokerConfig) -> Result<(), InvalidSasl> {
-        let in_use = keys_of(&self.listeners.read());
+        let in_use = keys_of(self.listeners.read().values());
         let listeners = listeners(config, &in_use)?;
         start_keys(&listeners, &in_use, self.clock);
         *self.listeners.write() = listeners;
@@ -129,19 +129,24 @@ pub fn check(config: &BrokerConfig) -> Result<(), InvalidSasl> {
     listeners(config, &[]).map(drop)
 }
 
-/// The keys of all issuers.
-fn keys_of(listeners: &Listeners) -> Vec<Arc<IssuerKeys>> {
-    let bearers = listeners.values().flat_map(|listener| &listener.0).filter_map(|settings| settings.bearer.as_ref());
-    let signed = bearers.filter_map(|bearer| match bearer {
-        Bearer::Signed { keys, .. } => Some(Arc::clone(keys)),
-        Bearer::Unsecured(_) => None,
-    });
-    signed.collect()
+/// The keys of all issuers, each once.
+fn keys_of<'a>(listeners: impl IntoIterator<Item = &'a Arc<ListenerSasl>>) -> Vec<Arc<IssuerKeys>> {
+    let bearers =
+        listeners.into_iter().flat_map(|listener| &listener.0).filter_map(|settings| settings.bearer.as_ref());
+    let mut found: Vec<Arc<IssuerKeys>> = Vec::new();
+    for bearer in bearers {
+        if let Bearer::Signed { keys, .. } = bearer
+            && !found.iter().any(|known| Arc::ptr_eq(known, keys))
+        {
+            found.push(Arc::clone(keys));
+        }
+    }
+    found
 }
 
 /// Starts to read the keys that are not yet in use.
 fn start_keys(listeners: &Listeners, in_use: &[Arc<IssuerKeys>], clock: Clock) {
-    for keys in keys_of(listeners) {
+    for keys in keys_of(listeners.values()) {
         if !in_use.iter().any(|known| Arc::ptr_eq(known, &keys)) {
             keys.start(clock);
         }
@@ -175,16 +180,19 @@ fn no_randomness(error: &io::Error) -> String {
     format!("the operating system has no random bytes for SASL: {error}")
 }
 
-/// Reads SASL of all listeners that demand it.
+/// Reads SASL of all listeners that demand it. Keys of issuers that are in use are kept.
 fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
-    let file = jaas_file(config)?;
-    let demanding = config.listeners.iter().filter(|listener| listener.protocol.is_sasl());
-    demanding
-        .map(|listener| {
-            let sasl = ListenerSasl::read(config, file.as_ref(), listener, in_use)?;
-            Ok((listener.name.as_str().into(), Arc::new(sasl)))
-        })
-        .collect()
+    let demanding: Vec<_> = config.listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
+    // As in Java, the file is read when a listener needs it: it may be a client's, for ZooKeeper.
+    let file = if demanding.is_empty() { None } else { jaas_file(config)? };
+    let (mut listeners, mut known) = (Listeners::new(), in_use.to_vec());
+    for listener in demanding {
+        let sasl = Arc::new(ListenerSasl::read(config, file.as_ref(), listener, &known)?);
+        // Listeners with the same issuer share its keys, which are then read once.
+        known.extend(keys_of([&sasl]));
+        listeners.insert(listener.name.as_str().into(), sasl);
+    }
+    Ok(listeners)
 }
 
 impl ListenerSasl {
@@ -367,5 +375,37 @@ impl Credentials for ListenerCredentials<'_> {
 
     fn server_secret(&self) -> &[u8] {
         self.secret
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_config::{Sources, load};
+
+    #[test]
+    fn listeners_with_the_same_issuer_and_times_share_its_keys() {
+        let count = |own: &[(&str, &str)]| {
+            let common = [
+                ("listeners", "A://:0,B://:0"),
+                ("listener.security.protocol.map", "A:SASL_PLAINTEXT,B:SASL_PLAINTEXT"),
+                ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+                ("sasl.oauthbearer.jwks.endpoint.url", "https://issuer/keys"),
+                ("sasl.oauthbearer.expected.issuer", "issuer"),
+                ("sasl.oauthbearer.expected.audience", "kafka"),
+            ];
+            let given = common.iter().chain(own);
+            let command_line = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+            let first = listeners(&config, &[]).unwrap();
+            let keys = keys_of(first.values());
+            let again = keys_of(listeners(&config, &keys).unwrap().values());
+            assert!(again.iter().all(|one| keys.iter().any(|other| Arc::ptr_eq(one, other))), "they are kept");
+            keys.len()
+        };
+        assert_eq!(count(&[]), 1);
+        assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.expected.audience", "other")]), 1);
+        assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.url", "https://other/keys")]), 2);
+        assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.refresh.ms", "1000")]), 2);
     }
 }

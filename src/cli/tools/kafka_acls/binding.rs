@@ -1,124 +1,62 @@
-//! The parts of an ACL, with Kafka's names and codes.
+//! The parts of an ACL as Kafka's tool displays and parses them.
 //!
 //! Source: `org.apache.kafka.common.acl` and `org.apache.kafka.common.resource`.
 
 use std::fmt;
 
-/// Declares an enum of `Variant = code on the wire`, displayed as Java's constant.
-macro_rules! constants {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $code:literal $text:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        #[repr(i8)]
-        pub enum $name {
-            $($variant = $code,)*
-        }
-
-        impl $name {
-            const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// Returns the code on the wire.
-            pub fn code(self) -> i8 {
-                self as i8
-            }
-
-            /// Returns the variant with this code; `None` for an unknown code.
-            pub fn from_code(code: i8) -> Option<$name> {
-                $name::ALL.iter().copied().find(|it| it.code() == code)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $($name::$variant => $text,)*
-                })
-            }
-        }
-    };
-}
-
-constants! {
-    /// The type of a resource that ACLs protect.
-    ResourceType {
-        Topic = 2 "TOPIC",
-        Group = 3 "GROUP",
-        Cluster = 4 "CLUSTER",
-        TransactionalId = 5 "TRANSACTIONAL_ID",
-        DelegationToken = 6 "DELEGATION_TOKEN",
-        User = 7 "USER",
-    }
-}
-
-constants! {
-    /// An operation that can be allowed or denied.
-    Operation {
-        All = 2 "ALL",
-        Read = 3 "READ",
-        Write = 4 "WRITE",
-        Create = 5 "CREATE",
-        Delete = 6 "DELETE",
-        Alter = 7 "ALTER",
-        Describe = 8 "DESCRIBE",
-        ClusterAction = 9 "CLUSTER_ACTION",
-        DescribeConfigs = 10 "DESCRIBE_CONFIGS",
-        AlterConfigs = 11 "ALTER_CONFIGS",
-        IdempotentWrite = 12 "IDEMPOTENT_WRITE",
-        CreateTokens = 13 "CREATE_TOKENS",
-        DescribeTokens = 14 "DESCRIBE_TOKENS",
-        TwoPhaseCommit = 15 "TWO_PHASE_COMMIT",
-    }
-}
-
-constants! {
-    /// How a pattern's name matches resources.
-    PatternType {
-        Any = 1 "ANY",
-        Match = 2 "MATCH",
-        Literal = 3 "LITERAL",
-        Prefixed = 4 "PREFIXED",
-    }
-}
-
-constants! {
-    Permission {
-        Deny = 2 "DENY",
-        Allow = 3 "ALLOW",
-    }
-}
+use ottla_core::security::acl::{AclOperation, PatternType, Permission, ResourceType};
 
 /// The code that matches anything in a filter.
 pub const ANY: i8 = 1;
+/// The code of a pattern type that only filters have.
+const MATCH: i8 = 2;
 
-impl Operation {
-    /// Finds an operation by a name such as `DescribeConfigs`, ignoring case.
-    pub fn named(name: &str) -> Option<Operation> {
-        Operation::ALL.iter().copied().find(|it| it.to_string().replace('_', "").eq_ignore_ascii_case(name.trim()))
-    }
+/// A pattern type of ACLs, or one that only filters have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PatternKind {
+    Any,
+    Match,
+    Of(PatternType),
 }
 
-impl PatternType {
+impl PatternKind {
     /// Finds a pattern type by a name such as `literal`, ignoring case.
-    pub fn named(name: &str) -> Option<PatternType> {
-        PatternType::ALL.iter().copied().find(|it| it.to_string().eq_ignore_ascii_case(name))
+    pub fn named(name: &str) -> Option<PatternKind> {
+        let of_acls = PatternType::ALL.iter().copied().map(PatternKind::Of);
+        [PatternKind::Any, PatternKind::Match]
+            .into_iter()
+            .chain(of_acls)
+            .find(|it| it.to_string().eq_ignore_ascii_case(name))
     }
-}
 
-impl ResourceType {
-    /// Returns the operations that the resource type supports.
-    pub fn operations(self) -> &'static [Operation] {
-        use Operation::*;
+    /// Returns the code on the wire.
+    pub fn code(self) -> i8 {
         match self {
-            ResourceType::Topic => &[All, Read, Write, Create, Describe, Delete, Alter, DescribeConfigs, AlterConfigs],
-            ResourceType::Group => &[All, Read, Describe, Delete, DescribeConfigs, AlterConfigs],
-            ResourceType::Cluster => {
-                &[All, Create, ClusterAction, DescribeConfigs, AlterConfigs, IdempotentWrite, Alter, Describe]
-            }
-            ResourceType::TransactionalId => &[All, Describe, Write, TwoPhaseCommit],
-            ResourceType::DelegationToken => &[All, Describe],
-            ResourceType::User => &[All, CreateTokens, DescribeTokens],
+            PatternKind::Any => ANY,
+            PatternKind::Match => MATCH,
+            PatternKind::Of(kind) => kind.code(),
         }
     }
+}
+
+impl fmt::Display for PatternKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PatternKind::Any => "ANY",
+            PatternKind::Match => "MATCH",
+            PatternKind::Of(kind) => kind.name(),
+        })
+    }
+}
+
+/// Finds an operation by a name such as `DescribeConfigs`, ignoring case.
+pub fn operation_named(name: &str) -> Option<AclOperation> {
+    AclOperation::ALL.iter().copied().find(|it| it.name().replace('_', "").eq_ignore_ascii_case(name.trim()))
+}
+
+/// Returns the operations that ACLs of a resource type can have.
+pub fn operations_of(resource: ResourceType) -> impl Iterator<Item = AclOperation> + Clone {
+    std::iter::once(AclOperation::All).chain(resource.operations().iter().copied())
 }
 
 /// A resource pattern, of ACLs or of a filter.
@@ -126,7 +64,7 @@ impl ResourceType {
 pub struct Pattern {
     pub resource: ResourceType,
     pub name: String,
-    pub kind: PatternType,
+    pub kind: PatternKind,
 }
 
 impl fmt::Display for Pattern {
@@ -141,7 +79,7 @@ impl fmt::Display for Pattern {
 pub struct Entry {
     pub principal: String,
     pub host: String,
-    pub operation: Operation,
+    pub operation: AclOperation,
     pub permission: Permission,
 }
 
@@ -158,10 +96,20 @@ mod tests {
 
     #[test]
     fn operations_are_found_by_name_ignoring_case() {
-        let check = |name, expect| assert_eq!(Operation::named(name), expect, "{name}");
-        check("Read", Some(Operation::Read));
-        check(" describeconfigs ", Some(Operation::DescribeConfigs));
+        let check = |name, expect| assert_eq!(operation_named(name), expect, "{name}");
+        check("Read", Some(AclOperation::Read));
+        check(" describeconfigs ", Some(AclOperation::DescribeConfigs));
         check("DESCRIBE_CONFIGS", None);
         check("Bogus", None);
+    }
+
+    #[test]
+    fn pattern_types_are_found_by_name_ignoring_case() {
+        let check = |name, expect| assert_eq!(PatternKind::named(name), expect, "{name}");
+        check("any", Some(PatternKind::Any));
+        check("Match", Some(PatternKind::Match));
+        check("LITERAL", Some(PatternKind::Of(PatternType::Literal)));
+        check("prefixed", Some(PatternKind::Of(PatternType::Prefixed)));
+        check("unknown", None);
     }
 }

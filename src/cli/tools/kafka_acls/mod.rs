@@ -20,8 +20,9 @@ use super::options::ParserStyle;
 use super::output::Output;
 use super::servers::Servers;
 use super::{RunTool, Tool};
-use binding::{ANY, Entry, Operation, Pattern, PatternType, Permission, ResourceType};
+use binding::{ANY, Entry, Pattern, PatternKind};
 use ottla_client::Client;
+use ottla_core::security::acl::{AclOperation, PatternType, Permission, ResourceType};
 use ottla_wire::protocol::messages::create_acls::{AclCreation, CreateAclsRequest};
 use ottla_wire::protocol::messages::delete_acls::{DeleteAclsFilter, DeleteAclsRequest};
 use ottla_wire::protocol::messages::describe_acls::DescribeAclsRequest;
@@ -309,13 +310,13 @@ async fn describe(client: &Client, filter: Option<&Pattern>) -> Result<Vec<(Patt
     }
     let found = answer.resources.into_iter().filter_map(|of| {
         let resource = ResourceType::from_code(of.resource_type)?;
-        let pattern =
-            Pattern { resource, name: of.resource_name.to_string(), kind: PatternType::from_code(of.pattern_type)? };
+        let kind = PatternType::from_code(of.pattern_type).map(PatternKind::Of)?;
+        let pattern = Pattern { resource, name: of.resource_name.to_string(), kind };
         let entries = of.acls.into_iter().filter_map(|acl| {
             Some(Entry {
                 principal: acl.principal.to_string(),
                 host: acl.host.to_string(),
-                operation: Operation::from_code(acl.operation)?,
+                operation: AclOperation::from_code(acl.operation)?,
                 permission: Permission::from_code(acl.permission_type)?,
             })
         });

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::binding::{Entry, Operation, Pattern, PatternType, Permission, ResourceType};
+use super::binding::{Entry, Pattern, PatternKind, operation_named, operations_of};
 use super::{Failure, Options};
 use crate::cli::tools::exceptions::Exception;
+use ottla_core::security::acl::{AclOperation, PatternType, Permission, ResourceType};
 
 /// ACLs by resource pattern; an empty list means all ACLs of the pattern.
 type ByPattern = BTreeMap<Pattern, Vec<Entry>>;
@@ -19,13 +20,14 @@ pub enum Request {
 
 /// The resource name of the cluster.
 const CLUSTER: &str = "kafka-cluster";
+const LITERAL: PatternKind = PatternKind::Of(PatternType::Literal);
 /// Matches every host.
 const ALL_HOSTS: &str = "*";
 
 impl Request {
     /// Validates the options and converts them.
     pub fn new(options: &Options) -> Result<Request, Failure> {
-        let kind = PatternType::named(&options.resource_pattern_type).ok_or_else(|| {
+        let kind = PatternKind::named(&options.resource_pattern_type).ok_or_else(|| {
             let message =
                 format!("Cannot parse argument '{}' of option resource-pattern-type", options.resource_pattern_type);
             Exception::new("joptsimple.OptionArgumentConversionException", message)
@@ -34,7 +36,7 @@ impl Request {
             options.principal.iter().try_for_each(|principal| check_principal(principal))?;
             return Ok(Request::List(patterns(options, kind)));
         }
-        if options.add && !matches!(kind, PatternType::Literal | PatternType::Prefixed) {
+        if options.add && !matches!(kind, PatternKind::Of(_)) {
             let why = format!("A '--resource-pattern-type' value of '{kind}' is not valid when adding acls.");
             return Err(Failure::Usage(why));
         }
@@ -57,7 +59,7 @@ impl Request {
 }
 
 /// Returns the patterns of the resources in the options.
-fn patterns(options: &Options, kind: PatternType) -> Vec<Pattern> {
+fn patterns(options: &Options, kind: PatternKind) -> Vec<Pattern> {
     let named = [
         (ResourceType::Topic, &options.topic),
         (ResourceType::Group, &options.group),
@@ -67,18 +69,18 @@ fn patterns(options: &Options, kind: PatternType) -> Vec<Pattern> {
     ];
     let pattern = |resource, name: &String| Pattern { resource, name: name.trim().to_owned(), kind };
     let named = named.into_iter().flat_map(|(resource, names)| names.iter().map(move |name| pattern(resource, name)));
-    let cluster = (kind == PatternType::Literal && (options.cluster || options.idempotent)).then(cluster);
+    let cluster = (kind == LITERAL && (options.cluster || options.idempotent)).then(cluster);
     cluster.into_iter().chain(named).collect()
 }
 
 fn cluster() -> Pattern {
-    Pattern { resource: ResourceType::Cluster, name: CLUSTER.to_owned(), kind: PatternType::Literal }
+    Pattern { resource: ResourceType::Cluster, name: CLUSTER.to_owned(), kind: LITERAL }
 }
 
 fn by_pattern(options: &Options, patterns: Vec<Pattern>) -> Result<ByPattern, Failure> {
-    use Operation::{Create, Describe, IdempotentWrite, Read, Write};
+    use AclOperation::{Create, Describe, IdempotentWrite, Read, Write};
     let mut all = ByPattern::new();
-    let mut add = |pattern: &Pattern, operations: &[Operation]| -> Result<(), Failure> {
+    let mut add = |pattern: &Pattern, operations: &[AclOperation]| -> Result<(), Failure> {
         let entries = entries(options, operations)?;
         let known = all.entry(pattern.clone()).or_default();
         entries.into_iter().for_each(|entry| {
@@ -112,15 +114,18 @@ fn by_pattern(options: &Options, patterns: Vec<Pattern>) -> Result<ByPattern, Fa
 }
 
 /// Returns the operations of --operation; fails if a resource doesn't support one of them.
-fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<Operation>, Failure> {
+fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<AclOperation>, Failure> {
     if options.operation.is_empty() {
-        return Ok(vec![Operation::All]);
+        return Ok(vec![AclOperation::All]);
     }
-    let named: Vec<_> = options.operation.iter().map(|name| Operation::named(name)).collect();
+    let named: Vec<_> = options.operation.iter().map(|name| operation_named(name)).collect();
     for resource in patterns.iter().map(|pattern| pattern.resource) {
-        let known = resource.operations();
-        if named.iter().any(|operation| operation.is_none_or(|operation| !known.contains(&operation))) {
-            let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+        let known = operations_of(resource);
+        let is_known = |operation: &Option<AclOperation>| {
+            operation.is_some_and(|operation| known.clone().any(|known| known == operation))
+        };
+        if !named.iter().all(is_known) {
+            let known: Vec<_> = known.map(AclOperation::name).collect();
             let why = format!("ResourceType {resource} only supports operations [{}]", known.join(", "));
             return Err(Failure::Usage(why));
         }
@@ -129,7 +134,7 @@ fn operations(options: &Options, patterns: &[Pattern]) -> Result<Vec<Operation>,
 }
 
 /// Returns the entries that allow or deny these operations.
-fn entries(options: &Options, operations: &[Operation]) -> Result<Vec<Entry>, Failure> {
+fn entries(options: &Options, operations: &[AclOperation]) -> Result<Vec<Entry>, Failure> {
     let all_hosts = [ALL_HOSTS.to_owned()];
     let mut entries = Vec::new();
     for (permission, principals, hosts) in [

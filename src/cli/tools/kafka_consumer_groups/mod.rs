@@ -255,7 +255,7 @@ impl Options {
 fn connect_failure(error: ConnectError) -> GroupsError {
     GroupsError::Refused(match error {
         ConnectError::Misconfigured(why) => why,
-        unreachable @ ConnectError::Unreachable(_) => Exception::from(unreachable).to_string(),
+        failed @ (ConnectError::Unreachable(_) | ConnectError::Refused(_)) => Exception::from(failed).to_string(),
     })
 }
 

@@ -157,7 +157,7 @@ impl Options {
                 let cause = Exception::from(error);
                 ConnectFailure::Thrown(format!("Failed to create new KafkaAdminClient\nCaused by: {cause}"))
             }
-            ConnectError::Unreachable(_) => ConnectFailure::Unreachable(error.into()),
+            ConnectError::Unreachable(_) | ConnectError::Refused(_) => ConnectFailure::Unreachable(error.into()),
         })
     }
 

@@ -24,6 +24,7 @@ pub(super) use passthrough::PassthroughKey;
 pub use passthrough::QuotaEntity;
 pub use tokens::DelegationToken;
 pub use topics::{BrokerId, NO_LEADER, PartitionImage, TopicImage};
+pub(super) use users::credential_of;
 
 use super::features::{Features, METADATA_VERSION};
 use super::names;

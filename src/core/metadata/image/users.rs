@@ -30,12 +30,7 @@ impl Image {
     }
 
     pub(super) fn apply_scram_credential(&mut self, record: &UserScramCredentialRecord) {
-        let credential = ScramCredential {
-            salt: record.salt.to_vec(),
-            stored_key: record.stored_key.to_vec(),
-            server_key: record.server_key.to_vec(),
-            iterations: u32::try_from(record.iterations).unwrap_or_default(),
-        };
+        let credential = credential_of(record);
         // A name of its own: that of a record shares the buffer of a whole batch.
         let name = Str::from(&*record.name);
         self.scram_users.insert((name, record.mechanism), Arc::new(credential));
@@ -43,5 +38,14 @@ impl Image {
 
     pub(super) fn remove_scram_credential(&mut self, user: &Str, mechanism: i8) {
         self.scram_users.remove(&(user.clone(), mechanism));
+    }
+}
+
+pub(in crate::metadata) fn credential_of(record: &UserScramCredentialRecord) -> ScramCredential {
+    ScramCredential {
+        salt: record.salt.to_vec(),
+        stored_key: record.stored_key.to_vec(),
+        server_key: record.server_key.to_vec(),
+        iterations: u32::try_from(record.iterations).unwrap_or_default(),
     }
 }

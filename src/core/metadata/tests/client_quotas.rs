@@ -52,7 +52,7 @@ fn reset_removes_quotas() {
         alter(&mut cluster, vec![alteration(USER_AND_CLIENT, &[("request_percentage", Some(1.0))])], false),
         [Ok(())]
     );
-    cluster.run(MetadataCommand::Reset(Reset(Vec::new())));
+    cluster.run(MetadataCommand::Reset(Reset::default()));
     assert_eq!(quotas(&cluster), []);
 }
 

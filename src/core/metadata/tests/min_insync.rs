@@ -91,7 +91,7 @@ fn cluster_without_eligible_leader_replicas_has_no_value() {
     cluster.alter(broker("1"), change(OpKind::Set, Some("2"))).unwrap();
     cluster.alter(broker(""), change(OpKind::Set, Some("2"))).unwrap();
     cluster.alter(broker(""), change(OpKind::Delete, None)).unwrap();
-    cluster.run(MetadataCommand::Reset(Reset(Vec::new())));
+    cluster.run(MetadataCommand::Reset(Reset::default()));
     assert!(cluster.image().configs().names(ConfigKind::Broker).is_empty());
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 fn reset(cluster: &mut TestCluster, topics: Vec<NewTopic>) -> ResetResult {
-    match cluster.run(MetadataCommand::Reset(Reset(topics))) {
+    match cluster.run(MetadataCommand::Reset(Reset { topics, ..Reset::default() })) {
         MetadataReply::Reset(done) => done,
         other => panic!("{other:?}"),
     }
@@ -85,7 +85,7 @@ fn crash_between_the_batches_of_a_reset_keeps_the_old_state() {
         cluster.create_named(&format!("topic-{number}"), 1);
     }
     let before = cluster.image().clone();
-    let (records, _) = cluster.decide(MetadataCommand::Reset(Reset(Vec::new())));
+    let (records, _) = cluster.decide(MetadataCommand::Reset(Reset::default()));
     let batches = batches(records, 100).unwrap();
     assert!(batches.len() > 3);
     for batch in &batches[..batches.len() - 1] {

@@ -153,3 +153,12 @@ fn tokens_are_disabled_without_a_secret_key() {
     assert_eq!(renew(&mut cluster, 0, &hmac, "alice", -1), disabled());
     assert_eq!(expire(&mut cluster, 0, &hmac, "alice", -1), disabled());
 }
+
+#[test]
+fn reset_removes_tokens() {
+    let mut cluster = cluster();
+    let hmac = create(&mut cluster, "alice", -1).unwrap().hmac;
+    cluster.run(Reset::default().into());
+    assert!(cluster.image().delegation_tokens().is_empty());
+    assert!(renew(&mut cluster, 0, &hmac, "alice", -1).is_err());
+}

@@ -1,5 +1,7 @@
 //! SCRAM credentials of users.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::metadata::features::METADATA_VERSION;
 use crate::metadata::records::{FeatureLevelRecord, RecordBody};
@@ -114,4 +116,44 @@ fn old_metadata_version_has_no_credentials() {
 fn debug_output_of_a_command_has_no_secret() {
     let request = AlterUserScramCredentials { upsertions: vec![upsertion("a", 1, 4096)], ..Default::default() };
     assert!(format!("{request:?}").contains("salted_password: [hidden]"));
+}
+
+fn start_user(user: &str, mechanism: ScramMechanism, salted_password: &[u8]) -> StartUser {
+    let credential = ScramCredential::of_salted_password(mechanism, salted_password, b"salt".to_vec(), 4096);
+    StartUser { user: user.into(), mechanism: mechanism.code(), credential: Arc::new(credential) }
+}
+
+fn credentials(cluster: &TestCluster) -> Vec<StartUser> {
+    let all = cluster.image().scram_credentials().into_iter();
+    let user = |(user, mechanism, credential): (&Str, i8, &Arc<ScramCredential>)| StartUser {
+        user: user.clone(),
+        mechanism,
+        credential: Arc::clone(credential),
+    };
+    all.map(user).collect()
+}
+
+#[test]
+fn reset_leaves_the_users_of_a_first_start() {
+    let mut cluster = TestCluster::started();
+    let (sha256, sha512) = (ScramMechanism::Sha256, ScramMechanism::Sha512);
+    let users = [
+        start_user("changed", sha256, b"old"),
+        start_user("deleted", sha256, b"x"),
+        start_user("kept", sha256, b"x"),
+        start_user("kept", sha512, b"x"),
+    ];
+    for (user, mechanism, salted_password) in
+        [("changed", sha256, &b"new"[..]), ("kept", sha256, b"x"), ("kept", sha512, b"x"), ("new", sha512, b"x")]
+    {
+        let at_run_time = start_user(user, mechanism, salted_password);
+        cluster.write(&[scram_record(user, mechanism, &at_run_time.credential)]);
+    }
+    let reset = Reset { users: users.to_vec(), ..Reset::default() };
+    cluster.run(reset.clone().into());
+    assert_eq!(credentials(&cluster), users);
+    assert_eq!(credentials(&cluster.restarted()), users);
+    let written = cluster.log.len();
+    cluster.run(reset.into());
+    assert_eq!(cluster.log.len(), written, "nothing has changed");
 }

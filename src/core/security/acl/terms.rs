@@ -1,5 +1,7 @@
 //! Kafka's terms for ACLs, with their codes on the wire and in records.
 
+use std::fmt;
+
 macro_rules! terms {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal;)* }) => {
         $(#[$doc])*
@@ -28,6 +30,12 @@ macro_rules! terms {
                 match self {
                     $($name::$variant => $text,)*
                 }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
             }
         }
     };

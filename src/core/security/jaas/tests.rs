@@ -91,9 +91,10 @@ fn faults_name_their_place() {
             "x.Y required a=b@c;",
             "line 1, column 17: an option or a semicolon is expected (values with such characters need quotes)",
         ),
+        ("x.Y required a=\"b\nc\";", "line 1, column 16: the quote that begins here is not closed on its line"),
         (
-            "x.Y required a=\"b\nc\";",
-            "line 2, column 2: an equals sign is missing after the name of an option (values with spaces need quotes)",
+            "x.Y required\n user=\"b\" password=\"secret;\n",
+            "line 2, column 20: the quote that begins here is not closed on its line",
         ),
         ("x.Y required; x.Z required;", "line 1, column 15: there is a second login module, and only one is allowed"),
     ] {

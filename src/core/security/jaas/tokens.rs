@@ -23,11 +23,13 @@ pub(super) struct Tokens<'a> {
     column: usize,
     /// Line and column of the last token.
     start: (usize, usize),
+    /// Line and column of the first quote that is not closed on its line.
+    unclosed: Option<(usize, usize)>,
 }
 
 impl<'a> Tokens<'a> {
     pub fn of_property(text: &'a str) -> Tokens<'a> {
-        Tokens { rest: text.chars().peekable(), is_file: false, line: 1, column: 1, start: (1, 1) }
+        Tokens { rest: text.chars().peekable(), is_file: false, line: 1, column: 1, start: (1, 1), unclosed: None }
     }
 
     pub fn of_file(text: &'a str) -> Tokens<'a> {
@@ -39,8 +41,12 @@ impl<'a> Tokens<'a> {
         self.is_file
     }
 
-    /// A fault at the last token.
+    /// A fault at the last token. A quote that is not closed before it is the likely cause: Java ends such a text with its
+    /// line.
     pub fn fault(&self, fault: &'static str) -> JaasError {
+        if let Some((line, column)) = self.unclosed {
+            return JaasError { line, column, fault: "the quote that begins here is not closed on its line" };
+        }
         JaasError { line: self.start.0, column: self.start.1, fault }
     }
 
@@ -77,6 +83,7 @@ impl<'a> Tokens<'a> {
                 _ => text.push(character),
             }
         }
+        self.unclosed.get_or_insert(self.start);
         text
     }
 

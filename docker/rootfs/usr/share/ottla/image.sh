@@ -7,7 +7,8 @@ ready_file=/tmp/ottla.ready
 # replaces. This image contains none of these files.
 mounted_config() {
     local file
-    for file in /mnt/shared/config/server.properties /bitnami/kafka/config/server.properties \
+    for file in ${KAFKA_MOUNTED_CONF_DIR:+"$KAFKA_MOUNTED_CONF_DIR/server.properties"} \
+        /mnt/shared/config/server.properties /bitnami/kafka/config/server.properties \
         /opt/bitnami/kafka/config/server.properties /opt/kafka/config/server.properties \
         /etc/kafka/kafka.properties /etc/kafka/server.properties /etc/ottla/ottla.toml; do
         if [[ -f $file ]]; then

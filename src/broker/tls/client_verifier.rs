@@ -1,0 +1,74 @@
+//! Checks of client certificates: those of rustls, and an own one for certificates of X.509 version 1.
+
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use ottla_tls::Version1;
+
+/// Checks client certificates.
+#[derive(Debug)]
+pub struct ClientVerifier {
+    inner: Arc<dyn ClientCertVerifier>,
+    version_1: Version1,
+}
+
+impl ClientVerifier {
+    /// Adds the check of certificates of version 1 to that of rustls.
+    pub fn new(inner: Arc<dyn ClientCertVerifier>, version_1: Version1) -> ClientVerifier {
+        ClientVerifier { inner, version_1 }
+    }
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.inner.offer_client_auth()
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.version_1.verify(end_entity, now) {
+            Some(verified) => verified.map(|()| ClientCertVerified::assertion()).map_err(Error::InvalidCertificate),
+            None => self.inner.verify_client_cert(end_entity, intermediates, now),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verified = self.version_1.verify_tls12_signature(message, certificate, signed);
+        verified.unwrap_or_else(|| self.inner.verify_tls12_signature(message, certificate, signed))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verified = self.version_1.verify_tls13_signature(message, certificate, signed);
+        verified.unwrap_or_else(|| self.inner.verify_tls13_signature(message, certificate, signed))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,234 @@
+//! How a client connects: with TLS, SASL, both or neither, by Kafka's client settings.
+//!
+//! A setting that asks for something that is not supported, such as a Java class, is an error and never ignored. As in Kafka,
+//! `ssl.*` counts only with TLS, and `sasl.*` only with SASL.
+
+mod sasl;
+mod tls;
+mod tokens;
+
+use std::collections::BTreeMap;
+
+use ottla_client::{Sasl, Tls};
+
+const PROTOCOL: &str = "security.protocol";
+/// As Kafka lists them.
+const PROTOCOLS: &str = "SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT";
+
+/// TLS and SASL of a client.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Security {
+    pub tls: Option<Tls>,
+    pub sasl: Option<Sasl>,
+}
+
+impl Security {
+    /// Reads the settings, and the files that they name. The error is one plain line.
+    pub fn read(properties: &BTreeMap<String, String>) -> Result<Security, String> {
+        let settings = Settings(properties);
+        let protocol = settings.given(PROTOCOL).unwrap_or("PLAINTEXT");
+        let (has_tls, has_sasl) = match protocol.to_ascii_uppercase().as_str() {
+            "PLAINTEXT" => (false, false),
+            "SSL" => (true, false),
+            "SASL_PLAINTEXT" => (false, true),
+            "SASL_SSL" => (true, true),
+            _ => {
+                return Err(format!(
+                    "Invalid value {protocol} for configuration {PROTOCOL}: String must be one of (case insensitive): \
+                     {PROTOCOLS}"
+                ));
+            }
+        };
+        settings.refuse_class("security.providers", &[])?;
+        Ok(Security {
+            tls: has_tls.then(|| tls::read(settings)).transpose()?,
+            sasl: has_sasl.then(|| sasl::read(settings)).transpose()?,
+        })
+    }
+
+    /// Whether a setting is one of those that are read here.
+    pub fn is_setting(name: &str) -> bool {
+        ["security.", "ssl.", "sasl."].iter().any(|prefix| name.starts_with(prefix))
+    }
+}
+
+/// A client's properties.
+#[derive(Clone, Copy, Debug)]
+struct Settings<'a>(&'a BTreeMap<String, String>);
+
+impl<'a> Settings<'a> {
+    /// A value, trimmed as in Kafka. It may be empty.
+    fn text(self, name: &str) -> Option<&'a str> {
+        self.0.get(name).map(|value| value.trim())
+    }
+
+    /// A value that is not empty.
+    fn given(self, name: &str) -> Option<&'a str> {
+        self.text(name).filter(|value| !value.is_empty())
+    }
+
+    /// Refuses Java classes other than some of Kafka's own, by their names without packages.
+    fn refuse_class(self, name: &str, known: &[&str]) -> Result<(), String> {
+        let Some(class) = self.given(name) else { return Ok(()) };
+        let is_known = class
+            .strip_prefix("org.apache.kafka.")
+            .and_then(|rest| rest.rsplit('.').next())
+            .is_some_and(|simple| known.contains(&simple));
+        match is_known {
+            true => Ok(()),
+            false => {
+                Err(format!("{name}={} is a Java class, and those are not supported; remove it", class.escape_debug()))
+            }
+        }
+    }
+
+    /// Refuses values other than these.
+    fn refuse_other(self, name: &str, supported: &[&str]) -> Result<(), String> {
+        match self.given(name) {
+            Some(value) if !supported.iter().any(|known| value.eq_ignore_ascii_case(known)) => Err(format!(
+                "{name}={} is not supported; {}",
+                value.escape_debug(),
+                if supported.is_empty() { "remove it".to_owned() } else { format!("use {}", supported.join(" or ")) }
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ottla_wire::types::InOrder as _;
+
+    const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+    const BEARER: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Security, String> {
+        let entries = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Security::read(&entries.in_order())
+    }
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], expect: Result<&str, &str>) {
+        let found = read(pairs).map(|found| {
+            let tls = if found.tls.is_some() { "TLS " } else { "" };
+            format!("{tls}{}", found.sasl.map_or("", |sasl| sasl.mechanism()))
+        });
+        assert_eq!(found.as_deref().map_err(String::as_str), expect, "{pairs:?}");
+    }
+
+    fn authority() -> String {
+        format!("{}/tests/data/keystores/v1-authority.pem", env!("CARGO_MANIFEST_DIR"))
+    }
+
+    #[test]
+    fn protocol_says_whether_there_are_tls_and_sasl() {
+        let file = authority();
+        let (pem, trusted) = (("ssl.truststore.type", "PEM"), ("ssl.truststore.location", file.as_str()));
+        let jaas = format!("{PLAIN} required username=u password=p;");
+        let (mechanism, jaas) = (("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", jaas.as_str()));
+        let all = [pem, trusted, mechanism, jaas];
+        let with = |protocol| [&[("security.protocol", protocol)], &all[..]].concat();
+        check(&[], Ok(""));
+        check(&with("PLAINTEXT"), Ok(""));
+        check(&with("ssl"), Ok("TLS "));
+        check(&with("SASL_PLAINTEXT"), Ok("PLAIN"));
+        check(&with("SASL_SSL"), Ok("TLS PLAIN"));
+        check(
+            &with("TLS"),
+            Err("Invalid value TLS for configuration security.protocol: String must be one of (case insensitive): \
+                 SASL_SSL, PLAINTEXT, SSL, SASL_PLAINTEXT"),
+        );
+    }
+
+    #[test]
+    fn sasl_settings_say_how_to_authenticate() {
+        let protocol = ("security.protocol", "SASL_PLAINTEXT");
+        let login = |mechanism, jaas: &str, expect| {
+            check(&[protocol, ("sasl.mechanism", mechanism), ("sasl.jaas.config", jaas)], expect);
+        };
+        login("SCRAM-SHA-256", &format!("{SCRAM} required username=u password=p;"), Ok("SCRAM-SHA-256"));
+        login("SCRAM-SHA-512", &format!("{SCRAM} required username=u password=p;"), Ok("SCRAM-SHA-512"));
+        login("OAUTHBEARER", &format!("{BEARER} required unsecuredLoginStringClaim_sub=u;"), Ok("OAUTHBEARER"));
+        check(
+            &[protocol, ("sasl.mechanism", "PLAIN")],
+            Err("sasl.jaas.config is missing, which the SASL mechanism PLAIN needs"),
+        );
+        let without = format!("{PLAIN} required username=u;");
+        login("PLAIN", &without, Err("sasl.jaas.config: the option password is missing"));
+        login(
+            "PLAIN",
+            "x.Y required username=u password=p;",
+            Err("sasl.jaas.config: the login module x.Y is not supported for PLAIN; use \
+                 org.apache.kafka.common.security.plain.PlainLoginModule"),
+        );
+        check(
+            &[protocol],
+            Err("sasl.mechanism=GSSAPI (the default) is not supported; use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or \
+                 OAUTHBEARER"),
+        );
+        login(
+            "OAUTHBEARER",
+            &format!("{BEARER} required;"),
+            Err(
+                "sasl.jaas.config has no token: set sasl.oauthbearer.token.endpoint.url, or for an unsigned token the option \
+             unsecuredLoginStringClaim_sub",
+            ),
+        );
+    }
+
+    #[test]
+    fn unsupported_settings_are_refused_and_never_ignored() {
+        let file = authority();
+        let jaas = format!("{BEARER} required clientId=a clientSecret=b;");
+        let base = [
+            ("security.protocol", "SASL_SSL"),
+            ("ssl.truststore.type", "PEM"),
+            ("ssl.truststore.location", &file),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.jaas.config", &jaas),
+            ("sasl.oauthbearer.token.endpoint.url", "http://localhost/token"),
+        ];
+        check(&base, Ok("TLS OAUTHBEARER"));
+        let oauthbearer = "org.apache.kafka.common.security.oauthbearer";
+        for (name, class) in [
+            ("sasl.login.callback.handler.class", "OAuthBearerLoginCallbackHandler"),
+            ("sasl.login.callback.handler.class", "secured.OAuthBearerLoginCallbackHandler"),
+            ("sasl.oauthbearer.jwt.retriever.class", "ClientCredentialsJwtRetriever"),
+        ] {
+            check(&[&base[..], &[(name, &format!("{oauthbearer}.{class}"))]].concat(), Ok("TLS OAUTHBEARER"));
+        }
+        for (name, value) in [
+            ("security.providers", "a.Provider"),
+            ("ssl.engine.factory.class", "a.Factory"),
+            ("ssl.provider", "BCJSSE"),
+            ("ssl.secure.random.implementation", "SHA1PRNG"),
+            ("ssl.keymanager.algorithm", "Own"),
+            ("ssl.trustmanager.algorithm", "Own"),
+            ("ssl.endpoint.identification.algorithm", "LDAPS"),
+            ("ssl.protocol", "TLSv1.1"),
+            ("ssl.enabled.protocols", "TLSv1.2,TLSv1.1"),
+            ("ssl.cipher.suites", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+            ("ssl.truststore.type", "BCFKS"),
+            ("ssl.keystore.location", "/nowhere"),
+            ("sasl.mechanism", "GSSAPI"),
+            ("sasl.client.callback.handler.class", "a.Handler"),
+            ("sasl.login.callback.handler.class", "a.Handler"),
+            ("sasl.login.callback.handler.class", "a.OAuthBearerLoginCallbackHandler"),
+            ("sasl.login.class", "a.Login"),
+            ("sasl.oauthbearer.jwt.retriever.class", &format!("{oauthbearer}.JwtBearerJwtRetriever")),
+            ("sasl.oauthbearer.jwt.validator.class", "a.Validator"),
+            ("sasl.oauthbearer.token.endpoint.url", "ftp://localhost/token"),
+            ("sasl.oauthbearer.token.endpoint.url", "/token"),
+        ] {
+            let error = read(&[&base[..], &[(name, value)]].concat()).unwrap_err();
+            assert!(error.contains(name) && !error.contains('\n'), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_of_tls_do_not_count_without_tls() {
+        check(&[("ssl.engine.factory.class", "a.Factory"), ("sasl.login.class", "a.Login")], Ok(""));
+    }
+}

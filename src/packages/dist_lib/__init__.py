@@ -1,0 +1,1 @@
+"""What `src/packages/dist` consists of: one module for each kind of package, and what they share."""

@@ -1,0 +1,3 @@
+module github.com/ottla/ottla-go
+
+go 1.21

@@ -1,0 +1,33 @@
+class Ottla < Formula
+  desc "{description}"
+  homepage "{url}"
+  version "0.0.0"
+  license "LicenseRef-Cargo.toml"
+
+  on_linux do
+{resources}
+  end
+
+  # bin, share and etc are as in the tarball.
+  def install
+    bin.install Dir["bin/*"]
+    man1.install Dir["share/man/man1/*"]
+    bash_completion.install "share/bash-completion/completions/ottla"
+    zsh_completion.install "share/zsh/site-functions/_ottla"
+    fish_completion.install "share/fish/vendor_completions.d/ottla.fish"
+    (etc/"ottla").install "etc/ottla/server.properties"
+    inreplace etc/"ottla/server.properties", "/var/lib/ottla", var/"lib/ottla"
+  end
+
+  service do
+    run [opt_bin/"ottla", "serve", "--config", etc/"ottla/server.properties"]
+    keep_alive true
+    log_path var/"log/ottla.log"
+    error_log_path var/"log/ottla.log"
+  end
+
+  test do
+    assert_match version.to_s, shell_output("#{bin}/ottla --version")
+    assert_match version.to_s, shell_output("#{bin}/kafka-topics --version")
+  end
+end

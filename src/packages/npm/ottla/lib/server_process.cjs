@@ -1,0 +1,156 @@
+// The process of a broker, from its start to its end.
+"use strict";
+
+const { spawn } = require("node:child_process");
+const fs = require("node:fs");
+const { setTimeout: sleep } = require("node:timers/promises");
+const { OttlaError } = require("./error.cjs");
+
+const MAX_READY_LENGTH = 1 << 20;
+/** How long the rest of the log may take to arrive after the process has ended, and the end after a SIGKILL. */
+const END_MS = 5_000;
+/** How often a worker of a test runner looks whether the runner still runs. */
+const RUNNER_CHECK_MS = 200;
+/** Variables that test runners set for their workers. */
+const WORKER_VARIABLES = ["JEST_WORKER_ID", "NODE_TEST_CONTEXT", "VITEST_POOL_ID"];
+/** The lines of the log in an error's message. */
+const QUOTED_LINES = 5;
+
+class ServerProcess {
+  #child;
+  #lines;
+  /** Resolves with the line that announces the broker. */
+  #announced;
+  /** Resolves when the process has ended and its log is complete; never rejects. */
+  #closed;
+  #end;
+
+  constructor(binary, args, lines) {
+    this.#lines = lines;
+    // Settings in this process's environment are for other brokers.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KAFKA_")));
+    // The other end of stdin is held here: the broker stops when this process ends, whatever ends it. Detached, it does not
+    // get the signals of a terminal, at which it would keep its data.
+    const child = spawn(binary, args, { detached: true, env, stdio: ["pipe", "pipe", "pipe"] });
+    this.#child = child;
+    this.#announced = firstLine(child.stdout);
+    child.stderr.on("data", (bytes) => lines.add(bytes));
+    for (const stream of child.stdio) stream.on("error", () => {});
+    this.#closed = new Promise((resolve) => {
+      child.once("error", (error) => {
+        this.#end ??= `cannot run ${binary}: ${error.message}`;
+        resolve(true);
+      });
+      child.once("exit", (code, signal) => {
+        this.#end ??= signal ? `ottla was ended by ${signal}` : `ottla ended with exit code ${code}`;
+      });
+      child.once("close", () => {
+        lines.close();
+        resolve(true);
+      });
+    });
+    this.#endWithRunner();
+    // A broker that nobody stops must not keep the test run alive.
+    for (const handle of [child, ...child.stdio]) handle.unref?.();
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** Why the process has ended, or undefined while it runs. */
+  get end() {
+    return this.#end;
+  }
+
+  /** Returns the announcement of the broker. A process that is not ready in time is killed. */
+  async ready(timeout) {
+    const line = await this.#before(timeout, this.#announced, this.#closed);
+    if (typeof line === "string") return JSON.parse(line);
+    if (this.#end !== undefined) throw this.error(`the broker did not start: ${this.#end}`);
+    await this.kill();
+    throw this.error(`the broker did not start within ${timeout} ms`);
+  }
+
+  /** Stops the process as the end of this one would: it removes its data. */
+  async stop(timeout) {
+    this.#child.stdin.destroy();
+    if (!(await this.#wait(timeout / 2))) await this.terminate(timeout / 2);
+  }
+
+  /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+  async terminate(timeout) {
+    this.#signal("SIGTERM");
+    if (!(await this.#wait(timeout))) await this.kill();
+  }
+
+  async kill() {
+    this.#signal("SIGKILL");
+    if (!(await this.#wait(END_MS))) throw this.error(`process ${this.pid} does not end after SIGKILL`);
+  }
+
+  /** Returns an error that quotes the end of the log. */
+  error(message, more) {
+    const logLines = this.#lines.all();
+    return new OttlaError([message, ...logLines.slice(-QUOTED_LINES)].join("\n"), { ...more, logLines });
+  }
+
+  /** Ends the broker when a killed test runner has left this worker behind, which would still run for a while. */
+  #endWithRunner() {
+    if (!WORKER_VARIABLES.some((name) => name in process.env)) return;
+    const runner = parent();
+    const timer = setInterval(() => {
+      if (parent() !== runner) this.#child.stdin.destroy();
+    }, RUNNER_CHECK_MS);
+    timer.unref();
+    void this.#closed.then(() => clearInterval(timer));
+  }
+
+  #signal(signal) {
+    if (this.#end === undefined) this.#child.kill(signal);
+  }
+
+  /** Waits until the process has ended; false if it has not in time. */
+  #wait(timeout) {
+    return this.#before(timeout, this.#closed);
+  }
+
+  /** Returns the result of the first of these promises; false if there is none in time. */
+  async #before(timeout, ...promises) {
+    const timer = new AbortController();
+    const late = sleep(timeout, false, { signal: timer.signal }).catch(() => false);
+    try {
+      return await Promise.race([...promises, late]);
+    } finally {
+      timer.abort();
+    }
+  }
+}
+
+/** Returns the id of this process's parent. In jest, `process.ppid` is always the first one. */
+function parent() {
+  try {
+    // After the name, which can contain anything, and the state.
+    return fs.readFileSync("/proc/self/stat", "utf8").split(") ").at(-1).split(" ")[1];
+  } catch {
+    return process.ppid;
+  }
+}
+
+/** Returns a promise of the first line; it stays open if there is none. What follows is read and dropped. */
+function firstLine(stream) {
+  let text = "";
+  stream.setEncoding("utf8");
+  return new Promise((resolve) => {
+    stream.on("data", (piece) => {
+      if (text.length > MAX_READY_LENGTH) return;
+      text += piece;
+      const end = text.indexOf("\n");
+      if (end < 0) return;
+      resolve(text.slice(0, end));
+      text = "";
+    });
+  });
+}
+
+module.exports = { ServerProcess };

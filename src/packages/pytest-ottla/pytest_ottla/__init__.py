@@ -1,0 +1,5 @@
+"""Fixtures with a real Kafka broker for pytest."""
+
+from .plugin import BrokerFactory
+
+__all__ = ["BrokerFactory"]

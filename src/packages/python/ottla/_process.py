@@ -1,0 +1,232 @@
+"""A process of the broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from typing import Deque, Dict, List, Optional, Sequence
+
+from ._errors import StartError
+
+#: Bytes of a line of the log that are kept.
+MAX_LINE = 64 << 10
+#: Bytes of the ready line; far more than it has.
+MAX_READY = 1 << 20
+
+
+class Log:
+    """The last lines of the log of a broker, in all its processes. Written by one thread at a time."""
+
+    #: Lines that are kept.
+    MAX_LINES = 10_000
+
+    def __init__(self) -> None:
+        self._lines: Deque[str] = deque(maxlen=self.MAX_LINES)
+        #: The number of lines so far, those included that are not kept any more.
+        self.count = 0
+
+    def append(self, line: str) -> None:
+        self._lines.append(line)
+        self.count += 1
+
+    def lines(self, since: int = 0) -> List[str]:
+        """Return the kept lines, without the first `since` of all."""
+        while True:
+            try:
+                lines = list(self._lines)
+                break
+            except RuntimeError:  # a line was appended meanwhile
+                continue
+        dropped = self.count - len(lines)
+        return lines[max(0, since - dropped) :]
+
+
+class Process:
+    """A process and the thread that reads its log.
+
+    The process is in a session of its own, so that neither Ctrl-C nor a kill of this process's group ends it before it
+    has removed its files. It stops when this process ends, because stdin is a pipe that this process holds.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Dict[str, str], log: Log) -> None:
+        #: Processes that are forked from this one must not stop the broker.
+        self._owner = os.getpid()
+        self._log = log
+        self._ended = threading.Event()
+        try:
+            self._popen = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise StartError(f"cannot run {command[0]}: {error}") from error
+        self.pid = self._popen.pid
+        self._thread = threading.Thread(target=self._follow, name=f"ottla-log-{self.pid}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether this process started it, and was not forked later."""
+        return self._owner == os.getpid()
+
+    @property
+    def exit_code(self) -> Optional[int]:
+        """The exit code; None while it runs."""
+        return self._popen.poll() if self.is_owned else None
+
+    def wait_until_ready(self, timeout: float) -> Dict[str, object]:
+        """Return the content of the ready line. If there is none in time, end the process."""
+        stdout = self._popen.stdout
+        assert stdout is not None
+        deadline = time.monotonic() + timeout
+        line = b""
+        poll = select.poll()
+        poll.register(stdout, select.POLLIN | select.POLLHUP)
+        try:
+            while not line.endswith(b"\n") and len(line) < MAX_READY:
+                remaining = deadline - time.monotonic()
+                if remaining <= 0 or not poll.poll(remaining * 1000):
+                    raise StartError(f"the broker was not ready after {timeout:g} s{self._last_lines()}")
+                part = os.read(stdout.fileno(), 65536)
+                if not part:
+                    self.wait(timeout=max(remaining, 1.0))
+                    raise StartError(f"the broker did not start (exit code {self.exit_code}){self._last_lines()}")
+                line += part
+            ready = json.loads(line)
+            assert isinstance(ready, dict)
+            return ready
+        except BaseException:
+            self.kill()
+            raise
+        finally:
+            stdout.close()
+
+    def _last_lines(self) -> str:
+        """The end of the log, for an error."""
+        lines = self._log.lines()
+        # One line says why it could not start.
+        own = [line for line in lines if line.startswith("ottla: ")]
+        return "".join(f": {line}" for line in own[-1:]) or "".join(f"\n{line}" for line in lines[-10:])
+
+    def end_input(self) -> None:
+        """Stop it as if this process ended: it removes its data."""
+        if self.is_owned and self._popen.stdin is not None:
+            self._popen.stdin.close()
+
+    def terminate(self) -> None:
+        """Send SIGTERM: it stops and keeps its data."""
+        if self.is_owned:
+            self._popen.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL, and wait for the end."""
+        if self.is_owned:
+            self._popen.send_signal(signal.SIGKILL)
+            self.wait(timeout=None)
+
+    def wait(self, timeout: Optional[float]) -> bool:
+        """Wait for the end of the process and of its log; return whether it ended in time."""
+        if not self.is_owned:
+            return True
+        deadline = None if timeout is None else time.monotonic() + timeout
+        # The thread sets the event. It may never do so if another process holds the other end of a pipe.
+        while not self._ended.wait(0.1):
+            if self._popen.poll() is not None:
+                break
+            if deadline is not None and time.monotonic() > deadline:
+                return False
+        self._thread.join(1.0)
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                pipe.close()
+        return True
+
+    def _follow(self) -> None:
+        """Read the log until the end of the process, which is then reaped at once: there is never a zombie."""
+        stderr = self._popen.stderr
+        assert stderr is not None
+        pidfd = _open_pidfd(self.pid)
+        poll = select.poll()
+        poll.register(stderr, select.POLLIN | select.POLLHUP)
+        if pidfd is not None:
+            # A process that was forked while this one was started may hold the other end of stderr.
+            poll.register(pidfd, select.POLLIN)
+        rest = b""
+        try:
+            while True:
+                ready = dict(poll.poll())
+                if stderr.fileno() in ready:
+                    part = os.read(stderr.fileno(), 65536)
+                    if not part:
+                        break
+                    rest = self._append(rest + part)
+                elif ready:
+                    break
+        finally:
+            if rest:
+                self._log.append(rest.decode(errors="replace"))
+            if pidfd is not None:
+                os.close(pidfd)
+            stderr.close()
+            self._popen.wait()
+            self._ended.set()
+
+    def _append(self, text: bytes) -> bytes:
+        """Add complete lines to the log; return the rest."""
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            self._log.append(line[:MAX_LINE].decode(errors="replace"))
+        return rest[:MAX_LINE]
+
+
+def _open_pidfd(pid: int) -> Optional[int]:
+    """Return a descriptor that is readable when the process has ended, where the system has such."""
+    if sys.platform == "linux":
+        try:
+            return os.pidfd_open(pid)
+        except (AttributeError, OSError):
+            pass
+    return None
+
+
+class Remover:
+    """Removes a directory when this process ends, while no broker does so.
+
+    Without it, the data of a killed broker would be left if this process is killed before the next start.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._owner = os.getpid()
+        self._popen: Optional["subprocess.Popen[bytes]"] = subprocess.Popen(
+            ["/bin/sh", "-c", 'read -r keep || rm -rf -- "$1"', "sh", directory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def release(self) -> None:
+        """End it; the directory is kept."""
+        popen, self._popen = self._popen, None
+        if popen is None or self._owner != os.getpid():
+            return
+        assert popen.stdin is not None
+        try:
+            popen.stdin.write(b"keep\n")
+        except BrokenPipeError:
+            pass
+        popen.stdin.close()
+        popen.wait()

@@ -1,0 +1,122 @@
+//! Checks of certificates of X.509 version 1.
+//!
+//! `openssl x509 -req` without extensions makes certificates of version 1, as the steps in Kafka's documentation do. rustls
+//! refuses them, and Java and OpenSSL accept them at the end of a chain. Here one is accepted if a trusted authority has
+//! signed it itself.
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
+use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
+
+use ottla_core::security::der;
+
+/// Checks certificates of version 1.
+#[derive(Debug)]
+pub struct Version1 {
+    /// The authorities.
+    trusted: Vec<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Version1 {
+    pub fn new(trusted: Vec<CertificateDer<'static>>, algorithms: WebPkiSupportedAlgorithms) -> Version1 {
+        Version1 { trusted, algorithms }
+    }
+
+    /// Whether a certificate, of any version, is itself one of the trusted.
+    pub fn is_trusted(&self, der: &CertificateDer<'_>) -> bool {
+        self.trusted.iter().any(|trusted| trusted.as_ref() == der.as_ref())
+    }
+
+    /// Checks the time and the signature of a certificate; `None` if it has another version.
+    pub fn verify(&self, der: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), CertificateError>> {
+        parse(der).map(|certificate| self.verify_parsed(&certificate, now))
+    }
+
+    fn verify_parsed(&self, certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if now < certificate.validity().not_before.timestamp() {
+            return Err(CertificateError::NotValidYet);
+        }
+        if now > certificate.validity().not_after.timestamp() {
+            return Err(CertificateError::Expired);
+        }
+        let (signature, signed) = (certificate.signature_value.data.as_ref(), certificate.tbs_certificate.as_ref());
+        let has_signed = |authority: &X509Certificate<'_>| {
+            authority.subject().as_raw() == certificate.issuer().as_raw()
+                && self.is_signature(authority.public_key().raw, certificate, signed, signature)
+        };
+        let authorities = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
+        match { authorities }.any(|authority| has_signed(&authority)) {
+            true => Ok(()),
+            false => Err(CertificateError::UnknownIssuer),
+        }
+    }
+
+    /// Whether the owner of a public key has signed a certificate, with an algorithm that rustls supports too.
+    fn is_signature(&self, spki: &[u8], certificate: &X509Certificate<'_>, signed: &[u8], signature: &[u8]) -> bool {
+        let Some((key_algorithm, key)) = public_key(spki) else { return false };
+        let oid = certificate.signature_algorithm.algorithm.as_bytes();
+        let matches =
+            |content: &[u8]| der::read(content, der::OBJECT_IDENTIFIER).is_some_and(|(found, _)| found == oid);
+        self.algorithms.all.iter().any(|algorithm| {
+            algorithm.public_key_alg_id().as_ref() == key_algorithm
+                && matches(algorithm.signature_alg_id().as_ref())
+                && algorithm.verify_signature(key, signed, signature).is_ok()
+        })
+    }
+
+    /// Checks the signature of a handshake of TLS 1.2; `None` if the certificate has another version.
+    pub fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Option<Result<HandshakeSignatureValid, Error>> {
+        let certificate = parse(certificate)?;
+        let Some((key_algorithm, key)) = public_key(certificate.public_key().raw) else {
+            return Some(Err(CertificateError::BadEncoding.into()));
+        };
+        let of_scheme = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
+        let mut usable = of_scheme.flat_map(|(_, algorithms)| algorithms.iter()).peekable();
+        if usable.peek().is_none() {
+            return Some(Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()));
+        }
+        let is_valid = usable.any(|algorithm| {
+            algorithm.public_key_alg_id().as_ref() == key_algorithm
+                && algorithm.verify_signature(key, message, signed.signature()).is_ok()
+        });
+        Some(match is_valid {
+            true => Ok(HandshakeSignatureValid::assertion()),
+            false => Err(CertificateError::BadSignature.into()),
+        })
+    }
+
+    /// Checks the signature of a handshake of TLS 1.3; `None` if the certificate has another version.
+    pub fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Option<Result<HandshakeSignatureValid, Error>> {
+        let certificate = parse(certificate)?;
+        let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
+        Some(verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms))
+    }
+}
+
+/// The algorithm and the key of a public key in DER.
+fn public_key(spki: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (info, _) = der::read(spki, der::SEQUENCE)?;
+    let (algorithm, rest) = der::read(info, der::SEQUENCE)?;
+    let (bits, _) = der::read(rest, der::BIT_STRING)?;
+    // The first byte is the number of unused bits.
+    bits.split_first().filter(|(unused, _)| **unused == 0).map(|(_, key)| (algorithm, key))
+}
+
+/// The certificate, if it has version 1.
+fn parse<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
+    X509Certificate::from_der(der).ok().map(|(_, found)| found).filter(|found| found.version() == X509Version::V1)
+}

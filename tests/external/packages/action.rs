@@ -1,0 +1,78 @@
+//! The action for GitHub's runners: what its step runs.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use super::dist::{Made, root, stand_in};
+use crate::harness::trials;
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// A runner's directory, and the broker that the step started in it.
+struct Runner {
+    dir: TempDir,
+}
+
+impl Runner {
+    /// Runs the step with these inputs; returns the runner, whether the step succeeded, and its output.
+    fn run(inputs: &[(&str, &str)]) -> (Runner, bool, String) {
+        let made = Made::new(&["wheel"], stand_in());
+        let runner = Runner { dir: TempDir::with_prefix("ottla-runner-").unwrap() };
+        let mut command = Command::new("bash");
+        command.arg(root().join("src/packages/github-action/start")).env("INPUT_WHEEL", made.file("wheel", ".whl"));
+        command.env("RUNNER_TEMP", runner.dir.path()).env("PIP_NO_INDEX", "1").env_remove("PIP_FIND_LINKS");
+        for name in ["GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_ENV"] {
+            command.env(name, runner.dir.path().join(name));
+        }
+        // The action's own default, which the machine may have in use.
+        command.env("INPUT_PORT", "0").envs(inputs.iter().copied());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        (runner, output.status.success(), text)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.dir.path().join(name)).unwrap_or_default()
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        let Ok(ready) = fs::read_to_string(self.dir.path().join("ottla/ready.json")) else { return };
+        let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+        let pid = ready["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        common::wait_until("the broker of the action to stop", || !self.dir.path().join("ottla/ready.json").exists());
+    }
+}
+
+fn step_starts_a_broker_and_passes_its_address_on() {
+    let inputs = [("INPUT_TOPICS", "orders:3 bills"), ("INPUT_SETTINGS", "num.partitions=5\n\nlog.retention.hours=1")];
+    let (runner, succeeded, text) = Runner::run(&inputs);
+    assert!(succeeded, "{text}");
+    let outputs = runner.read("GITHUB_OUTPUT");
+    let servers = outputs.lines().find_map(|line| line.strip_prefix("bootstrap-servers=")).unwrap();
+    assert!(outputs.contains("admin-url=http://"), "{outputs}");
+    assert!(runner.read("GITHUB_ENV").contains(&format!("OTTLA_BOOTSTRAP_SERVERS={servers}\n")));
+    // Later steps have the tools on the PATH.
+    let bin = runner.read("GITHUB_PATH");
+    let tool = format!("{}/ottla", bin.trim_end());
+    let topics =
+        Command::new(tool).args(["kafka-topics", "--bootstrap-server", servers, "--describe"]).output().unwrap();
+    let topics = String::from_utf8_lossy(&topics.stdout).into_owned();
+    assert!(topics.contains("Topic: orders") && topics.contains("PartitionCount: 3"), "{topics}");
+    assert!(topics.contains("Topic: bills") && topics.contains("PartitionCount: 5"), "{topics}");
+}
+
+fn step_with_wrong_settings_fails_with_the_brokers_line() {
+    let (_runner, succeeded, text) = Runner::run(&[("INPUT_SETTINGS", "num.partition=5")]);
+    assert!(!succeeded);
+    assert!(text.contains("::error::Ottla did not start") && text.contains("num.partition"), "{text}");
+}
+
+pub fn tests() -> Vec<Trial> {
+    trials![
+        plain: step_starts_a_broker_and_passes_its_address_on, step_with_wrong_settings_fails_with_the_brokers_line,
+    ]
+}
