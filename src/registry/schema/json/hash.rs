@@ -32,7 +32,16 @@ impl Hashes {
                 for (name, value) in entries {
                     digest.update(name.len().to_le_bytes());
                     digest.update(name);
-                    digest.update(self.of(value));
+                    match value {
+                        // The order of these means nothing.
+                        Json::Array(items) if name == "enum" || name == "required" => {
+                            let mut hashes: Vec<Hash> = items.iter().map(|item| self.of(item)).collect();
+                            hashes.sort_unstable();
+                            hashes.dedup();
+                            hashes.iter().for_each(|hash| digest.update(hash));
+                        }
+                        value => digest.update(self.of(value)),
+                    }
                 }
             }
             Json::Array(items) => {
