@@ -56,6 +56,22 @@ fn comparisons_are_those_of_confluent() {
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+#[test]
+fn schemas_are_compatible_with_themselves_and_normalized_once() {
+    for line in COMPATIBILITY.lines() {
+        let case = parse_json(line).unwrap();
+        let schema = JsonSchema::parse(text(&case, "new").unwrap(), &[]);
+        let Some(schema) = schema.ok().filter(|schema| schema.check().is_ok()) else { continue };
+        let normalized = schema.normalized();
+        assert_eq!(normalized.normalized().canonical(), normalized.canonical(), "{line}");
+        for is_lenient in [false, true] {
+            for (writer, reader) in [(&schema, &schema), (&schema, &normalized), (&normalized, &schema)] {
+                assert_eq!(reader.differences(writer, is_lenient), Ok(Vec::new()), "{line}");
+            }
+        }
+    }
+}
+
 /// Each line has a schema, and its canonical and normalized text or that it is invalid.
 const CANONICAL: &str = include_str!("canonical.jsonl");
 
