@@ -271,15 +271,14 @@ impl Disk {
     }
 
     /// Syncs the whole file system of `folder` (syncfs(2)).
+    #[cfg(target_os = "linux")]
     pub(crate) fn sync_filesystem(&self, folder: &Path) -> io::Result<()> {
-        let folder = self.opening(|| File::open(folder))?;
-        #[cfg(target_os = "linux")]
-        return Ok(rustix::fs::syncfs(folder)?);
-        #[cfg(not(target_os = "linux"))]
-        {
-            drop(folder);
-            Err(ErrorKind::Unsupported.into())
-        }
+        Ok(rustix::fs::syncfs(self.opening(|| File::open(folder))?)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn sync_filesystem(&self, _folder: &Path) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     /// Opens a file for reading; `None` if it doesn't exist.

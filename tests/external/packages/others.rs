@@ -55,7 +55,8 @@ fn tarball_has_links_pages_and_completions_and_the_formula_names_its_sum() {
     let sum = stdout(Command::new("sha256sum").arg(&tarball));
     let formula = fs::read_to_string(made.file("homebrew", "ottla.rb")).unwrap();
     assert!(formula.contains(&format!("sha256 \"{}\"", &sum[..64])), "{formula}");
-    assert!(formula.contains(&format!("version \"{VERSION}\"")) && !formula.contains('{'), "{formula}");
+    assert!(formula.contains(&format!("version \"{VERSION}\"")), "{formula}");
+    assert!(formula.contains("url \"https://") && !formula.contains("{resources}"), "{formula}");
 }
 
 fn npm_packages_have_the_program_for_one_platform_and_install_without_network() {
