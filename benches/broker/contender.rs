@@ -20,6 +20,10 @@ const DELETE_DELAY: (&str, &str) = ("log.segment.delete.delay.ms", "50");
 pub enum Contender {
     Ottla {
         binary: PathBuf,
+        /// The name in tables.
+        name: &'static str,
+        /// Settings besides those of the measurement, as NAME=VALUE.
+        settings: Vec<String>,
     },
     /// Jars of Apache Kafka, as a class path.
     Kafka {
@@ -84,7 +88,7 @@ impl Contender {
 
     pub fn name(&self) -> &'static str {
         match self {
-            Contender::Ottla { .. } => "Ottla",
+            Contender::Ottla { name, .. } => name,
             Contender::Kafka { .. } => "Apache Kafka",
             Contender::Kfake { .. } => "kfake",
         }
@@ -98,7 +102,7 @@ impl Contender {
     /// Returns the size of the binary in MB, if the broker is a single binary.
     pub fn binary_mb(&self) -> Option<f64> {
         match self {
-            Contender::Ottla { binary } | Contender::Kfake { binary } => {
+            Contender::Ottla { binary, .. } | Contender::Kfake { binary } => {
                 Some(fs::metadata(binary).expect("the binary").len() as f64 / 1e6)
             }
             Contender::Kafka { .. } => None,
@@ -118,11 +122,12 @@ impl Contender {
 
     fn command(&self, dir: &Path, port: u16) -> Command {
         match self {
-            Contender::Ottla { binary } => {
+            Contender::Ottla { binary, settings, .. } => {
                 let mut command = Command::new(binary);
                 command.arg("--data-dir").arg(dir.join("data")).arg("--ready-file").arg(dir.join("ready.json"));
                 command.arg("--port").arg(port.to_string());
                 command.arg("--set").arg(format!("{}={}", DELETE_DELAY.0, DELETE_DELAY.1));
+                command.args(settings.iter().flat_map(|setting| ["--set", setting]));
                 command
             }
             Contender::Kafka { class_path } => {

@@ -9,9 +9,10 @@
 //! - Transactions a second, their latencies and the CPU for them ([`transactions`]); reading committed and uncommitted
 //!   records ([`isolation`]).
 //!
-//! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run. The benchmark starts all brokers
-//! itself, in separate directories below target/tmp, and removes the directories at the end. Figures are medians;
-//! `--raw` prints the samples. `--quick` takes a fraction of the time, for a first impression.
+//! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run; `--other` and `--other-set` another build or
+//! other settings of Ottla. The benchmark starts all brokers itself, in separate directories below target/tmp, and removes the
+//! directories at the end. Figures are medians; `--raw` prints the samples. `--quick` takes a fraction of the time, for a first
+//! impression.
 
 mod admin;
 mod clients;
@@ -51,6 +52,14 @@ struct Options {
     /// Measure this program instead of the one just built
     #[arg(long, value_name = "FILE", default_value = env!("CARGO_BIN_EXE_ottla"))]
     ottla: PathBuf,
+
+    /// Measure this program too, such as an earlier build
+    #[arg(long, value_name = "FILE")]
+    other: Option<PathBuf>,
+
+    /// A setting of the other program; without --other, it is the same program with these settings
+    #[arg(long, value_name = "NAME=VALUE")]
+    other_set: Vec<String>,
 
     /// Measure only this section; may be given several times
     #[arg(long, value_enum)]
@@ -151,7 +160,14 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
-    let mut contenders = vec![Contender::Ottla { binary: options.ottla.clone() }];
+    let mut contenders = vec![Contender::Ottla { binary: options.ottla.clone(), name: "Ottla", settings: Vec::new() }];
+    if options.other.is_some() || !options.other_set.is_empty() {
+        contenders.push(Contender::Ottla {
+            binary: options.other.as_ref().unwrap_or(&options.ottla).clone(),
+            name: "the other Ottla",
+            settings: options.other_set.clone(),
+        });
+    }
     if let Some(dir) = &options.with_kafka {
         contenders.push(Contender::kafka(dir)?);
     }

@@ -213,7 +213,8 @@ async fn secure(
         () = phase_reached(&mut phase, Phase::Draining) => return,
     };
     match secured {
-        Ok((stream, principal)) => {
+        Ok((mut stream, principal)) => {
+            stream.get_mut().0.begin(Arc::clone(&shared.budget), Arc::clone(&shared.buffers));
             let info = info.with_principal(principal);
             tracing::debug!(client = %info, principal = %info.principal, "TLS handshake done");
             run_connection(stream, info, permit, phase, shared, true).await;

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::dispatch::ConnectionInfo;
+use super::read_ahead::ReadAhead;
 use super::sniff::foreign_protocol;
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited_by_reason};
@@ -88,7 +89,7 @@ impl Handshakes {
         &self,
         stream: TcpStream,
         listener: &TlsListener,
-    ) -> Result<(TlsStream<TcpStream>, Principal), HandshakeError> {
+    ) -> Result<(TlsStream<ReadAhead<TcpStream>>, Principal), HandshakeError> {
         let secured = self.clock.timeout(self.timeout, self.handshake(stream, listener)).await;
         secured.unwrap_or(Err(HandshakeError::TimedOut))
     }
@@ -97,7 +98,7 @@ impl Handshakes {
         &self,
         mut stream: TcpStream,
         listener: &TlsListener,
-    ) -> Result<(TlsStream<TcpStream>, Principal), HandshakeError> {
+    ) -> Result<(TlsStream<ReadAhead<TcpStream>>, Principal), HandshakeError> {
         let mut first = [0; SNIFFED];
         let received = stream.peek(&mut first).await.map_err(HandshakeError::Failed)?;
         match first.first() {
@@ -107,7 +108,7 @@ impl Handshakes {
         }
         let loaded = listener.current();
         let (slot, displaced) = self.take_slot();
-        let accepting = TlsAcceptor::from(Arc::clone(loaded.server())).accept(stream);
+        let accepting = TlsAcceptor::from(Arc::clone(loaded.server())).accept(ReadAhead::new(stream));
         let stream = tokio::select! {
             biased;
             accepted = accepting => accepted.map_err(HandshakeError::Failed)?,

@@ -20,6 +20,7 @@ mod limits;
 mod listener;
 mod memory;
 mod memory_limit;
+mod read_ahead;
 mod reader;
 mod replies;
 mod sniff;

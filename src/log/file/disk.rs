@@ -267,12 +267,18 @@ impl Disk {
 
     /// Returns whether the whole file system can be synced at once.
     pub(crate) fn can_sync_filesystem(&self) -> bool {
-        self.has_syncs && !matches!(self.backing, Backing::Simulated { .. })
+        cfg!(target_os = "linux") && self.has_syncs && !matches!(self.backing, Backing::Simulated { .. })
     }
 
     /// Syncs the whole file system of `folder` (syncfs(2)).
+    #[cfg(target_os = "linux")]
     pub(crate) fn sync_filesystem(&self, folder: &Path) -> io::Result<()> {
         Ok(rustix::fs::syncfs(self.opening(|| File::open(folder))?)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn sync_filesystem(&self, _folder: &Path) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 
     /// Opens a file for reading; `None` if it doesn't exist.

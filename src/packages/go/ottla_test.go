@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -279,13 +280,17 @@ func TestManyBrokersLeaveNoDescriptor(t *testing.T) {
 		}
 		return len(entries)
 	}
+	count, err := strconv.Atoi(os.Getenv("OTTLA_MANY_BROKERS"))
+	if err != nil {
+		count = 16
+	}
 	before := descriptors()
 	var running sync.WaitGroup
 	for range make([]struct{}, 4) {
 		running.Add(1)
 		go func() {
 			defer running.Done()
-			for range make([]struct{}, 4) {
+			for range make([]struct{}, count/4) {
 				broker, err := New()
 				if err == nil {
 					err = broker.Stop()

@@ -55,7 +55,8 @@ fn tarball_has_links_pages_and_completions_and_the_formula_names_its_sum() {
     let sum = stdout(Command::new("sha256sum").arg(&tarball));
     let formula = fs::read_to_string(made.file("homebrew", "ottla.rb")).unwrap();
     assert!(formula.contains(&format!("sha256 \"{}\"", &sum[..64])), "{formula}");
-    assert!(formula.contains(&format!("version \"{VERSION}\"")) && !formula.contains('{'), "{formula}");
+    assert!(formula.contains(&format!("version \"{VERSION}\"")), "{formula}");
+    assert!(formula.contains("url \"https://") && !formula.contains("{resources}"), "{formula}");
 }
 
 fn npm_packages_have_the_program_for_one_platform_and_install_without_network() {
@@ -69,7 +70,7 @@ fn npm_packages_have_the_program_for_one_platform_and_install_without_network() 
         made.file("npm", &format!("linux-{cpu}-{VERSION}.tgz")),
     );
     let manifest = |archive: &Path| fs::read_to_string(unpacked(archive).path().join("package/package.json")).unwrap();
-    let wanted = [format!("\"os\": [\n    \"linux\"\n  ]"), format!("\"cpu\": [\n    \"{cpu}\"\n  ]")];
+    let wanted = ["\"os\": [\n    \"linux\"\n  ]".to_owned(), format!("\"cpu\": [\n    \"{cpu}\"\n  ]")];
     for part in wanted.iter().map(String::as_str).chain([r#""license": "Apache-2.0""#]) {
         assert!(manifest(&platform).contains(part), "{part} is missing in {}", manifest(&platform));
     }

@@ -31,6 +31,7 @@ for _ in $(seq 100); do
     sleep 0.1
 done
 kafka-topics --bootstrap-server localhost:9092 --create --topic orders
+echo book | kafka-console-producer --bootstrap-server localhost:9092 --topic orders
 [ -d /var/lib/ottla/orders-0 ]
 kill $broker
 wait $broker

@@ -259,7 +259,7 @@ pub(super) fn write_txn_markers(request: m::write_txn_markers::WriteTxnMarkersRe
             topics: of_maps(topics).into_iter().map(topic).collect(),
         }
     };
-    WriteTxnMarkersResponse { markers: markers.into_iter().map(marker).collect(), ..Default::default() }.into()
+    WriteTxnMarkersResponse { markers: markers.into_iter().map(marker).collect() }.into()
 }
 
 pub(super) fn txn_offset_commit(request: m::txn_offset_commit::TxnOffsetCommitRequest) -> Response {

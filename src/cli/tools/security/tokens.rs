@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn unsigned_token_has_the_claims_of_the_options_and_is_accepted_by_a_broker() {
-        let options = "unsecuredLoginStringClaim_sub=alice unsecuredLoginNumberClaim_level=7 \
-                       unsecuredLoginListClaim_scope=\"|read|write\" unsecuredLoginLifetimeSeconds=60";
+        let options = "unsecuredLoginStringClaim_sub=alice unsecuredLoginNumberClaim_level=\"7\" \
+                       unsecuredLoginListClaim_scope=\"|read|write\" unsecuredLoginLifetimeSeconds=\"60\"";
         let unsecured = Unsecured::read(&module(options)).unwrap();
         let now = UNIX_EPOCH + Duration::from_millis(1_700_000_000_500);
         let token = unsecured.token(now);
@@ -269,7 +269,7 @@ mod tests {
         let error = |options: &str| Unsecured::read(&module(options)).err().unwrap();
         assert!(error("").contains("unsecuredLoginStringClaim_sub"));
         assert!(error("unsecuredLoginStringClaim_sub=a unsecuredLoginPrincipalClaimName=user").contains("Claim_user"));
-        assert!(error("unsecuredLoginStringClaim_sub=a unsecuredLoginNumberClaim_exp=1").contains("Claim_exp"));
+        assert!(error("unsecuredLoginStringClaim_sub=a unsecuredLoginNumberClaim_exp=\"1\"").contains("Claim_exp"));
         let text = error("unsecuredLoginStringClaim_sub=a unsecuredLoginLifetimeSeconds=soon");
         assert!(text.contains(LIFETIME) && !text.contains("soon"), "{text}");
     }
