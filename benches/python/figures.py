@@ -6,7 +6,8 @@
 
 Needs the packages of tests/python/requirements-pytest-today.txt. `--kafka-libs` is a folder with the jars of Apache Kafka, which is
 started once for each worker: what Testcontainers does, without Docker. `--kafka-broker` runs the first N tests with
-pytest-kafka-broker, which must be installed with its Kafka; it starts a broker for each test. Use an idle machine.
+pytest-kafka-broker, which must be installed with its Kafka; it starts a broker for each test. Not in parallel: its workers choose
+the same port, 9092 if it is free. Use an idle machine.
 """
 
 import argparse
@@ -75,8 +76,8 @@ def suites(options):
     if options.kafka_broker:
         count = options.kafka_broker
         chosen = ["--kafka", "-k", " or ".join(f"arrives[{number}]" for number in range(count))]
-        seconds = suite(options, chosen, HERE / "kafka_broker_suite")
-        print(f"| pytest-kafka-broker, {count} of the tests | {seconds} |")
+        seconds = suite(options, [*chosen, "-n", "0"], HERE / "kafka_broker_suite")
+        print(f"| pytest-kafka-broker, {count} of the tests, one after the other | {seconds} |")
 
 
 def suite(options, arguments, folder=None, extra=None):
@@ -102,10 +103,13 @@ def main():
     parser.add_argument("--kafka-libs", help="a folder with Apache Kafka's jars")
     parser.add_argument("--kafka-broker", type=int, default=0, metavar="N")
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--only", choices=["calls", "suites"])
     options = parser.parse_args()
-    first_record(options)
-    resets(options)
-    suites(options)
+    if options.only != "suites":
+        first_record(options)
+        resets(options)
+    if options.only != "calls":
+        suites(options)
 
 
 if __name__ == "__main__":

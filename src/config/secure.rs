@@ -19,9 +19,6 @@ const MECHANISMS: &str = "sasl.enabled.mechanisms";
 const PLAIN_USERS: &str = "plain.sasl.jaas.config";
 const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
 
-/// The folder in the data directory that earlier releases used if `ottla.secure.dir` was not set. Apache Kafka refuses a
-/// data directory with it.
-const FORMER_FOLDER: &str = "ottla-secure";
 /// The file with the server's private key and certificates.
 pub const SERVER_FILE: &str = "server.pem";
 /// The file with the public keys of the OIDC issuer.
@@ -33,8 +30,6 @@ pub struct SecureConfig {
     /// Where keys, certificates and client configurations are: `ottla.secure.dir`, or the data directory. Apache Kafka
     /// ignores files there.
     pub dir: PathBuf,
-    /// Where they were in earlier releases; `None` if `ottla.secure.dir` is set.
-    pub former_dir: Option<PathBuf>,
     /// `ottla.secure`: whether certificates and client configurations are made.
     pub certificates: bool,
     /// `ottla.secure.hosts`, and the hosts of `advertised.listeners`.
@@ -66,15 +61,11 @@ pub(super) fn resolve(values: &Values) -> Option<SecureConfig> {
     let mut hosts: Vec<String> = values.read("ottla.secure.hosts");
     let advertised = values.given("advertised.listeners").unwrap_or_default();
     hosts.extend(listener::hosts(advertised));
-    let (dir, former_dir) = match values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
-        Some(dir) => (dir.into(), None),
-        None => {
-            let dir = data_dir(values);
-            let former = dir.join(FORMER_FOLDER);
-            (dir, Some(former))
-        }
+    let dir = match values.given("ottla.secure.dir").filter(|dir| !dir.is_empty()) {
+        Some(dir) => dir.into(),
+        None => data_dir(values),
     };
-    Some(SecureConfig { dir, former_dir, certificates, hosts, issuer })
+    Some(SecureConfig { dir, certificates, hosts, issuer })
 }
 
 /// The first data directory.

@@ -37,9 +37,6 @@ impl Secure {
         let dir = std::path::absolute(&secure.dir).unwrap_or_else(|_| secure.dir.clone());
         fs::create_dir_all(&dir)
             .map_err(|error| format!("cannot make the folder {} for ottla.secure: {error}", dir.display()))?;
-        if let Some(former) = &secure.former_dir {
-            move_files(former, &dir)?;
-        }
         if secure.certificates {
             certificates::prepare(&dir, &names(secure), clock.wall())?;
         }
@@ -68,33 +65,6 @@ impl Secure {
             None => Ok(()),
         }
     }
-}
-
-/// Moves the files of the folder of earlier releases, and removes it. A file that exists in both stays there. If this is
-/// interrupted, the next start continues. The error is one plain line.
-fn move_files(former: &Path, dir: &Path) -> Result<(), String> {
-    let entries = match fs::read_dir(former) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-        Err(error) => return Err(format!("cannot read the folder {}: {error}", former.display())),
-    };
-    for entry in entries.flatten() {
-        let (from, to) = (entry.path(), dir.join(entry.file_name()));
-        if entry.file_type().is_ok_and(|kind| kind.is_file()) && !to.exists() {
-            fs::rename(&from, &to)
-                .map_err(|error| format!("cannot move {} to {}: {error}", from.display(), dir.display()))?;
-        }
-    }
-    let removed = fs::remove_dir(former);
-    let (former, dir) = (former.display(), dir.display());
-    match removed {
-        Ok(()) => tracing::info!("moved the files of ottla.secure from {former} to {dir}"),
-        Err(error) => tracing::warn!(
-            "the folder {former} is not used any more and could not be removed ({error}); Apache Kafka does not open a data \
-             directory with it"
-        ),
-    }
-    Ok(())
 }
 
 /// The names and addresses of the server certificate.
@@ -141,31 +111,5 @@ fn read(path: &Path) -> Result<Option<String>, String> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_of_the_former_folder_are_moved_and_others_are_kept() {
-        let data = tempfile::tempdir().unwrap();
-        let former = data.path().join("ottla-secure");
-        let read = |name: &str| fs::read_to_string(data.path().join(name)).unwrap();
-        move_files(&former, data.path()).unwrap();
-        fs::create_dir(&former).unwrap();
-        fs::write(former.join("ca.pem"), "authority").unwrap();
-        fs::write(former.join("ca.key"), "key").unwrap();
-        move_files(&former, data.path()).unwrap();
-        assert!(!former.exists());
-        assert_eq!((read("ca.pem"), read("ca.key")), ("authority".to_owned(), "key".to_owned()));
-
-        fs::create_dir_all(former.join("folder")).unwrap();
-        fs::write(former.join("ca.pem"), "another").unwrap();
-        fs::write(former.join("jwks.json"), "keys").unwrap();
-        move_files(&former, data.path()).unwrap();
-        assert_eq!((read("ca.pem"), read("jwks.json")), ("authority".to_owned(), "keys".to_owned()));
-        assert_eq!(fs::read_to_string(former.join("ca.pem")).unwrap(), "another");
     }
 }

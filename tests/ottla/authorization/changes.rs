@@ -1,6 +1,7 @@
 //! Creation, listing and deletion of ACLs through the APIs, and their durability.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -10,9 +11,8 @@ use ottla_wire::protocol::ApiKey;
 use super::{AUTHORIZER, address};
 use crate::wire::WireClient;
 
-/// Kills of the crash test, and the longest time from a start to the next kill.
+/// Kills of the crash test.
 const ROUNDS: u64 = 15;
-const LONGEST_RUN: u64 = 60;
 
 /// A broker at which everyone is a super user.
 fn options() -> Options {
@@ -149,9 +149,11 @@ struct Changes {
 }
 
 /// Creates and deletes ACLs until the broker has ended. The last change has no reply: its record is written or not.
-fn change_until_killed(mut client: WireClient, round: u64) -> Changes {
+/// `begun` gets the number of each change.
+fn change_until_killed(mut client: WireClient, round: u64, begun: Sender<u64>) -> Changes {
     let mut changes = Changes::default();
     for number in 0.. {
+        let _ = begun.send(number);
         let name = format!("t{round}.{number}");
         if !create(&mut client, &[acl(&name)]).starts_with("results=") {
             return changes;
@@ -175,8 +177,12 @@ fn acknowledged_acl_changes_survive_kills_and_unacknowledged_ones_are_whole_or_a
     let (mut created, mut deleted) = (BTreeSet::new(), BTreeSet::new());
     for round in 0..ROUNDS {
         let client = client(&broker);
-        let changing = thread::spawn(move || change_until_killed(client, round));
-        thread::sleep(Duration::from_millis(1 + round * LONGEST_RUN / ROUNDS));
+        let (begun, changes_begun) = channel();
+        let changing = thread::spawn(move || change_until_killed(client, round, begun));
+        // At a moment of its own in each round: while the broker works on this change, or just after.
+        let reached = changes_begun.iter().take_while(|number| *number < round).count();
+        assert_eq!(reached as u64, round, "the changes stopped before the kill");
+        thread::sleep(Duration::from_micros(100 * round));
         broker.kill();
         let changes = changing.join().unwrap();
         created.extend(changes.created);

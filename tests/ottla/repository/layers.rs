@@ -12,7 +12,7 @@ struct Source {
 }
 
 /// Crates that do no I/O and read no clock.
-const PURE: &[&str] = &["wire", "core"];
+const PURE: &[&str] = &["wire", "core", "registry"];
 
 #[test]
 fn pure_crates_read_no_files_network_environment_or_clock() {
@@ -27,6 +27,7 @@ fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
     for (name, refused) in [
         ("wire", &impure[..]),
         ("core", &impure),
+        ("registry", &impure),
         ("config", &["tokio", "ottla-core"]),
         ("log", &["tokio", "getrandom"]),
     ] {

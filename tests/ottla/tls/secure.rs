@@ -65,22 +65,6 @@ fn restarted_secure_broker_keeps_certificates_and_users() {
 }
 
 #[test]
-fn secure_broker_moves_the_files_of_the_former_folder() {
-    let mut broker = secure().start();
-    let ca = fs::read(broker.ready().ca.as_ref().unwrap()).unwrap();
-    broker.stop();
-    let former = broker.data_dir().join("ottla-secure");
-    fs::create_dir(&former).unwrap();
-    for name in ["ca.pem", "ca.key", "server.pem"] {
-        fs::rename(broker.data_dir().join(name), former.join(name)).unwrap();
-    }
-    broker.restart();
-    assert!(!former.exists());
-    assert_eq!(broker.ready().ca.as_ref().unwrap(), &broker.data_dir().join("ca.pem"));
-    assert_eq!(fs::read(broker.data_dir().join("ca.pem")).unwrap(), ca);
-}
-
-#[test]
 fn secure_setting_of_a_container_adds_names_and_keeps_given_listeners() {
     let broker = Broker::with()
         .env("KAFKA_OTTLA_SECURE", "true")

@@ -1,0 +1,5 @@
+mod bounds;
+mod properties;
+mod table;
+
+use super::*;

@@ -1,0 +1,118 @@
+//! JSON Schema, as Confluent's registry prints and compares it.
+//!
+//! The canonical text is the JSON as it was written, without white space. The comparison follows the model of Everit's
+//! library, which Confluent's rules are about: a schema with several kinds of keywords is a combination of one schema for each
+//! kind. A validator such as the crate `jsonschema` has no such model and no comparison.
+//!
+//! A schema that names no draft is of draft 7. For 2019-09 and 2020-12, the keywords that those drafts changed
+//! (`prefixItems`, `dependentRequired`, `unevaluatedProperties` and others) are mapped to the same model. References to other
+//! hosts are refused. Tags inside schemas are not supported yet.
+//!
+//! | module | content |
+//! |---|---|
+//! | `model` | the parts of a loaded schema |
+//! | `draft` | drafts and their keywords |
+//! | `load`, `refs` | from JSON to the model, and resolution of `$ref` |
+//! | `hash` | equal parts |
+//! | `diff`, `objects`, `arrays`, `numbers` | the comparison |
+//! | [`difference`] | kinds of differences, their messages, and which are compatible |
+
+mod arrays;
+mod decimal;
+mod diff;
+pub mod difference;
+mod draft;
+mod hash;
+mod load;
+mod model;
+mod numbers;
+mod objects;
+mod refs;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use thiserror::Error;
+
+use super::ResolvedReference;
+use super::nesting::MAX_DIFFERENCES;
+use crate::json::{Json, parse_exact};
+pub use difference::{Difference, DifferenceKind};
+use model::Model;
+
+/// Why a text is not a JSON schema.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum JsonSchemaError {
+    #[error("{0}")]
+    Invalid(String),
+    /// The schema refers to one that the registry would have to fetch.
+    #[error("Remote schema reference fetching over HTTP(S) is disabled: {0}")]
+    External(String),
+}
+
+impl JsonSchemaError {
+    fn new(message: impl Into<String>) -> JsonSchemaError {
+        JsonSchemaError::Invalid(message.into())
+    }
+}
+
+/// A JSON schema. What it means is only found out when it is needed.
+#[derive(Debug)]
+pub struct JsonSchema {
+    json: Json,
+    canonical: String,
+    references: Vec<ResolvedReference>,
+    model: OnceLock<Result<Model, JsonSchemaError>>,
+}
+
+impl JsonSchema {
+    pub fn parse(text: &str, references: &[ResolvedReference]) -> Result<JsonSchema, JsonSchemaError> {
+        let json = parse_exact(text).map_err(|error| JsonSchemaError::new(format!("Invalid JSON schema: {error}")))?;
+        Ok(JsonSchema::of(json, references.to_vec()))
+    }
+
+    fn of(json: Json, references: Vec<ResolvedReference>) -> JsonSchema {
+        let canonical = json.to_string();
+        JsonSchema { json, canonical, references, model: OnceLock::new() }
+    }
+
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// About how much memory the schema takes with its model, which is several times larger than the text.
+    pub fn estimated_bytes(&self) -> usize {
+        let references: usize = self.references.iter().map(|reference| reference.text.len()).sum();
+        16 * (self.canonical.len() + references)
+    }
+
+    /// The schema with sorted properties.
+    pub fn normalized(&self) -> JsonSchema {
+        JsonSchema::of(self.json.sorted(), self.references.clone())
+    }
+
+    fn model(&self) -> Result<&Model, JsonSchemaError> {
+        self.model.get_or_init(|| load::load(&self.json, &self.references)).as_ref().map_err(Clone::clone)
+    }
+
+    /// Checks keywords and references.
+    pub fn check(&self) -> Result<(), JsonSchemaError> {
+        self.model().map(|_| ())
+    }
+
+    /// Returns the differences that keep this schema from accepting what `writer` accepts.
+    pub fn differences(&self, writer: &JsonSchema, lenient: bool) -> Result<Vec<Difference>, JsonSchemaError> {
+        let found = diff::compare(writer.model()?, self.model()?, lenient)?;
+        Ok(found
+            .into_iter()
+            .filter(|difference| !difference.kind.is_compatible(lenient))
+            .take(MAX_DIFFERENCES)
+            .collect())
+    }
+
+    pub fn has_top_level_field(&self, name: &str) -> bool {
+        self.json.get("properties").and_then(|properties| properties.get(name)).is_some()
+    }
+}

@@ -1,0 +1,241 @@
+//! Schemas of all formats.
+
+pub mod avro;
+pub mod json;
+pub mod nesting;
+
+use thiserror::Error;
+
+pub use avro::Validation;
+use avro::{AvroError, AvroSchema};
+use json::{JsonSchema, JsonSchemaError};
+
+/// The format of a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SchemaType {
+    Avro,
+    Json,
+    Protobuf,
+}
+
+impl SchemaType {
+    pub fn from_name(name: &str) -> Option<SchemaType> {
+        match name {
+            "AVRO" => Some(SchemaType::Avro),
+            "JSON" => Some(SchemaType::Json),
+            "PROTOBUF" => Some(SchemaType::Protobuf),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SchemaType::Avro => "AVRO",
+            SchemaType::Json => "JSON",
+            SchemaType::Protobuf => "PROTOBUF",
+        }
+    }
+}
+
+/// Why a text is not a schema.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SchemaError {
+    #[error(transparent)]
+    Avro(#[from] AvroError),
+    #[error(transparent)]
+    Json(#[from] JsonSchemaError),
+    #[error("tags of {} schemas are not supported by this registry", .0.name())]
+    Tags(SchemaType),
+    /// The parser of the format is not part of this build.
+    #[error("schemas of type {} are not supported by this registry", .0.name())]
+    Unsupported(SchemaType),
+}
+
+/// A schema that another one refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedReference {
+    /// The name by which the other schema refers to it.
+    pub name: String,
+    pub text: String,
+}
+
+/// A parsed schema of any format. A further format is a variant here; nothing else knows the formats.
+#[derive(Debug)]
+pub enum ParsedSchema {
+    Avro(AvroSchema),
+    Json(JsonSchema),
+}
+
+impl ParsedSchema {
+    /// Parses a schema. `references` has all schemas that it refers to, each after those that it needs.
+    pub fn parse(
+        schema_type: SchemaType,
+        text: &str,
+        references: &[ResolvedReference],
+        validation: Validation,
+    ) -> Result<ParsedSchema, SchemaError> {
+        match schema_type {
+            SchemaType::Avro => Ok(ParsedSchema::Avro(AvroSchema::parse(text, &texts(references), validation)?)),
+            SchemaType::Json => Ok(ParsedSchema::Json(JsonSchema::parse(text, references)?)),
+            SchemaType::Protobuf => Err(SchemaError::Unsupported(schema_type)),
+        }
+    }
+
+    pub fn schema_type(&self) -> SchemaType {
+        match self {
+            ParsedSchema::Avro(_) => SchemaType::Avro,
+            ParsedSchema::Json(_) => SchemaType::Json,
+        }
+    }
+
+    /// The text that decides on the id of the schema.
+    pub fn canonical(&self) -> &str {
+        match self {
+            ParsedSchema::Avro(schema) => schema.canonical(),
+            ParsedSchema::Json(schema) => schema.canonical(),
+        }
+    }
+
+    /// About how much memory the schema takes.
+    pub fn estimated_bytes(&self) -> usize {
+        match self {
+            ParsedSchema::Avro(schema) => schema.canonical().len(),
+            ParsedSchema::Json(schema) => schema.estimated_bytes(),
+        }
+    }
+
+    /// The text in a format that the type of the schema knows. An unknown format gives the canonical text.
+    pub fn formatted(&self, format: &str) -> String {
+        match self {
+            ParsedSchema::Avro(schema) if format == "resolved" => schema.resolved(),
+            schema => schema.canonical().to_owned(),
+        }
+    }
+
+    pub fn normalized(
+        &self,
+        references: &[ResolvedReference],
+        validation: Validation,
+    ) -> Result<ParsedSchema, SchemaError> {
+        match self {
+            ParsedSchema::Avro(schema) => Ok(ParsedSchema::Avro(schema.normalized(&texts(references), validation)?)),
+            ParsedSchema::Json(schema) => Ok(ParsedSchema::Json(schema.normalized())),
+        }
+    }
+
+    /// Checks what parsing did not, for schemas that are not imported.
+    pub fn check(&self) -> Result<(), SchemaError> {
+        match self {
+            ParsedSchema::Avro(_) => Ok(()),
+            ParsedSchema::Json(schema) => Ok(schema.check()?),
+        }
+    }
+
+    /// Describes what keeps this schema from reading data that was written with `writer`; `reader_name` and `writer_name` name
+    /// the two in the messages.
+    pub fn differences(
+        &self,
+        writer: &ParsedSchema,
+        lenient: bool,
+        reader_name: &str,
+        writer_name: &str,
+    ) -> Vec<String> {
+        let unexpected =
+            |error: &dyn std::fmt::Display| vec![format!("Unexpected exception during compatibility check: {error}")];
+        match (self, writer) {
+            (ParsedSchema::Avro(reader), ParsedSchema::Avro(writer)) => match reader.differences(writer) {
+                Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
+                Err(error) => unexpected(&error),
+            },
+            (ParsedSchema::Json(reader), ParsedSchema::Json(writer)) => match reader.differences(writer, lenient) {
+                Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
+                Err(JsonSchemaError::External(_)) => {
+                    vec!["A previous schema version contains an unsupported external reference".to_owned()]
+                }
+                Err(error) => unexpected(&error),
+            },
+            (ParsedSchema::Avro(_) | ParsedSchema::Json(_), _) => {
+                vec!["Incompatible because of different schema type".to_owned()]
+            }
+        }
+    }
+
+    /// Whether the other schema is the same, wherever its parts are defined.
+    pub fn is_equivalent(&self, other: &ParsedSchema) -> bool {
+        match (self, other) {
+            (ParsedSchema::Avro(schema), ParsedSchema::Avro(other)) => schema.is_equivalent(other),
+            (schema, other) => schema.schema_type() == other.schema_type() && schema.canonical() == other.canonical(),
+        }
+    }
+
+    pub fn has_top_level_field(&self, name: &str) -> bool {
+        match self {
+            ParsedSchema::Avro(schema) => schema.has_top_level_field(name),
+            ParsedSchema::Json(schema) => schema.has_top_level_field(name),
+        }
+    }
+
+    /// The parts of the schema with tags, in its order.
+    pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.tagged_entities(),
+            ParsedSchema::Json(_) => Vec::new(),
+        }
+    }
+
+    /// Returns the text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
+        match self {
+            ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
+            ParsedSchema::Json(_) => Err(SchemaError::Tags(self.schema_type())),
+        }
+    }
+}
+
+fn texts(references: &[ResolvedReference]) -> Vec<&str> {
+    references.iter().map(|reference| reference.text.as_str()).collect()
+}
+
+/// A record or a field that can have tags.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TaggedEntity {
+    /// The full name of the record, with the name of the field.
+    pub path: String,
+    pub entity_type: EntityType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntityType {
+    Record,
+    Field,
+}
+
+impl EntityType {
+    pub fn name(self) -> &'static str {
+        match self {
+            EntityType::Record => "sr_record",
+            EntityType::Field => "sr_field",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<EntityType> {
+        match name {
+            "sr_record" => Some(EntityType::Record),
+            "sr_field" => Some(EntityType::Field),
+            _ => None,
+        }
+    }
+}
+
+/// Tags to add, and tags to remove afterwards.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagChanges {
+    pub add: Vec<(TaggedEntity, Vec<String>)>,
+    pub remove: Vec<(TaggedEntity, Vec<String>)>,
+}
+
+impl TagChanges {
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+}

@@ -1,0 +1,67 @@
+//! Parsed schemas, so that a lookup does not parse again.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::entity::{Guid, SchemaEntity};
+use crate::schema::{ParsedSchema, SchemaType, Validation};
+use crate::subject::Subject;
+
+/// Maximum number of parsed schemas in memory (`schema.cache.size` of Confluent's registry).
+const MAX_ENTRIES: usize = 1_000;
+/// Maximum size of the parsed schemas in memory, as they estimate it.
+const MAX_BYTES: usize = 16 << 20;
+
+/// What a parsed schema depends on, beside the schemas that it refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    guid: Guid,
+    /// References without a context are those of this one.
+    context: String,
+    schema_type: SchemaType,
+    is_new: bool,
+}
+
+impl Key {
+    pub fn new(entity: &SchemaEntity, schema_type: SchemaType, validation: Validation) -> Key {
+        Key {
+            guid: entity.content.guid(),
+            context: Subject::parse(&entity.subject).context,
+            schema_type,
+            is_new: validation == Validation::New,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ParsedCache {
+    entries: HashMap<Key, Arc<ParsedSchema>>,
+    /// Keys in the order in which they were added.
+    order: VecDeque<(Key, usize)>,
+    bytes: usize,
+}
+
+impl ParsedCache {
+    pub fn get(&self, key: &Key) -> Option<Arc<ParsedSchema>> {
+        self.entries.get(key).cloned()
+    }
+
+    pub fn put(&mut self, key: Key, parsed: &Arc<ParsedSchema>) {
+        if self.entries.contains_key(&key) {
+            return;
+        }
+        let size = parsed.estimated_bytes();
+        self.bytes += size;
+        self.entries.insert(key.clone(), Arc::clone(parsed));
+        self.order.push_back((key, size));
+        while self.order.len() > MAX_ENTRIES || self.bytes > MAX_BYTES {
+            let Some((oldest, size)) = self.order.pop_front() else { break };
+            self.entries.remove(&oldest);
+            self.bytes -= size;
+        }
+    }
+
+    pub fn clear(&mut self) {
+        *self = ParsedCache::default();
+    }
+}

@@ -1,0 +1,74 @@
+//! Records of other registries.
+
+use super::state::State;
+
+fn key(subject: &str, version: i32, magic: i32) -> String {
+    format!(r#"{{"magic":{magic},"keytype":"SCHEMA","subject":"{subject}","version":{version}}}"#)
+}
+
+/// Records as releases before 8 write them: without the type of the schema, with offset and time.
+#[test]
+fn records_of_older_releases_are_read() {
+    let mut state = State::default();
+    let value = r#"{"subject":"s","version":1,"id":5,"schema":"\"int\"","deleted":false,"offset":3,"ts":4,"more":[]}"#;
+    state.replay(key("s", 1, 0).as_bytes(), Some(value.as_bytes()), 77).unwrap();
+    let subject = crate::subject::Subject::parse("s");
+    let schema = state.version(&subject, 1).unwrap();
+    assert_eq!((schema.id, schema.schema_type.as_str(), schema.timestamp), (5, "AVRO", Some(77)));
+    assert_eq!(state.max_id("."), 5);
+    // A change of the global level, as the first releases write it.
+    let config = r#"{"compatibilityLevel":"NONE"}"#;
+    state.replay(br#"{"magic":0,"keytype":"CONFIG","subject":null}"#, Some(config.as_bytes()), 0).unwrap();
+    assert!(state.configs.contains_key(&None));
+}
+
+#[test]
+fn records_without_a_meaning_change_nothing() {
+    let mut state = State::default();
+    for (key, value) in [
+        (r#"{"keytype":"NOOP","magic":0}"#, None),
+        (r#"{"keytype":"NOOP","magic":0}"#, Some("x")),
+        (r#"{"keytype":"ASSOC","tenant":"default","resourceName":"r","magic":0}"#, Some(r#"{"guid":"g"}"#)),
+        (r#"{"keytype":"FUTURE","magic":9}"#, Some("{}")),
+        (
+            r#"{"keytype":"CONTEXT","tenant":"other","context":".c","magic":0}"#,
+            Some(r#"{"tenant":"other","context":".c"}"#),
+        ),
+        (r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#, None),
+    ] {
+        state.replay(key.as_bytes(), value.map(str::as_bytes), 0).unwrap();
+    }
+    assert_eq!(state, State::default());
+}
+
+#[test]
+fn malformed_records_are_refused() {
+    let mut state = State::default();
+    for (key, value) in [
+        ("", "{}"),
+        ("{}", "{}"),
+        (r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":2}"#, "{}"),
+        (r#"{"keytype":"SCHEMA","subject":"s","magic":1}"#, "{}"),
+        (r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#, "{}"),
+        (r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#, "x"),
+        (r#"{"keytype":"MODE","magic":0}"#, r#"{"mode":"FAST"}"#),
+        (r#"{"keytype":"CONFIG","magic":0}"#, r#"{"compatibilityLevel":"SIDEWAYS"}"#),
+    ] {
+        assert!(state.replay(key.as_bytes(), Some(value.as_bytes()), 0).is_err(), "{key} {value}");
+    }
+    assert_eq!(state, State::default());
+}
+
+#[test]
+fn second_schema_with_an_id_is_refused() {
+    let mut state = State::default();
+    let value = |subject: &str, schema: &str| {
+        format!(r#"{{"subject":"{subject}","version":1,"id":1,"schema":"{schema}","deleted":false}}"#)
+    };
+    state.replay(key("s", 1, 1).as_bytes(), Some(value("s", "a").as_bytes()), 0).unwrap();
+    let error = state.replay(key("t", 1, 1).as_bytes(), Some(value("t", "b").as_bytes()), 0).unwrap_err();
+    assert_eq!(error.to_string(), "the id 1 of the schema t version 1 is that of another schema");
+    state.replay(key("t", 1, 1).as_bytes(), Some(value("t", "a").as_bytes()), 0).unwrap();
+    // In another context the id is free.
+    state.replay(key(":.c:t", 1, 1).as_bytes(), Some(value(":.c:t", "b").as_bytes()), 0).unwrap();
+}
