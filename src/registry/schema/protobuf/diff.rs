@@ -8,12 +8,20 @@ use super::difference::{Difference, DifferenceKind};
 use super::element::{Field, File, Label, Message, OneOf, Type, is_scalar, map_parts};
 use super::names::{Definition, Origin, Scope, TypeInfo, Types};
 use super::order;
-use crate::schema::nesting::{MAX_COMPARED_DEPTH, MAX_COMPARED_PAIRS};
+use crate::schema::nesting::{MAX_COMPARED_DEPTH, MAX_COMPARED_PAIRS, MAX_DIFFERENCES};
 
 /// Maximum size of all differences that a comparison makes. Their paths can be long.
 const MAX_DIFFERENCE_BYTES: usize = 64 << 20;
 
-type Compared<T> = Result<T, ProtobufError>;
+type Compared<T> = Result<T, Stop>;
+
+/// Why a comparison ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    TooLarge,
+    /// More differences are not reported.
+    Enough,
+}
 
 /// One of the two schemas.
 pub(super) struct Side<'a> {
@@ -22,7 +30,7 @@ pub(super) struct Side<'a> {
 }
 
 /// Returns the incompatible differences.
-pub(super) fn compare(original: &Side<'_>, update: &Side<'_>) -> Compared<Vec<Difference>> {
+pub(super) fn compare(original: &Side<'_>, update: &Side<'_>) -> Result<Vec<Difference>, ProtobufError> {
     let mut comparison = Comparison {
         original: &original.types,
         update: &update.types,
@@ -30,20 +38,17 @@ pub(super) fn compare(original: &Side<'_>, update: &Side<'_>) -> Compared<Vec<Di
         update_scope: Scope::of(update.file.package.as_deref()),
         path: Vec::new(),
         in_progress: HashSet::new(),
+        clean: HashSet::new(),
+        is_assumed: false,
         found: Vec::new(),
         pairs: 0,
         depth: 0,
         free: MAX_DIFFERENCE_BYTES,
     };
-    if original.file.package != update.file.package {
-        comparison.add(DifferenceKind::PackageChanged)?;
+    match comparison.compare_files(original.file, update.file) {
+        Ok(()) | Err(Stop::Enough) => Ok(comparison.found),
+        Err(Stop::TooLarge) => Err(ProtobufError::new("the schemas are too large or too deep to be compared")),
     }
-    comparison.compare_types(&original.file.types, &update.file.types)?;
-    Ok(comparison.found)
-}
-
-fn too_large() -> ProtobufError {
-    ProtobufError::new("the schemas are too large or too deep to be compared")
 }
 
 struct Comparison<'a> {
@@ -54,6 +59,10 @@ struct Comparison<'a> {
     path: Vec<String>,
     /// Messages of the original that are being compared, by identity.
     in_progress: HashSet<*const Message>,
+    /// Pairs of messages of other files that are compatible.
+    clean: HashSet<(*const Message, *const Message)>,
+    /// Whether a message was reached again while it was compared, and counted as the same.
+    is_assumed: bool,
     found: Vec<Difference>,
     pairs: usize,
     depth: usize,
@@ -106,11 +115,18 @@ impl<'m> Fields<'m> {
 }
 
 impl Comparison<'_> {
+    fn compare_files(&mut self, original: &File, update: &File) -> Compared<()> {
+        if original.package != update.package {
+            self.add(DifferenceKind::PackageChanged)?;
+        }
+        self.compare_types(&original.types, &update.types)
+    }
+
     fn add(&mut self, kind: DifferenceKind) -> Compared<()> {
         let path = format!("#/{}", self.path.join("/"));
-        self.free = self.free.checked_sub(path.len() + size_of::<Difference>()).ok_or_else(too_large)?;
+        self.free = self.free.checked_sub(path.len() + size_of::<Difference>()).ok_or(Stop::TooLarge)?;
         self.found.push(Difference { kind, path });
-        Ok(())
+        if self.found.len() == MAX_DIFFERENCES { Err(Stop::Enough) } else { Ok(()) }
     }
 
     fn add_at(&mut self, parts: &[&str], kind: DifferenceKind) -> Compared<()> {
@@ -128,7 +144,7 @@ impl Comparison<'_> {
 
     fn count(&mut self) -> Compared<()> {
         self.pairs += 1;
-        if self.pairs > MAX_COMPARED_PAIRS || self.depth > MAX_COMPARED_DEPTH { Err(too_large()) } else { Ok(()) }
+        if self.pairs > MAX_COMPARED_PAIRS || self.depth > MAX_COMPARED_DEPTH { Err(Stop::TooLarge) } else { Ok(()) }
     }
 
     fn compare_types(&mut self, original: &[Type], update: &[Type]) -> Compared<()> {
@@ -176,6 +192,7 @@ impl Comparison<'_> {
         self.count()?;
         let identity = std::ptr::from_ref(original);
         let is_first = self.in_progress.insert(identity);
+        self.is_assumed |= !is_first;
         if is_first {
             let (originals, updates) = (Fields::of(original), Fields::of(update));
             self.compare_one_ofs(&originals, update)?;
@@ -310,6 +327,11 @@ impl Comparison<'_> {
         (original_info, original): (&TypeInfo<'_>, &Message),
         (update_info, update): (&TypeInfo<'_>, &Message),
     ) -> Compared<bool> {
+        let pair = (std::ptr::from_ref(original), std::ptr::from_ref(update));
+        if self.clean.contains(&pair) {
+            return Ok(true);
+        }
+        let was_assumed = mem::take(&mut self.is_assumed);
         let names: Vec<String> = local_name.split('.').map(str::to_owned).collect();
         let scope = |package: &str| Scope { package: package.to_owned(), names: names.clone() };
         let original_scope = mem::replace(&mut self.original_scope, scope(original_info.package));
@@ -320,7 +342,12 @@ impl Comparison<'_> {
         self.original_scope = original_scope;
         self.update_scope = update_scope;
         self.path = path;
-        Ok(self.found.len() == before)
+        let is_compatible = self.found.len() == before;
+        if is_compatible && !self.is_assumed {
+            self.clean.insert(pair);
+        }
+        self.is_assumed |= was_assumed;
+        Ok(is_compatible)
     }
 }
 

@@ -39,7 +39,6 @@ mod tests;
 use thiserror::Error;
 
 use super::ResolvedReference;
-use super::nesting::MAX_DIFFERENCES;
 pub use difference::{Difference, DifferenceKind};
 use element::{File, Type};
 use names::Types;
@@ -123,9 +122,7 @@ impl ProtobufSchema {
     pub fn differences(&self, writer: &ProtobufSchema) -> Result<Vec<Difference>, ProtobufError> {
         let original = diff::Side { file: &writer.file, types: writer.types() };
         let update = diff::Side { file: &self.file, types: self.types() };
-        let mut found = diff::compare(&original, &update)?;
-        found.truncate(MAX_DIFFERENCES);
-        Ok(found)
+        diff::compare(&original, &update)
     }
 
     pub fn has_top_level_field(&self, name: &str) -> bool {
