@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(is_match("(", ""), None);
         assert_eq!(is_match(&format!("(?=a){}", "a".repeat(MAX_BACKTRACKING_PATTERN)), ""), None);
         assert_eq!(is_match(&format!("(?=a){}", "(".repeat(900)), ""), None);
-        assert_eq!(is_match("(?=((a{1000}){1000}){1000})", &text).unwrap_or(false), false);
-        assert_eq!(is_match("((?=a){1000}){1000}b", &text).unwrap_or(false), false);
+        assert!(!is_match("(?=((a{1000}){1000}){1000})", &text).unwrap_or(false));
+        assert!(!is_match("((?=a){1000}){1000}b", &text).unwrap_or(false));
     }
 }

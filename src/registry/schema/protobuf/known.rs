@@ -59,11 +59,16 @@ pub(super) fn file(path: &str) -> Option<&'static File> {
     FILES.iter().find(|(known, _)| *known == path).map(|(_, file)| file)
 }
 
-#[test]
-fn every_known_file_is_parsed_and_printed_as_it_is() {
-    assert_eq!(FILES.len(), TEXTS.len());
-    for (path, text) in TEXTS {
-        let printed = super::print::canonical(file(path).unwrap()).unwrap();
-        assert_eq!(printed, *text, "{path}");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_file_is_parsed_and_printed_as_it_is() {
+        assert_eq!(FILES.len(), TEXTS.len());
+        for (path, text) in TEXTS {
+            let printed = super::super::print::canonical(file(path).unwrap()).unwrap();
+            assert_eq!(printed, *text, "{path}");
+        }
     }
 }

@@ -15,7 +15,7 @@
 //! | `descriptor` | from and to descriptors |
 //! | `known` | files that need no reference |
 //! | `names` | full names of types |
-//! | `writer`, `print`, `normal`, `numbers` | the canonical text and the normalized one |
+//! | `writer`, `print`, `values`, `normal`, `numbers` | the canonical text and the normalized one |
 //! | `diff`, `order`, [`difference`] | what a reader's schema cannot read |
 
 mod descriptor;
@@ -31,6 +31,7 @@ mod order;
 mod parse;
 mod print;
 mod reader;
+mod values;
 mod writer;
 
 #[cfg(test)]
@@ -45,7 +46,7 @@ use names::Types;
 
 /// Maximum depth of messages in each other, of values of options, and of parts of a package.
 const MAX_DEPTH: usize = 64;
-/// Maximum length of a name with its dots.
+/// Maximum length of a name with those of its package and of the messages around it. The time to resolve names depends on it.
 const MAX_NAME_BYTES: usize = 1024;
 
 /// Why a text is not a Protobuf schema, in the words of Confluent's registry where it has some.
@@ -154,7 +155,8 @@ fn parse_dependencies(references: &[ResolvedReference]) -> Result<Vec<(String, F
 
 /// Parses a text, or a descriptor in Base64. If it is neither, the error is that of the text.
 fn parse_any(text: &str) -> Result<File, ProtobufError> {
-    parse::parse(text).or_else(|error| {
+    let parsed = parse::parse(text).or_else(|error| {
         descriptor::decode(text).ok_or_else(|| ProtobufError::new(format!("Could not parse Protobuf - {error}")))
-    })
+    });
+    parsed.and_then(|file| names::check_lengths(&file).map(|()| file))
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::element::{Extend, Field, File, Message, Type};
-use super::known;
+use super::{MAX_NAME_BYTES, ProtobufError, known};
 
 /// Where a type is defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,4 +155,43 @@ fn resolve(name: &str, scope: &Scope, is_known: impl Fn(&str) -> bool) -> Option
 
 fn join(scope: &str, name: &str) -> String {
     if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+}
+
+/// Checks the lengths of full names and of names of types.
+pub(super) fn check_lengths(file: &File) -> Result<(), ProtobufError> {
+    let package = file.package.as_ref().map_or(0, String::len);
+    let rpcs = file.services.iter().flat_map(|service| &service.rpcs);
+    rpcs.flat_map(|rpc| [&rpc.request, &rpc.response]).try_for_each(|name| check_length(name.len()))?;
+    check_extends(&file.extends, package)?;
+    check_types(&file.types, package)
+}
+
+fn check_length(length: usize) -> Result<(), ProtobufError> {
+    if length > MAX_NAME_BYTES { Err(ProtobufError::new("a name in the schema is too long")) } else { Ok(()) }
+}
+
+fn check_types(types: &[Type], scope: usize) -> Result<(), ProtobufError> {
+    check_length(scope)?;
+    for found in types {
+        let full = scope + 1 + found.name().len();
+        check_length(full)?;
+        if let Type::Message(message) = found {
+            let in_one_ofs = message.one_ofs.iter().flat_map(|one_of| &one_of.fields);
+            message.fields.iter().chain(in_one_ofs).try_for_each(|field| check_length(field.type_name.len()))?;
+            check_extends(&message.extends, full)?;
+            check_types(&message.types, full)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_extends(extends: &[Extend], scope: usize) -> Result<(), ProtobufError> {
+    for extend in extends {
+        check_length(extend.name.len())?;
+        for field in &extend.fields {
+            check_length(scope + 1 + field.name.len())?;
+            check_length(field.type_name.len())?;
+        }
+    }
+    Ok(())
 }

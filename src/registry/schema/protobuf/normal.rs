@@ -6,6 +6,9 @@ use super::element::{Entries, Field, Label, Message, OptionElement, Value};
 use super::print::Printer;
 use crate::utf16::{JavaString, Utf16};
 
+/// Maximum number of comparisons of values for all options that are merged.
+pub(super) const MAX_MERGE_STEPS: usize = 20_000_000;
+
 impl Printer<'_> {
     pub(super) fn normal_options(&self, options: Vec<OptionElement>) -> Vec<OptionElement> {
         let mut options: Vec<OptionElement> = options.into_iter().map(|option| self.with_full_name(option)).collect();
@@ -43,6 +46,8 @@ impl Printer<'_> {
 
     fn merge_entries(&self, field: &Field, existing: &mut Entries, further: Entries) {
         let message = self.message_of(field);
+        let fields = message.map_or(0, |message| message.fields.len() + message.one_ofs.len());
+        self.add_steps(fields * further.len());
         for (name, value) in further {
             let Some(previous) = existing.get_mut(&name) else {
                 existing.insert(name, value);
@@ -55,7 +60,7 @@ impl Printer<'_> {
 
     fn merge_values(&self, field: Option<&Field>, existing: &mut Value, further: Value) {
         let Some(field) = field.filter(|field| field.label != Some(Label::Repeated)) else {
-            append(existing, further);
+            self.append(existing, further);
             return;
         };
         match (existing, further) {
@@ -64,6 +69,35 @@ impl Printer<'_> {
             }
             (existing, further) => *existing = further,
         }
+    }
+
+    /// Makes a list of both values, each different one once.
+    fn append(&self, existing: &mut Value, further: Value) {
+        let first = match std::mem::replace(existing, Value::List(Vec::new())) {
+            Value::List(values) => values,
+            value => vec![value],
+        };
+        let second = match further {
+            Value::List(values) => values,
+            value => vec![value],
+        };
+        let count = first.len() + second.len();
+        if !self.add_steps(count * count) {
+            return;
+        }
+        let mut values: Vec<Value> = Vec::with_capacity(count);
+        for value in first.into_iter().chain(second) {
+            if !values.contains(&value) {
+                values.push(value);
+            }
+        }
+        *existing = Value::List(values);
+    }
+
+    /// Counts steps of merging. Returns whether there are some left; without, there is no text.
+    fn add_steps(&self, steps: usize) -> bool {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        self.steps.get() <= MAX_MERGE_STEPS
     }
 
     fn message_of(&self, field: &Field) -> Option<&Message> {
@@ -89,26 +123,6 @@ impl Printer<'_> {
 fn field_of<'m>(message: &'m Message, name: &str) -> Option<&'m Field> {
     let mut in_one_ofs = message.one_ofs.iter().flat_map(|one_of| &one_of.fields);
     message.field(name).or_else(|| in_one_ofs.find(|field| field.name == name))
-}
-
-/// Makes a list of both values, each different one once.
-fn append(existing: &mut Value, further: Value) {
-    let first = match std::mem::replace(existing, Value::List(Vec::new())) {
-        Value::List(values) => values,
-        value => vec![value],
-    };
-    let second = match further {
-        Value::List(values) => values,
-        value => vec![value],
-    };
-    let mut values: Vec<Value> = Vec::with_capacity(first.len() + second.len());
-    for value in first.into_iter().chain(second) {
-        // Repeated parts of one option are few; the list of a value that is merged once can be long.
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
-    *existing = Value::List(values);
 }
 
 /// `name.part = value` as a map.

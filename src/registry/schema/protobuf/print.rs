@@ -1,6 +1,7 @@
 //! The canonical and the normalized text of a file.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::ProtobufError;
 use super::element::{
@@ -8,7 +9,7 @@ use super::element::{
     Rpc, Service, Syntax, Type, Value, bad_map_key, is_scalar, map_parts,
 };
 use super::names::{Scope, Types};
-use super::numbers::normal_number;
+use super::normal::MAX_MERGE_STEPS;
 use super::writer::Writer;
 use crate::utf16::Utf16;
 
@@ -27,7 +28,9 @@ pub(super) struct Printer<'a> {
     form: Form,
     pub types: &'a Types<'a>,
     pub scope: Scope,
-    out: Writer,
+    pub out: Writer,
+    /// Steps that were needed to merge options.
+    pub steps: Cell<usize>,
 }
 
 /// The text that decides on the id of a schema.
@@ -46,8 +49,11 @@ pub(super) fn without_extensions(file: &File) -> Printed<String> {
 
 fn print(file: &File, form: Form, types: &Types<'_>) -> Printed<String> {
     let scope = Scope::of(file.package.as_deref());
-    let mut printer = Printer { form, types, scope, out: Writer::default() };
+    let mut printer = Printer { form, types, scope, out: Writer::default(), steps: Cell::new(0) };
     printer.file(file)?;
+    if printer.steps.get() > MAX_MERGE_STEPS {
+        return Err(ProtobufError::new("the options of the schema are too large to be merged"));
+    }
     printer.out.finish()
 }
 
@@ -120,7 +126,7 @@ impl Printer<'_> {
     }
 
     /// The options that are printed, in their order.
-    fn filtered(&self, mut options: Vec<OptionElement>) -> Vec<OptionElement> {
+    pub fn filtered(&self, mut options: Vec<OptionElement>) -> Vec<OptionElement> {
         if !self.has_extensions() {
             options.retain(|option| !option.is_extension || option.name.starts_with("confluent."));
         }
@@ -388,100 +394,6 @@ impl Printer<'_> {
         self.out.add(&[";\n"]);
         Ok(())
     }
-
-    /// Prints options in brackets after a space, if there are some.
-    fn bracketed(&mut self, options: Vec<OptionElement>) {
-        let options = self.filtered(options);
-        match options.as_slice() {
-            [] => {}
-            [option] => {
-                self.out.add(&[" ["]);
-                self.option(option);
-                self.out.add(&["]"]);
-            }
-            options => {
-                self.out.open(&[" [\n"]);
-                for (index, option) in options.iter().enumerate() {
-                    self.option(option);
-                    self.out.add(&[if index + 1 < options.len() { ",\n" } else { "\n" }]);
-                }
-                self.out.close("]");
-            }
-        }
-    }
-
-    fn option(&mut self, option: &OptionElement) {
-        match option.is_extension {
-            true => self.out.add(&["(", &option.name, ")"]),
-            false => self.out.add(&[&option.name]),
-        }
-        match &option.value {
-            Value::Option(nested) => {
-                self.out.add(&["."]);
-                self.option(nested);
-            }
-            Value::List(values) => {
-                self.out.add(&[" = "]);
-                self.list_of_option(values);
-            }
-            value => {
-                self.out.add(&[" = "]);
-                self.value(value);
-            }
-        }
-    }
-
-    /// Prints a list that is the value of an option. Unlike one inside a value, it keeps one value on its line.
-    fn list_of_option(&mut self, values: &[Value]) {
-        if let [value] = values {
-            self.out.add(&["["]);
-            self.value(value);
-            self.out.add(&["]"]);
-            return;
-        }
-        self.lines("[\n", values, "]");
-    }
-
-    fn lines(&mut self, open: &str, values: &[Value], close: &str) {
-        self.out.open(&[open]);
-        for (index, value) in values.iter().enumerate() {
-            self.value(value);
-            self.out.add(&[if index + 1 < values.len() { ",\n" } else { "\n" }]);
-        }
-        self.out.close(close);
-    }
-
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::String(text) => self.out.add(&["\"", &escaped(text), "\""]),
-            Value::Boolean(text) | Value::Enum(text) => self.out.add(&[text]),
-            Value::Number(text) if self.is_normalized() => self.out.add(&[&normal_number(text)]),
-            Value::Number(text) => self.out.add(&[text]),
-            Value::Map(entries) => {
-                let entries = if self.is_normalized() {
-                    self.normal_entries(entries)
-                } else {
-                    entries.iter().map(owned).collect()
-                };
-                self.out.open(&["{\n"]);
-                for (index, (key, value)) in entries.iter().enumerate() {
-                    self.out.add(&[key, ": "]);
-                    self.value(value);
-                    self.out.add(&[if index + 1 < entries.len() { ",\n" } else { "\n" }]);
-                }
-                self.out.close("}");
-            }
-            Value::List(values) => match values.as_slice() {
-                [value] if self.is_normalized() => self.value(value),
-                values => self.lines("[\n", values, "]"),
-            },
-            Value::Option(option) => self.option(option),
-        }
-    }
-}
-
-fn owned<'v>((key, value): (&String, &'v Value)) -> (String, &'v Value) {
-    (key.clone(), value)
 }
 
 /// The number by which reserved numbers are sorted; names come last.
@@ -509,27 +421,4 @@ fn default_value(type_name: &str, text: String) -> Value {
         _ if is_scalar(simple) => Value::Number(text),
         _ => Value::Enum(text),
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for found in text.chars() {
-        let escape = match found {
-            '\u{7}' => 'a',
-            '\u{8}' => 'b',
-            '\u{c}' => 'f',
-            '\n' => 'n',
-            '\r' => 'r',
-            '\t' => 't',
-            '\u{b}' => 'v',
-            '\\' | '\'' | '"' => found,
-            other => {
-                escaped.push(other);
-                continue;
-            }
-        };
-        escaped.push('\\');
-        escaped.push(escape);
-    }
-    escaped
 }

@@ -1,6 +1,8 @@
 //! From a descriptor to the parts of a file. Custom options other than Confluent's metadata are not kept, as in Confluent's
 //! registry, which does not know them.
 
+use std::collections::HashSet;
+
 use super::super::MAX_DEPTH;
 use super::super::element::{
     Constant, Entries, Enum, Extend, Extensions, Field, File, Label, Message, OneOf, OptionElement, Reserved, Rpc,
@@ -103,7 +105,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<File> {
     if file.package.as_ref().is_some_and(|name| name.split('.').count() > MAX_DEPTH) {
         return None;
     }
-    let (public, weak) = (found.numbers(10), found.numbers(11));
+    let public: HashSet<u64> = found.numbers(10).into_iter().collect();
+    let weak: HashSet<u64> = found.numbers(11).into_iter().collect();
     for (index, path) in found.texts(3).enumerate() {
         let index = index as u64;
         if public.contains(&index) {

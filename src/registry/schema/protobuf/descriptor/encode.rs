@@ -19,6 +19,9 @@ const TYPES: [&str; 19] = [
     "", "double", "float", "int64", "uint64", "int32", "fixed64", "fixed32", "bool", "string", "", "", "bytes",
     "uint32", "", "sfixed32", "sfixed64", "sint32", "sint64",
 ];
+/// Maximum number of values of one name in the metadata of a part that is written in pieces.
+const MAX_META_VALUES: usize = 1_000;
+
 const TYPE_MESSAGE: u64 = 11;
 const TYPE_ENUM: u64 = 14;
 
@@ -358,7 +361,7 @@ fn encode_option(out: &mut MessageBuilder, option: &KnownOption, value: &Value) 
     }
 }
 
-/// Adds further metadata. Values of the same name become a list.
+/// Adds further metadata. Values of the same name become a list, of a bounded length.
 fn merge_meta(entries: &mut Entries, further: Value) {
     let Value::Map(further) = further else { return };
     for (name, value) in further {
@@ -366,13 +369,17 @@ fn merge_meta(entries: &mut Entries, further: Value) {
             entries.insert(name, value);
             continue;
         };
-        let mut values = list(existing);
-        for value in list(&value) {
-            if !values.contains(&value) {
-                values.push(value);
+        if !matches!(existing, Value::List(_)) {
+            let first = std::mem::replace(existing, Value::List(Vec::new()));
+            *existing = Value::List(vec![first]);
+        }
+        if let Value::List(values) = existing {
+            for value in list(&value) {
+                if values.len() < MAX_META_VALUES && !values.contains(value) {
+                    values.push(value.clone());
+                }
             }
         }
-        *existing = Value::List(values.into_iter().cloned().collect());
     }
 }
 

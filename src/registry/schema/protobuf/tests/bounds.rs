@@ -90,3 +90,25 @@ fn names_of_fields_are_found_through_a_public_import() {
     assert!(wrapper.has_top_level_field("x"));
     assert!(!wrapper.has_top_level_field("y"));
 }
+
+#[test]
+fn options_in_many_pieces_are_merged_within_a_bound() {
+    let schema = |pieces: usize| {
+        let options: Vec<String> =
+            (0..pieces).map(|index| format!("(confluent.field_meta).tags = \"t{index}\"")).collect();
+        parse(&format!("syntax = \"proto3\"; message M {{ string a = 1 [{}]; }}", options.join(",")))
+    };
+    assert!(schema(200).unwrap().check().is_ok());
+    let large = schema(20_000).unwrap();
+    let error = large.check().unwrap_err().to_string();
+    assert!(error.contains("too large to be merged"), "{error}");
+    large.formatted("serialized");
+}
+
+#[test]
+fn long_full_names_are_refused() {
+    let name = "a".repeat(MAX_NAME_BYTES / 2);
+    assert!(parse(&format!("message {name} {{}}")).is_ok());
+    let error = parse(&format!("package {name}; message {name} {{}}")).unwrap_err().to_string();
+    assert_eq!(error, "a name in the schema is too long");
+}
