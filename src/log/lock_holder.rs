@@ -1,19 +1,28 @@
 //! Finds the process that holds a file's lock, for the error of a directory in use.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
 
 /// The id of the process that holds a lock on `file`, if Linux's `/proc/locks` shows it. It doesn't show processes outside
 /// of this pid namespace.
+#[cfg(target_os = "linux")]
 pub(super) fn lock_holder(file: &File) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+
     let found = file.metadata().ok()?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let device = found.dev();
     parse(&locks, rustix::fs::major(device), rustix::fs::minor(device), found.ino())
 }
 
+/// Only Linux shows it.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn lock_holder(_file: &File) -> Option<u32> {
+    None
+}
+
 /// Finds the holder in the text of `/proc/locks`: lines of number, kind, mode, access, pid, `MAJOR:MINOR:INODE`, range. The
 /// device numbers are hexadecimal. Lines of waiting processes have an arrow after the number.
+#[cfg(any(target_os = "linux", test))]
 fn parse(locks: &str, major: u32, minor: u32, inode: u64) -> Option<u32> {
     let file = format!("{major:02x}:{minor:02x}:{inode}");
     locks.lines().find_map(|line| {
