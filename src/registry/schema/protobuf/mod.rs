@@ -5,8 +5,10 @@
 //! numbers and of extensions. Parsers that make descriptors (`protox-parse`, `protobuf-parse`) resolve or drop those
 //! parts, and refuse texts that Square's Wire, which Confluent uses, accepts. Ids of schemas depend on all of it.
 //!
-//! A text may also be a `FileDescriptorProto` in Base64, as some serializers register schemas. Tags inside schemas are not
-//! supported yet.
+//! A text may also be a `FileDescriptorProto` in Base64, as some serializers register schemas. Of the options in it,
+//! `edition_defaults`, `feature_support` and `declaration` are not kept; Google's own `descriptor.proto` has the first two.
+//! Tags inside schemas are not supported yet, and descriptors are not validated as Google's library for Java does where
+//! `validateFields` asks for it. A default or a JSON name that has parts is refused; Wire prints objects of Kotlin for it.
 //!
 //! | module | content |
 //! |---|---|
