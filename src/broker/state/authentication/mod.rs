@@ -165,14 +165,18 @@ fn warn_of_unsecured(listeners: &Listeners) {
     }
 }
 
-/// Reads the secret of a log directory, or makes one.
+/// Reads the secret of a log directory, or makes one. Only the owner of its file can read it.
 fn secret(log_dir: &LogDir, random: &Random) -> Result<[u8; SECRET_BYTES], OpenError> {
     let path = log_dir.path().join(SECRET_FILE);
     if let Some(Ok(secret)) = log_dir.read_file(&path)?.map(<[u8; SECRET_BYTES]>::try_from) {
+        // Files of earlier versions can be read by all. Another owner's mode cannot be changed.
+        if let Err(error) = log_dir.hide(&path) {
+            tracing::warn!(path = %path.display(), %error, "other users may be able to read the secret of SCRAM");
+        }
         return Ok(secret);
     }
     let secret = random.secret().map_err(|error| InvalidSasl(no_randomness(&error)))?;
-    log_dir.write_file(&path, &secret)?;
+    log_dir.write_secret(&path, &secret)?;
     Ok(secret)
 }
 
