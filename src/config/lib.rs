@@ -19,6 +19,7 @@ mod load;
 mod password;
 mod protection;
 mod retention;
+mod sasl;
 pub mod secure;
 pub mod setting;
 mod start_topics;

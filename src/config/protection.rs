@@ -17,6 +17,15 @@ const PRINCIPAL_BUILDER: &str = "principal.builder.class";
 const KNOWN_BUILDER: &str = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
+/// Settings that exchange a part of Java's TLS, and their values that need no other part.
+const TLS_PARTS: [(&str, &[&str]); 5] = [
+    ("security.providers", &[]),
+    ("ssl.provider", &[]),
+    ("ssl.secure.random.implementation", &[]),
+    ("ssl.keymanager.algorithm", &["SunX509", "PKIX"]),
+    ("ssl.trustmanager.algorithm", &["PKIX", "SunX509"]),
+];
+
 /// Settings for policy classes, and what the policy would check.
 const POLICIES: [(&str, &str); 2] =
     [("create.topic.policy.class.name", "new topics"), ("alter.config.policy.class.name", "changes of settings")];
@@ -66,6 +75,28 @@ pub(super) fn check_principal_builder_class(name: &str, class: &str) -> Result<(
             class.escape_debug()
         )),
     }
+}
+
+/// Rejects settings that exchange a part of TLS which a listener has.
+pub(super) fn check_tls_parts(values: &Values, listeners: &[Listener]) -> Result<(), String> {
+    for listener in listeners.iter().filter(|listener| listener.protocol.is_tls()) {
+        for (part, supported) in TLS_PARTS {
+            let name = values.of_listener(&listener.name).name_of(part);
+            let Some((value, from)) = values.given(&name).zip(values.source(&name)) else { continue };
+            let value = value.trim();
+            if value.is_empty() || supported.iter().any(|known| value.eq_ignore_ascii_case(known)) {
+                continue;
+            }
+            let remedy =
+                if supported.is_empty() { "remove it".to_owned() } else { format!("use {}", supported.join(" or ")) };
+            return Err(format!(
+                "{name}={} ({from}) is not supported, and listener {} has TLS; {remedy}",
+                value.escape_debug(),
+                listener.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Rejects settings that demand other listeners than the ones of the broker, with a one-line error.

@@ -314,6 +314,22 @@ mod tests {
     }
 
     #[test]
+    fn added_listener_with_another_protocol_in_the_map_is_refused() {
+        for (map, name, protocol) in [
+            ("SSL:PLAINTEXT", "SSL", "PLAINTEXT"),
+            ("SASL_SSL:SASL_PLAINTEXT", "SASL_SSL", "SASL_PLAINTEXT"),
+            ("SASL_SSL:SSL", "SASL_SSL", "SSL"),
+        ] {
+            let expect = format!(
+                "ottla.secure adds the listener {name}, but listener.security.protocol.map has {name}:{protocol}; use \
+                 {name}:{name}, or another name for the listener with {protocol}"
+            );
+            let given = [(SECURE, "true"), ("listener.security.protocol.map", map), ("listeners", "PLAINTEXT://:1")];
+            assert_eq!(config(None, &given).unwrap_err(), expect);
+        }
+    }
+
+    #[test]
     fn given_keystore_and_mechanisms_are_kept() {
         let text = |pairs: &[(&str, &str)], listener: &str, name: &str| {
             let config = config(None, &[&[(SECURE, "true"), ("log.dirs", "/d")], pairs].concat()).unwrap();

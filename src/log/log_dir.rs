@@ -287,6 +287,17 @@ impl LogDir {
         self.sync()
     }
 
+    /// Like [`LogDir::write_file`], for a file that only its owner can read.
+    pub fn write_secret(&self, file: &Path, bytes: &[u8]) -> Result<(), LogError> {
+        self.disk.write_secret(file, bytes).doing("writing", file)?;
+        self.sync()
+    }
+
+    /// Takes the permissions of others from a file.
+    pub fn hide(&self, file: &Path) -> Result<(), LogError> {
+        self.disk.hide(file).doing("changing the mode of", file)
+    }
+
     /// Lists all partition folders.
     pub fn partitions(&self) -> Result<Vec<FoundPartition>, LogError> {
         partitions_of(&self.disk, &self.path)

@@ -38,12 +38,6 @@ impl ServerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        if self.version_1.is_trusted(end_entity) {
-            return Certificate::parse(end_entity)
-                .map_err(|_| CertificateError::BadEncoding)
-                .and_then(|certificate| check_time(&certificate, now))
-                .map_err(Error::InvalidCertificate);
-        }
         match self.version_1.verify(end_entity, now) {
             Some(verified) => verified.map_err(Error::InvalidCertificate),
             None => {
@@ -51,16 +45,6 @@ impl ServerVerifier {
                 verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all)
             }
         }
-    }
-}
-
-/// Checks that a certificate is valid at this time.
-fn check_time(certificate: &Certificate, now: UnixTime) -> Result<(), CertificateError> {
-    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    match now {
-        _ if now < certificate.not_before => Err(CertificateError::NotValidYet),
-        _ if now > certificate.not_after => Err(CertificateError::Expired),
-        _ => Ok(()),
     }
 }
 

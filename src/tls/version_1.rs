@@ -1,4 +1,8 @@
-//! Checks of certificates of X.509 version 1.
+//! Checks of certificates that rustls refuses and Java accepts: those that are themselves in the truststore, and those of
+//! X.509 version 1.
+//!
+//! A certificate that is byte for byte in the truststore needs no chain, so it may also be one of an authority, as
+//! `openssl req -x509` makes them. Its validity period is checked, and as always that the peer has its private key.
 //!
 //! `openssl x509 -req` without extensions makes certificates of version 1, as the steps in Kafka's documentation do. rustls
 //! refuses them, and Java and OpenSSL accept them at the end of a chain. Here one is accepted if a trusted authority has
@@ -12,7 +16,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
 use ottla_core::security::der;
 
-/// Checks certificates of version 1.
+/// Checks certificates of version 1, and those that are themselves in the truststore.
 #[derive(Debug)]
 pub struct Version1 {
     /// The authorities.
@@ -25,34 +29,42 @@ impl Version1 {
         Version1 { trusted, algorithms }
     }
 
-    /// Whether a certificate, of any version, is itself one of the trusted.
-    pub fn is_trusted(&self, der: &CertificateDer<'_>) -> bool {
+    /// Whether a certificate, of any version, is itself one of the trusted: the same bytes, not only the same name or key.
+    fn is_trusted(&self, der: &CertificateDer<'_>) -> bool {
         self.trusted.iter().any(|trusted| trusted.as_ref() == der.as_ref())
     }
 
-    /// Checks the time and the signature of a certificate; `None` if it has another version.
+    /// Checks the certificate of a peer; `None` if it is neither in the truststore nor of version 1, so its chain must be
+    /// checked.
     pub fn verify(&self, der: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), CertificateError>> {
-        parse(der).map(|certificate| self.verify_parsed(&certificate, now))
+        if self.is_trusted(der) {
+            let parsed = X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding);
+            return Some(parsed.and_then(|(_, certificate)| check_time(&certificate, now)));
+        }
+        let certificate = parse(der)?;
+        Some(check_time(&certificate, now).and_then(|()| match self.is_signed(&certificate) {
+            true => Ok(()),
+            false => Err(CertificateError::UnknownIssuer),
+        }))
     }
 
-    fn verify_parsed(&self, certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        if now < certificate.validity().not_before.timestamp() {
-            return Err(CertificateError::NotValidYet);
-        }
-        if now > certificate.validity().not_after.timestamp() {
-            return Err(CertificateError::Expired);
-        }
+    /// Whether a certificate that is not in the truststore is one of an authority, and signed by itself or by none of the
+    /// trusted.
+    pub fn is_untrusted_authority(&self, der: &CertificateDer<'_>) -> bool {
+        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
+        let is_self_signed = certificate.subject().as_raw() == certificate.issuer().as_raw();
+        certificate.is_ca() && (is_self_signed || !self.is_signed(&certificate))
+    }
+
+    /// Whether a trusted authority itself has signed a certificate.
+    fn is_signed(&self, certificate: &X509Certificate<'_>) -> bool {
         let (signature, signed) = (certificate.signature_value.data.as_ref(), certificate.tbs_certificate.as_ref());
         let has_signed = |authority: &X509Certificate<'_>| {
             authority.subject().as_raw() == certificate.issuer().as_raw()
                 && self.is_signature(authority.public_key().raw, certificate, signed, signature)
         };
-        let authorities = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
-        match { authorities }.any(|authority| has_signed(&authority)) {
-            true => Ok(()),
-            false => Err(CertificateError::UnknownIssuer),
-        }
+        let mut authorities = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
+        authorities.any(|authority| has_signed(&authority))
     }
 
     /// Whether the owner of a public key has signed a certificate, with an algorithm that rustls supports too.
@@ -104,6 +116,16 @@ impl Version1 {
         let certificate = parse(certificate)?;
         let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
         Some(verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms))
+    }
+}
+
+/// Checks that a certificate is valid at this time.
+fn check_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    match now {
+        _ if now < certificate.validity().not_before.timestamp() => Err(CertificateError::NotValidYet),
+        _ if now > certificate.validity().not_after.timestamp() => Err(CertificateError::Expired),
+        _ => Ok(()),
     }
 }
 

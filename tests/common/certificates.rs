@@ -11,7 +11,11 @@ use rcgen::{
 static COUNT: AtomicU32 = AtomicU32::new(1);
 
 /// An authority that signs certificates.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// The common name.
+    pub name: String,
+}
 
 /// A certificate with its private key.
 pub struct Issued {
@@ -30,24 +34,51 @@ pub enum Validity {
     Expired,
 }
 
+impl Validity {
+    fn set(self, params: &mut CertificateParams) {
+        if self == Validity::Expired {
+            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
+        }
+    }
+}
+
 impl Authority {
     pub fn new() -> Authority {
-        let mut params = CertificateParams::default();
         // Each has a name of its own, because issuers are found by their names.
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        params.distinguished_name = name(&[(DnType::CommonName, &format!("Test authority {number}"))]);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Authority(CertifiedIssuer::self_signed(params, key()).expect("a certificate"))
+        let name = format!("Test authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let params = Authority::params(&name, Validity::Valid);
+        Authority { issuer: CertifiedIssuer::self_signed(params, key()).expect("a certificate"), name }
     }
 
     /// The authority's certificate as PEM.
     pub fn pem(&self) -> String {
-        self.0.pem()
+        self.issuer.pem()
     }
 
     /// The authority's certificate in DER.
     pub fn der(&self) -> Vec<u8> {
-        self.0.der().to_vec()
+        self.issuer.der().to_vec()
+    }
+
+    /// The authority's own certificate, for a client that presents it as its own.
+    pub fn itself(&self) -> Issued {
+        Issued { certificate: self.pem(), key: self.issuer.key().serialize_pem(), der: self.der() }
+    }
+
+    /// Another certificate of the authority, with the same name and key, signed by itself.
+    pub fn renewed(&self, validity: Validity) -> Issued {
+        let mut params = Authority::params(&self.name, validity);
+        params.serial_number = Some(u64::from(COUNT.fetch_add(1, Ordering::Relaxed)).into());
+        let certificate = params.self_signed(self.issuer.key()).expect("a certificate");
+        Issued { certificate: certificate.pem(), der: certificate.der().to_vec(), ..self.itself() }
+    }
+
+    fn params(common_name: &str, validity: Validity) -> CertificateParams {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name(&[(DnType::CommonName, common_name)]);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        validity.set(&mut params);
+        params
     }
 
     /// A certificate for a server at these names and addresses.
@@ -64,11 +95,9 @@ impl Authority {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("valid names");
         params.distinguished_name = name(subject);
-        if validity == Validity::Expired {
-            (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
-        }
+        validity.set(&mut params);
         let key = key();
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Issued { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroU32;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 use std::time::Duration;
 
@@ -292,6 +293,19 @@ async fn users_of_kafka_storage_can_log_in_at_the_first_start() {
     let broker = broker().data_dir(&data).start();
     assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter2").await, "ok");
     assert_eq!(login(&broker, Scram::Sha512, "alice", "hunter3").await, format!("{INVALID} SCRAM-SHA-512"));
+}
+
+#[test]
+fn secret_of_scram_can_be_read_by_its_owner_alone_also_in_an_existing_directory() {
+    let mut broker = broker().start();
+    let path = broker.data_dir().join("ottla-scram-secret");
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    let before = fs::read(&path).unwrap();
+    broker.stop();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    broker.restart();
+    assert_eq!((mode(), fs::read(&path).unwrap() == before), (0o600, true));
 }
 
 #[tokio::test]

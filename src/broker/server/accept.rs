@@ -214,7 +214,7 @@ async fn secure(
     };
     match secured {
         Ok((mut stream, principal)) => {
-            stream.get_mut().0.begin(Arc::clone(&shared.budget), Arc::clone(&shared.buffers));
+            stream.get_mut().0.begin(Arc::clone(&shared.read_ahead), Arc::clone(&shared.buffers));
             let info = info.with_principal(principal);
             tracing::debug!(client = %info, principal = %info.principal, "TLS handshake done");
             run_connection(stream, info, permit, phase, shared, true).await;

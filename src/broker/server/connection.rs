@@ -36,6 +36,8 @@ const PANICS: &str = "panics";
 pub(super) struct Shared {
     pub dispatch: Arc<dyn Dispatch>,
     pub budget: Arc<RequestBudget>,
+    /// Memory for what is read ahead from clients with TLS.
+    pub read_ahead: Arc<RequestBudget>,
     pub buffers: Arc<BufferPool>,
     pub max_frame: usize,
     /// The largest frame of a client that has not authenticated yet.
@@ -255,7 +257,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 received: self.reader.received(),
                 sent: self.sent,
                 has_partial_request: self.reader.unfinished().is_some(),
-                parked: self.replies.is_parked() || self.muted.is_some(),
+                parked: self.replies.is_parked(),
+                muted: self.muted.is_some(),
                 contended: self.shared.budget.is_contended(),
             });
             match (verdict, self.reader.unfinished()) {
@@ -268,7 +271,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     return Poll::Ready(End::Closed(why));
                 }
                 (Verdict::Stalled, Some((size, have))) => {
-                    let why = format!("the client sent {have} of {size} bytes of a request and then stopped");
+                    let why = match self.muted {
+                        None => format!("the client sent {have} of {size} bytes of a request and then stopped"),
+                        Some(_) => format!(
+                            "the client is throttled after {have} of {size} bytes of a request, and other requests wait \
+                             for the memory"
+                        ),
+                    };
                     return Poll::Ready(End::Closed(CloseReason::new(
                         "connections closed in the middle of a request",
                         why,

@@ -9,6 +9,7 @@ use super::connection::{Connection, Shared};
 use super::dispatch::{ConnectionInfo, Dispatch};
 use super::limits::Limits;
 use super::memory::{BufferPool, RequestBudget};
+use super::read_ahead::read_ahead_budget;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 
@@ -27,6 +28,7 @@ impl InMemoryListener {
         let shared = Arc::new(Shared {
             dispatch,
             budget: Arc::new(RequestBudget::new(limits.request_memory)),
+            read_ahead: read_ahead_budget(limits.request_memory),
             buffers: Arc::new(BufferPool::new(limits.request_memory)),
             max_frame: limits.max_request_bytes,
             max_sasl_frame: limits.max_sasl_bytes,

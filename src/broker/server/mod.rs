@@ -50,6 +50,7 @@ use connection::Shared;
 use connection_limits::ConnectionLimits;
 use handshake::Handshakes;
 use memory::{BufferPool, RequestBudget};
+use read_ahead::read_ahead_budget;
 
 /// The buffer pool's share of the request memory: an eighth, and at most [`MAX_POOL_BYTES`].
 const POOL_SHARE: usize = 8;
@@ -97,6 +98,7 @@ pub fn serve(
     let shared = Arc::new(Shared {
         dispatch,
         budget: Arc::new(RequestBudget::new(limits.request_memory)),
+        read_ahead: read_ahead_budget(limits.request_memory),
         buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
         max_sasl_frame: limits.max_sasl_bytes,

@@ -4,7 +4,9 @@
 //! [`READ_AHEAD`] bytes with one call while a client sends much. A client that sends little, and one in its handshake, has
 //! no buffer: its bytes go directly to rustls.
 //!
-//! Invariant: buffers take memory of the request budget, of which they leave one half to requests.
+//! Invariant: buffers take their memory from a budget of their own, and never wait for it. A request that waits for memory
+//! is on a connection that reads nothing, so what this connection has read ahead stays in memory: taken from the budget
+//! of requests, it could be what the requests wait for.
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -20,6 +22,15 @@ use super::memory::{BufferPool, FrameBuffer, RequestBudget, Reservation};
 const READ_AHEAD: usize = 64 << 10;
 /// The size of a read from which on a client sends much: what rustls asks for.
 const MUCH: usize = 4 << 10;
+/// The most bytes that all connections read ahead together.
+const MAX_AHEAD: usize = 8 << 20;
+/// The part of the memory for requests that is used in addition: one of this many.
+const SHARE: usize = 8;
+
+/// The budget of all connections for what they read ahead. `request_memory` is that of requests, in bytes.
+pub(super) fn read_ahead_budget(request_memory: usize) -> Arc<RequestBudget> {
+    Arc::new(RequestBudget::new((request_memory / SHARE).min(MAX_AHEAD)))
+}
 
 /// A stream that reads ahead after [`ReadAhead::begin`].
 pub(super) struct ReadAhead<S> {
@@ -43,14 +54,14 @@ impl<S> ReadAhead<S> {
         ReadAhead { stream, memory: None, sends_much: false, ahead: None }
     }
 
-    /// Allows reading ahead from now on.
+    /// Allows reading ahead from now on, with memory of this budget.
     pub fn begin(&mut self, budget: Arc<RequestBudget>, buffers: Arc<BufferPool>) {
         self.memory = Some((budget, buffers));
     }
 
     /// An empty buffer, if one is useful and there is memory for it.
     fn new_ahead(&self) -> Option<Ahead> {
-        let (budget, buffers) = self.memory.as_ref().filter(|(budget, _)| self.sends_much && budget.is_half_free())?;
+        let (budget, buffers) = self.memory.as_ref().filter(|_| self.sends_much)?;
         let reservation = budget.try_reserve(READ_AHEAD as u32)?;
         let mut buffer = buffers.take(READ_AHEAD);
         buffer.bytes.reserve_exact(READ_AHEAD);
@@ -218,8 +229,8 @@ mod tests {
     #[test]
     fn nothing_is_read_ahead_in_a_handshake_or_without_memory() {
         let mut handshake = ReadAhead::new(Script::new([1 << 20]));
-        let budget = Arc::new(RequestBudget::new(3 * READ_AHEAD));
-        let _others = budget.try_reserve(2 * READ_AHEAD as u32);
+        let budget = Arc::new(RequestBudget::new(2 * READ_AHEAD));
+        let _others = budget.try_reserve(READ_AHEAD as u32 + 1);
         let mut without_memory = begun(Script::new([1 << 20]), &budget);
         for stream in [&mut handshake, &mut without_memory] {
             assert!((0..10).all(|_| read(stream).is_ready()));

@@ -21,6 +21,8 @@ pub(super) struct Activity {
     pub has_partial_request: bool,
     /// Whether the peer waits for a parked reply.
     pub parked: bool,
+    /// Whether nothing is read from the connection for a time (throttling).
+    pub muted: bool,
     /// Whether other requests wait for memory.
     pub contended: bool,
 }
@@ -93,13 +95,15 @@ impl Watchdog {
     /// Decides at the end of a period.
     pub fn check(&mut self, activity: Activity) -> Verdict {
         let transferred = activity.received + activity.sent;
-        let is_idle = transferred == self.transferred && !activity.parked;
+        let is_idle = transferred == self.transferred && !activity.parked && !activity.muted;
         self.idle_for = if is_idle { self.idle_for + self.period } else { Duration::ZERO };
         self.transferred = transferred;
 
         // Also while a reply is parked: a slow earlier request must not let a partly received one hold memory for
         // longer.
-        let is_stalled = activity.has_partial_request && activity.received - self.received < MIN_PROGRESS;
+        let is_partial = activity.has_partial_request && activity.received - self.received < MIN_PROGRESS;
+        // A muted client cannot send the rest, but may not hold memory that others wait for.
+        let is_stalled = is_partial && (!activity.muted || activity.contended);
         self.stalled_checks = if is_stalled { self.stalled_checks + 1 } else { 0 };
         self.received = activity.received;
 
@@ -123,7 +127,7 @@ mod tests {
     const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
     fn received(received: u64) -> Activity {
-        Activity { received, sent: 0, has_partial_request: false, parked: false, contended: false }
+        Activity { received, sent: 0, has_partial_request: false, parked: false, muted: false, contended: false }
     }
 
     /// Checks until the verdict is not `Alive`. Returns the time until then and the verdict.
@@ -187,6 +191,15 @@ mod tests {
         watchdog.shorten_period(true, 10);
         let (time, verdict) = until_closed(&mut watchdog, |_| Activity { parked: true, ..partial(10) });
         assert_eq!((time, verdict), (STALL_TIMEOUT, Verdict::Stalled));
+    }
+
+    #[test]
+    fn partial_request_of_a_muted_client_is_closed_only_if_others_wait() {
+        let mut watchdog = Watchdog::new(None, STALL_TIMEOUT);
+        let muted = || Activity { muted: true, ..partial(10) };
+        assert!((0..10 * STALL_CHECKS).all(|_| watchdog.check(muted()) == Verdict::Alive));
+        let (_, verdict) = until_closed(&mut watchdog, |_| Activity { contended: true, ..muted() });
+        assert_eq!(verdict, Verdict::Stalled);
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Checks of client certificates: those of rustls, and an own one for certificates of X.509 version 1.
+//! Checks of client certificates: those of rustls, and own ones for certificates that are themselves in the truststore, and
+//! for those of X.509 version 1.
 
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use ottla_tls::Version1;
 
@@ -17,9 +18,22 @@ pub struct ClientVerifier {
 }
 
 impl ClientVerifier {
-    /// Adds the check of certificates of version 1 to that of rustls.
+    /// Adds the checks of `version_1` to those of rustls.
     pub fn new(inner: Arc<dyn ClientCertVerifier>, version_1: Version1) -> ClientVerifier {
         ClientVerifier { inner, version_1 }
+    }
+
+    /// The reason of a refusal. rustls refuses a certificate of an authority before it looks for its issuer, so an untrusted
+    /// one would have another reason, and another alert, than all others that are not trusted.
+    fn reason(&self, error: Error, end_entity: &CertificateDer<'_>) -> Error {
+        match error {
+            Error::InvalidCertificate(CertificateError::Other(_))
+                if self.version_1.is_untrusted_authority(end_entity) =>
+            {
+                CertificateError::UnknownIssuer.into()
+            }
+            error => error,
+        }
     }
 }
 
@@ -44,7 +58,10 @@ impl ClientCertVerifier for ClientVerifier {
     ) -> Result<ClientCertVerified, Error> {
         match self.version_1.verify(end_entity, now) {
             Some(verified) => verified.map(|()| ClientCertVerified::assertion()).map_err(Error::InvalidCertificate),
-            None => self.inner.verify_client_cert(end_entity, intermediates, now),
+            None => {
+                let verified = self.inner.verify_client_cert(end_entity, intermediates, now);
+                verified.map_err(|error| self.reason(error, end_entity))
+            }
         }
     }
 

@@ -213,9 +213,17 @@ pub(super) fn with_secure(settings: ListenerSettings<'_>) -> Result<Secured, Str
         if clients.iter().any(has) {
             continue;
         }
+        let name = protocol.to_string();
+        let mapped = protocol_of(&name, &protocols)?;
+        if mapped != protocol {
+            return Err(format!(
+                "ottla.secure adds the listener {name}, but listener.security.protocol.map has {name}:{mapped}; use \
+                 {name}:{name}, or another name for the listener with {mapped}"
+            ));
+        }
         let is_free = |port: &u16| clients.iter().all(|endpoint| endpoint.port != *port);
         let port = if first.port == 0 { 0 } else { (port..u16::MAX).find(is_free).unwrap_or_default() };
-        let new = Endpoint { name: protocol.to_string(), port, host: first.host.clone() };
+        let new = Endpoint { name, port, host: first.host.clone() };
         if let Some(first) = &first_advertised {
             advertised.push(Endpoint { host: first.host.clone(), ..new.clone() });
         }

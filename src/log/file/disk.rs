@@ -226,6 +226,10 @@ impl Disk {
         self.rename(&temporary, path)
     }
 
+    pub(super) fn is_simulated(&self) -> bool {
+        matches!(self.backing, Backing::Simulated(_))
+    }
+
     pub(crate) fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match &self.backing {
             Backing::Simulated(disk) => disk.rename(from, to),

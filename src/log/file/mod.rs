@@ -16,6 +16,7 @@ mod limits;
 mod mapping;
 mod pool;
 mod pooled_file;
+mod secret;
 mod simulated;
 #[cfg(test)]
 mod tests;

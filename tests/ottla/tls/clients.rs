@@ -114,6 +114,42 @@ fn client_certificate_of_x509_version_1_is_accepted_from_its_authority_alone() {
     broker.wait_for_log("the client's certificate is not signed by an authority of the truststore");
 }
 
+/// `openssl req -x509` makes such certificates.
+#[test]
+fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststore() {
+    let certificates = Certificates::new();
+    let (own, other) = (Authority::new(), Authority::new());
+    let expired = own.renewed(Validity::Expired);
+    std::fs::write(certificates.path("trusted.pem"), own.pem() + &expired.certificate).unwrap();
+    let options = certificates.broker_with_client_auth("required");
+    let options = options.set("ssl.truststore.location", &text(&certificates.path("trusted.pem")));
+    let broker = options.arg("--log-level").arg("info,ottla.server=debug").start();
+    let with_key_of = |presented: &Issued, keys: &Issued, version: &'static SupportedProtocolVersion| {
+        let key = PrivateKeyDer::from_pem_slice(keys.key.as_bytes()).unwrap();
+        // The usual way would check that the key belongs to the certificate.
+        let presented = vec![CertificateDer::from(presented.der.clone())];
+        let presented = CertifiedKey::new(presented, any_supported_type(&key).unwrap());
+        let mut config = client_config(&certificates.authority.der(), None, &[version]);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(presented));
+        connect(tls_address(&broker), config).map(drop)
+    };
+    for version in [&TLS12, &TLS13] {
+        let refused = |presented: &Issued, alert: &str| {
+            let error = with_key_of(presented, presented, version).unwrap_err().to_string();
+            assert!(error.contains(alert), "{error}");
+        };
+        with_key_of(&own.itself(), &own.itself(), version).unwrap();
+        with_key_of(&own.itself(), &other.itself(), version).unwrap_err();
+        refused(&other.itself(), "UnknownCA");
+        refused(&own.renewed(Validity::Valid), "UnknownCA");
+        refused(&expired, "CertificateExpired");
+    }
+    broker.wait_for_log(&format!("principal=User:CN={}", own.name));
+    broker.wait_for_log("the client's certificate is not signed by an authority of the truststore");
+    broker.wait_for_log("the client's certificate has expired");
+    assert!(!broker.log().contains("CaUsedAsEndEntity") && !broker.log().contains(&other.name), "{}", broker.log());
+}
+
 #[test]
 fn client_that_does_not_accept_the_certificate_is_logged() {
     let certificates = Certificates::new();

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::connection::{Connection, End, Shared};
 use super::memory::{BufferPool, RequestBudget};
+use super::read_ahead::read_ahead_budget;
 use super::{ConnectionInfo, Dispatch, Outcome, Reply, Then};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
@@ -26,7 +27,8 @@ const IDLE: Duration = Duration::from_secs(600);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 const BUDGET: usize = 1 << 20;
 const LARGE: usize = 700_000;
-const MUTE: Duration = Duration::from_secs(20);
+/// Longer than [`STALL_TIMEOUT`].
+const MUTE: Duration = Duration::from_secs(40);
 
 fn closed_for(end: &End, why: &str) -> bool {
     matches!(end, End::Closed(reason) if reason.to_string().contains(why))
@@ -114,6 +116,7 @@ impl TestServer {
             log_rate_limiter: LogRateLimiter::new(Clock::start()),
             dispatch: Arc::new(dispatch.clone()),
             budget: Arc::new(RequestBudget::new(BUDGET)),
+            read_ahead: read_ahead_budget(BUDGET),
             buffers: Arc::new(BufferPool::new(BUDGET)),
             max_frame: 2 * BUDGET,
             max_sasl_frame: 100,

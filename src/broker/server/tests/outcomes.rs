@@ -71,6 +71,22 @@ async fn muted_connection_is_not_read_from_until_the_time_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn muted_connection_in_the_middle_of_a_request_is_not_stalled() {
+    let server = TestServer::new();
+    let (mut socket, _task) = server.connect();
+    let large = frame([b'e'; LARGE]);
+    let (begin, rest) = large.split_at(30_000);
+    socket.write_all(&[&frame("m"), begin].concat()).await.unwrap();
+    assert_eq!(reply(&mut socket).await, b"m");
+    tokio::time::sleep(MUTE - Duration::from_secs(1)).await;
+    let (mut receiver, mut sender) = tokio::io::split(socket);
+    let mut size = [0; 4];
+    let (sent, received) = tokio::join!(sender.write_all(rest), receiver.read_exact(&mut size));
+    assert!(sent.is_ok() && received.is_ok(), "{sent:?}, {received:?}");
+    assert_eq!(u32::from_be_bytes(size) as usize, LARGE);
+}
+
+#[tokio::test(start_paused = true)]
 async fn muted_connection_can_be_drained() {
     let server = TestServer::new();
     let address = ([127, 0, 0, 1], 9092).into();

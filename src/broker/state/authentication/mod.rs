@@ -165,14 +165,18 @@ fn warn_of_unsecured(listeners: &Listeners) {
     }
 }
 
-/// Reads the secret of a log directory, or makes one.
+/// Reads the secret of a log directory, or makes one. Only the owner of its file can read it.
 fn secret(log_dir: &LogDir, random: &Random) -> Result<[u8; SECRET_BYTES], OpenError> {
     let path = log_dir.path().join(SECRET_FILE);
     if let Some(Ok(secret)) = log_dir.read_file(&path)?.map(<[u8; SECRET_BYTES]>::try_from) {
+        // Files of earlier versions can be read by all. Another owner's mode cannot be changed.
+        if let Err(error) = log_dir.hide(&path) {
+            tracing::warn!(path = %path.display(), %error, "other users may be able to read the secret of SCRAM");
+        }
         return Ok(secret);
     }
     let secret = random.secret().map_err(|error| InvalidSasl(no_randomness(&error)))?;
-    log_dir.write_file(&path, &secret)?;
+    log_dir.write_secret(&path, &secret)?;
     Ok(secret)
 }
 
@@ -266,7 +270,11 @@ impl MechanismSettings {
                 check_module(mechanism, &module, &setting)?;
                 vec![module]
             }
-            None => file.and_then(|file| file.of_listener(&listener.name)).unwrap_or_default().to_vec(),
+            None => {
+                let modules = file.and_then(|file| file.of_listener(&listener.name)).unwrap_or_default();
+                check_file_modules(modules, listener)?;
+                modules.to_vec()
+            }
         };
         let has_users =
             !config.users.is_empty() || modules.iter().any(|module| module.known() == Some(KnownModule::Plain));
@@ -334,6 +342,19 @@ fn check_module(mechanism: Mechanism, module: &LoginModule, setting: &str) -> Re
         module.class.escape_debug(),
         expected.class()
     )))
+}
+
+/// Refuses modules of Kerberos and of others in a JAAS file: Kafka would log in with each of them.
+fn check_file_modules(modules: &[LoginModule], listener: &Listener) -> Result<(), InvalidSasl> {
+    match modules.iter().find(|module| module.known().is_none()) {
+        None => Ok(()),
+        Some(module) => Err(InvalidSasl(format!(
+            "{JAAS_FILE}: the KafkaServer section for listener {} has the login module {}, which is not supported; \
+             remove it",
+            listener.name,
+            module.class.escape_debug()
+        ))),
+    }
 }
 
 /// Reads the JAAS file of the broker, if there is one.
@@ -407,5 +428,33 @@ mod tests {
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.expected.audience", "other")]), 1);
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.url", "https://other/keys")]), 2);
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.refresh.ms", "1000")]), 2);
+    }
+
+    #[test]
+    fn jaas_file_with_another_module_is_refused_also_beside_a_known_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("jaas.conf");
+        let check_file = |modules: &str, expect: Result<(), &str>| {
+            std::fs::write(&file, format!("KafkaServer {{ {modules} }};")).unwrap();
+            let given = [
+                ("listeners", "SASL_PLAINTEXT://:0"),
+                ("sasl.enabled.mechanisms", "SCRAM-SHA-256"),
+                (JAAS_FILE, file.to_str().unwrap()),
+            ];
+            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+            let refused = |class: &str| {
+                InvalidSasl(format!(
+                    "ottla.jaas.file: the KafkaServer section for listener SASL_PLAINTEXT has the login module {class}, \
+                     which is not supported; remove it"
+                ))
+            };
+            assert_eq!(check(&config), expect.map_err(refused), "{modules}");
+        };
+        let plain = "org.apache.kafka.common.security.plain.PlainLoginModule required user_a=\"p\";";
+        let kerberos = "com.sun.security.auth.module.Krb5LoginModule";
+        check_file(plain, Ok(()));
+        check_file("com.example.X required user_a=\"p\";", Err("com.example.X"));
+        check_file(&format!("{plain} {kerberos} required;"), Err(kerberos));
     }
 }

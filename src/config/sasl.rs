@@ -1,0 +1,145 @@
+//! Notices about SASL settings that have no effect although a listener has SASL.
+//!
+//! Kafka reads `sasl.jaas.config` and `sasl.server.callback.handler.class` of a listener only with the names of the
+//! listener and of the mechanism before them. Without a SASL listener, `listener_values` lists all of them.
+
+use super::listener::Listener;
+use super::listener_values::full_name;
+use super::table::{self, Scope};
+use super::text;
+use super::values::Values;
+
+const MECHANISMS: &str = "sasl.enabled.mechanisms";
+const JAAS: &str = "sasl.jaas.config";
+/// Settings that belong to one mechanism of one listener.
+const OF_A_MECHANISM: [&str; 2] = [JAAS, "sasl.server.callback.handler.class"];
+/// The prefix of the settings of OAUTHBEARER.
+const OF_BEARER: &str = "sasl.oauthbearer.";
+
+pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
+    let listeners: Vec<&Listener> = listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
+    let mut notices = without_mechanism(values, &listeners);
+    notices.extend(of_disabled_mechanisms(values, &listeners));
+    notices.extend(of_unused_bearer(values, &listeners));
+    notices
+}
+
+/// Settings that lack the name of a mechanism.
+fn without_mechanism(values: &Values, listeners: &[&Listener]) -> Vec<String> {
+    let mut notices = Vec::new();
+    for setting in OF_A_MECHANISM {
+        let general = listeners.first().map(|listener| (setting.to_owned(), *listener));
+        let own = listeners.iter().map(|listener| (full_name(&listener.name, setting), *listener));
+        for (name, listener) in general.into_iter().chain(own).filter(|(name, _)| is_given(values, name)) {
+            let mechanism = mechanisms(values, listener).into_iter().next().unwrap_or_else(|| "PLAIN".to_owned());
+            let instead = full_name(&listener.name, &format!("{}.{setting}", mechanism.to_ascii_lowercase()));
+            notices.push(format!("{name} has no effect, as in Kafka; the name for {mechanism} is {instead}"));
+        }
+    }
+    notices
+}
+
+/// JAAS configurations of mechanisms that their listener does not have.
+fn of_disabled_mechanisms(values: &Values, listeners: &[&Listener]) -> Vec<String> {
+    let mut notices = Vec::new();
+    for listener in listeners {
+        let enabled = mechanisms(values, listener);
+        for (name, ..) in values.given_at_start() {
+            let rest = name.strip_prefix(&full_name(&listener.name, ""));
+            let mechanism = rest.and_then(|rest| rest.strip_suffix(JAAS)?.strip_suffix('.'));
+            // A dot may be part of another listener's name.
+            let Some(mechanism) = mechanism.filter(|mechanism| !mechanism.contains('.')) else { continue };
+            if !enabled.iter().any(|known| known.eq_ignore_ascii_case(mechanism)) {
+                notices.push(format!(
+                    "{name} has no effect: {MECHANISMS} of listener {} has no {}",
+                    listener.name,
+                    mechanism.to_ascii_uppercase()
+                ));
+            }
+        }
+    }
+    notices
+}
+
+/// Settings of OAUTHBEARER that no listener uses, in one line.
+fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Option<String> {
+    let has_bearer = |listener: &Listener| mechanisms(values, listener).iter().any(|it| it == "OAUTHBEARER");
+    if listeners.is_empty() || listeners.iter().any(|listener| has_bearer(listener)) {
+        return None;
+    }
+    let is_bearers = |name: &str, value: &str| {
+        let own = listeners.iter().find_map(|listener| name.strip_prefix(&full_name(&listener.name, "")));
+        let setting = own.unwrap_or(name);
+        let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
+        setting.starts_with(OF_BEARER) && default != Some(value)
+    };
+    let unused = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
+    let unused: Vec<&str> = unused.collect();
+    (!unused.is_empty()).then(|| {
+        format!("settings without effect, as no listener has OAUTHBEARER in {MECHANISMS}: {}", unused.join(", "))
+    })
+}
+
+fn is_given(values: &Values, name: &str) -> bool {
+    values.given(name).is_some_and(|value| !value.trim().is_empty())
+}
+
+/// The mechanisms of a listener, as they are given.
+fn mechanisms(values: &Values, listener: &Listener) -> Vec<String> {
+    let given = values.of_listener(&listener.name).text(MECHANISMS).unwrap_or_default();
+    text::list(&given).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Sources, load};
+
+    /// Checks the notices of a start with a listener SASL_PLAINTEXT that has PLAIN.
+    #[track_caller]
+    fn check(given: &[(&str, &str)], expect: &[&str]) {
+        let base = [("listeners", "PLAINTEXT://:1,SASL_PLAINTEXT://:2"), ("sasl.enabled.mechanisms", "PLAIN")];
+        let command_line = base.iter().chain(given).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let resolved = load(&Sources { command_line: command_line.collect(), ..Sources::default() }).unwrap();
+        assert_eq!(resolved.notices, expect, "{given:?}");
+    }
+
+    #[test]
+    fn setting_without_the_name_of_a_mechanism_is_a_notice_with_the_right_name() {
+        let handler = "sasl.server.callback.handler.class";
+        let expect = "sasl.server.callback.handler.class has no effect, as in Kafka; the name for PLAIN is \
+                      listener.name.sasl_plaintext.plain.sasl.server.callback.handler.class";
+        check(&[(handler, "com.example.Handler")], &[expect]);
+        check(&[(handler, "")], &[]);
+        check(&[(handler, "com.example.Handler"), ("listeners", "PLAINTEXT://:1")], &[]);
+        let own = "listener.name.sasl_plaintext.sasl.jaas.config";
+        let with_mechanism = "listener.name.sasl_plaintext.plain.sasl.jaas.config";
+        let expect = |name: &str| format!("{name} has no effect, as in Kafka; the name for PLAIN is {with_mechanism}");
+        check(&[("sasl.jaas.config", "x;"), (with_mechanism, "y;")], &[&expect("sasl.jaas.config")]);
+        check(&[(own, "x;"), (with_mechanism, "y;")], &[&expect(own)]);
+        check(&[(with_mechanism, "y;")], &[]);
+    }
+
+    #[test]
+    fn jaas_configuration_of_a_mechanism_that_is_not_enabled_is_a_notice() {
+        let scram = "listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config";
+        let expect =
+            format!("{scram} has no effect: sasl.enabled.mechanisms of listener SASL_PLAINTEXT has no SCRAM-SHA-256");
+        check(&[(scram, "x;")], &[&expect]);
+        let both = ("listener.name.sasl_plaintext.sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256");
+        check(&[(scram, "x;"), both], &[]);
+    }
+
+    #[test]
+    fn settings_of_oauthbearer_without_a_listener_that_has_it_are_one_notice() {
+        let given = [
+            ("sasl.oauthbearer.expected.audience", "kafka"),
+            ("listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer", "i"),
+            ("sasl.oauthbearer.allow.unverified.issuer", "false"),
+        ];
+        let expect = "settings without effect, as no listener has OAUTHBEARER in sasl.enabled.mechanisms: \
+                      listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer, sasl.oauthbearer.expected.audience";
+        check(&given, &[expect]);
+        check(&[given[0], ("sasl.enabled.mechanisms", "OAUTHBEARER")], &[]);
+        check(&[given[0], ("listeners", "PLAINTEXT://:1")], &[]);
+    }
+}
