@@ -129,7 +129,7 @@ impl ConsumeArgs {
                 Some(Event::Records(records)) => self.print(consumer, printer, &records),
                 Some(Event::Warning(text)) => warn(&text),
                 Some(Event::Assigned(_) | Event::Revoked(_)) => {}
-                None if !consumer.has_topics() && !reported_missing => {
+                None if consumer.lacks_topics() && !reported_missing => {
                     reported_missing = true;
                     warn(&format!("waiting for the topic: {}", missing(client, &self.topic).await));
                 }

@@ -197,7 +197,8 @@ struct Listed {
     partitions: usize,
     /// The difference between end and start offset. After compaction or transactions there are fewer records.
     records: i64,
-    bytes: i64,
+    /// `None` if the user may not describe log directories.
+    bytes: Option<i64>,
 }
 
 async fn list(client: &Client, internal: bool, json: bool) -> Outcome {
@@ -215,7 +216,7 @@ async fn list(client: &Client, internal: bool, json: bool) -> Outcome {
     };
     let listed = listed.into_iter().map(|topic| Listed {
         records: sum(&topic.name, &|partition| offsets.records(partition).unwrap_or(0)),
-        bytes: sum(&topic.name, &|partition| bytes.get(partition).copied().unwrap_or(0)),
+        bytes: bytes.as_ref().map(|bytes| sum(&topic.name, &|partition| bytes.get(partition).copied().unwrap_or(0))),
         id: topic.id.to_string(),
         internal: topic.is_internal,
         partitions: topic.partitions,
@@ -227,7 +228,7 @@ async fn list(client: &Client, internal: bool, json: bool) -> Outcome {
     }
     let row = |topic: &Listed| {
         let [partitions, records, bytes] =
-            [topic.partitions.to_string(), topic.records.to_string(), topic.bytes.to_string()];
+            [topic.partitions.to_string(), topic.records.to_string(), number(topic.bytes)];
         vec![topic.name.clone(), partitions, records, bytes]
     };
     let rows: Vec<_> = listed.iter().map(row).collect();
@@ -286,7 +287,7 @@ async fn describe(client: &Client, names: &[String], json: bool) -> Outcome {
                 isr: partition.isr.clone(),
                 start_offset: offsets.start.get(&place).copied(),
                 end_offset: offsets.end.get(&place).copied(),
-                bytes: bytes.get(&place).copied(),
+                bytes: bytes.as_ref().and_then(|bytes| bytes.get(&place).copied()),
             }
         };
         Described {
@@ -315,7 +316,6 @@ fn print(output: &mut Output, topic: &Described) {
     for (name, value) in &topic.settings {
         output.line(format_args!("  {name}={}", value.as_deref().unwrap_or_default()));
     }
-    let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
     let row = |partition: &DescribedPartition| {
         let records = partition.end_offset.zip(partition.start_offset).map(|(end, start)| end - start);
         vec![
@@ -330,6 +330,11 @@ fn print(output: &mut Output, topic: &Described) {
     let rows: Vec<_> = topic.partitions.iter().map(row).collect();
     let headings = ["PARTITION", "LEADER", "START", "END", "RECORDS", "BYTES"];
     table(&headings, &rows).iter().for_each(|line| output.line(line));
+}
+
+/// Formats a number for a table.
+fn number(number: Option<i64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
 }
 
 /// Start and end offsets of partitions, as far as the broker reports them.
@@ -365,9 +370,13 @@ impl Offsets {
     }
 }
 
-/// The sizes of partitions' logs, in bytes.
-async fn bytes(client: &Client) -> Result<HashMap<TopicPartition, i64>, String> {
-    let dirs = log_dirs::describe(client).await?;
+/// The sizes of partitions' logs, in bytes; `None` if the user may not describe log directories, which needs DESCRIBE on
+/// the cluster.
+async fn bytes(client: &Client) -> Result<Option<HashMap<TopicPartition, i64>>, String> {
+    let dirs = match log_dirs::describe(client).await {
+        Err(error) if error.simple_name() == "ClusterAuthorizationException" => return Ok(None),
+        dirs => dirs?,
+    };
     let replicas = dirs.into_iter().flat_map(|dir| dir.replicas).filter(|replica| !replica.is_future);
-    Ok(replicas.map(|replica| (replica.partition, replica.size)).collect())
+    Ok(Some(replicas.map(|replica| (replica.partition, replica.size)).collect()))
 }

@@ -44,6 +44,9 @@ use ottla_wire::protocol::messages::api_versions::{ApiVersionsRequest, ApiVersio
 use ottla_wire::protocol::{ApiKey, ApiRequest, RequestHeader, frame};
 use ottla_wire::types::{ErrorCode, InOrder as _};
 
+/// Limit for connecting without TLS and for the response, to find out whether a listener is without TLS.
+const PLAIN_CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
 pub type Result<T, E = ClientError> = std::result::Result<T, E>;
 
 /// Settings of a client connection.
@@ -104,7 +107,24 @@ impl Client {
     /// Connects to `address` (`host:port`), negotiates the API versions, and authenticates.
     pub async fn connect_with(address: &str, options: ClientOptions) -> Result<Client> {
         let opening = timeout(options.timeout, open(address, options.tls.as_ref())).await;
-        let stream = opening.unwrap_or_else(|elapsed| Err(cannot_connect(address, elapsed.into())))?;
+        let stream = match opening.unwrap_or_else(|elapsed| Err(cannot_connect(address, elapsed.into()))) {
+            // The broker closed it during the TLS handshake, as listeners without TLS do, but also a proxy whose broker
+            // has not started yet. Only with the former it is useless to try again.
+            Err(ClientError::Disconnected(_)) if answers_without_tls(address, &options).await => {
+                return Err(ClientError::Tls { address: address.to_owned(), why: tls::listener_without_tls() });
+            }
+            opened => opened?,
+        };
+        let mut client = Client::negotiated(address, stream, options).await?;
+        if let Some(sasl) = &client.options.sasl {
+            authentication::authenticate(&client, sasl).await?;
+        }
+        client.preparatory = client.connection.received();
+        Ok(client)
+    }
+
+    /// Creates a client for an open connection, and negotiates the API versions.
+    async fn negotiated(address: &str, stream: Stream, options: ClientOptions) -> Result<Client> {
         let mut client = Client {
             address: Arc::from(address),
             connection: Arc::new(Connection::new(stream, options.max_response_bytes)),
@@ -119,10 +139,6 @@ impl Client {
         client.served = Arc::new(served.in_order());
         let levels = response.finalized_features.into_iter().map(|feature| (feature.name, feature.max_version_level));
         client.feature_levels = Arc::new(levels.in_order());
-        if let Some(sasl) = &client.options.sasl {
-            authentication::authenticate(&client, sasl).await?;
-        }
-        client.preparatory = client.connection.received();
         Ok(client)
     }
 
@@ -304,6 +320,16 @@ async fn open(address: &str, tls: Option<&Tls>) -> Result<Stream> {
     let socket = socket.map_err(|error| cannot_connect(address, error))?;
     let Some(tls) = tls else { return Ok(Stream::Plain(socket)) };
     Ok(Stream::Tls(Box::new(tls.connect(address, socket).await?)))
+}
+
+/// Whether a broker answers ApiVersions at this address without TLS.
+async fn answers_without_tls(address: &str, options: &ClientOptions) -> bool {
+    let timeout_of_check = options.timeout.min(PLAIN_CHECK_TIMEOUT);
+    let options = ClientOptions { tls: None, sasl: None, timeout: timeout_of_check, ..options.clone() };
+    match timeout(timeout_of_check, open(address, None)).await {
+        Ok(Ok(stream)) => Client::negotiated(address, stream, options).await.is_ok(),
+        _ => false,
+    }
 }
 
 fn decode<R: ApiRequest>(version: i16, frame: Bytes) -> Result<R::ApiResponse> {

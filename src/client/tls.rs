@@ -100,6 +100,11 @@ pub(super) fn explain(error: &rustls::Error) -> String {
     }
 }
 
+/// Says that the broker has a listener without TLS at this port, and what to do.
+pub(super) fn listener_without_tls() -> String {
+    format!("the broker has no TLS at this port; {PLAIN}")
+}
+
 fn explain_certificate(why: &CertificateError) -> String {
     use CertificateError::*;
     match why {

@@ -70,9 +70,9 @@ impl Subscription {
 }
 
 impl Consumer {
-    /// Whether any topic of the subscription exists.
-    pub fn has_topics(&self) -> bool {
-        !self.subscription.found.is_empty()
+    /// Whether the broker has answered that no topic of the subscription exists.
+    pub fn lacks_topics(&self) -> bool {
+        self.subscription.due.is_some() && self.subscription.found.is_empty()
     }
 
     /// Refreshes the metadata. A change makes a group member rejoin, and changes the assignment of a consumer without group.

@@ -13,6 +13,7 @@
 mod changes;
 mod coverage;
 mod log_lines;
+mod own_commands;
 mod rights;
 mod tokens;
 

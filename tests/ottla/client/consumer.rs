@@ -177,3 +177,23 @@ async fn offset_beyond_the_log_follows_auto_offset_reset() {
     easy.seek(&partition, ottla::client::consumer::Start::At(50));
     assert_eq!(read(&mut easy, 1).await, ["a"]);
 }
+
+#[tokio::test]
+async fn topic_is_missing_only_once_the_broker_has_answered_so() {
+    let broker = Broker::start();
+    topic(&broker, "here", 1).await;
+    for name in ["here", "nowhere"] {
+        let mut consumer = consumer(&broker, &[("allow.auto.create.topics", "false")]).await;
+        consumer.subscribe(Topics::named(name));
+        // There is no time for an answer.
+        assert!(consumer.poll(Duration::ZERO).await.unwrap().is_none());
+        assert!(!consumer.lacks_topics(), "{name}");
+        let started = Instant::now();
+        let mut events = Vec::new();
+        while !consumer.lacks_topics() && events.is_empty() {
+            assert!(started.elapsed() < TIMEOUT);
+            events.extend(consumer.poll(Duration::from_millis(100)).await.unwrap());
+        }
+        assert_eq!(consumer.lacks_topics(), name == "nowhere", "{events:?}");
+    }
+}

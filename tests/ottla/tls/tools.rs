@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::process::{Output, Stdio};
+use std::thread;
 
 use common::certificates::Validity;
 use common::{command, run_command, wait_until};
@@ -216,6 +217,59 @@ fn impossible_tls_connections_say_why_and_what_to_do() {
         &plain,
         "the broker demands TLS at this port; set security.protocol to SSL or SASL_SSL",
     );
+}
+
+#[test]
+fn tools_at_a_port_without_tls_and_the_reverse_fail_at_once_in_one_line() {
+    let (certificates, clients) = (Certificates::new(), Clients::new());
+    let broker = certificates.broker().start();
+    let trusting = format!(
+        "security.protocol=SSL!ssl.truststore.type=PEM!ssl.truststore.location={}!default.api.timeout.ms=600000!",
+        text(&certificates.path("authority.pem"))
+    );
+    let (tls, plain) = (clients.write("tls", &trusting), clients.write("plain", "default.api.timeout.ms=600000!"));
+    let check = |listener: &str, client: &str, expect: &str| {
+        let at = address(&broker, listener);
+        let own = run(&["topics", "list", "-b", &at, "--command-config", client]);
+        assert_eq!(outcome(&own), (1, format!("ottla: {at}: {expect}\n")));
+        let (code, text) = list(&at, client);
+        assert!(code == 1 && text.contains(expect) && !text.contains("WARN"), "{code}: {text}");
+    };
+    check(
+        "PLAINTEXT",
+        &tls,
+        "the broker has no TLS at this port; set security.protocol to PLAINTEXT or SASL_PLAINTEXT, or connect to a port \
+         with TLS",
+    );
+    check("SSL", &plain, "the broker demands TLS at this port; set security.protocol to SSL or SASL_SSL");
+}
+
+#[test]
+fn port_that_closes_connections_during_the_tls_handshake_is_tried_again() {
+    let (certificates, clients) = (Certificates::new(), Clients::new());
+    let broker = certificates.broker().start();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (at, tls_port) = (proxy.local_addr().unwrap().to_string(), tls_address(&broker));
+    // Like a proxy whose broker starts later: it closes the first connections.
+    let forward = thread::spawn(move || {
+        (0..4).for_each(|_| drop(proxy.accept().unwrap()));
+        let (mut client, mut server) = (proxy.accept().unwrap().0, TcpStream::connect(tls_port).unwrap());
+        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let sending = thread::spawn(move || {
+            let _closed_by_either_side = std::io::copy(&mut from_client, &mut to_server);
+            let _may_be_closed = to_server.shutdown(Shutdown::Both);
+        });
+        let _closed_by_either_side = std::io::copy(&mut server, &mut client);
+        let _may_be_closed = client.shutdown(Shutdown::Both);
+        sending.join().unwrap();
+    });
+    let trusting = format!(
+        "security.protocol=SSL!ssl.truststore.type=PEM!ssl.truststore.location={}!",
+        text(&certificates.path("authority.pem"))
+    );
+    let (code, text) = list(&at, &clients.write("tls", &trusting));
+    assert!(code == 0 && text.contains("trying again"), "{code}: {text}");
+    forward.join().unwrap();
 }
 
 #[test]
