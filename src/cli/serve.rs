@@ -27,6 +27,8 @@ use ottla_log::faults;
 
 /// How long a stop waits until outstanding replies are sent.
 const STOP_GRACE: Duration = Duration::from_millis(500);
+/// How long a failed start waits for the news that the parent has ended.
+const PARENT_GRACE: Duration = Duration::from_millis(100);
 const LOG_LEVEL: &str = "ottla.log.level";
 
 /// Runs a broker until a signal stops it. The error, one line, says why it could not start.
@@ -69,6 +71,12 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             },
         }
     });
+    if let (Err(_), Some(dir)) = (&ended, &mut ephemeral) {
+        // No other run follows if the parent is gone, which may be why this one failed.
+        if runtime.block_on(clock.timeout(PARENT_GRACE, parent.ended())).is_some() {
+            dir.set_kept(false);
+        }
+    }
     end(runtime, ended)
 }
 

@@ -32,18 +32,23 @@ pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     match table::find(scope, name) {
         Some(setting) => {
             setting.check(value)?;
-            refuse_principal_builder(name, value)
+            check_principal_builder(name, value)
         }
         None if table::is_removed(scope, name) => Ok(()),
-        None if scope == Scope::Broker && table::is_plugin_setting(name) => refuse_principal_builder(name, value),
+        None if scope == Scope::Broker && table::is_plugin_setting(name) => check_principal_builder(name, value),
         None => Err(Refused::Unknown { scope, name: name.to_owned() }),
     }
 }
 
-/// Rejects a Java class that names users: the next start would be refused.
-fn refuse_principal_builder(name: &str, value: &str) -> Result<(), Refused> {
-    match protection::is_principal_builder(name) {
-        true => protection::check_principal_builder_class(name, value).map_err(Refused::Conflict),
+/// Rejects a Java class that names users, in the words of Kafka for one that it does not find: the next start would be
+/// refused.
+pub fn check_principal_builder(name: &str, value: &str) -> Result<(), Refused> {
+    match protection::is_principal_builder(name) && protection::check_principal_builder_class(name, value).is_err() {
+        true => Err(Refused::Invalid(InvalidValue::Value {
+            name: "principal.builder.class".to_owned(),
+            value: value.trim().to_owned(),
+            reason: format!("Class {} could not be found.", value.trim()),
+        })),
         false => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
     ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
-pub use check::{Refused, validate, validate_group, validate_topic, validate_topic_on_broker};
+pub use check::{Refused, check_principal_builder, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };

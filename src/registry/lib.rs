@@ -38,13 +38,12 @@
 //! - **Commands are repeatable.** Registering what is registered answers with the same id and appends nothing.
 //! - **An id has one text in its context.** Of two records that disagree, the first counts, as in Confluent's registry.
 //! - **Canonical texts are those of Confluent's registry**, and so are the hashes over them: the same requests give the same
-//!   ids and the same records. `schema/avro/tests` and `schema/json/tests` compare them with tables from its own classes.
+//!   ids and the same records. the folders `tests` under [`schema`] compare them with tables from its own classes.
 //! - **Work is bounded for any input.** Depth of JSON and of types, the number of types, references and pairs of types in a
 //!   comparison, and the sizes of messages, records and caches have limits; beyond them a request gets an error.
 //!
 //! # Absent on purpose
 //!
-//! Protobuf schemas are refused with Confluent's code for invalid schemas until they have a module under [`schema`].
 //! Associations, exporters and encryption keys (`/associations`, `/exporters`, `/dek-registry`) answer 404; records of
 //! associations are ignored and stay in the topic. Rules are stored, checked and returned in every mode, which Confluent's
 //! community edition does not do. Nothing is fetched from other hosts for a schema.

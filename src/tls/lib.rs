@@ -11,4 +11,4 @@ pub mod suites;
 mod version_1;
 
 pub use keys::certified_key;
-pub use version_1::Version1;
+pub use version_1::{Version1, is_authority};

@@ -63,8 +63,8 @@ impl Version1 {
             authority.subject().as_raw() == certificate.issuer().as_raw()
                 && self.is_signature(authority.public_key().raw, certificate, signed, signature)
         };
-        let mut authorities = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
-        authorities.any(|authority| has_signed(&authority))
+        let mut trusted = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
+        trusted.any(|authority| may_sign(&authority) && has_signed(&authority))
     }
 
     /// Whether the owner of a public key has signed a certificate, with an algorithm that rustls supports too.
@@ -117,6 +117,21 @@ impl Version1 {
         let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
         Some(verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms))
     }
+}
+
+/// Whether a certificate of a truststore is one of an authority, so that others are trusted because it has signed them. The
+/// rule is Java's; rustls takes any certificate for an authority.
+pub fn is_authority(der: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| may_sign(&certificate))
+}
+
+/// Whether a certificate is one of an authority: before version 3, in which certificates do not say it, each is.
+fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    let allows_signing = match certificate.key_usage() {
+        Ok(usage) => usage.is_none_or(|usage| usage.value.key_cert_sign()),
+        Err(_) => false,
+    };
+    certificate.version() != X509Version::V3 || certificate.is_ca() && allows_signing
 }
 
 /// Checks that a certificate is valid at this time.

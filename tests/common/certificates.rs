@@ -44,9 +44,19 @@ impl Validity {
 
 impl Authority {
     pub fn new() -> Authority {
+        Authority::with(IsCa::Ca(BasicConstraints::Unconstrained))
+    }
+
+    /// What signs certificates with one that is not of an authority.
+    pub fn without_ca() -> Authority {
+        Authority::with(IsCa::ExplicitNoCa)
+    }
+
+    fn with(is_ca: IsCa) -> Authority {
         // Each has a name of its own, because issuers are found by their names.
         let name = format!("Test authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let params = Authority::params(&name, Validity::Valid);
+        let mut params = Authority::params(&name, Validity::Valid);
+        params.is_ca = is_ca;
         Authority { issuer: CertifiedIssuer::self_signed(params, key()).expect("a certificate"), name }
     }
 

@@ -15,12 +15,14 @@ use ottla_tls::Version1;
 pub struct ClientVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     version_1: Version1,
+    /// False: no chain is accepted, because the truststore has no certificate of an authority.
+    has_authorities: bool,
 }
 
 impl ClientVerifier {
     /// Adds the checks of `version_1` to those of rustls.
-    pub fn new(inner: Arc<dyn ClientCertVerifier>, version_1: Version1) -> ClientVerifier {
-        ClientVerifier { inner, version_1 }
+    pub fn new(inner: Arc<dyn ClientCertVerifier>, version_1: Version1, has_authorities: bool) -> ClientVerifier {
+        ClientVerifier { inner, version_1, has_authorities }
     }
 
     /// The reason of a refusal. rustls refuses a certificate of an authority before it looks for its issuer, so an untrusted
@@ -60,7 +62,10 @@ impl ClientCertVerifier for ClientVerifier {
             Some(verified) => verified.map(|()| ClientCertVerified::assertion()).map_err(Error::InvalidCertificate),
             None => {
                 let verified = self.inner.verify_client_cert(end_entity, intermediates, now);
-                verified.map_err(|error| self.reason(error, end_entity))
+                match verified.map_err(|error| self.reason(error, end_entity)) {
+                    Ok(_) if !self.has_authorities => Err(CertificateError::UnknownIssuer.into()),
+                    verified => verified,
+                }
             }
         }
     }

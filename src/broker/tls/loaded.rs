@@ -16,7 +16,7 @@ use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
 use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
-use ottla_tls::{Version1, keystore, suites};
+use ottla_tls::{Version1, is_authority, keystore, suites};
 
 /// The TLS of a listener for a new connection.
 #[derive(Debug)]
@@ -138,17 +138,26 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
             config.listener
         )
     })?;
-    let mut roots = RootCertStore::empty();
-    let (_, unusable) = roots.add_parsable_certificates(trusted.iter().cloned());
+    let (mut authorities, mut others) = (RootCertStore::empty(), RootCertStore::empty());
+    let (of_authorities, of_others): (Vec<_>, Vec<_>) = trusted.iter().cloned().partition(is_authority);
+    let unusable =
+        authorities.add_parsable_certificates(of_authorities).1 + others.add_parsable_certificates(of_others).1;
     if unusable > 0 {
         return Err(format!("listener {}: {unusable} certificates of the truststore cannot be read", config.listener));
     }
+    let has_authorities = !authorities.is_empty();
+    // rustls needs at least one. Clients choose their certificates by the names of all trusted ones.
+    let (roots, hints) = match has_authorities {
+        true => (authorities, others.subjects()),
+        false => (others, Vec::new()),
+    };
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    let builder = builder.add_root_hint_subjects(hints);
     let builder = match config.client_auth {
         ClientAuth::Required => builder,
         ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
     };
     let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
     let version_1 = Version1::new(trusted, provider.signature_verification_algorithms);
-    Ok(Arc::new(ClientVerifier::new(built, version_1)))
+    Ok(Arc::new(ClientVerifier::new(built, version_1, has_authorities)))
 }

@@ -7,7 +7,7 @@ settings! {
     "authorizer.class.name",                               String,   "",                    Any,             ReadOnly,  Implemented, "The Java class that authorizes requests: Kafka's own, or empty to allow every client everything. The broker does not start with another class.";
     "principal.builder.class",                             Class,    "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder", Any,             PerBroker, Ignored, "The Java class that names a connection's user; Java classes are not supported: the broker does not start with another one.";
     "security.inter.broker.protocol",                      String,   "PLAINTEXT",           OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), ReadOnly,  Ignored, "The protocol between brokers; there are no others. As in Kafka, the broker does not start without a listener of that name.";
-    "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; Java classes are not supported.";
+    "security.providers",                                  String,   null,                  Any,             ReadOnly,  Ignored, "Java security providers; Java classes are not supported: the broker does not start with one if a listener has TLS.";
     "delegation.token.secret.key",                         Password, null,                  Any,             ReadOnly,  Implemented, "The key that signs delegation tokens.";
     "delegation.token.expiry.check.interval.ms",           Long,     "3600000",             AtLeast(1),      ReadOnly,  Implemented, "How often expired delegation tokens are dropped.";
     "delegation.token.expiry.time.ms",                     Long,     "86400000",            AtLeast(1),      ReadOnly,  Implemented, "How long a delegation token lasts without renewal.";
@@ -82,8 +82,8 @@ settings! {
     "ssl.allow.dn.changes",                                Boolean,  "false",               Any,             ReadOnly,  Implemented, "TLS: whether a new certificate may have another distinguished name, when the keystore changes at runtime.";
     "ssl.allow.san.changes",                               Boolean,  "false",               Any,             ReadOnly,  Implemented, "TLS: whether a new certificate may lack alternative names of the one before, when the keystore changes at runtime.";
     "ssl.engine.factory.class",                            Class,    null,                  Any,             PerBroker, Implemented, "TLS: a Java class that makes engines. Java classes are not supported: an SSL listener does not start with one.";
-    "ssl.keymanager.algorithm",                            String,   "SunX509",             Any,             PerBroker, Ignored, "TLS: which of Java's key managers to use.";
-    "ssl.trustmanager.algorithm",                          String,   "PKIX",                Any,             PerBroker, Ignored, "TLS: which of Java's trust managers to use.";
-    "ssl.provider",                                        String,   null,                  Any,             PerBroker, Ignored, "TLS: which of Java's providers to use.";
-    "ssl.secure.random.implementation",                    String,   null,                  Any,             PerBroker, Ignored, "TLS: which of Java's random generators to use.";
+    "ssl.keymanager.algorithm",                            String,   "SunX509",             Any,             PerBroker, Ignored, "TLS: which of Java's key managers to use; with a TLS listener SunX509 or PKIX.";
+    "ssl.trustmanager.algorithm",                          String,   "PKIX",                Any,             PerBroker, Ignored, "TLS: which of Java's trust managers to use; with a TLS listener PKIX or SunX509.";
+    "ssl.provider",                                        String,   null,                  Any,             PerBroker, Ignored, "TLS: which of Java's providers to use; none is supported: the broker does not start with one if a listener has TLS.";
+    "ssl.secure.random.implementation",                    String,   null,                  Any,             PerBroker, Ignored, "TLS: which of Java's random generators to use; none is supported: the broker does not start with one if a listener has TLS.";
 }

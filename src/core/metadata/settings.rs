@@ -117,6 +117,9 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
         if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
             return refuse(invalid.to_string());
         }
+        if let Err(refused) = config::check_principal_builder(name, value) {
+            return refuse(refused.to_string());
+        }
     }
     match config::check_retention(|name| settings.get(name).map(String::as_str)) {
         Err(why) => refuse(format!("requirement failed: {why}")),

@@ -19,8 +19,7 @@ pub(super) const MAX_PAGE: usize = 1_000;
 
 pub(super) fn types() -> Routed {
     // The order in which Confluent's registry lists them.
-    // Protobuf is listed once it is supported.
-    Ok(Answer::of(&vec!["JSON", "AVRO"].into()))
+    Ok(Answer::of(&vec!["JSON", "PROTOBUF", "AVRO"].into()))
 }
 
 pub(super) fn list(registry: &mut Registry, call: &Call<'_>) -> Routed {

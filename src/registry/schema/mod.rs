@@ -3,12 +3,14 @@
 pub mod avro;
 pub mod json;
 pub mod nesting;
+pub mod protobuf;
 
 use thiserror::Error;
 
 pub use avro::Validation;
 use avro::{AvroError, AvroSchema};
 use json::{JsonSchema, JsonSchemaError};
+use protobuf::{ProtobufError, ProtobufSchema};
 
 /// The format of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,11 +46,10 @@ pub enum SchemaError {
     Avro(#[from] AvroError),
     #[error(transparent)]
     Json(#[from] JsonSchemaError),
+    #[error(transparent)]
+    Protobuf(#[from] ProtobufError),
     #[error("tags of {} schemas are not supported by this registry", .0.name())]
     Tags(SchemaType),
-    /// The parser of the format is not part of this build.
-    #[error("schemas of type {} are not supported by this registry", .0.name())]
-    Unsupported(SchemaType),
 }
 
 /// A schema that another one refers to.
@@ -64,6 +65,7 @@ pub struct ResolvedReference {
 pub enum ParsedSchema {
     Avro(AvroSchema),
     Json(JsonSchema),
+    Protobuf(ProtobufSchema),
 }
 
 impl ParsedSchema {
@@ -77,7 +79,7 @@ impl ParsedSchema {
         match schema_type {
             SchemaType::Avro => Ok(ParsedSchema::Avro(AvroSchema::parse(text, &texts(references), validation)?)),
             SchemaType::Json => Ok(ParsedSchema::Json(JsonSchema::parse(text, references)?)),
-            SchemaType::Protobuf => Err(SchemaError::Unsupported(schema_type)),
+            SchemaType::Protobuf => Ok(ParsedSchema::Protobuf(ProtobufSchema::parse(text, references)?)),
         }
     }
 
@@ -85,6 +87,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(_) => SchemaType::Avro,
             ParsedSchema::Json(_) => SchemaType::Json,
+            ParsedSchema::Protobuf(_) => SchemaType::Protobuf,
         }
     }
 
@@ -93,6 +96,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(schema) => schema.canonical(),
             ParsedSchema::Json(schema) => schema.canonical(),
+            ParsedSchema::Protobuf(schema) => schema.canonical(),
         }
     }
 
@@ -101,6 +105,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(schema) => schema.canonical().len(),
             ParsedSchema::Json(schema) => schema.estimated_bytes(),
+            ParsedSchema::Protobuf(schema) => schema.estimated_bytes(),
         }
     }
 
@@ -108,6 +113,7 @@ impl ParsedSchema {
     pub fn formatted(&self, format: &str) -> String {
         match self {
             ParsedSchema::Avro(schema) if format == "resolved" => schema.resolved(),
+            ParsedSchema::Protobuf(schema) => schema.formatted(format),
             schema => schema.canonical().to_owned(),
         }
     }
@@ -120,6 +126,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(schema) => Ok(ParsedSchema::Avro(schema.normalized(&texts(references), validation)?)),
             ParsedSchema::Json(schema) => Ok(ParsedSchema::Json(schema.normalized())),
+            ParsedSchema::Protobuf(schema) => Ok(ParsedSchema::Protobuf(schema.normalized(references)?)),
         }
     }
 
@@ -128,6 +135,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(_) => Ok(()),
             ParsedSchema::Json(schema) => Ok(schema.check()?),
+            ParsedSchema::Protobuf(schema) => Ok(schema.check()?),
         }
     }
 
@@ -154,7 +162,11 @@ impl ParsedSchema {
                 }
                 Err(error) => unexpected(&error),
             },
-            (ParsedSchema::Avro(_) | ParsedSchema::Json(_), _) => {
+            (ParsedSchema::Protobuf(reader), ParsedSchema::Protobuf(writer)) => match reader.differences(writer) {
+                Ok(found) => found.iter().map(|found| found.describe(reader_name, writer_name)).collect(),
+                Err(error) => unexpected(&error),
+            },
+            (ParsedSchema::Avro(_) | ParsedSchema::Json(_) | ParsedSchema::Protobuf(_), _) => {
                 vec!["Incompatible because of different schema type".to_owned()]
             }
         }
@@ -172,6 +184,7 @@ impl ParsedSchema {
         match self {
             ParsedSchema::Avro(schema) => schema.has_top_level_field(name),
             ParsedSchema::Json(schema) => schema.has_top_level_field(name),
+            ParsedSchema::Protobuf(schema) => schema.has_top_level_field(name),
         }
     }
 
@@ -179,7 +192,7 @@ impl ParsedSchema {
     pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
         match self {
             ParsedSchema::Avro(schema) => schema.tagged_entities(),
-            ParsedSchema::Json(_) => Vec::new(),
+            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Vec::new(),
         }
     }
 
@@ -187,7 +200,7 @@ impl ParsedSchema {
     pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
         match self {
             ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
-            ParsedSchema::Json(_) => Err(SchemaError::Tags(self.schema_type())),
+            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Err(SchemaError::Tags(self.schema_type())),
         }
     }
 }

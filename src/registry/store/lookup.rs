@@ -8,7 +8,7 @@ use crate::compatibility::{EarlierVersion, check};
 use crate::contract::{Metadata, RuleSet};
 use crate::entity::{Content, Reference, SchemaEntity};
 use crate::error::RegistryError;
-use crate::schema::{ParsedSchema, Validation};
+use crate::schema::{ParsedSchema, SchemaError, Validation};
 use crate::store::mode::Mode;
 use crate::subject::Subject;
 
@@ -33,9 +33,8 @@ impl Registry {
             && let Err(details) = parsed.check()
         {
             let quoted = entity.quoted(false);
-            return Err(RegistryError::invalid_schema(format!(
-                "Invalid schema {quoted}, details: Invalid JSON: {details}"
-            )));
+            let kind = if matches!(details, SchemaError::Json(_)) { "Invalid JSON: " } else { "" };
+            return Err(RegistryError::invalid_schema(format!("Invalid schema {quoted}, details: {kind}{details}")));
         }
         if normalize && !mode.is_import_or_forward() {
             let normalized = self

@@ -54,3 +54,23 @@ fn ephemeral_directory_with_other_files_refuses_the_start_and_is_not_changed() {
     assert!(stderr.contains("it has other files, which would be removed"), "{stderr}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn named_ephemeral_directory_is_removed_if_the_parent_ends_during_a_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let (mut process, _) = start(&data_dir);
+    kill_process(Pid::from_child(&process), Signal::KILL).unwrap();
+    let stdin = process.stdin.take();
+    process.wait().unwrap();
+    drop(stdin);
+    assert!(data_dir.is_dir());
+    // As after the end of the parent: nobody reads the ready line, and stdin has ended.
+    let mut command = common::command(&[]);
+    command.args(["--ephemeral", "--port", "0", "--exit-with-parent", "--ready-file", "-"]);
+    command.arg("--data-dir").arg(&data_dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    drop((process.stdin.take(), process.stdout.take()));
+    process.wait().unwrap();
+    assert!(!data_dir.exists());
+}

@@ -151,6 +151,27 @@ fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststor
 }
 
 #[test]
+fn client_certificate_in_the_truststore_that_is_not_of_an_authority_is_trusted_for_its_owner_alone() {
+    let certificates = Certificates::new();
+    let own = Authority::without_ca();
+    let signed = |by: &Authority| by.client(&[(DnType::CommonName, "admin")], Validity::Valid);
+    let trusting = |trusted: String| {
+        std::fs::write(certificates.path("trusted.pem"), trusted).unwrap();
+        let options = certificates.broker_with_client_auth("required");
+        options.set("ssl.truststore.location", &text(&certificates.path("trusted.pem"))).start()
+    };
+    let alone = trusting(own.pem());
+    let with_authority = trusting(own.pem() + &certificates.authority.pem());
+    for broker in [&alone, &with_authority] {
+        connect(tls_address(broker), certificates.client(Some(&own.itself()))).unwrap();
+        let error = refused(tls_address(broker), certificates.client(Some(&signed(&own))));
+        assert!(error.contains("UnknownCA"), "{error}");
+        broker.wait_for_log("the client's certificate is not signed by an authority of the truststore");
+    }
+    connect(tls_address(&with_authority), certificates.client(Some(&signed(&certificates.authority)))).unwrap();
+}
+
+#[test]
 fn client_that_does_not_accept_the_certificate_is_logged() {
     let certificates = Certificates::new();
     let broker = certificates.broker().start();

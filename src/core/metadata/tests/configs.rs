@@ -177,6 +177,20 @@ fn invalid_broker_settings_are_rejected() {
     assert_eq!(answer("seven", "log.retention.ms", "1000"), "InvalidRequest");
 }
 
+/// As Apache Kafka 4.3.1 answers.
+#[test]
+fn principal_builder_other_than_kafkas_is_rejected_at_runtime() {
+    let mut cluster = TestCluster::started();
+    let why = "Invalid value com.example.X for configuration principal.builder.class: Class com.example.X could not be \
+               found.";
+    for name in ["principal.builder.class", "listener.name.sasl_plaintext.principal.builder.class"] {
+        let refused = cluster.alter(broker("1"), set(name, "com.example.X"));
+        assert_eq!(refused, Err(MetadataError::InvalidRequest(why.to_owned())), "{name}");
+        let kafkas = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
+        cluster.alter(broker("1"), set(name, kafkas)).unwrap();
+    }
+}
+
 #[test]
 fn settings_of_groups_and_subscriptions_are_stored_and_removed() {
     let mut cluster = TestCluster::started();

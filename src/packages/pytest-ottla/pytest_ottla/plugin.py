@@ -75,9 +75,17 @@ def ottla(
 ) -> Broker:
     """The broker that tests share, as if it had just started."""
     topics, settings = _marked(request.node)
-    broker = _ottla_pool.get(_options(pytestconfig, ottla_options), settings)
+    options, names = _options(pytestconfig, ottla_options), {topic.name for topic in topics}
+    # A topic of the marker replaces a common one of its name.
+    options["topics"] = [topic for topic in options["topics"] if topic.name not in names]
+    broker = _ottla_pool.get(options, settings)
     _log.note_use(request.node, broker)
-    broker.reset()
+    try:
+        broker.reset()
+    except _ottla.OttlaError:
+        # The test before has killed it by other means than its methods.
+        broker.stop()
+        broker.start()
     for topic in topics:
         broker.create_topic(*topic)
     return broker
@@ -138,7 +146,7 @@ def _marked(item: pytest.Item) -> "tuple[List[_ottla.Topic], Dict[str, object]]"
         if marker.args or unknown:
             raise pytest.UsageError(f"the marker ottla has the keyword arguments topics and settings, not {marker}")
         topics.update({topic.name: topic for topic in _topics(marker.kwargs.get("topics", ()))})
-        settings.update(marker.kwargs.get("settings", {}))
+        settings.update(marker.kwargs.get("settings") or {})
     return list(topics.values()), settings
 
 

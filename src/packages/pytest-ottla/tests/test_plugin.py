@@ -307,3 +307,28 @@ def ottla_options():
         (folder / "conftest.py").write_text(options)
         (folder / f"test_{number}.py").write_text(f"def test_it(ottla): assert ottla.create_topic('orders') == {number}")
     run(pytester, "def test_it(ottla): assert ottla.create_topic('orders') == 1").assert_outcomes(passed=3)
+
+
+def test_topic_of_the_marker_replaces_a_common_one(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nottla_topics = orders:3\n")
+    tests = """
+@pytest.mark.ottla(topics={"orders": 1}, settings=None)
+def test_marked(ottla):
+    assert exists(ottla, "orders")
+
+def test_common(ottla):
+    assert exists(ottla, "orders")
+"""
+    run(pytester, tests).assert_outcomes(passed=2)
+
+
+def test_broker_that_a_test_has_killed_by_its_pid_is_replaced(pytester: pytest.Pytester) -> None:
+    tests = """
+import os
+
+@pytest.mark.parametrize("number", range(3))
+def test_killed(ottla, number):
+    assert not exists(ottla, "orders")
+    os.kill(ottla.pid, 9)
+"""
+    run(pytester, tests).assert_outcomes(passed=3)

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Dict, List, Mapping, Optional, Sequence, Type
 
 from . import _admin
-from ._errors import OttlaError, StartError
+from ._errors import AdminError, OttlaError, StartError
 from ._find import PathLike, find_binary
 from ._process import Log, Process, Remover
 from ._topics import Topic, Topics, parse_topics, start_argument, texts_of
@@ -202,6 +202,7 @@ class Broker:
         return f"<ottla.Broker {state}>"
 
     def _launch(self) -> None:
+        is_new = self._data_dir is None
         if self._data_dir is None:
             import tempfile
 
@@ -212,7 +213,7 @@ class Broker:
             self._process = process
             self._finalizer = weakref.finalize(self, _end, process, self._data_dir, None)
             self._ready = process.wait_until_ready(self._start_timeout)
-            self._create_configured_topics()
+            self._create_configured_topics(may_exist=not is_new)
         except BaseException:
             if self._remover is None:
                 self.stop()
@@ -245,11 +246,15 @@ class Broker:
             command += ["--log-level", self._log_level]
         return command + self._arguments
 
-    def _create_configured_topics(self) -> None:
+    def _create_configured_topics(self, may_exist: bool = False) -> None:
         """Create the topics that --create-topic can't."""
         for topic in self._topics:
             if topic.configs:
-                self.create_topic(*topic)
+                try:
+                    self.create_topic(*topic)
+                except AdminError as error:
+                    if not may_exist or error.error != "TOPIC_ALREADY_EXISTS":
+                        raise
 
     def _post(self, path: str, body: Optional[Mapping[str, object]] = None) -> Dict[str, object]:
         process = self._process

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections import deque
-from typing import Deque, Dict, List, Optional, Sequence
+from typing import IO, Deque, Dict, List, Optional, Sequence
 
 from ._errors import StartError
 
@@ -19,6 +20,20 @@ from ._errors import StartError
 MAX_LINE = 64 << 10
 #: Bytes of the ready line; far more than it has.
 MAX_READY = 1 << 20
+
+
+#: The pipes whose end tells other processes that this one has ended.
+_held: "weakref.WeakSet[IO[bytes]]" = weakref.WeakSet()
+
+
+def _close_held() -> None:
+    """In a forked process: close the pipes, so that only the end of the process that opened them counts."""
+    for pipe in list(_held):
+        pipe.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_held)
 
 
 class Log:
@@ -72,6 +87,8 @@ class Process:
             )
         except OSError as error:
             raise StartError(f"cannot run {command[0]}: {error}") from error
+        assert self._popen.stdin is not None
+        _held.add(self._popen.stdin)
         self.pid = self._popen.pid
         self._thread = threading.Thread(target=self._follow, name=f"ottla-log-{self.pid}", daemon=True)
         self._thread.start()
@@ -217,6 +234,8 @@ class Remover:
             start_new_session=True,
             bufsize=0,
         )
+        assert self._popen.stdin is not None
+        _held.add(self._popen.stdin)
 
     def release(self) -> None:
         """End it; the directory is kept."""

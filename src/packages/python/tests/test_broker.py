@@ -290,3 +290,12 @@ class TestFindBinary:
         os.chmod(programs / "given/ottla", 0o644)
         with pytest.raises(ottla.BinaryNotFoundError, match="not executable"):
             ottla.Broker(binary=programs / "given/ottla").start()
+
+
+def test_topics_with_settings_survive_a_restart(temporary: Path) -> None:
+    with ottla.Broker(topics=["events:1:1:compact"]) as broker:
+        broker.restart()
+        assert exists(broker, "events")
+        broker.kill()
+        broker.start()
+        assert exists(broker, "events")

@@ -32,7 +32,7 @@ fn context_can_be_part_of_the_path() {
     driven.expect("GET /contexts/c/subjects", 200, r#"[":.c:s"]"#);
     driven.expect("GET /contexts/:.c:/subjects/s/versions/1/schema", 200, "\"string\"");
     driven.expect("GET /contexts/.c/schemas/ids/1/schema", 200, "\"string\"");
-    driven.expect("GET /contexts/.c/schemas/types", 200, r#"["JSON","AVRO"]"#);
+    driven.expect("GET /contexts/.c/schemas/types", 200, r#"["JSON","PROTOBUF","AVRO"]"#);
     driven.expect("GET /contexts/./subjects", 200, r#"["s"]"#);
     let (_, body) = driven.ask("GET /contexts/.c/schemas");
     assert!(body.starts_with(r#"[{"subject":":.c:s","version":1,"#), "{body}");

@@ -4,6 +4,7 @@ mod deletion;
 mod json_schema;
 mod lookup;
 mod properties;
+mod protobuf;
 mod protocol;
 mod register;
 mod settings;

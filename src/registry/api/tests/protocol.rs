@@ -41,8 +41,8 @@ fn root_and_metadata_answer() {
     let mut driven = Driven::with(settings);
     driven.expect("GET /", 200, "{}");
     driven.expect("HEAD /", 200, "{}");
-    driven.expect("GET /schemas/types", 200, r#"["JSON","AVRO"]"#);
-    driven.expect("GET /schemas/types/", 200, r#"["JSON","AVRO"]"#);
+    driven.expect("GET /schemas/types", 200, r#"["JSON","PROTOBUF","AVRO"]"#);
+    driven.expect("GET /schemas/types/", 200, r#"["JSON","PROTOBUF","AVRO"]"#);
     driven.expect(
         "GET /v1/metadata/id",
         200,

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
-
 use super::difference::{Difference, DifferenceKind};
 use super::model::{Criterion, Kind, Model, Node, NodeId, Part, StringRules};
+use super::pattern::Pattern;
 use super::{JsonSchemaError, arrays, numbers, objects};
 use crate::schema::nesting::{MAX_COMPARED_DEPTH, MAX_COMPARED_PAIRS};
 
@@ -15,8 +14,6 @@ use crate::schema::nesting::{MAX_COMPARED_DEPTH, MAX_COMPARED_PAIRS};
 const MAX_DIFFERENCE_BYTES: usize = 64 << 20;
 /// Maximum number of patterns that a comparison compiles.
 const MAX_PATTERNS: usize = 500;
-/// Maximum size of a compiled pattern.
-const MAX_PATTERN_BYTES: usize = 512 << 10;
 /// Maximum number of passes over recursive schemas.
 const MAX_PASSES: usize = 32;
 
@@ -82,7 +79,7 @@ pub(super) struct Comparison<'a> {
     /// How many more bytes the differences may have.
     free: usize,
     /// Compiled patterns; `None` for those that cannot be compiled.
-    patterns: HashMap<String, Option<Regex>>,
+    patterns: HashMap<String, Option<Pattern>>,
 }
 
 impl Comparison<'_> {
@@ -120,15 +117,13 @@ impl Comparison<'_> {
         Ok(apart)
     }
 
-    /// Whether a pattern matches a part of a name. One that is too large, or that needs backtracking, matches nothing.
+    /// Whether a pattern matches a part of a name. One that is too large, or that takes too long, matches nothing.
     pub fn is_match(&mut self, pattern: &str, name: &str) -> Compared<bool> {
         if !self.patterns.contains_key(pattern) {
             if self.patterns.len() == MAX_PATTERNS {
                 return Err(too_large());
             }
-            let mut builder = RegexBuilder::new(pattern);
-            let compiled = builder.size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build();
-            self.patterns.insert(pattern.to_owned(), compiled.ok());
+            self.patterns.insert(pattern.to_owned(), Pattern::compile(pattern));
         }
         Ok(self.patterns.get(pattern).and_then(Option::as_ref).is_some_and(|pattern| pattern.is_match(name)))
     }

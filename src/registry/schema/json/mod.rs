@@ -14,6 +14,7 @@
 //! | `draft` | drafts and their keywords |
 //! | `load`, `refs` | from JSON to the model, and resolution of `$ref` |
 //! | `hash` | equal parts |
+//! | `pattern` | regular expressions |
 //! | `diff`, `objects`, `arrays`, `numbers` | the comparison |
 //! | [`difference`] | kinds of differences, their messages, and which are compatible |
 
@@ -27,6 +28,7 @@ mod load;
 mod model;
 mod numbers;
 mod objects;
+mod pattern;
 mod refs;
 
 #[cfg(test)]
