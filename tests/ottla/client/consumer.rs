@@ -185,9 +185,7 @@ async fn topic_is_missing_only_once_the_broker_has_answered_so() {
     for name in ["here", "nowhere"] {
         let mut consumer = consumer(&broker, &[("allow.auto.create.topics", "false")]).await;
         consumer.subscribe(Topics::named(name));
-        // There is no time for an answer.
-        assert!(consumer.poll(Duration::ZERO).await.unwrap().is_none());
-        assert!(!consumer.lacks_topics(), "{name}");
+        assert!(!consumer.lacks_topics(), "{name}: nothing has been asked");
         let started = Instant::now();
         let mut events = Vec::new();
         while !consumer.lacks_topics() && events.is_empty() {
