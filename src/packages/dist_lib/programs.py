@@ -71,7 +71,8 @@ class Programs:
         if self.given:
             raise project.Failed(f"no --binary is a program for {machine}")
         try:
-            path = project.run([project.PACKAGES / "static-build", machine]).strip()
+            print(f"building the program for {machine}; the first time, this takes 5 to 20 minutes", flush=True)
+            path = project.run([project.PACKAGES / "static-build", machine], progress=True).strip()
         except project.Failed as failed:
             self.missing.append(machine)
             print(f"left out: everything for {machine}, because its program could not be built\n{failed}")

@@ -66,8 +66,9 @@ def epoch():
     return 1_700_000_000
 
 
-def run(command, cwd=None, env=None, show=False):
-    """Runs a program and returns its output. With `show`, its output is passed on to stderr instead."""
+def run(command, cwd=None, env=None, show=False, progress=False):
+    """Runs a program and returns its output. With `show`, its output is passed on to stderr instead; with `progress`, what
+    it prints on stderr."""
     command = [str(word) for word in command]
     environment = {**os.environ, **{name: str(value) for name, value in (env or {}).items()}}
     try:
@@ -77,13 +78,13 @@ def run(command, cwd=None, env=None, show=False):
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr if show else subprocess.PIPE,
-            stderr=None if show else subprocess.PIPE,
+            stderr=None if show or progress else subprocess.PIPE,
             check=False,
         )
     except OSError as error:
         raise Failed(f"cannot run {command[0]}: {error.strerror}") from None
     if done.returncode:
-        output = b"" if show else done.stdout + done.stderr
+        output = b"" if show else done.stdout + (done.stderr or b"")
         raise Failed(f"{' '.join(command)} ended with {done.returncode}\n{output.decode(errors='replace')}".rstrip())
     return "" if show else done.stdout.decode()
 
