@@ -149,7 +149,7 @@ async fn write_requests(
             return; // the reader reports the error
         }
     }
-    // With TLS, this tells the broker that nothing is missing. There is nobody to report an error to.
+    // With TLS, the broker sees that the stream is complete. An error has no consequence.
     let _ = socket.shutdown().await;
 }
 

@@ -112,7 +112,7 @@ pub(super) struct Verdict {
 pub(super) trait Authorizer: Send + Sync {
     fn decide(&self, caller: &Caller, operation: Operation, resource: Resource<'_>) -> Verdict;
 
-    /// Whether every operation is allowed, so that nothing is logged and nobody needs to ask.
+    /// Whether every operation is allowed, so that nothing is logged and no caller needs a decision.
     fn allows_everything(&self) -> bool {
         false
     }

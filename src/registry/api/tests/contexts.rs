@@ -27,7 +27,7 @@ fn context_has_ids_of_its_own() {
 fn context_can_be_part_of_the_path() {
     let mut driven = Driven::new();
     driven.register("s", "\"int\"");
-    let (status, body) = driven.tell("POST /contexts/.c/subjects/s/versions", &with_schema("\"string\""));
+    let (status, body) = driven.call("POST /contexts/.c/subjects/s/versions", &with_schema("\"string\""));
     assert_eq!(status, 200, "{body}");
     driven.expect("GET /contexts/c/subjects", 200, r#"[":.c:s"]"#);
     driven.expect("GET /contexts/:.c:/subjects/s/versions/1/schema", 200, "\"string\"");
@@ -36,11 +36,11 @@ fn context_can_be_part_of_the_path() {
     driven.expect("GET /contexts/./subjects", 200, r#"["s"]"#);
     let (_, body) = driven.ask("GET /contexts/.c/schemas");
     assert!(body.starts_with(r#"[{"subject":":.c:s","version":1,"#), "{body}");
-    assert_eq!(driven.tell("PUT /contexts/.c/config", r#"{"compatibility":"FULL"}"#).0, 200);
+    assert_eq!(driven.call("PUT /contexts/.c/config", r#"{"compatibility":"FULL"}"#).0, 200);
     driven.expect("GET /config/:.c:", 200, r#"{"compatibilityLevel":"FULL"}"#);
     driven.expect("GET /config/:.c:s?defaultToGlobal=true", 200, r#"{"compatibilityLevel":"FULL"}"#);
     driven.expect("GET /config/s?defaultToGlobal=true", 200, r#"{"compatibilityLevel":"BACKWARD"}"#);
-    assert_eq!(driven.tell("PUT /contexts/.c/mode/s", r#"{"mode":"READONLY"}"#).0, 200);
+    assert_eq!(driven.call("PUT /contexts/.c/mode/s", r#"{"mode":"READONLY"}"#).0, 200);
     driven.expect("GET /mode/:.c:s", 200, r#"{"mode":"READONLY"}"#);
     driven.expect_error("GET /contexts/a:b/subjects", "", 400);
 }
@@ -52,7 +52,7 @@ fn version_is_found_in_other_contexts_if_the_default_one_has_none() {
     let (status, body) = driven.ask("GET /subjects/s/versions/1");
     assert_eq!(status, 200);
     assert!(body.contains(r#""subject":":.c:s""#), "{body}");
-    assert_eq!(driven.tell("POST /subjects/s", &with_schema("\"string\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s", &with_schema("\"string\"")).0, 200);
     driven.expect("GET /schemas/ids/1/schema?subject=s", 200, "\"string\"");
     driven.expect_error("GET /schemas/ids/1/schema", "", 40403);
 }
@@ -61,9 +61,9 @@ fn version_is_found_in_other_contexts_if_the_default_one_has_none() {
 fn global_context_is_for_settings_only() {
     let mut driven = Driven::new();
     driven.expect_error("POST /subjects/:.__GLOBAL:s/versions", &with_schema("\"int\""), 42208);
-    assert_eq!(driven.tell("PUT /config/:.__GLOBAL:", r#"{"compatibility":"NONE"}"#).0, 200);
+    assert_eq!(driven.call("PUT /config/:.__GLOBAL:", r#"{"compatibility":"NONE"}"#).0, 200);
     driven.expect("GET /config/:.c:s?defaultToGlobal=true", 200, r#"{"compatibilityLevel":"NONE"}"#);
-    assert_eq!(driven.tell("PUT /mode/:.__GLOBAL:", r#"{"mode":"FORWARD"}"#).0, 200);
+    assert_eq!(driven.call("PUT /mode/:.__GLOBAL:", r#"{"mode":"FORWARD"}"#).0, 200);
     driven.expect("GET /mode/s?defaultToGlobal=true", 200, r#"{"mode":"FORWARD"}"#);
 }
 
@@ -85,7 +85,7 @@ fn references_are_in_the_context_of_their_schema() {
     driven.register(":.c:other", r#"{"type":"record","name":"O","fields":[]}"#);
     let body = r#"{"schema":"\"O\"","references":[{"name":"O","subject":"other","version":1}]}"#;
     driven.expect_error("POST /subjects/s/versions", body, 42201);
-    let (status, body) = driven.tell("POST /subjects/:.c:s/versions", body);
+    let (status, body) = driven.call("POST /subjects/:.c:s/versions", body);
     assert_eq!(status, 200, "{body}");
     driven.expect("GET /subjects/:.c:other/versions/1/referencedby", 200, "[2]");
     let (_, body) = driven.ask("GET /subjects/:.c:s/versions/1?referenceFormat=qualified");
@@ -96,10 +96,10 @@ fn references_are_in_the_context_of_their_schema() {
 fn alias_means_another_subject() {
     let mut driven = Driven::new();
     driven.register("real", "\"int\"");
-    assert_eq!(driven.tell("PUT /config/nick", r#"{"alias":"real"}"#).0, 200);
+    assert_eq!(driven.call("PUT /config/nick", r#"{"alias":"real"}"#).0, 200);
     driven.expect("GET /subjects/nick/versions/1/schema", 200, "\"int\"");
     driven.expect("GET /schemas/ids/1/schema?subject=nick", 200, "\"int\"");
-    assert_eq!(driven.tell("POST /compatibility/subjects/nick/versions/1", &with_schema("\"int\"")).0, 200);
+    assert_eq!(driven.call("POST /compatibility/subjects/nick/versions/1", &with_schema("\"int\"")).0, 200);
     let (_, body) = driven.ask("GET /schemas?aliases=true");
     assert!(body.contains(r#""aliases":["nick"]"#), "{body}");
     driven.expect("GET /config/nick", 200, r#"{"alias":"real","compatibilityLevel":"BACKWARD"}"#);

@@ -10,15 +10,15 @@ fn metadata_and_rules_are_part_of_the_schema() {
     let body = |owner: &str| {
         format!(r#"{{"schema":"\"int\"","metadata":{{"properties":{{"owner":"{owner}"}}}},"ruleSet":{RULES}}}"#)
     };
-    let (status, first) = driven.tell("POST /subjects/s/versions", &body("a"));
+    let (status, first) = driven.call("POST /subjects/s/versions", &body("a"));
     assert_eq!(status, 200, "{first}");
     assert!(first.contains(
         r#""metadata":{"properties":{"owner":"a"}},"ruleSet":{"domainRules":[{"name":"check","kind":"CONDITION","mode":"WRITEREAD","type":"CEL","expr":"true","disabled":false}]}"#
     ), "{first}");
-    let (_, second) = driven.tell("POST /subjects/s/versions", &body("b"));
+    let (_, second) = driven.call("POST /subjects/s/versions", &body("b"));
     assert!(second.contains(r#""id":2,"version":2"#), "{second}");
     // A schema without metadata gets those of the version before.
-    let (_, third) = driven.tell("POST /subjects/s/versions", &with_schema("\"int\""));
+    let (_, third) = driven.call("POST /subjects/s/versions", &with_schema("\"int\""));
     assert!(third.contains(r#""id":2,"version":2"#), "{third}");
     let (_, found) = driven.ask("GET /subjects/s/metadata?key=owner&value=a");
     assert!(found.contains(r#""version":1"#), "{found}");
@@ -65,40 +65,40 @@ fn defaults_and_overrides_complete_the_metadata() {
     let mut driven = Driven::new();
     let config = r#"{"defaultMetadata":{"properties":{"a":"default","b":"default"}},
         "overrideMetadata":{"properties":{"c":"override"}}}"#;
-    assert_eq!(driven.tell("PUT /config/s", config).0, 200);
+    assert_eq!(driven.call("PUT /config/s", config).0, 200);
     let body = r#"{"schema":"\"int\"","metadata":{"properties":{"b":"own","c":"own"}}}"#;
-    let (_, body) = driven.tell("POST /subjects/s/versions", body);
+    let (_, body) = driven.call("POST /subjects/s/versions", body);
     assert!(body.contains(r#""properties":{"a":"default","b":"own","c":"override"}"#), "{body}");
     // A lookup completes the schema in the same way.
-    assert_eq!(driven.tell("POST /subjects/s", &with_schema("\"int\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s", &with_schema("\"int\"")).0, 200);
 }
 
 #[test]
 fn only_versions_of_one_group_are_compared() {
     let mut driven = Driven::new();
-    assert_eq!(driven.tell("PUT /config/s", r#"{"compatibilityGroup":"major"}"#).0, 200);
+    assert_eq!(driven.call("PUT /config/s", r#"{"compatibilityGroup":"major"}"#).0, 200);
     let body = |major: &str, schema: &str| {
         let metadata = parse(&format!(r#"{{"properties":{{"major":"{major}"}}}}"#)).unwrap();
         Json::object([("schema", schema.into()), ("metadata", metadata)]).to_string()
     };
-    assert_eq!(driven.tell("POST /subjects/s/versions", &body("1", "\"int\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", &body("1", "\"int\"")).0, 200);
     driven.expect_error("POST /subjects/s/versions", &body("1", "\"string\""), 40901);
-    assert_eq!(driven.tell("POST /subjects/s/versions", &body("2", "\"string\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", &body("2", "\"string\"")).0, 200);
     driven.expect_error("POST /subjects/s/versions", &body("2", "\"int\""), 40901);
-    assert_eq!(driven.tell("POST /subjects/s/versions", &body("1", "\"long\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", &body("1", "\"long\"")).0, 200);
 }
 
 #[test]
 fn reserved_fields_are_checked_if_asked_for() {
     let mut driven = Driven::new();
-    assert_eq!(driven.tell("PUT /config/s", r#"{"validateFields":true}"#).0, 200);
+    assert_eq!(driven.call("PUT /config/s", r#"{"validateFields":true}"#).0, 200);
     let body = |reserved: &str, fields: &[&str]| {
         let metadata = parse(&format!(r#"{{"properties":{{"confluent:reserved":"{reserved}"}}}}"#)).unwrap();
         Json::object([("schema", record(fields).into()), ("metadata", metadata)]).to_string()
     };
     let message = driven.expect_error("POST /subjects/s/versions", &body("a, b", &["a"]), 40901);
     assert!(message.contains("The new schema has field that conflicts with the reserved field a."), "{message}");
-    assert_eq!(driven.tell("POST /subjects/s/versions", &body("b", &["a"])).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", &body("b", &["a"])).0, 200);
     let message = driven.expect_error("POST /subjects/s/versions", &body("c", &["a", "d*"]), 40901);
     assert!(message.contains("The new schema has reserved field b removed from its metadata"), "{message}");
     assert!(message.contains("{validateFields: 'true', compatibility: 'BACKWARD'}"), "{message}");
@@ -111,7 +111,7 @@ fn tags_are_added_found_and_removed() {
     let tags = |list: &str, path: &str, entity: &str| {
         format!(r#"{{"{list}":[{{"schemaEntity":{{"entityPath":"{path}","entityType":"{entity}"}},"tags":["PII"]}}]}}"#)
     };
-    let (status, body) = driven.tell("POST /subjects/s/versions/1/tags", &tags("tagsToAdd", "R.a", "sr_field"));
+    let (status, body) = driven.call("POST /subjects/s/versions/1/tags", &tags("tagsToAdd", "R.a", "sr_field"));
     assert_eq!(status, 200, "{body}");
     assert!(body.contains(r#"{\"name\":\"a\",\"type\":\"int\",\"confluent:tags\":[\"PII\"]}"#), "{body}");
     assert!(body.contains(r#""confluent:version":"2""#), "{body}");
@@ -121,9 +121,9 @@ fn tags_are_added_found_and_removed() {
     let (_, found) = driven.ask("GET /schemas/ids/2?findTags=*");
     assert!(found.contains(expected), "{found}");
     assert!(!driven.ask("GET /schemas/ids/2?findTags=other").1.contains("schemaTags"));
-    let (_, body) = driven.tell("POST /subjects/s/versions/latest/tags", &tags("tagsToRemove", "R.a", "sr_field"));
+    let (_, body) = driven.call("POST /subjects/s/versions/latest/tags", &tags("tagsToRemove", "R.a", "sr_field"));
     assert!(!body.contains("PII"), "{body}");
-    let (_, body) = driven.tell("POST /subjects/s/versions/latest/tags", &tags("tagsToAdd", "R", "sr_record"));
+    let (_, body) = driven.call("POST /subjects/s/versions/latest/tags", &tags("tagsToAdd", "R", "sr_record"));
     assert!(body.contains(r#"],\"confluent:tags\":[\"PII\"]}"#), "{body}");
     let message = driven.expect_error("POST /subjects/s/versions/1/tags", &tags("tagsToAdd", "R.z", "sr_field"), 42201);
     assert_eq!(message, "No matching path 'R.z' found in the schema");
@@ -136,7 +136,7 @@ fn tags_are_propagated_to_the_next_version() {
     let tagged = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","confluent:tags":["PII"]}]}"#;
     driven.register("s", tagged);
     let body = Json::object([("schema", record(&["a", "b*"]).into()), ("propagateSchemaTags", true.into())]);
-    let (status, body) = driven.tell("POST /subjects/s/versions", &body.to_string());
+    let (status, body) = driven.call("POST /subjects/s/versions", &body.to_string());
     assert_eq!(status, 200, "{body}");
     assert!(body.contains("PII"), "{body}");
 }
@@ -145,12 +145,12 @@ fn tags_are_propagated_to_the_next_version() {
 fn rules_are_merged_with_those_before() {
     let mut driven = Driven::new();
     let body = format!(r#"{{"schema":"\"int\"","ruleSet":{RULES}}}"#);
-    assert_eq!(driven.tell("POST /subjects/s/versions", &body).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", &body).0, 200);
     let merge = r#"{"rulesToMerge":{"domainRules":[{"name":"other","type":"CEL"}]}}"#;
-    let (status, body) = driven.tell("POST /subjects/s/versions/latest/tags", merge);
+    let (status, body) = driven.call("POST /subjects/s/versions/latest/tags", merge);
     assert_eq!(status, 200, "{body}");
     assert!(body.contains(r#""name":"check""#) && body.contains(r#""name":"other""#), "{body}");
-    let (_, body) = driven.tell("POST /subjects/s/versions/latest/tags", r#"{"rulesToRemove":["check"]}"#);
+    let (_, body) = driven.call("POST /subjects/s/versions/latest/tags", r#"{"rulesToRemove":["check"]}"#);
     assert!(!body.contains(r#""name":"check""#) && body.contains(r#""name":"other""#), "{body}");
     let both = format!(r#"{{"ruleSet":{RULES},"rulesToRemove":["check"]}}"#);
     driven.expect_error("POST /subjects/s/versions/latest/tags", &both, 42210);

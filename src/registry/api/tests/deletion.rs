@@ -49,8 +49,8 @@ fn latest_version_is_deleted_by_name() {
 #[test]
 fn subject_is_deleted_softly_then_permanently() {
     let mut driven = with_versions();
-    driven.tell("PUT /config/s", r#"{"compatibility":"FULL"}"#);
-    driven.tell("PUT /mode/s", r#"{"mode":"READWRITE"}"#);
+    driven.call("PUT /config/s", r#"{"compatibility":"FULL"}"#);
+    driven.call("PUT /mode/s", r#"{"mode":"READWRITE"}"#);
     let before = driven.log.len();
     driven.expect_error("DELETE /subjects/s?permanent=true", "", 40405);
     driven.expect("DELETE /subjects/s", 200, "[1,2,3]");
@@ -98,7 +98,7 @@ fn schema_that_was_deleted_gets_its_id_again_with_a_new_version() {
 fn last_version_takes_the_settings_of_the_subject_with_it() {
     let mut driven = Driven::new();
     driven.register("s", "\"int\"");
-    driven.tell("PUT /config/s", r#"{"compatibility":"FULL"}"#);
+    driven.call("PUT /config/s", r#"{"compatibility":"FULL"}"#);
     driven.expect("DELETE /subjects/s/versions/1", 200, "1");
     driven.expect("DELETE /subjects/s/versions/1?permanent=true", 200, "1");
     driven.expect_error("GET /config/s", "", 40408);

@@ -10,7 +10,7 @@ const OTHER: &str = r#"{"type":"object","properties":{"n":{"type":"integer"}},"a
 fn json_schema_is_registered_with_its_text() {
     let mut driven = Driven::new();
     let text = r#"{"type":"object", "properties":{"b":{"type":"number","minimum":1.50},"a":{}}}"#;
-    let (status, response) = driven.tell("POST /subjects/s/versions", &body(text, ""));
+    let (status, response) = driven.call("POST /subjects/s/versions", &body(text, ""));
     assert_eq!(status, 200, "{response}");
     let response = parse(&response).unwrap();
     assert_eq!(response.get("schemaType"), Some(&"JSON".into()));
@@ -25,8 +25,8 @@ fn json_schema_is_registered_with_its_text() {
     // The order of properties does not count with normalization.
     let reordered = r#"{"properties":{"a":{},"b":{"minimum":1.50,"type":"number"}},"type":"object"}"#;
     driven.expect_error("POST /subjects/s", &body(reordered, ""), 40403);
-    let (_, first) = driven.tell("POST /subjects/t/versions?normalize=true", &body(reordered, ""));
-    let (_, second) = driven.tell("POST /subjects/t/versions?normalize=true", &body(text, ""));
+    let (_, first) = driven.call("POST /subjects/t/versions?normalize=true", &body(reordered, ""));
+    let (_, second) = driven.call("POST /subjects/t/versions?normalize=true", &body(text, ""));
     assert!(first.contains(r#""id":2,"version":1"#), "{first}");
     assert_eq!(second, first);
 }
@@ -34,7 +34,7 @@ fn json_schema_is_registered_with_its_text() {
 #[test]
 fn incompatible_json_schema_is_refused_with_the_reasons() {
     let mut driven = Driven::new();
-    driven.tell("POST /subjects/s/versions", &body(OTHER, ""));
+    driven.call("POST /subjects/s/versions", &body(OTHER, ""));
     let message =
         driven.expect_error("POST /subjects/s/versions", &body(&OTHER.replace("integer", "string"), ""), 40901);
     assert!(
@@ -44,7 +44,7 @@ fn incompatible_json_schema_is_refused_with_the_reasons() {
         ),
         "{message}"
     );
-    let (status, _) = driven.tell("POST /subjects/s/versions", &body(&OTHER.replace("integer", "number"), ""));
+    let (status, _) = driven.call("POST /subjects/s/versions", &body(&OTHER.replace("integer", "number"), ""));
     assert_eq!(status, 200);
     // A subject with schemas of another format.
     let message = driven.expect_error("POST /subjects/s/versions", &with_schema("\"int\""), 40901);
@@ -55,12 +55,12 @@ fn incompatible_json_schema_is_refused_with_the_reasons() {
 #[test]
 fn policy_decides_on_properties_of_open_objects() {
     let mut driven = Driven::new();
-    driven.tell("POST /subjects/s/versions", &body(r#"{"type":"object"}"#, ""));
+    driven.call("POST /subjects/s/versions", &body(r#"{"type":"object"}"#, ""));
     let next = body(r#"{"type":"object","properties":{"a":{"type":"string"}}}"#, "");
     driven.expect_error("POST /subjects/s/versions", &next, 40901);
-    let (status, response) = driven.tell("PUT /config/s", r#"{"compatibilityPolicy":"LENIENT"}"#);
+    let (status, response) = driven.call("PUT /config/s", r#"{"compatibilityPolicy":"LENIENT"}"#);
     assert_eq!(status, 200, "{response}");
-    let (status, response) = driven.tell("POST /subjects/s/versions", &next);
+    let (status, response) = driven.call("POST /subjects/s/versions", &next);
     assert_eq!(status, 200, "{response}");
 }
 
@@ -69,14 +69,14 @@ fn references_of_json_schemas_are_resolved() {
     let mut driven = Driven::new();
     let text = r#"{"type":"object","properties":{"o":{"$ref":"other.json"}}}"#;
     driven.expect_error("POST /subjects/s/versions", &body(text, ""), 42201);
-    driven.tell("POST /subjects/other/versions", &body(OTHER, ""));
+    driven.call("POST /subjects/other/versions", &body(OTHER, ""));
     let reference = r#"{"name":"other.json","subject":"other","version":1}"#;
-    let (status, response) = driven.tell("POST /subjects/s/versions", &body(text, reference));
+    let (status, response) = driven.call("POST /subjects/s/versions", &body(text, reference));
     assert_eq!(status, 200, "{response}");
     driven.expect("GET /subjects/other/versions/1/referencedby", 200, "[2]");
     // What a reference means is compared.
-    driven.tell("PUT /config/other", r#"{"compatibility":"NONE"}"#);
-    driven.tell("POST /subjects/other/versions", &body(&OTHER.replace("integer", "string"), ""));
+    driven.call("PUT /config/other", r#"{"compatibility":"NONE"}"#);
+    driven.call("POST /subjects/other/versions", &body(&OTHER.replace("integer", "string"), ""));
     let second = reference.replace(":1}", ":2}");
     let message = driven.expect_error("POST /subjects/s/versions", &body(text, &second), 40901);
     assert!(message.contains("'#/properties/o/properties/n'"), "{message}");
@@ -90,8 +90,8 @@ fn what_is_no_json_schema_is_refused() {
         driven.expect_error("POST /subjects/s/versions", &body(text, ""), 42201);
     }
     // An importing registry takes what another one has taken.
-    driven.tell("PUT /mode/s", r#"{"mode":"IMPORT"}"#);
+    driven.call("PUT /mode/s", r#"{"mode":"IMPORT"}"#);
     let imported = r#"{"schemaType":"JSON","schema":"{\"type\":\"text\"}","id":7,"version":1}"#;
-    let (status, response) = driven.tell("POST /subjects/s/versions", imported);
+    let (status, response) = driven.call("POST /subjects/s/versions", imported);
     assert_eq!(status, 200, "{response}");
 }

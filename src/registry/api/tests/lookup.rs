@@ -43,14 +43,14 @@ fn schema_is_looked_up_under_a_subject() {
     driven.expect_error("POST /subjects/s", &with_schema("\"string\""), 40401);
     driven.register("s", "\"string\"");
     driven.register("s", "[\"string\",\"int\"]");
-    let (status, body) = driven.tell("POST /subjects/s", &with_schema("{\"type\":\"string\"}"));
+    let (status, body) = driven.call("POST /subjects/s", &with_schema("{\"type\":\"string\"}"));
     assert_eq!(status, 200);
     assert!(body.starts_with(r#"{"subject":"s","version":1,"id":1,"#), "{body}");
     driven.expect_error("POST /subjects/s", &with_schema("\"int\""), 40403);
     driven.expect_error("POST /subjects/s", &with_schema("int"), 42201);
     driven.expect("DELETE /subjects/s/versions/1", 200, "1");
     driven.expect_error("POST /subjects/s", &with_schema("\"string\""), 40403);
-    assert_eq!(driven.tell("POST /subjects/s?deleted=true", &with_schema("\"string\"")).0, 200);
+    assert_eq!(driven.call("POST /subjects/s?deleted=true", &with_schema("\"string\"")).0, 200);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn compatibility_is_tested_without_registration() {
     let mut driven = Driven::new();
     driven.register("s", &record(&["a"]));
     driven.register("s", &record(&["a", "b*"]));
-    let mut test = |line: &str, fields: &[&str]| driven.tell(line, &with_schema(&record(fields)));
+    let mut test = |line: &str, fields: &[&str]| driven.call(line, &with_schema(&record(fields)));
     let compatible = (200, r#"{"is_compatible":true}"#.to_owned());
     assert_eq!(test("POST /compatibility/subjects/s/versions/latest", &["a", "c*"]), compatible);
     assert_eq!(test("POST /compatibility/subjects/s/versions/1", &["a", "c*"]), compatible);
@@ -140,7 +140,7 @@ fn compatibility_is_tested_without_registration() {
     driven.expect_error("POST /compatibility/subjects/s/versions/7", &with_schema("\"int\""), 40402);
     driven.expect_error("POST /compatibility/subjects/s/versions/x", &with_schema("\"int\""), 42202);
     driven.expect_error("POST /compatibility/subjects/s/versions/1", &with_schema("int"), 42201);
-    let (status, body) = driven.tell("POST /compatibility/subjects/s/versions/1?verbose=true", &with_schema("int"));
+    let (status, body) = driven.call("POST /compatibility/subjects/s/versions/1?verbose=true", &with_schema("int"));
     assert_eq!(status, 200);
     assert!(body.starts_with(r#"{"is_compatible":false,"messages":["Invalid schema of type AVRO"#), "{body}");
 }

@@ -50,11 +50,11 @@ impl Driven {
 
     /// Sends a request without a body, such as `GET /subjects?deleted=true`.
     pub fn ask(&mut self, line: &str) -> (u16, String) {
-        self.tell(line, "")
+        self.call(line, "")
     }
 
     /// Sends a request with a body. Returns the status and the body of the response.
-    pub fn tell(&mut self, line: &str, body: &str) -> (u16, String) {
+    pub fn call(&mut self, line: &str, body: &str) -> (u16, String) {
         let (method, target) = line.split_once(' ').unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let content_type = Some("application/json").filter(|_| !body.is_empty());
@@ -64,7 +64,7 @@ impl Driven {
 
     /// Registers an Avro schema. Returns its id.
     pub fn register(&mut self, subject: &str, schema: &str) -> i32 {
-        let (status, body) = self.tell(&format!("POST /subjects/{subject}/versions"), &with_schema(schema));
+        let (status, body) = self.call(&format!("POST /subjects/{subject}/versions"), &with_schema(schema));
         assert_eq!(status, 200, "{body}");
         parse(&body).unwrap().get("id").unwrap().as_int().unwrap()
     }
@@ -78,7 +78,7 @@ impl Driven {
     /// Checks that a request is refused with this code.
     #[track_caller]
     pub fn expect_error(&mut self, line: &str, body: &str, code: i32) -> String {
-        let (status, response) = self.tell(line, body);
+        let (status, response) = self.call(line, body);
         let json = parse(&response).unwrap();
         assert_eq!(json.get("error_code"), Some(&code.into()), "{line}: {status} {response}");
         let expected = if code > 999 { code / 100 } else { code };

@@ -71,12 +71,12 @@ proptest! {
     fn replay_of_the_log_gives_the_same_state(requests in prop::collection::vec(request(), 1..40)) {
         let mut driven = Driven::new();
         for (line, body) in &requests {
-            let (status, response) = driven.tell(line, body);
+            let (status, response) = driven.call(line, body);
             prop_assert_ne!(status, 500, "{} {}: {}", line, body, response);
             // A request that changed nothing has the same answer again.
             if line.starts_with("POST") && status == 200 {
                 let appended = driven.log.len();
-                let (again, _) = driven.tell(line, body);
+                let (again, _) = driven.call(line, body);
                 prop_assert_eq!(again, 200);
                 prop_assert_eq!(driven.log.len(), appended, "registered twice: {} {}", line, body);
             }
@@ -88,7 +88,7 @@ proptest! {
     fn compacted_log_has_the_same_subjects_and_settings(requests in prop::collection::vec(request(), 1..40)) {
         let mut driven = Driven::new();
         for (line, body) in &requests {
-            driven.tell(line, body);
+            driven.call(line, body);
         }
         let log = numbered(&driven.log);
         let last = |at: usize| log[at + 1..].iter().all(|(_, later)| later.key != log[at].1.key);

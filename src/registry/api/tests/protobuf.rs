@@ -12,7 +12,7 @@ const SERIALIZED: &str = "CgdkZWZhdWx0EgFwIhUKAU0SBwoBYhgCKAkSBwoBYRgBKAViBnByb3
 #[test]
 fn protobuf_schema_is_registered_with_its_canonical_text() {
     let mut driven = Driven::new();
-    let (status, response) = driven.tell("POST /subjects/s/versions", &body(TEXT, ""));
+    let (status, response) = driven.call("POST /subjects/s/versions", &body(TEXT, ""));
     assert_eq!(status, 200, "{response}");
     let response = parse(&response).unwrap();
     assert_eq!(response.get("schemaType"), Some(&"PROTOBUF".into()));
@@ -24,7 +24,7 @@ fn protobuf_schema_is_registered_with_its_canonical_text() {
     // Another spelling of the same schema, and its descriptor, have the same id.
     let records = driven.log.len();
     for text in [CANONICAL, &TEXT.replace("// a comment", ""), SERIALIZED] {
-        let (status, response) = driven.tell("POST /subjects/s/versions", &body(text, ""));
+        let (status, response) = driven.call("POST /subjects/s/versions", &body(text, ""));
         assert_eq!(status, 200, "{response}");
         assert!(response.contains(r#""id":1,"version":1"#), "{response}");
     }
@@ -34,7 +34,7 @@ fn protobuf_schema_is_registered_with_its_canonical_text() {
 #[test]
 fn protobuf_schema_is_returned_as_a_descriptor_and_without_extensions() {
     let mut driven = Driven::new();
-    driven.tell("POST /subjects/s/versions", &body(TEXT, ""));
+    driven.call("POST /subjects/s/versions", &body(TEXT, ""));
     driven.expect("GET /schemas/ids/1/schema", 200, CANONICAL);
     driven.expect("GET /schemas/ids/1/schema?format=serialized", 200, SERIALIZED);
     driven.expect("GET /schemas/ids/1/schema?format=ignore_extensions", 200, CANONICAL);
@@ -47,8 +47,8 @@ fn protobuf_schema_is_returned_as_a_descriptor_and_without_extensions() {
 fn normalized_protobuf_schema_has_one_id_for_every_order_of_its_fields() {
     let mut driven = Driven::new();
     let reordered = TEXT.replace("string b = 2; int32 a = 1;", "int32 a = 1; string b = 2;");
-    let (_, first) = driven.tell("POST /subjects/s/versions?normalize=true", &body(TEXT, ""));
-    let (_, second) = driven.tell("POST /subjects/s/versions?normalize=true", &body(&reordered, ""));
+    let (_, first) = driven.call("POST /subjects/s/versions?normalize=true", &body(TEXT, ""));
+    let (_, second) = driven.call("POST /subjects/s/versions?normalize=true", &body(&reordered, ""));
     assert!(first.contains(r#""id":1,"version":1"#), "{first}");
     assert_eq!(second, first);
 }
@@ -56,18 +56,18 @@ fn normalized_protobuf_schema_has_one_id_for_every_order_of_its_fields() {
 #[test]
 fn protobuf_schema_imports_what_it_refers_to() {
     let mut driven = Driven::new();
-    driven.tell("POST /subjects/other/versions", &body(TEXT, ""));
+    driven.call("POST /subjects/other/versions", &body(TEXT, ""));
     let main = "syntax = \"proto3\";\nimport \"other.proto\";\nimport \"google/protobuf/timestamp.proto\";\nmessage N { p.M m = 1; \
                 google.protobuf.Timestamp t = 2; }";
     let message = driven.expect_error("POST /subjects/s/versions", &body(main, ""), 42201);
     assert!(message.contains("details: Could not resolve type: p.M"), "{message}");
     let reference = r#"{"name":"other.proto","subject":"other","version":1}"#;
-    let (status, response) = driven.tell("POST /subjects/s/versions", &body(main, reference));
+    let (status, response) = driven.call("POST /subjects/s/versions", &body(main, reference));
     assert_eq!(status, 200, "{response}");
     driven.expect("GET /subjects/other/versions/1/referencedby", 200, "[2]");
     // A further version of the other schema that is not compatible.
-    driven.tell("PUT /config/other", r#"{"compatibility":"NONE"}"#);
-    driven.tell("POST /subjects/other/versions", &body(&TEXT.replace("int32", "double"), ""));
+    driven.call("PUT /config/other", r#"{"compatibility":"NONE"}"#);
+    driven.call("POST /subjects/other/versions", &body(&TEXT.replace("int32", "double"), ""));
     let message =
         driven.expect_error("POST /subjects/s/versions", &body(main, &reference.replace(":1}", ":2}")), 40901);
     assert!(message.contains("FIELD_SCALAR_KIND_CHANGED"), "{message}");
@@ -77,7 +77,7 @@ fn protobuf_schema_imports_what_it_refers_to() {
 #[test]
 fn incompatible_protobuf_schema_is_refused_with_the_reasons() {
     let mut driven = Driven::new();
-    driven.tell("POST /subjects/s/versions", &body(TEXT, ""));
+    driven.call("POST /subjects/s/versions", &body(TEXT, ""));
     let message = driven.expect_error("POST /subjects/s/versions", &body(&TEXT.replace("int32", "string"), ""), 40901);
     assert!(
         message.contains(
@@ -86,7 +86,7 @@ fn incompatible_protobuf_schema_is_refused_with_the_reasons() {
         ),
         "{message}"
     );
-    let (status, _) = driven.tell("POST /subjects/s/versions", &body(&TEXT.replace("int32", "int64"), ""));
+    let (status, _) = driven.call("POST /subjects/s/versions", &body(&TEXT.replace("int32", "int64"), ""));
     assert_eq!(status, 200);
     let message = driven.expect_error("POST /subjects/s/versions", &with_schema("\"int\""), 40901);
     assert!(message.contains("Incompatible because of different schema type"), "{message}");
@@ -102,8 +102,8 @@ fn what_is_no_protobuf_schema_is_refused() {
     let expected = "details: Could not parse Protobuf - Syntax error in :1:1: unexpected label: x";
     assert!(message.contains(expected), "{message}");
     // An importing registry takes what another one has taken.
-    driven.tell("PUT /mode/s", r#"{"mode":"IMPORT"}"#);
+    driven.call("PUT /mode/s", r#"{"mode":"IMPORT"}"#);
     let imported = r#"{"schemaType":"PROTOBUF","schema":"message M { optional X a = 1; }","id":7,"version":1}"#;
-    let (status, response) = driven.tell("POST /subjects/s/versions", imported);
+    let (status, response) = driven.call("POST /subjects/s/versions", imported);
     assert_eq!(status, 200, "{response}");
 }

@@ -98,5 +98,5 @@ fn bodies_that_are_not_json_are_refused() {
     driven.expect_error("POST /subjects/s/versions", r#"{"schema":"\"int\"","version":"x"}"#, 400);
     // Conversions that Jackson makes, and fields that are not known.
     let body = r#"{"schema":"\"int\"","version":"1","more":{}}"#;
-    assert_eq!(driven.tell("POST /subjects/s/versions", body).0, 200);
+    assert_eq!(driven.call("POST /subjects/s/versions", body).0, 200);
 }

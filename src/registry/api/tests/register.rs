@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn registration_writes_a_record_in_the_format_of_confluent_and_answers_with_the_schema() {
     let mut driven = Driven::new();
-    let (status, body) = driven.tell("POST /subjects/s-value/versions", r#"{"schema":" { \"type\" : \"string\" } "}"#);
+    let (status, body) = driven.call("POST /subjects/s-value/versions", r#"{"schema":" { \"type\" : \"string\" } "}"#);
     assert_eq!(status, 200);
     assert_eq!(
         body,
@@ -56,7 +56,7 @@ fn incompatible_schema_is_refused_with_the_reasons() {
     );
     assert_eq!(driven.register("s", &record(&["a", "b*"])), 2);
     // `force` leaves out the check.
-    let (status, _) = driven.tell("POST /subjects/s/versions?force=true", &with_schema("\"int\""));
+    let (status, _) = driven.call("POST /subjects/s/versions?force=true", &with_schema("\"int\""));
     assert_eq!(status, 200);
 }
 
@@ -98,7 +98,7 @@ fn version_can_be_asked_for() {
     driven.register("s", "\"int\"");
     let ask = |version: i32| format!(r#"{{"schema":"[\"int\",\"string\"]","version":{version}}}"#);
     driven.expect_error("POST /subjects/s/versions", &ask(3), 42201);
-    let (status, body) = driven.tell("POST /subjects/s/versions", &ask(2));
+    let (status, body) = driven.call("POST /subjects/s/versions", &ask(2));
     assert_eq!(status, 200, "{body}");
     // The version becomes part of the metadata.
     assert!(body.contains(r#""metadata":{"properties":{"confluent:version":"2"}}"#), "{body}");
@@ -112,15 +112,15 @@ fn normalization_gives_one_id_for_different_texts() {
         )
     };
     let mut driven = Driven::new();
-    let (_, first) = driven.tell("POST /subjects/s/versions?normalize=true", &with_schema(&schema("n", "R")));
+    let (_, first) = driven.call("POST /subjects/s/versions?normalize=true", &with_schema(&schema("n", "R")));
     let other = r#"{"name":"n.R","type":"record","fields":[{"type":{"a":2,"z":1,"type":"int"},"name":"a"}]}"#;
-    let (_, second) = driven.tell("POST /subjects/s/versions?normalize=true", &with_schema(other));
+    let (_, second) = driven.call("POST /subjects/s/versions?normalize=true", &with_schema(other));
     assert_eq!(first, second);
     assert!(first.contains(r#"{\"type\":\"int\",\"a\":2,\"z\":1}"#), "{first}");
     // By the settings of the subject.
     let mut driven = Driven::new();
-    driven.tell("PUT /config/s", r#"{"normalize":true}"#);
-    let (_, third) = driven.tell("POST /subjects/s/versions", &with_schema(&schema("n", "R")));
+    driven.call("PUT /config/s", r#"{"normalize":true}"#);
+    let (_, third) = driven.call("POST /subjects/s/versions", &with_schema(&schema("n", "R")));
     assert_eq!(first, third);
 }
 
@@ -139,18 +139,18 @@ fn references_are_resolved() {
     let message = driven.expect_error("POST /subjects/s/versions", &with_reference(1), 42201);
     assert!(message.ends_with("details: No schema reference found for subject \"other\" and version 1"), "{message}");
     driven.register("other", REFERENCE);
-    let (status, body) = driven.tell("POST /subjects/s/versions", &with_reference(-1));
+    let (status, body) = driven.call("POST /subjects/s/versions", &with_reference(-1));
     assert_eq!(status, 200, "{body}");
     // The latest version is stored with its number.
     assert!(body.contains(r#""references":[{"name":"n.Other","subject":"other","version":1}]"#), "{body}");
-    let (_, again) = driven.tell("POST /subjects/s/versions", &with_reference(1));
+    let (_, again) = driven.call("POST /subjects/s/versions", &with_reference(1));
     assert_eq!(again, body);
     driven.expect("GET /subjects/other/versions/1/referencedby", 200, "[2]");
     driven.expect("GET /subjects/s/versions/1/referencedby", 200, "[]");
     let (_, resolved) = driven.ask("GET /subjects/s/versions/1/schema?format=resolved");
     assert!(resolved.contains(r#""name":"Other","namespace":"n""#), "{resolved}");
     // A schema with all definitions in its own text is the same one.
-    let (_, found) = driven.tell("POST /subjects/s", &with_schema(&resolved));
+    let (_, found) = driven.call("POST /subjects/s", &with_schema(&resolved));
     assert!(found.contains(r#""id":2"#), "{found}");
 }
 
@@ -158,7 +158,7 @@ fn references_are_resolved() {
 fn reference_keeps_what_it_means_from_deletion() {
     let mut driven = Driven::new();
     driven.register("other", REFERENCE);
-    driven.tell("POST /subjects/s/versions", &with_reference(1));
+    driven.call("POST /subjects/s/versions", &with_reference(1));
     let message = driven.expect_error("DELETE /subjects/other/versions/1", "", 42206);
     assert_eq!(message, "One or more references exist to the schema {magic=1,keytype=SCHEMA,subject=other,version=1}.");
     driven.expect_error("DELETE /subjects/other", "", 42206);
@@ -183,7 +183,7 @@ fn incomplete_references_are_refused() {
 #[test]
 fn cycle_of_references_ends() {
     let mut driven = Driven::new();
-    driven.tell("PUT /mode", r#"{"mode":"IMPORT"}"#);
+    driven.call("PUT /mode", r#"{"mode":"IMPORT"}"#);
     // In IMPORT mode a schema can get a reference to a later one.
     let record = |subject: &str, other: &str, id: i32| {
         let value = format!(
