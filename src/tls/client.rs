@@ -9,7 +9,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::server_verifier::ServerVerifier;
-use super::version_1::Version1;
+use super::truststore_checks::TruststoreChecks;
 use super::{certified_key, keystore, suites};
 use ottla_config::{Named, Password, StoreConfig};
 
@@ -55,8 +55,8 @@ impl ClientTls {
         if usable == 0 {
             return Err(format!("none of the {count} certificates of the truststore can be read"));
         }
-        let version_1 = Version1::new(trusted, provider.signature_verification_algorithms);
-        let verifier = ServerVerifier::new(roots, version_1, &provider, self.checks_host);
+        let truststore = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
+        let verifier = ServerVerifier::new(roots, truststore, &provider, self.checks_host);
         let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&versions);
         let builder = builder.map_err(|_| {
             format!(

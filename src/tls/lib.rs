@@ -8,7 +8,7 @@ mod keys;
 pub mod keystore;
 mod server_verifier;
 pub mod suites;
-mod version_1;
+mod truststore_checks;
 
 pub use keys::certified_key;
-pub use version_1::{Version1, is_authority};
+pub use truststore_checks::{TruststoreChecks, is_authority};

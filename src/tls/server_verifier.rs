@@ -10,14 +10,14 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::version_1::Version1;
+use super::truststore_checks::TruststoreChecks;
 use ottla_core::security::certificate::Certificate;
 
 /// Checks the certificates of brokers.
 #[derive(Debug)]
 pub struct ServerVerifier {
     roots: RootCertStore,
-    version_1: Version1,
+    truststore: TruststoreChecks,
     algorithms: WebPkiSupportedAlgorithms,
     checks_host: bool,
 }
@@ -25,11 +25,11 @@ pub struct ServerVerifier {
 impl ServerVerifier {
     pub fn new(
         roots: RootCertStore,
-        version_1: Version1,
+        truststore: TruststoreChecks,
         provider: &CryptoProvider,
         checks_host: bool,
     ) -> ServerVerifier {
-        ServerVerifier { roots, version_1, algorithms: provider.signature_verification_algorithms, checks_host }
+        ServerVerifier { roots, truststore, algorithms: provider.signature_verification_algorithms, checks_host }
     }
 
     fn verify(
@@ -38,7 +38,7 @@ impl ServerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        match self.version_1.verify(end_entity, now) {
+        match self.truststore.verify(end_entity, now) {
             Some(verified) => verified.map_err(Error::InvalidCertificate),
             None => {
                 let parsed = ParsedCertificate::try_from(end_entity)?;
@@ -88,7 +88,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.version_1.verify_tls12_signature(message, certificate, signed);
+        let verified = self.truststore.verify_tls12_signature(message, certificate, signed);
         verified.unwrap_or_else(|| verify_tls12_signature(message, certificate, signed, &self.algorithms))
     }
 
@@ -98,7 +98,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.version_1.verify_tls13_signature(message, certificate, signed);
+        let verified = self.truststore.verify_tls13_signature(message, certificate, signed);
         verified.unwrap_or_else(|| verify_tls13_signature(message, certificate, signed, &self.algorithms))
     }
 

@@ -8,21 +8,25 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
-use ottla_tls::Version1;
+use ottla_tls::TruststoreChecks;
 
 /// Checks client certificates.
 #[derive(Debug)]
 pub struct ClientVerifier {
     inner: Arc<dyn ClientCertVerifier>,
-    version_1: Version1,
+    truststore: TruststoreChecks,
     /// False: no chain is accepted, because the truststore has no certificate of an authority.
     has_authorities: bool,
 }
 
 impl ClientVerifier {
-    /// Adds the checks of `version_1` to those of rustls.
-    pub fn new(inner: Arc<dyn ClientCertVerifier>, version_1: Version1, has_authorities: bool) -> ClientVerifier {
-        ClientVerifier { inner, version_1, has_authorities }
+    /// Adds the checks of `truststore` to those of rustls.
+    pub fn new(
+        inner: Arc<dyn ClientCertVerifier>,
+        truststore: TruststoreChecks,
+        has_authorities: bool,
+    ) -> ClientVerifier {
+        ClientVerifier { inner, truststore, has_authorities }
     }
 
     /// The reason of a refusal. rustls refuses a certificate of an authority before it looks for its issuer, so an untrusted
@@ -30,7 +34,7 @@ impl ClientVerifier {
     fn reason(&self, error: Error, end_entity: &CertificateDer<'_>) -> Error {
         match error {
             Error::InvalidCertificate(CertificateError::Other(_))
-                if self.version_1.is_untrusted_authority(end_entity) =>
+                if self.truststore.is_untrusted_authority(end_entity) =>
             {
                 CertificateError::UnknownIssuer.into()
             }
@@ -58,7 +62,7 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        match self.version_1.verify(end_entity, now) {
+        match self.truststore.verify(end_entity, now) {
             Some(verified) => verified.map(|()| ClientCertVerified::assertion()).map_err(Error::InvalidCertificate),
             None => {
                 let verified = self.inner.verify_client_cert(end_entity, intermediates, now);
@@ -76,7 +80,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.version_1.verify_tls12_signature(message, certificate, signed);
+        let verified = self.truststore.verify_tls12_signature(message, certificate, signed);
         verified.unwrap_or_else(|| self.inner.verify_tls12_signature(message, certificate, signed))
     }
 
@@ -86,7 +90,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.version_1.verify_tls13_signature(message, certificate, signed);
+        let verified = self.truststore.verify_tls13_signature(message, certificate, signed);
         verified.unwrap_or_else(|| self.inner.verify_tls13_signature(message, certificate, signed))
     }
 

@@ -16,7 +16,7 @@ use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
 use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
-use ottla_tls::{Version1, is_authority, keystore, suites};
+use ottla_tls::{TruststoreChecks, is_authority, keystore, suites};
 
 /// The TLS of a listener for a new connection.
 #[derive(Debug)]
@@ -158,6 +158,6 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
         ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
     };
     let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
-    let version_1 = Version1::new(trusted, provider.signature_verification_algorithms);
-    Ok(Arc::new(ClientVerifier::new(built, version_1, has_authorities)))
+    let truststore = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
+    Ok(Arc::new(ClientVerifier::new(built, truststore, has_authorities)))
 }

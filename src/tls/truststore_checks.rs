@@ -18,15 +18,15 @@ use ottla_core::security::der;
 
 /// Checks certificates of version 1, and those that are themselves in the truststore.
 #[derive(Debug)]
-pub struct Version1 {
+pub struct TruststoreChecks {
     /// The authorities.
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Version1 {
-    pub fn new(trusted: Vec<CertificateDer<'static>>, algorithms: WebPkiSupportedAlgorithms) -> Version1 {
-        Version1 { trusted, algorithms }
+impl TruststoreChecks {
+    pub fn new(trusted: Vec<CertificateDer<'static>>, algorithms: WebPkiSupportedAlgorithms) -> TruststoreChecks {
+        TruststoreChecks { trusted, algorithms }
     }
 
     /// Whether a certificate, of any version, is itself one of the trusted: the same bytes, not only the same name or key.
