@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::Json;
+use crate::json::{Json, Number};
 
 /// Maximum number of parts of a value that take no bytes, such as nulls in an array.
 const MAX_EMPTY_PARTS: usize = 1_000_000;
@@ -103,6 +103,21 @@ impl Budget {
                 Ok(())
             }
             None => Err(ValueError::new(format!("the value takes more than {MAX_DECODED_BYTES} bytes in memory"))),
+        }
+    }
+}
+
+/// Returns an integer of 64 bits, also if it is written with a fraction of zero.
+pub(crate) fn integer(number: &Number) -> Option<i64> {
+    match number {
+        Number::Long(number) => Some(*number),
+        Number::Big(_) => None,
+        number => {
+            let number = number.to_double();
+            // Beyond 2^53, not every integer is a double.
+            #[expect(clippy::cast_possible_truncation, reason = "an integer below 2^53")]
+            let exact = (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64);
+            exact
         }
     }
 }

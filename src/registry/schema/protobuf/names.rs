@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::element::{Extend, Field, File, Message, Type};
+use super::element::{Enum, Extend, Field, File, Message, Syntax, Type};
 use super::{MAX_NAME_BYTES, ProtobufError, known};
 
 /// Where a type is defined.
@@ -17,12 +17,13 @@ pub(super) enum Origin {
 #[derive(Clone, Copy)]
 pub(super) enum Definition<'a> {
     Message(&'a Message),
-    Enum,
+    Enum(&'a Enum),
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct TypeInfo<'a> {
     pub package: &'a str,
+    pub syntax: Syntax,
     pub origin: Origin,
     pub definition: Definition<'a>,
 }
@@ -31,7 +32,7 @@ impl<'a> TypeInfo<'a> {
     pub fn message(&self) -> Option<&'a Message> {
         match self.definition {
             Definition::Message(message) => Some(message),
-            Definition::Enum => None,
+            Definition::Enum(_) => None,
         }
     }
 
@@ -44,6 +45,14 @@ impl<'a> TypeInfo<'a> {
         let message = self.message().filter(|message| message.is_map_entry())?;
         Some(format!("map<{}, {}>", message.field("key")?.type_name, message.field("value")?.type_name))
     }
+}
+
+/// What the types of a file have in common.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    package: &'a str,
+    syntax: Syntax,
+    origin: Origin,
 }
 
 /// The definitions that a schema can use.
@@ -76,21 +85,23 @@ impl<'a> Types<'a> {
     fn collect(&mut self, file: &'a File, origin: Origin) {
         let package = file.package.as_deref().unwrap_or_default();
         self.collect_extends(&file.extends, package);
-        self.collect_types(&file.types, package, package, origin);
+        let place = Place { package, syntax: file.syntax.unwrap_or(Syntax::Proto2), origin };
+        self.collect_types(&file.types, place, package);
     }
 
-    fn collect_types(&mut self, types: &'a [Type], package: &'a str, scope: &str, origin: Origin) {
+    fn collect_types(&mut self, types: &'a [Type], place: Place<'a>, scope: &str) {
         for found in types {
             let name = join(scope, found.name());
             let definition = match found {
                 Type::Message(message) => Definition::Message(message),
-                Type::Enum(_) => Definition::Enum,
+                Type::Enum(element) => Definition::Enum(element),
             };
             if let Type::Message(message) = found {
                 self.collect_extends(&message.extends, &name);
-                self.collect_types(&message.types, package, &name, origin);
+                self.collect_types(&message.types, place, &name);
             }
-            self.types.insert(name, TypeInfo { package, origin, definition });
+            let Place { package, syntax, origin } = place;
+            self.types.insert(name, TypeInfo { package, syntax, origin, definition });
         }
     }
 
@@ -104,6 +115,11 @@ impl<'a> Types<'a> {
     pub fn by_full_name(&self, name: &str) -> Option<TypeInfo<'a>> {
         let name = name.strip_prefix('.').unwrap_or(name);
         self.types.get(name).copied().or_else(|| known::types().types.get(name).copied())
+    }
+
+    /// The full names of the types of the schema and of those that it refers to.
+    pub fn own_names(&self) -> impl Iterator<Item = &str> {
+        self.types.keys().map(String::as_str)
     }
 
     pub fn extend_by_full_name(&self, name: &str) -> Option<&'a Field> {

@@ -2,8 +2,8 @@
 
 use super::super::model::{Body, Field, Kind, NodeId, Nodes, Primitive};
 use super::unresolved;
-use crate::json::{Json, Number};
-use crate::schema::value::ValueError;
+use crate::json::Json;
+use crate::schema::value::{ValueError, integer};
 
 /// Writes a value. Its depth and its size are bounded by those of the JSON.
 pub(super) fn encode(nodes: &Nodes, root: NodeId, value: &Json) -> Result<Vec<u8>, ValueError> {
@@ -143,21 +143,6 @@ impl Writer<'_> {
             value >>= 7;
         }
         self.out.push(value as u8);
-    }
-}
-
-/// Returns an integer, also if it is written with a fraction of zero.
-fn integer(number: &Number) -> Option<i64> {
-    match number {
-        Number::Long(number) => Some(*number),
-        Number::Big(_) => None,
-        number => {
-            let number = number.to_double();
-            // Beyond 2^53, not every integer is a double.
-            #[expect(clippy::cast_possible_truncation, reason = "an integer below 2^53")]
-            let exact = (number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0).then_some(number as i64);
-            exact
-        }
     }
 }
 
