@@ -187,7 +187,7 @@ fn value_of(nodes: &Nodes, id: NodeId, numbers: &mut impl Iterator<Item = u64>, 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn encoded_values_are_decoded_to_the_same_and_bytes_of_others_never_panic(

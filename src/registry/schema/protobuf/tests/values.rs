@@ -197,7 +197,7 @@ fn types_of_references_and_of_compiled_descriptors_are_found() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn decoded_messages_are_encoded_to_ones_with_the_same_json_and_bytes_never_panic(
