@@ -1,7 +1,5 @@
 //! From JSON to values.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -38,14 +36,14 @@ fn object(types: &Descriptors, message: &MessageType, object: &Object) -> Result
             *at.ok_or_else(|| ValueError::new(format!("Cannot find field: {name} in message {}", message.full_name)))?;
         let field = &message.fields[at];
         let Some(value) = field_value(types, field, json).map_err(|error| error.under(name))? else { continue };
-        if out.0.contains_key(&at) {
-            return Err(ValueError::new(format!("Field {} has already been set.", field.name)));
-        }
-        let is_other = |other: &usize| field.one_of.is_some() && message.fields[*other].one_of == field.one_of;
-        if out.0.keys().any(is_other) {
+        if let Some(one_of) = field.one_of
+            && out.one_ofs.insert(one_of, at).is_some_and(|other| other != at)
+        {
             return Err(ValueError::new(format!("Cannot set field {name} because another field of its oneof is set")));
         }
-        out.0.insert(at, value);
+        if out.fields.insert(at, value).is_some() {
+            return Err(ValueError::new(format!("Field {} has already been set.", field.name)));
+        }
     }
     Ok(out)
 }
@@ -187,9 +185,9 @@ fn well_known(
     let text = |what: &str| json.as_str().ok_or_else(|| ValueError::expected(what, json));
     let times = |seconds: i64, nanos: i64| {
         let parts = [(0, seconds), (1, nanos)].into_iter().filter(|(_, number)| *number != 0);
-        MessageValue(parts.map(|(at, number)| (at, Value::Int(number))).collect())
+        MessageValue::of(parts.map(|(at, number)| (at, Value::Int(number))))
     };
-    let of = |at: usize, value: Value| MessageValue(BTreeMap::from([(at, value)]));
+    let of = |at: usize, value: Value| MessageValue::of([(at, value)]);
     match known {
         WellKnown::Timestamp => {
             let found = well_known::parse_timestamp(text("a timestamp")?);
@@ -247,7 +245,7 @@ fn any(types: &Descriptors, json: &Json) -> Result<MessageValue, ValueError> {
         }
     };
     let bytes = write(types, id, &inner);
-    Ok(MessageValue(BTreeMap::from([(0, Value::String(url.to_owned())), (1, Value::Bytes(bytes))])))
+    Ok(MessageValue::of([(0, Value::String(url.to_owned())), (1, Value::Bytes(bytes))]))
 }
 
 fn snake_case(path: &str) -> String {

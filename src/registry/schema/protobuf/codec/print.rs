@@ -31,7 +31,8 @@ impl Printer<'_> {
     fn object(&mut self, message: &MessageType, value: &MessageValue) -> Result<Object, ValueError> {
         let mut out = Object::new();
         for (at, field) in message.fields.iter().enumerate() {
-            let json = match value.0.get(&at) {
+            self.budget.take_part()?;
+            let json = match value.fields.get(&at) {
                 Some(value) => self.field(field, value).map_err(|error| error.under(&field.name))?,
                 None if field.is_printed_without_value => self.without_value(field),
                 None => continue,
@@ -86,7 +87,7 @@ impl Printer<'_> {
             },
             (Cardinality::Single { .. }, Kind::Enum(id)) => match &field.default {
                 Some(name) => name.as_str().into(),
-                None => self.constant(id, self.types.enums[id].values.first().map_or(0, |(_, number)| *number)),
+                None => self.constant(id, self.types.enums[id].default),
             },
             (Cardinality::Single { .. }, _) => Json::Null,
         }
@@ -98,7 +99,7 @@ impl Printer<'_> {
         message: &MessageType,
         value: &MessageValue,
     ) -> Result<Json, ValueError> {
-        let number = |number| match message.position(number).and_then(|at| value.0.get(&at)) {
+        let number = |number| match message.position(number).and_then(|at| value.fields.get(&at)) {
             Some(Value::Int(number)) => *number,
             _ => 0,
         };
@@ -112,7 +113,7 @@ impl Printer<'_> {
                 text.map(Json::String).ok_or_else(|| ValueError::new("a duration is out of range"))
             }
             WellKnown::FieldMask => {
-                let Some(Value::List(paths)) = value.0.values().next() else { return Ok("".into()) };
+                let Some(Value::List(paths)) = value.fields.values().next() else { return Ok("".into()) };
                 let paths = paths.iter().filter_map(|path| match path {
                     Value::String(path) => Some(json_name(path)),
                     _ => None,
@@ -121,12 +122,12 @@ impl Printer<'_> {
             }
             WellKnown::Wrapper | WellKnown::ListValue | WellKnown::Struct => {
                 let Some(field) = message.fields.first() else { return Ok(Json::Null) };
-                match value.0.get(&0) {
+                match value.fields.get(&0) {
                     Some(value) => self.field(field, value),
                     None => Ok(self.without_value(field)),
                 }
             }
-            WellKnown::Value => match value.0.iter().next() {
+            WellKnown::Value => match value.fields.iter().next() {
                 Some((at, value)) => self.field(&message.fields[*at], value),
                 None => Ok(Json::Null),
             },
@@ -136,7 +137,7 @@ impl Printer<'_> {
 
     /// Prints the message in an `Any`, if the schema or one that it refers to has its type.
     fn any(&mut self, message: &MessageType, value: &MessageValue) -> Result<Json, ValueError> {
-        let get = |number| message.position(number).and_then(|at| value.0.get(&at));
+        let get = |number| message.position(number).and_then(|at| value.fields.get(&at));
         let url = match get(1) {
             Some(Value::String(url)) => url.as_str(),
             _ => return Ok(Json::Object(Object::new())),

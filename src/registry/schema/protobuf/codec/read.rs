@@ -27,7 +27,18 @@ pub(super) enum Value {
 
 /// The values of fields by their positions in the message's type.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct MessageValue(pub BTreeMap<usize, Value>);
+pub(super) struct MessageValue {
+    pub fields: BTreeMap<usize, Value>,
+    /// Which field of each oneof is set.
+    pub one_ofs: BTreeMap<usize, usize>,
+}
+
+impl MessageValue {
+    /// A message with these fields, none of which is in a oneof.
+    pub fn of(fields: impl IntoIterator<Item = (usize, Value)>) -> MessageValue {
+        MessageValue { fields: fields.into_iter().collect(), one_ofs: BTreeMap::new() }
+    }
+}
 
 /// Reads a message. With `BUILD` unset, it is only checked, and the value is empty.
 pub(super) fn read<const BUILD: bool>(
@@ -47,26 +58,23 @@ pub(super) fn read<const BUILD: bool>(
 
 /// Checks that a message and those in it have their required fields.
 pub(super) fn check_required(types: &Descriptors, id: usize, value: &MessageValue) -> Result<(), ValueError> {
-    for (at, field) in types.messages[id].fields.iter().enumerate() {
-        let (Kind::Message(inner) | Kind::Group(inner)) = field.kind else {
-            if field.is_required && !value.0.contains_key(&at) {
-                return Err(missing_field(&field.name));
-            }
-            continue;
-        };
+    let message = &types.messages[id];
+    if let Some(missing) = message.required.iter().find(|at| !value.fields.contains_key(at)) {
+        return Err(missing_field(&message.fields[*missing].name));
+    }
+    for (at, value) in &value.fields {
+        let field = &message.fields[*at];
+        let (Kind::Message(inner) | Kind::Group(inner)) = field.kind else { continue };
         let check = |value: &Value| match value {
             Value::Message(message) => check_required(types, inner, message),
             _ => Ok(()),
         };
-        match value.0.get(&at) {
-            None if field.is_required => return Err(missing_field(&field.name)),
-            None => {}
-            Some(Value::List(items)) => items.iter().try_for_each(check).map_err(|error| error.under(&field.name))?,
-            Some(Value::Map(entries)) => {
-                entries.values().try_for_each(check).map_err(|error| error.under(&field.name))?
-            }
-            Some(value) => check(value).map_err(|error| error.under(&field.name))?,
-        }
+        let checked = match value {
+            Value::List(items) => items.iter().try_for_each(check),
+            Value::Map(entries) => entries.values().try_for_each(check),
+            value => check(value),
+        };
+        checked.map_err(|error| error.under(&field.name))?;
     }
     Ok(())
 }
@@ -90,7 +98,8 @@ impl<'a, const BUILD: bool> Reader<'a, '_, BUILD> {
             return Err(ValueError::new(format!("messages are nested deeper than {MAX_MESSAGE_DEPTH} levels")));
         }
         let message = &self.types.messages[id];
-        let mut seen = Vec::new();
+        // Only a message that has all its required fields is read on, so this takes no more than its bytes do.
+        let mut seen = if BUILD { Vec::new() } else { vec![false; message.required.len()] };
         loop {
             if self.rest.is_empty() {
                 match group {
@@ -118,18 +127,19 @@ impl<'a, const BUILD: bool> Reader<'a, '_, BUILD> {
             let was_read = self.field(field, at, wire_type, into, depth).map_err(|error| error.under(&field.name))?;
             if !was_read {
                 self.skip(number, wire_type, depth)?;
-            } else if !BUILD && field.is_required && !seen.contains(&at) {
-                seen.push(at);
-            } else if BUILD && let Some(one_of) = field.one_of {
-                into.0.retain(|other, _| *other == at || message.fields[*other].one_of != Some(one_of));
+            } else if !BUILD && let Some(required) = field.required {
+                seen[required] = true;
+            } else if BUILD
+                && let Some(one_of) = field.one_of
+                && let Some(other) = into.one_ofs.insert(one_of, at).filter(|other| *other != at)
+            {
+                into.fields.remove(&other);
             }
         }
         // A built message is checked when all its parts are merged.
-        let mut missing =
-            message.fields.iter().enumerate().filter(|(at, field)| field.is_required && !seen.contains(at));
-        match missing.next() {
-            Some((_, field)) if !BUILD => Err(missing_field(&field.name)),
-            _ => Ok(()),
+        match seen.iter().position(|seen| !seen) {
+            Some(missing) => Err(missing_field(&message.fields[message.required[missing]].name)),
+            None => Ok(()),
         }
     }
 
@@ -170,14 +180,14 @@ impl<'a, const BUILD: bool> Reader<'a, '_, BUILD> {
         into: &mut MessageValue,
         depth: usize,
     ) -> Result<(), ValueError> {
-        let before = if BUILD { into.0.remove(&at) } else { None };
+        let before = if BUILD { into.fields.remove(&at) } else { None };
         let merged = match before {
             Some(Value::Message(message)) => message,
             _ => MessageValue::default(),
         };
         match self.value(field, merged, depth)? {
             Some(value) if BUILD => {
-                into.0.insert(at, value);
+                into.fields.insert(at, value);
             }
             _ => {}
         }
@@ -187,7 +197,7 @@ impl<'a, const BUILD: bool> Reader<'a, '_, BUILD> {
     fn item(&mut self, field: &FieldType, at: usize, into: &mut MessageValue, depth: usize) -> Result<(), ValueError> {
         let value = self.value(field, MessageValue::default(), depth)?;
         if BUILD && let Some(value) = value {
-            match into.0.entry(at).or_insert_with(|| Value::List(Vec::new())) {
+            match into.fields.entry(at).or_insert_with(|| Value::List(Vec::new())) {
                 Value::List(items) => items.push(value),
                 other => *other = Value::List(vec![value]),
             }
@@ -232,11 +242,11 @@ impl<'a, const BUILD: bool> Reader<'a, '_, BUILD> {
         let key = key_text(&key.unwrap_or_else(|| default_of(key_type)));
         let value = value.unwrap_or_else(|| match field.kind {
             Kind::Scalar(scalar) => default_of(scalar),
-            Kind::Enum(id) => Value::Enum(self.types.enums[id].values.first().map_or(0, |(_, number)| *number)),
+            Kind::Enum(id) => Value::Enum(self.types.enums[id].default),
             Kind::Message(_) | Kind::Group(_) => Value::Message(MessageValue::default()),
         });
         self.budget.take_memory(key.len())?;
-        match into.0.entry(at).or_insert_with(|| Value::Map(IndexMap::new())) {
+        match into.fields.entry(at).or_insert_with(|| Value::Map(IndexMap::new())) {
             Value::Map(entries) => {
                 entries.insert(key, value);
             }

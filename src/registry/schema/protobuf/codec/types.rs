@@ -99,7 +99,8 @@ pub(super) struct FieldType {
     pub json_name: String,
     pub kind: Kind,
     pub cardinality: Cardinality,
-    pub is_required: bool,
+    /// The number among the required fields of its message, if it is one.
+    pub required: Option<usize>,
     /// The number of the oneof in its message.
     pub one_of: Option<usize>,
     /// Whether strings must be UTF-8, as in proto3.
@@ -118,6 +119,8 @@ pub(super) struct MessageType {
     /// Positions of fields by their JSON names and by their own names.
     pub by_name: HashMap<String, usize>,
     pub well_known: Option<WellKnown>,
+    /// Positions of the required fields.
+    pub required: Vec<usize>,
 }
 
 impl MessageType {
@@ -128,19 +131,34 @@ impl MessageType {
 
 #[derive(Debug)]
 pub(super) struct EnumType {
-    pub values: Vec<(String, i32)>,
+    /// The number of the first constant.
+    pub default: i32,
+    names: HashMap<i32, String>,
+    numbers: HashMap<String, i32>,
     /// Whether other numbers count as unknown fields, as in proto2.
     pub is_closed: bool,
     pub is_null: bool,
 }
 
 impl EnumType {
+    fn new(full_name: &str, element: &Enum, syntax: Syntax) -> EnumType {
+        let constants = || element.constants.iter();
+        EnumType {
+            default: constants().next().map_or(0, |constant| constant.tag),
+            // Of several names for a number, the first one counts.
+            names: constants().rev().map(|constant| (constant.tag, constant.name.clone())).collect(),
+            numbers: constants().rev().map(|constant| (constant.name.clone(), constant.tag)).collect(),
+            is_closed: syntax == Syntax::Proto2,
+            is_null: full_name == "google.protobuf.NullValue",
+        }
+    }
+
     pub fn name_of(&self, number: i32) -> Option<&str> {
-        self.values.iter().find(|(_, other)| *other == number).map(|(name, _)| name.as_str())
+        self.names.get(&number).map(String::as_str)
     }
 
     pub fn number_of(&self, name: &str) -> Option<i32> {
-        self.values.iter().find(|(other, _)| other == name).map(|(_, number)| *number)
+        self.numbers.get(name).copied()
     }
 }
 
@@ -217,7 +235,7 @@ impl<'a> Compiler<'a> {
                 info.syntax,
             )),
             Definition::Enum(element) => {
-                self.out.enums.push(enum_type(full_name, element, info.syntax));
+                self.out.enums.push(EnumType::new(full_name, element, info.syntax));
                 Id::Enum(self.out.enums.len() - 1)
             }
         };
@@ -255,7 +273,13 @@ impl<'a> Compiler<'a> {
         }
         fields.sort_by_key(|field| field.number);
         fields.dedup_by_key(|field| field.number);
+        let mut required = Vec::new();
+        for (at, field) in fields.iter_mut().enumerate().filter(|(_, field)| field.required.is_some()) {
+            field.required = Some(required.len());
+            required.push(at);
+        }
         let out = &mut self.out.messages[pending.id];
+        out.required = required;
         let names = fields.iter().enumerate().map(|(at, field)| (field.name.clone(), at));
         let json_names = fields.iter().enumerate().map(|(at, field)| (field.json_name.clone(), at));
         out.by_name = names.chain(json_names).collect();
@@ -297,7 +321,7 @@ impl<'a> Compiler<'a> {
             name: field.name.clone(),
             kind,
             cardinality,
-            is_required: field.label == Some(Label::Required),
+            required: (field.label == Some(Label::Required)).then_some(0),
             one_of,
             is_utf8: is_proto3,
             default: field.default.clone(),
@@ -322,7 +346,7 @@ impl<'a> Compiler<'a> {
                 true => Cardinality::Repeated { is_packed: false },
                 false => Cardinality::Single { has_presence: true },
             },
-            is_required: group.label == Some(Label::Required),
+            required: (group.label == Some(Label::Required)).then_some(0),
             one_of,
             is_utf8: false,
             default: None,
@@ -362,14 +386,6 @@ fn scope_of(full_name: &str, info: TypeInfo<'_>) -> Scope {
     let local = full_name.strip_prefix(info.package).unwrap_or(full_name);
     let names = local.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect();
     Scope { package: info.package.to_owned(), names }
-}
-
-fn enum_type(full_name: &str, element: &Enum, syntax: Syntax) -> EnumType {
-    EnumType {
-        values: element.constants.iter().map(|constant| (constant.name.clone(), constant.tag)).collect(),
-        is_closed: syntax == Syntax::Proto2,
-        is_null: full_name == "google.protobuf.NullValue",
-    }
 }
 
 fn key_of(type_name: &str) -> Result<Scalar, ValueError> {

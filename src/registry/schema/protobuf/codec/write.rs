@@ -7,7 +7,7 @@ use super::types::{Cardinality, Descriptors, FieldType, Kind, Scalar};
 pub(super) fn write(types: &Descriptors, id: usize, value: &MessageValue) -> Vec<u8> {
     let mut out = Vec::new();
     let message = &types.messages[id];
-    for (at, value) in &value.0 {
+    for (at, value) in &value.fields {
         let field = &message.fields[*at];
         match (field.cardinality, value) {
             (Cardinality::Single { has_presence: false }, value) if is_default(types, field, value) => {}
@@ -43,9 +43,7 @@ fn is_default(types: &Descriptors, field: &FieldType, value: &Value) -> bool {
         (Kind::Scalar(_), Value::Double(number)) => number.to_bits() == 0,
         (Kind::Scalar(_), Value::Float(number)) => number.to_bits() == 0,
         (Kind::Scalar(scalar), value) => *value == default_of(scalar),
-        (Kind::Enum(id), Value::Enum(number)) => {
-            types.enums[id].values.first().is_none_or(|(_, first)| first == number)
-        }
+        (Kind::Enum(id), Value::Enum(number)) => types.enums[id].default == *number,
         _ => false,
     }
 }
