@@ -215,6 +215,14 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             f.write_str("the client's certificate is not valid yet")
         }
+        InvalidCertificate(CertificateError::BadSignature) => f.write_str(
+            "the client's certificate, or that of its issuer, has the name of a trusted authority as its issuer, but was \
+             signed with another key",
+        ),
+        InvalidCertificate(CertificateError::InvalidPurpose) => f.write_str(
+            "the client's certificate is not for TLS clients: its key usage lacks digitalSignature, or its extended key \
+             usage lacks clientAuth",
+        ),
         InvalidCertificate(other) => write!(f, "the client's certificate is not valid: {other}"),
         AlertReceived(
             AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,

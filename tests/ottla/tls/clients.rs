@@ -116,7 +116,7 @@ fn client_certificate_of_x509_version_1_is_accepted_from_its_authority_alone() {
 
 /// `openssl req -x509` makes such certificates.
 #[test]
-fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststore() {
+fn client_certificate_of_an_authority_is_accepted_only_if_it_or_its_signer_is_in_the_truststore() {
     let certificates = Certificates::new();
     let (own, other) = (Authority::new(), Authority::new());
     let expired = own.renewed(Validity::Expired);
@@ -141,7 +141,10 @@ fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststor
         with_key_of(&own.itself(), &own.itself(), version).unwrap();
         with_key_of(&own.itself(), &other.itself(), version).unwrap_err();
         refused(&other.itself(), "UnknownCA");
-        refused(&own.renewed(Validity::Valid), "UnknownCA");
+        // Signed by the authority in the truststore, whose name and key it has.
+        let renewed = own.renewed(Validity::Valid);
+        with_key_of(&renewed, &renewed, version).unwrap();
+        refused(&other.renewed(Validity::Valid), "UnknownCA");
         refused(&expired, "CertificateExpired");
     }
     broker.wait_for_log(&format!("principal=User:CN={}", own.name));

@@ -1,5 +1,5 @@
-//! Checks of certificates that rustls refuses and Java accepts: those that are themselves in the truststore, and those of
-//! X.509 version 1.
+//! Checks of a peer's certificate against the truststore, which accept what Java accepts: a chain to an authority of the
+//! truststore (`chain`), and two kinds of certificates that rustls refuses.
 //!
 //! A certificate that is byte for byte in the truststore needs no chain, so it may also be one of an authority, as
 //! `openssl req -x509` makes them. Its validity period is checked, and as always that the peer has its private key.
@@ -8,25 +8,58 @@
 //! refuses them, and Java and OpenSSL accept them at the end of a chain. Here one is accepted if a trusted authority has
 //! signed it itself.
 
+mod chain;
+#[cfg(test)]
+mod tests;
+
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
-use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
+use rustls::crypto::{
+    WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, TrustAnchor, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme};
 use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 
+pub use chain::Usage;
 use ottla_core::security::der;
 
-/// Checks certificates of version 1, and those that are themselves in the truststore.
+/// Checks certificates of peers against a truststore.
 #[derive(Debug)]
 pub struct TruststoreChecks {
-    /// The authorities.
+    /// All certificates of the truststore.
     trusted: Vec<CertificateDer<'static>>,
+    /// Those that may sign others.
+    authorities: Vec<TrustAnchor<'static>>,
+    subjects: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl TruststoreChecks {
-    pub fn new(trusted: Vec<CertificateDer<'static>>, algorithms: WebPkiSupportedAlgorithms) -> TruststoreChecks {
-        TruststoreChecks { trusted, algorithms }
+    /// Returns the checks, and how many of the certificates cannot be read.
+    pub fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> (TruststoreChecks, usize) {
+        let (mut authorities, mut subjects) = (Vec::new(), Vec::new());
+        for der in &trusted {
+            let Ok(anchor) = webpki::anchor_from_trusted_cert(der) else { continue };
+            subjects.push(DistinguishedName::in_sequence(&anchor.subject));
+            if is_authority(der) {
+                authorities.push(anchor.to_owned());
+            }
+        }
+        let unreadable = trusted.len() - subjects.len();
+        (TruststoreChecks { trusted, authorities, subjects, algorithms }, unreadable)
+    }
+
+    /// The names by which clients choose their certificates: those of all trusted ones, because a client may present one
+    /// that is itself in the truststore.
+    pub fn subjects(&self) -> &[DistinguishedName] {
+        &self.subjects
+    }
+
+    pub fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
     }
 
     /// Whether a certificate, of any version, is itself one of the trusted: the same bytes, not only the same name or key.
@@ -34,26 +67,26 @@ impl TruststoreChecks {
         self.trusted.iter().any(|trusted| trusted.as_ref() == der.as_ref())
     }
 
-    /// Checks the certificate of a peer; `None` if it is neither in the truststore nor of version 1, so its chain must be
-    /// checked.
-    pub fn verify(&self, der: &CertificateDer<'_>, now: UnixTime) -> Option<Result<(), CertificateError>> {
+    /// Checks the certificate of a peer, with the others that the peer sent.
+    pub fn verify(
+        &self,
+        der: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        usage: Usage,
+    ) -> Result<(), CertificateError> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding)?;
         if self.is_trusted(der) {
-            let parsed = X509Certificate::from_der(der).map_err(|_| CertificateError::BadEncoding);
-            return Some(parsed.and_then(|(_, certificate)| check_time(&certificate, now)));
+            return check_time(&certificate, now);
         }
-        let certificate = parse(der)?;
-        Some(check_time(&certificate, now).and_then(|()| match self.is_signed(&certificate) {
-            true => Ok(()),
-            false => Err(CertificateError::UnknownIssuer),
-        }))
-    }
-
-    /// Whether a certificate that is not in the truststore is one of an authority, and signed by itself or by none of the
-    /// trusted.
-    pub fn is_untrusted_authority(&self, der: &CertificateDer<'_>) -> bool {
-        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
-        let is_self_signed = certificate.subject().as_raw() == certificate.issuer().as_raw();
-        certificate.is_ca() && (is_self_signed || !self.is_signed(&certificate))
+        if certificate.version() == X509Version::V1 {
+            check_time(&certificate, now)?;
+            return if self.is_signed(&certificate) { Ok(()) } else { Err(CertificateError::UnknownIssuer) };
+        }
+        check_key_usage(&certificate)?;
+        // webpki itself does not check that the key usage of an intermediate certificate allows signing.
+        let intermediates: Vec<_> = intermediates.iter().filter(|der| is_authority(der)).cloned().collect();
+        chain::verify(der, &certificate, &intermediates, &self.authorities, now, usage, self.algorithms)
     }
 
     /// Whether a trusted authority itself has signed a certificate.
@@ -80,48 +113,50 @@ impl TruststoreChecks {
         })
     }
 
-    /// Checks the signature of a handshake of TLS 1.2; `None` if the certificate has another version.
+    /// Checks the signature of a handshake of TLS 1.2.
     pub fn verify_tls12_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Option<Result<HandshakeSignatureValid, Error>> {
-        let certificate = parse(certificate)?;
-        let Some((key_algorithm, key)) = public_key(certificate.public_key().raw) else {
-            return Some(Err(CertificateError::BadEncoding.into()));
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Some(certificate) = parse_version_1(certificate) else {
+            return verify_tls12_signature(message, certificate, signed, &self.algorithms);
         };
+        let (key_algorithm, key) = public_key(certificate.public_key().raw).ok_or(CertificateError::BadEncoding)?;
         let of_scheme = self.algorithms.mapping.iter().filter(|(scheme, _)| *scheme == signed.scheme);
         let mut usable = of_scheme.flat_map(|(_, algorithms)| algorithms.iter()).peekable();
         if usable.peek().is_none() {
-            return Some(Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into()));
+            return Err(PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme.into());
         }
         let is_valid = usable.any(|algorithm| {
             algorithm.public_key_alg_id().as_ref() == key_algorithm
                 && algorithm.verify_signature(key, message, signed.signature()).is_ok()
         });
-        Some(match is_valid {
+        match is_valid {
             true => Ok(HandshakeSignatureValid::assertion()),
             false => Err(CertificateError::BadSignature.into()),
-        })
+        }
     }
 
-    /// Checks the signature of a handshake of TLS 1.3; `None` if the certificate has another version.
+    /// Checks the signature of a handshake of TLS 1.3.
     pub fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Option<Result<HandshakeSignatureValid, Error>> {
-        let certificate = parse(certificate)?;
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let Some(certificate) = parse_version_1(certificate) else {
+            return verify_tls13_signature(message, certificate, signed, &self.algorithms);
+        };
         let key = SubjectPublicKeyInfoDer::from(certificate.public_key().raw);
-        Some(verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms))
+        verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms)
     }
 }
 
-/// Whether a certificate of a truststore is one of an authority, so that others are trusted because it has signed them. The
-/// rule is Java's; rustls takes any certificate for an authority.
-pub fn is_authority(der: &CertificateDer<'_>) -> bool {
+/// Whether a certificate is one of an authority, so that others are trusted because it has signed them. The rule is Java's;
+/// rustls takes any certificate of a truststore for an authority.
+fn is_authority(der: &CertificateDer<'_>) -> bool {
     X509Certificate::from_der(der).is_ok_and(|(_, certificate)| may_sign(&certificate))
 }
 
@@ -132,6 +167,16 @@ fn may_sign(certificate: &X509Certificate<'_>) -> bool {
         Err(_) => false,
     };
     certificate.version() != X509Version::V3 || certificate.is_ca() && allows_signing
+}
+
+/// Checks that the key of a peer's certificate may sign handshakes. All cipher suites need that.
+fn check_key_usage(certificate: &X509Certificate<'_>) -> Result<(), CertificateError> {
+    match certificate.key_usage() {
+        Ok(None) => Ok(()),
+        Ok(Some(usage)) if usage.value.digital_signature() => Ok(()),
+        Ok(Some(_)) => Err(CertificateError::InvalidPurpose),
+        Err(_) => Err(CertificateError::BadEncoding),
+    }
 }
 
 /// Checks that a certificate is valid at this time.
@@ -154,6 +199,6 @@ fn public_key(spki: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The certificate, if it has version 1.
-fn parse<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
+fn parse_version_1<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
     X509Certificate::from_der(der).ok().map(|(_, found)| found).filter(|found| found.version() == X509Version::V1)
 }
