@@ -102,15 +102,20 @@ fn mechanisms(values: &Values, listener: &Listener) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broker::Resolved;
     use super::super::{Sources, load};
 
-    /// Checks the notices of a start with a listener SASL_PLAINTEXT that has PLAIN.
-    #[track_caller]
-    fn check(given: &[(&str, &str)], expect: &[&str]) {
+    /// A start with a listener SASL_PLAINTEXT that has PLAIN.
+    fn start(given: &[(&str, &str)]) -> Resolved {
         let base = [("listeners", "PLAINTEXT://:1,SASL_PLAINTEXT://:2"), ("sasl.enabled.mechanisms", "PLAIN")];
         let command_line = base.iter().chain(given).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let resolved = load(&Sources { command_line: command_line.collect(), ..Sources::default() }).unwrap();
-        assert_eq!(resolved.notices, expect, "{given:?}");
+        load(&Sources { command_line: command_line.collect(), ..Sources::default() }).unwrap()
+    }
+
+    /// Checks the notices.
+    #[track_caller]
+    fn check(given: &[(&str, &str)], expect: &[&str]) {
+        assert_eq!(start(given).notices, expect, "{given:?}");
     }
 
     #[test]
@@ -137,6 +142,23 @@ mod tests {
         check(&[(scram, "x;")], &[&expect]);
         let both = ("listener.name.sasl_plaintext.sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256");
         check(&[(scram, "x;"), both], &[]);
+    }
+
+    #[test]
+    fn setting_of_a_mechanism_or_listener_that_is_read_only_without_its_name_is_without_effect() {
+        let with = |prefix: &str, name: &str| format!("listener.name.sasl_plaintext.{prefix}{name}");
+        for (name, value, is_read) in [
+            (with("plain.", "connections.max.reauth.ms"), "3000", true),
+            (with("plain.", "sasl.server.callback.handler.class"), "a.B", true),
+            (with("", "connections.max.reauth.ms"), "3000", true),
+            (with("oauthbearer.", "sasl.oauthbearer.expected.audience"), "kafka", false),
+            (with("plain.", "sasl.enabled.mechanisms"), "PLAIN", false),
+            (with("other.", "sasl.enabled.mechanisms"), "PLAIN", false),
+            (with("", "sasl.server.max.receive.size"), "1000", false),
+        ] {
+            let expect = if is_read { Vec::new() } else { vec![name.clone()] };
+            assert_eq!(start(&[(&name, value)]).without_effect, expect);
+        }
     }
 
     #[test]
