@@ -232,7 +232,10 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         AlertReceived(AlertDescription::CertificateExpired) => {
             f.write_str("the client found the broker's certificate expired")
         }
-        PeerIncompatible(Incompatible::Tls12NotOfferedOrEnabled) => {
+        // Clients of TLS 1.1 do not send the extension.
+        PeerIncompatible(
+            Incompatible::Tls12NotOfferedOrEnabled | Incompatible::SignatureAlgorithmsExtensionRequired,
+        ) => {
             f.write_str("the client offers no version of TLS that ssl.enabled.protocols has")
         }
         PeerIncompatible(Incompatible::NoCipherSuitesInCommon) => {

@@ -139,6 +139,12 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
         )
     })?;
     let (truststore, unusable) = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
+    for authority in truststore.unsupported() {
+        tracing::warn!(
+            listener = %config.listener, %authority,
+            "client certificates of an authority will be refused: its key is not RSA, Ed25519 or on the curve P-256 or P-384"
+        );
+    }
     if unusable > 0 {
         return Err(format!("listener {}: {unusable} certificates of the truststore cannot be read", config.listener));
     }

@@ -58,6 +58,18 @@ impl TruststoreChecks {
         &self.subjects
     }
 
+    /// The authorities whose signatures cannot be verified, because their keys are of an unsupported kind.
+    pub fn unsupported(&self) -> Vec<String> {
+        let is_supported = |authority: &X509Certificate<'_>| {
+            public_key(authority.public_key().raw).is_some_and(|(key_algorithm, _)| {
+                self.algorithms.all.iter().any(|known| known.public_key_alg_id().as_ref() == key_algorithm)
+            })
+        };
+        let trusted = self.trusted.iter().filter_map(|der| Some(X509Certificate::from_der(der).ok()?.1));
+        let unsupported = trusted.filter(|authority| may_sign(authority) && !is_supported(authority));
+        unsupported.map(|authority| authority.subject().to_string()).collect()
+    }
+
     pub fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }

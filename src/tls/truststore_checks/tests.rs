@@ -8,6 +8,7 @@ use rcgen::{
 };
 use rustls::CertificateError::{self, *};
 use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::{TruststoreChecks, Usage};
@@ -142,6 +143,16 @@ fn issuer_between_must_be_an_authority_that_may_sign() {
         with_issuer(params("between", IsCa::ExplicitNoCa), params("peer", is_ca.clone()), Err(UnknownIssuer));
         with_issuer(without_signing.clone(), params("peer", is_ca), Err(UnknownIssuer));
     }
+}
+
+/// `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521` made the first one.
+#[test]
+fn authorities_with_unsupported_keys_are_listed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/keystores");
+    let p521 = Der::from_pem_file(folder.join("p521-authority.pem")).unwrap();
+    let trusted = vec![p521, root(params("root", AUTHORITY)).der().clone()];
+    let (checks, _) = TruststoreChecks::new(trusted, default_provider().signature_verification_algorithms);
+    assert_eq!(checks.unsupported(), ["CN=P-521"]);
 }
 
 #[test]
