@@ -242,7 +242,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
-        registry::resolve(&values)?;
+        registry::resolve(&values, &listeners)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
@@ -287,10 +287,10 @@ impl BrokerConfig {
         let text = |name| values.text(name);
         BrokerConfig {
             listeners_at_start: listeners.clone(),
-            listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
-            registry: registry::resolve(&values).ok().flatten(),
+            registry: registry::resolve(&values, &listeners).ok().flatten(),
+            listeners,
             secure: secure::resolve(&values),
             // Checked by `load`.
             users: secure::users(&values).unwrap_or_default(),

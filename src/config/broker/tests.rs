@@ -51,6 +51,7 @@ const UNTYPED: &[&str] = &[
     "ottla.registry.compatibility.level",
     "ottla.registry.listener",
     "ottla.registry.mode.mutability",
+    "ottla.registry.optional.port",
     "ottla.registry.ssl.key.password",
     "ottla.registry.ssl.keystore.certificate.chain",
     "ottla.registry.ssl.keystore.key",
