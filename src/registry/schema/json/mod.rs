@@ -6,7 +6,7 @@
 //!
 //! A schema that names no draft is of draft 7. For 2019-09 and 2020-12, the keywords that those drafts changed
 //! (`prefixItems`, `dependentRequired`, `unevaluatedProperties` and others) are mapped to the same model. References to other
-//! hosts are refused. Tags inside schemas are not supported yet.
+//! hosts are refused.
 //!
 //! | module | content |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | `hash` | equal parts |
 //! | `pattern` | regular expressions |
 //! | `diff`, `objects`, `arrays`, `numbers` | the comparison |
+//! | `tags` | `confluent:tags` of objects and properties |
 //! | `instance` | whether a value is valid |
 //! | [`difference`] | kinds of differences, their messages, and which are compatible |
 
@@ -32,6 +33,7 @@ mod numbers;
 mod objects;
 mod pattern;
 mod refs;
+mod tags;
 
 #[cfg(test)]
 mod tests;
@@ -40,9 +42,9 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::ResolvedReference;
 use super::nesting::MAX_DIFFERENCES;
 use super::value::ValueError;
+use super::{ResolvedReference, TagChanges, TaggedEntity};
 use crate::json::{Json, parse_exact};
 pub use difference::{Difference, DifferenceKind};
 use instance::Validator;
@@ -118,6 +120,16 @@ impl JsonSchema {
             .filter(|difference| !difference.kind.is_compatible(lenient))
             .take(MAX_DIFFERENCES)
             .collect())
+    }
+
+    /// The objects and properties with tags.
+    pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
+        tags::entities(&self.json)
+    }
+
+    /// Returns the text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, JsonSchemaError> {
+        tags::modify(&self.json, changes)
     }
 
     pub fn title(&self) -> Option<&str> {
