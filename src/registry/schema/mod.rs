@@ -132,11 +132,12 @@ impl ParsedSchema {
         }
     }
 
-    /// Checks what parsing did not, for schemas that are not imported.
-    pub fn check(&self) -> Result<(), SchemaError> {
+    /// Checks what parsing did not, for schemas that are not imported. If `is_strict` holds, names of fields are checked too
+    /// (`schema.validate.fields`).
+    pub fn check(&self, is_strict: bool) -> Result<(), SchemaError> {
         match self {
             ParsedSchema::Avro(_) => Ok(()),
-            ParsedSchema::Json(schema) => Ok(schema.check()?),
+            ParsedSchema::Json(schema) => Ok(schema.check(is_strict)?),
             ParsedSchema::Protobuf(schema) => Ok(schema.check()?),
         }
     }

@@ -218,12 +218,16 @@ impl Registry {
         }
         let with_id = validation == Validation::Registered && entity.id >= 0;
         let parsed = self.parse_uncached(entity, schema_type, validation).map_err(|details| {
-            let quoted = entity.quoted(with_id);
-            let references: Vec<String> = entity.content.references.iter().map(ToString::to_string).collect();
+            // Confluent's provider of Avro schemas quotes the schema; the others do not.
+            let described = match schema_type {
+                SchemaType::Avro => {
+                    let references: Vec<String> = entity.content.references.iter().map(ToString::to_string).collect();
+                    format!("{} with refs [{}] of type {name}", entity.quoted(with_id), references.join(", "))
+                }
+                SchemaType::Json | SchemaType::Protobuf => format!("of type {name}"),
+            };
             RegistryError::invalid_schema(format!(
-                "Invalid schema of type {name}, details: Invalid schema {quoted} with refs [{}] of type {name}, details: \
-                 {details}",
-                references.join(", ")
+                "Invalid schema of type {name}, details: Invalid schema {described}, details: {details}"
             ))
         })?;
         let parsed = Arc::new(parsed);

@@ -48,7 +48,7 @@ use super::{ResolvedReference, TagChanges, TaggedEntity};
 use crate::json::{Json, parse_exact};
 pub use difference::{Difference, DifferenceKind};
 use instance::Validator;
-use model::Model;
+use model::{Kind, Model};
 
 /// Why a text is not a JSON schema.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +58,8 @@ pub enum JsonSchemaError {
     /// The schema refers to one that the registry would have to fetch.
     #[error("Remote schema reference fetching over HTTP(S) is disabled: {0}")]
     External(String),
+    #[error("#: Field names cannot start with $$ prefix")]
+    Reserved,
 }
 
 impl JsonSchemaError {
@@ -107,9 +109,15 @@ impl JsonSchema {
         self.model.get_or_init(|| load::load(&self.json, &self.references)).as_ref().map_err(Clone::clone)
     }
 
-    /// Checks keywords and references.
-    pub fn check(&self) -> Result<(), JsonSchemaError> {
-        self.model().map(|_| ())
+    /// Checks keywords and references, and if `is_strict` holds, the names of the properties of an object.
+    pub fn check(&self, is_strict: bool) -> Result<(), JsonSchemaError> {
+        let model = self.model()?;
+        match &model.get(model.root).kind {
+            Kind::Object(rules) if is_strict && rules.properties.keys().any(|name| name.starts_with("$$")) => {
+                Err(JsonSchemaError::Reserved)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the differences that keep this schema from accepting what `writer` accepts.
