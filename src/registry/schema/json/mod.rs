@@ -49,6 +49,7 @@ use crate::json::{Json, parse_exact};
 pub use difference::{Difference, DifferenceKind};
 use instance::Validator;
 use model::{Kind, Model};
+use pattern::{ESTIMATED_PATTERN_BYTES, MAX_VALIDATOR_PATTERN_BYTES};
 
 /// Why a text is not a JSON schema.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -97,7 +98,8 @@ impl JsonSchema {
     /// About how much memory the schema takes with its model, which is several times larger than the text.
     pub fn estimated_bytes(&self) -> usize {
         let references: usize = self.references.iter().map(|reference| reference.text.len()).sum();
-        16 * (self.canonical.len() + references)
+        let patterns = self.canonical.matches("\"pattern").count() * ESTIMATED_PATTERN_BYTES;
+        16 * (self.canonical.len() + references) + patterns.min(MAX_VALIDATOR_PATTERN_BYTES)
     }
 
     /// The schema with sorted properties.
