@@ -156,7 +156,7 @@ impl<'a> Compiler<'a> {
             number: self.number(object),
             min_length: count(object, "minLength"),
             max_length: count(object, "maxLength"),
-            pattern: pattern,
+            pattern,
             array: self.array(object, at)?.map(Box::new),
             object: self.object(object, at)?.map(Box::new),
         })
