@@ -114,9 +114,12 @@ func (p *process) stop(timeout time.Duration) error {
 	return p.terminate(timeout / 2)
 }
 
-// terminate stops the process with SIGTERM, at which it keeps its data; it kills it if it does not end in time.
+// terminate stops the process with SIGTERM, at which it keeps its data while stdin is open; it kills it if it does not end
+// in time.
 func (p *process) terminate(timeout time.Duration) error {
 	if p.running() {
+		// Says that this process does not end as well, for which the broker would wait.
+		_, _ = io.WriteString(p.stdin, "keep\n") // fails if it is closed
 		_ = p.command.Process.Signal(syscall.SIGTERM) // fails if it has ended
 	}
 	if p.wait(timeout) {

@@ -143,8 +143,14 @@ class Process:
             self._popen.stdin.close()
 
     def terminate(self) -> None:
-        """Send SIGTERM: it stops and keeps its data."""
+        """Send SIGTERM: it stops, and keeps its data while stdin is open."""
         if self.is_owned:
+            if self._popen.stdin is not None and not self._popen.stdin.closed:
+                # Says that this process does not end as well, for which the broker would wait.
+                try:
+                    self._popen.stdin.write(b"keep\n")
+                except OSError:
+                    pass  # it has ended
             self._popen.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -221,13 +227,14 @@ def _open_pidfd(pid: int) -> Optional[int]:
 class Remover:
     """Removes a directory when this process ends, while no broker does so.
 
-    Without it, the data of a killed broker would be left if this process is killed before the next start.
+    Without it, the data of a killed broker would be left if this process is killed before the next start. It ignores the
+    signals that may be sent to all processes of a test run.
     """
 
     def __init__(self, directory: str) -> None:
         self._owner = os.getpid()
         self._popen: Optional["subprocess.Popen[bytes]"] = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r keep || rm -rf -- "$1"', "sh", directory],
+            ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

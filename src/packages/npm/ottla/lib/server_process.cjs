@@ -78,8 +78,10 @@ class ServerProcess {
     if (!(await this.#wait(timeout / 2))) await this.terminate(timeout / 2);
   }
 
-  /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+  /** Stops the process with SIGTERM, at which it keeps its data while stdin is open; kills it if it does not end in time. */
   async terminate(timeout) {
+    // Says that this process does not end as well, for which the broker would wait.
+    if (this.#child.stdin?.writable) this.#child.stdin.write("keep\n");
     this.#signal("SIGTERM");
     if (!(await this.#wait(timeout))) await this.kill();
   }

@@ -109,8 +109,15 @@ final class ServerProcess {
         }
     }
 
-    /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+    /** Stops the process with SIGTERM, at which it keeps its data while stdin is open; kills it if it does not end in time. */
     void terminate(Duration timeout) {
+        try {
+            // Says that this process does not end as well, for which the broker would wait.
+            process.getOutputStream().write("keep\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+        } catch (IOException closed) {
+            // It is closed, or the process has ended.
+        }
         // The methods of Process also close the streams, and the last lines of the log would be lost.
         process.toHandle().destroy();
         if (waitFor(timeout)) {
