@@ -85,8 +85,10 @@ class Process:
                 start_new_session=True,
                 bufsize=0,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL character in an argument.
             raise StartError(f"cannot run {command[0]}: {error}") from error
+        self._program = command[0]
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
         self.pid = self._popen.pid
@@ -115,14 +117,15 @@ class Process:
             while not line.endswith(b"\n") and len(line) < MAX_READY:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not poll.poll(remaining * 1000):
-                    raise StartError(f"the broker was not ready after {timeout:g} s{self._last_lines()}")
+                    raise self._start_error(f"was not ready after {timeout:g} s")
                 part = os.read(stdout.fileno(), 65536)
                 if not part:
                     self.wait(timeout=max(remaining, 1.0))
-                    raise StartError(f"the broker did not start (exit code {self.exit_code}){self._last_lines()}")
+                    raise self._start_error(f"did not start (exit code {self.exit_code})", line)
                 line += part
-            ready = json.loads(line)
-            assert isinstance(ready, dict)
+            ready = _parse_ready(line)
+            if ready is None:
+                raise self._start_error("did not write a ready line", line)
             return ready
         except BaseException:
             self.kill()
@@ -130,12 +133,15 @@ class Process:
         finally:
             stdout.close()
 
-    def _last_lines(self) -> str:
-        """The end of the log, for an error."""
+    def _start_error(self, what: str, output: bytes = b"") -> StartError:
+        """Kill the process, so that its log is complete; return an error with the program and the end of its log."""
+        self.kill()
         lines = self._log.lines()
         # One line says why it could not start.
         own = [line for line in lines if line.startswith("ottla: ")]
-        return "".join(f": {line}" for line in own[-1:]) or "".join(f"\n{line}" for line in lines[-10:])
+        last = "".join(f": {line}" for line in own[-1:]) or "".join(f"\n{line}" for line in lines[-10:])
+        quoted = f"; it wrote {output[:200]!r}" if output else ""
+        return StartError(f"the broker {what}{quoted} ({self._program}){last}")
 
     def end_input(self) -> None:
         """Stop it as if this process ended: it removes its data."""
@@ -212,6 +218,20 @@ class Process:
         for line in lines:
             self._log.append(line[:MAX_LINE].decode(errors="replace"))
         return rest[:MAX_LINE]
+
+
+def _parse_ready(line: bytes) -> Optional[Dict[str, object]]:
+    """Return the content of a ready line; None if it is of another program."""
+    try:
+        ready = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(ready, dict):
+        return None
+    types = {"pid": int, "bootstrap_servers": str, "listeners": dict, "data_dir": str}
+    if any(not isinstance(ready.get(name), kind) for name, kind in types.items()):
+        return None
+    return ready
 
 
 def _open_pidfd(pid: int) -> Optional[int]:
