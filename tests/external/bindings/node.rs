@@ -22,7 +22,7 @@ fn runners() -> Option<&'static Path> {
     static RUNNERS_ONCE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let runners = RUNNERS_ONCE.get_or_init(install_runners).as_deref();
     if runners.is_none() {
-        skip("Node.js is missing: install Node.js 20 or later, with npm");
+        skip("node", "Node.js is missing: install Node.js 20 or later, with npm");
     }
     runners
 }

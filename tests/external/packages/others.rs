@@ -60,7 +60,7 @@ fn tarball_has_links_pages_and_completions_and_the_formula_names_its_sum() {
 }
 
 fn npm_packages_have_the_program_for_one_platform_and_install_without_network() {
-    if !is_installed("npm", "Node.js 18 or newer") {
+    if !is_installed("npm", "node", "Node.js 18 or newer") {
         return;
     }
     let made = Made::new(&["npm"], stand_in());
@@ -86,7 +86,7 @@ fn npm_packages_have_the_program_for_one_platform_and_install_without_network() 
 }
 
 fn junit_artifact_has_jar_sources_documentation_and_pom() {
-    if !is_installed("mvn", "Apache Maven") {
+    if !is_installed("mvn", "java", "Apache Maven") {
         return;
     }
     let made = Made::new(&["maven"], stand_in());
@@ -118,7 +118,7 @@ fn pytest_plugin_requires_the_same_version() {
 
 fn go_module_is_taken_from_its_directory() {
     if Command::new("go").arg("version").output().is_err() {
-        return skip("Go is missing: install Go 1.26 or later");
+        return skip("go", "Go is missing: install Go 1.26 or later");
     }
     let made = Made::new(&["go"], stand_in());
     let path = fs::read_to_string(root().join("src/packages/go/go.mod")).unwrap();
@@ -165,7 +165,10 @@ fn sums_are_those_of_all_files() {
 fn bill_of_materials_names_linked_crates() {
     let tool = format!("dist-tools/cargo-cyclonedx-{}/bin/cargo-cyclonedx", cyclonedx_version());
     if !common::target_folder().join(tool).exists() {
-        return skip("cargo-cyclonedx is missing: run src/packages/dist sbom once, which compiles it");
+        return skip(
+            "cargo-cyclonedx",
+            "cargo-cyclonedx is missing: run src/packages/dist sbom once, which compiles it",
+        );
     }
     let made = Made::new(&["sbom"], stand_in());
     let bill = fs::read_to_string(made.file("sbom", ".cdx.json")).unwrap();

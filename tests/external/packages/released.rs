@@ -71,7 +71,7 @@ fn program() -> Option<PathBuf> {
 
 fn static_program_needs_no_interpreter_and_no_library() {
     let Some(program) = program() else { return };
-    if !is_installed("readelf", "binutils") {
+    if !is_installed("readelf", "binutils", "binutils") {
         return;
     }
     let headers = stdout(Command::new("readelf").args(["--wide", "--program-headers", "--dynamic"]).arg(program));
@@ -88,7 +88,7 @@ fn wheel_of_the_static_program_is_small() {
 
 fn debian_package_installs_runs_and_is_purged() {
     let Some(program) = program() else { return };
-    if !docker_available() || !is_installed("dpkg-deb", "dpkg") {
+    if !docker_available() || !is_installed("dpkg-deb", "dpkg", "dpkg") {
         return;
     }
     let made = Made::new(&["deb"], &program);
