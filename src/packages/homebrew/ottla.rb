@@ -4,9 +4,9 @@ class Ottla < Formula
   version "0.0.0"
   license "LicenseRef-Cargo.toml"
 
-  on_linux do
+  depends_on :linux
+
 {resources}
-  end
 
   # bin, share and etc are as in the tarball.
   def install
@@ -15,8 +15,9 @@ class Ottla < Formula
     bash_completion.install "share/bash-completion/completions/ottla"
     zsh_completion.install "share/zsh/site-functions/_ottla"
     fish_completion.install "share/fish/vendor_completions.d/ottla.fish"
+    # Before the installation: an upgrade keeps the installed file, which may have been changed.
+    inreplace "etc/ottla/server.properties", "/var/lib/ottla", var/"lib/ottla"
     (etc/"ottla").install "etc/ottla/server.properties"
-    inreplace etc/"ottla/server.properties", "/var/lib/ottla", var/"lib/ottla"
   end
 
   service do

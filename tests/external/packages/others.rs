@@ -56,6 +56,9 @@ fn tarball_has_links_pages_and_completions_and_the_formula_names_its_sum() {
     let formula = fs::read_to_string(made.file("homebrew", "ottla.rb")).unwrap();
     assert!(formula.contains(&format!("sha256 \"{}\"", &sum[..64])), "{formula}");
     assert!(formula.contains(&format!("version \"{VERSION}\"")), "{formula}");
+    // An installed file is not changed: an upgrade keeps it, and nothing would be found in it.
+    let (change, install) = (formula.find("inreplace \"etc/"), formula.find("(etc/\"ottla\").install"));
+    assert!(change.is_some() && change < install && !formula.contains("inreplace etc"), "{formula}");
     assert!(formula.contains("url \"https://") && !formula.contains("{resources}"), "{formula}");
 }
 
