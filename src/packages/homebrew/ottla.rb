@@ -12,7 +12,7 @@ class Ottla < Formula
   def install
     bin.install Dir["bin/*"]
     man1.install Dir["share/man/man1/*"]
-    bash_completion.install "share/bash-completion/completions/ottla"
+    bash_completion.install Dir["share/bash-completion/completions/*"]
     zsh_completion.install "share/zsh/site-functions/_ottla"
     fish_completion.install "share/fish/vendor_completions.d/ottla.fish"
     # Before the installation: an upgrade keeps the installed file, which may have been changed.
