@@ -85,7 +85,8 @@ def changelog():
     head = f"ottla ({project.version()}) stable; urgency=medium"
     wrap = {"width": 79, "initial_indent": "  * ", "subsequent_indent": "    ", "break_long_words": False}
     entries = "\n".join(textwrap.fill(change, **wrap) for change in changes())
-    return f"{head}\n\n{entries}\n\n -- {MAINTAINER}  {formatdate(project.epoch())}\n"
+    date = formatdate(project.epoch()).replace("-0000", "+0000")
+    return f"{head}\n\n{entries}\n\n -- {MAINTAINER}  {date}\n"
 
 
 def changes():
