@@ -130,9 +130,14 @@ fn image_archive_is_complete_and_loads() {
     layers.iter().for_each(|layer| drop(blob(layer)));
 
     let name = format!("ottla:{}", env!("CARGO_PKG_VERSION"));
+    let licences = ["ottla/LICENSE", "ottla/THIRD-PARTY-LICENSES.txt.gz", "bash/copyright", "busybox/copyright"];
+    let licences = licences.map(|name| format!("/usr/share/doc/{name}"));
     docker_stdout(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
     let version = docker_stdout(&["run", "--rm", "--label", LABEL, &name, "ottla", "--version"]);
+    let list = ["run", "--rm", "--entrypoint=ls", "--label", LABEL, &name];
+    let listed = docker_stdout(&[&list[..], &licences.each_ref().map(String::as_str)[..]].concat());
     docker(&["image", "rm", "--force", &name]);
+    assert_eq!(listed.lines().count(), licences.len(), "{listed}");
     assert_eq!(version, format!("ottla {}", env!("CARGO_PKG_VERSION")));
 }
 
