@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from typing import IO, Deque, Dict, List, Optional, Sequence
 
-from ._errors import StartError
+from ._errors import OttlaError, StartError
 
 #: Bytes of a line of the log that are kept.
 MAX_LINE = 64 << 10
@@ -253,14 +253,18 @@ class Remover:
 
     def __init__(self, directory: str) -> None:
         self._owner = os.getpid()
-        self._popen: Optional["subprocess.Popen[bytes]"] = subprocess.Popen(
-            ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            bufsize=0,
-        )
+        self._popen: Optional["subprocess.Popen[bytes]"]
+        try:
+            self._popen = subprocess.Popen(
+                ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise OttlaError(f"cannot run /bin/sh, which would remove {directory}: {error}") from error
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
 
