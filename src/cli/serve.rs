@@ -141,6 +141,7 @@ fn announce(
             bootstrap_servers,
             listeners,
             admin_url,
+            metrics_url: service.metrics_url(),
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
             health_check: target.filter(|target| target.tls || target.address != bootstrap_servers),

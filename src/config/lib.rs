@@ -16,6 +16,7 @@ mod describe;
 mod listener;
 pub mod listener_values;
 mod load;
+mod metrics;
 mod password;
 mod protection;
 mod retention;
@@ -42,6 +43,7 @@ pub use describe::{
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
+pub use metrics::{MetricsConfig, MetricsPortConfig};
 pub use password::Password;
 pub use retention::check_retention;
 pub use secure::{IssuerConfig, SecureConfig, User};

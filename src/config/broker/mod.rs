@@ -8,6 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
+use super::metrics::{self, MetricsConfig};
 use super::password::Password;
 use super::retention::check_retention;
 use super::secure::{self, SecureConfig, User};
@@ -26,6 +27,7 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    pub metrics: MetricsConfig,
     /// Certificates, client configurations and the OIDC issuer that the broker makes.
     pub secure: Option<SecureConfig>,
     /// `ottla.users`.
@@ -239,6 +241,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
+        metrics::resolve(&values)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
@@ -286,6 +289,7 @@ impl BrokerConfig {
             listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
             secure: secure::resolve(&values),
             // Checked by `load`.
             users: secure::users(&values).unwrap_or_default(),
