@@ -113,7 +113,7 @@ impl Service {
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &registry).with_tls(tls.clone()));
-        let server = server::serve(ports, handlers, &limits, clock, limiter);
+        let server = server::serve(ports, handlers, &limits, clock, limiter, &registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
