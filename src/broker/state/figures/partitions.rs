@@ -99,6 +99,10 @@ static UNOPENED: Metric = Metric::named(
      them.",
 );
 
+/// Those with the cluster's name.
+const OFFSETS: [(&Metric, fn(&LogFigures) -> i64); 2] =
+    [(&LATEST_OFFSET, |log| log.end), (&EARLIEST_OFFSET, |log| log.start)];
+
 /// The metrics that this module has.
 pub(super) const METRICS: &[&Metric] = &[
     &TOPIC_PARTITIONS,
@@ -199,9 +203,7 @@ impl<'a> Partitions<'a> {
                 }
             }
         }
-        let offsets: [(&Metric, fn(&LogFigures) -> i64); 2] =
-            [(&LATEST_OFFSET, |log| log.end), (&EARLIEST_OFFSET, |log| log.start)];
-        for (metric, offset) in offsets {
+        for (metric, offset) in OFFSETS {
             let mut family = scrape.family(metric);
             for (row, index) in self.rows.iter().zip(&indexes) {
                 if let Some(log) = &row.log {
