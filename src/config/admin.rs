@@ -24,22 +24,22 @@ pub struct AdminConfig {
 /// Reads the settings; `None` if the admin port is off. The error is one line.
 pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let Some(text) = values.given(LISTENER).filter(|text| !text.is_empty()) else { return Ok(None) };
-    let bind = bind_address(LISTENER, text, 9644)?;
+    // A port alone is bound to localhost, because the admin port can delete all data.
+    let bind = bind_address(LISTENER, text, "localhost:9644")?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
-    let tls = TlsConfig::of_admin_port(values);
+    let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
     Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
 }
 
-/// Reads where an HTTP port listens. A port alone is bound to localhost, because the admin port can delete all data.
-/// The error, one line, has an example with the port `example`.
-pub(super) fn bind_address(setting: &str, text: &str, example: u16) -> Result<BindAddress, String> {
+/// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.
+pub(super) fn bind_address(name: &str, text: &str, example: &str) -> Result<BindAddress, String> {
     let bind = match text.contains(':') {
         true => parse_host_and_port(text),
         false => parse_host_and_port(&format!("localhost:{text}")),
     };
     bind.ok_or_else(|| match text.rsplit(':').next().map(str::parse::<u64>) {
-        Some(Ok(port)) if port > u16::MAX.into() => format!("{setting}: the port {port} is more than 65535"),
-        _ => format!("{setting}: \"{text}\" is not host:port, such as localhost:{example}"),
+        Some(Ok(port)) if port > u16::MAX.into() => format!("{name}: the port {port} is more than 65535"),
+        _ => format!("{name}: \"{text}\" is not host:port, such as {example}"),
     })
 }
 

@@ -39,10 +39,10 @@ pub(super) fn resolve(values: &Values) -> Result<MetricsConfig, String> {
     let mut allowed_hosts: Vec<String> = values.read("ottla.metrics.allowed.hosts");
     allowed_hosts.extend(values.read::<Vec<String>>("ottla.admin.allowed.hosts"));
     let port = MetricsPortConfig {
-        bind: bind_address(LISTENER, text, 9645)?,
+        bind: bind_address(LISTENER, text, "localhost:9645")?,
         allowed_hosts,
         token: values.given("ottla.metrics.token").map(Password::new).filter(|token| !token.expose().is_empty()),
-        tls: TlsConfig::of_admin_port(values),
+        tls: TlsConfig::of_http_port(values, "METRICS", "ottla.admin.ssl"),
     };
     Ok(MetricsConfig { max_series, port: Some(port) })
 }

@@ -96,6 +96,8 @@ pub struct Ready {
     pub admin_url: Option<String>,
     /// The URL of the metrics, if there is a port that has them.
     pub metrics_url: Option<String>,
+    /// The URL of the schema registry, if there is one: `http://localhost:40125`.
+    pub schema_registry_url: Option<String>,
     pub data_dir: PathBuf,
     pub ready_ms: f64,
 }

@@ -1,10 +1,11 @@
-//! A running broker with its listeners and admin port: start, and stop.
+//! A running broker with its listeners, admin port and schema registry: start, and stop.
 //!
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
 mod ip_quotas;
 mod open_files;
+mod registry;
 pub mod temporary;
 
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
+use registry::{BoundRegistry, RegistryService};
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
 const LARGE_BATCH_SHARE: usize = 4;
@@ -39,6 +41,7 @@ pub struct Service {
     admin_url: Option<String>,
     metrics_port: Option<MetricsServer>,
     metrics_url: Option<String>,
+    registry: RegistryService,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -82,6 +85,7 @@ impl Service {
         let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
         let metrics_port = bind::bind_metrics_port(config)?;
+        let registry = BoundRegistry::bind(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -90,8 +94,8 @@ impl Service {
         let metrics_url = own_url.or_else(|| Some(format!("{}/metrics", admin_url.as_ref()?)));
         let limiter = LogRateLimiter::new(clock);
         let environment = Environment::system(clock);
-        let registry = environment.metrics.clone();
-        let metrics = Metrics::new(registry.clone(), config.metrics.max_series, clock);
+        let metric_registry = environment.metrics.clone();
+        let metrics = Metrics::new(metric_registry.clone(), config.metrics.max_series, clock);
         let metrics_port = metrics_port.map(|port| port.open(Arc::clone(&metrics), clock, Arc::clone(&limiter)));
         let metrics_port = metrics_port.transpose();
         let metrics_port =
@@ -112,9 +116,11 @@ impl Service {
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &registry).with_tls(tls.clone()));
-        let server = server::serve(ports, handlers, &limits, clock, limiter, &registry);
+        let handlers =
+            Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()));
+        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
@@ -126,6 +132,7 @@ impl Service {
             admin_url,
             metrics_port,
             metrics_url,
+            registry,
             secure,
             listeners,
             addresses,
@@ -182,12 +189,18 @@ impl Service {
         self.metrics_url.as_deref()
     }
 
+    /// The URL of the schema registry, if there is one: `http://localhost:8081`.
+    pub fn schema_registry_url(&self) -> Option<&str> {
+        self.registry.url()
+    }
+
     /// Stops the listeners, sends outstanding replies within `grace`, and closes the logs.
     pub async fn stop(self, grace: Duration) -> Stopped {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
         drop(self.metrics_port);
+        drop(self.registry);
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

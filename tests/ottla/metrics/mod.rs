@@ -205,11 +205,11 @@ async fn commit_to_create_the_topic(fixture: &Fixture) {
 
 #[tokio::test]
 async fn series_above_the_limit_are_counted_and_logged() {
-    let options = Broker::with().set("ottla.admin.listener", "0").set("ottla.metrics.max.series", "600");
+    let options = Broker::with().set("ottla.admin.listener", "0").set("ottla.metrics.max.series", "400");
     let fixture = Fixture::with(options).await;
     fixture.client.create_topic("t", 20, &[]).await.unwrap();
     let scraped = scrape(&fixture.broker);
-    assert!(scraped.len() <= 601, "{}", scraped.len());
+    assert!(scraped.len() <= 401, "{}", scraped.len());
     assert!(scraped.value("ottla_metrics_omitted_series") > 100.0);
     assert_eq!(scraped.value("kafka_server_kafkaserver_brokerstate"), 3.0);
     fixture.broker.wait_for_log("ottla.metrics.max.series");
