@@ -144,6 +144,7 @@ fn announce(
             bootstrap_servers,
             listeners,
             admin_url,
+            metrics_url: service.metrics_url(),
             schema_registry_url: service.schema_registry_url(),
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
@@ -27,11 +28,13 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
 use ottla_wire::types::ErrorCode;
@@ -120,7 +123,13 @@ impl AdminPort {
 
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+    pub fn open(
+        self,
+        issuer: Option<Issuer>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        limiter: Arc<LogRateLimiter>,
+    ) -> io::Result<Admin> {
         let (serving, turns) = (RwLock::default(), Turns::new(clock));
         let known_hosts = self.known_hosts;
         let shared = Arc::new(Shared { serving, known_hosts, turns, limiter: Arc::clone(&limiter) });
@@ -128,7 +137,7 @@ impl AdminPort {
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
-        let server = self.port.open(routes::routes(Arc::clone(&shared), oidc), clock, limiter)?;
+        let server = self.port.open(routes::routes(Arc::clone(&shared), metrics, oidc), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -159,6 +168,7 @@ mod tests {
 
     use super::*;
     use ottla_config::{BindAddress, BindHost};
+    use ottla_metrics::Registry;
 
     /// The status code of the response to a request.
     async fn status(host: &str, request: &str) -> String {
@@ -176,9 +186,11 @@ mod tests {
         let port =
             AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let metrics = Metrics::new(Registry::default(), 100, Clock::start());
+        let admin = port.open(None, metrics, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
+        assert_eq!(status(&host, "GET /metrics").await, "200");
         assert_eq!(status(&host, "POST /reset").await, "503");
         drop(admin);
         assert!(TcpStream::connect(&host).await.is_err());
