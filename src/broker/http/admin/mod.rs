@@ -19,13 +19,13 @@ mod guard;
 mod oidc;
 mod routes;
 mod topics;
+mod turns;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
 
 use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
 use super::metrics::Metrics;
@@ -38,11 +38,12 @@ pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
 use ottla_wire::types::ErrorCode;
+use turns::Turns;
 
 /// The number of concurrent connections.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 /// The number of connections that may wait to be accepted.
-const BACKLOG: i32 = 64;
+const BACKLOG: i32 = 256;
 /// Bytes that a connection, and so its one request, may send.
 const MAX_BYTES: usize = 64 << 10;
 /// The largest request body in bytes that is read.
@@ -53,8 +54,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token: liveness, and those whose clients authenticate in another way.
 const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
-/// The number of concurrent changes, below the number of connections so that other requests are still served.
-const MAX_CHANGES: usize = 32;
+/// Connections for requests that change nothing, such as health checks.
+const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
 /// A bound port.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ pub struct Admin {
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
-    changes: Semaphore,
+    turns: Turns,
     limiter: Arc<LogRateLimiter>,
 }
 
@@ -129,9 +130,9 @@ impl AdminPort {
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
-        let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
+        let (serving, turns) = (RwLock::default(), Turns::new(clock));
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
+        let shared = Arc::new(Shared { serving, known_hosts, turns, limiter: Arc::clone(&limiter) });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =

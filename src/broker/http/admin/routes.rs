@@ -59,10 +59,8 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
+    let Some(_turn) = shared.turns.next().await else { return too_many_changes() };
     let Some(serving) = shared.serving() else { return not_ready() };
-    let Ok(_change) = shared.changes.try_acquire() else {
-        return too_many_changes();
-    };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
     match tokio::spawn(serving.broker.reset()).await {
         Ok(Ok(done)) => respond(
