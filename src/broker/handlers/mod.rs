@@ -56,10 +56,13 @@ use large_batches::LargeBatches;
 use sasl::Gate;
 use throttling::Metering;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
+use crate::server::{
+    CloseReason, ConnectionInfo, ConnectionUse, Dispatch, Excerpts, Exchange, NewUse, Outcome, Reply, Then,
+};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
@@ -77,6 +80,7 @@ pub struct Handlers {
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
     tls: TlsListeners,
+    trace: Arc<TraceHub>,
 }
 
 impl Handlers {
@@ -85,12 +89,17 @@ impl Handlers {
     pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
         let authorizer = authorizer::configured(&broker);
         let large_batches = Arc::new(LargeBatches::new(batch_memory));
-        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
+        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default(), trace: TraceHub::new(0) }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.
     pub fn with_tls(self, tls: TlsListeners) -> Handlers {
         Handlers { tls, ..self }
+    }
+
+    /// Sets what gets the requests that are done.
+    pub fn with_trace(self, trace: Arc<TraceHub>) -> Handlers {
+        Handlers { trace, ..self }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
@@ -167,6 +176,14 @@ impl Dispatch for Handlers {
 
     fn on_unreadable(&self, chunk: &[u8]) {
         faults::note_unreadable(chunk);
+    }
+
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+        self.trace.excerpts(connection, frame)
+    }
+
+    fn on_done(&self, connection: &Arc<ConnectionInfo>, exchange: &Exchange) {
+        self.trace.done(|| self.broker.clock().wall(), connection, exchange);
     }
 
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
