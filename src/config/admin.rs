@@ -19,6 +19,8 @@ pub struct AdminConfig {
     pub token: Option<Password>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
+    /// `ottla.trace.ring.bytes`.
+    pub trace_ring_bytes: usize,
 }
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
@@ -37,7 +39,13 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     })?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_admin_port(values);
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
+    Ok(Some(AdminConfig {
+        bind,
+        allowed_hosts: values.read("ottla.admin.allowed.hosts"),
+        token,
+        tls,
+        trace_ring_bytes: values.read("ottla.trace.ring.bytes"),
+    }))
 }
 
 /// A notice about a token that protects nothing.

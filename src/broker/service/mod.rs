@@ -25,6 +25,7 @@ use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_config::BrokerConfig;
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -85,7 +86,9 @@ impl Service {
         let limiter = LogRateLimiter::new(clock);
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, clock, Arc::clone(&limiter))).transpose();
+        let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
+        let admin =
+            admin_port.map(|port| port.open(issuer, Arc::clone(&trace), clock, Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
@@ -99,7 +102,8 @@ impl Service {
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
+        let handlers =
+            Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()).with_trace(trace));
         let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));

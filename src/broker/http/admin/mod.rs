@@ -6,6 +6,7 @@
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -18,6 +19,7 @@ mod guard;
 mod oidc;
 mod routes;
 mod topics;
+mod trace;
 
 use std::io;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+use crate::trace::TraceHub;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
 use ottla_wire::types::ErrorCode;
@@ -72,6 +75,8 @@ struct Shared {
     known_hosts: Vec<String>,
     changes: Semaphore,
     limiter: Arc<LogRateLimiter>,
+    trace: Arc<TraceHub>,
+    clock: Clock,
 }
 
 /// A broker that serves Kafka clients.
@@ -119,10 +124,16 @@ impl AdminPort {
 
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+    pub fn open(
+        self,
+        issuer: Option<Issuer>,
+        trace: Arc<TraceHub>,
+        clock: Clock,
+        limiter: Arc<LogRateLimiter>,
+    ) -> io::Result<Admin> {
         let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
+        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter), trace, clock });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
@@ -139,9 +150,16 @@ impl Admin {
         *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers, error_code });
     }
 
-    /// Reports the broker as not ready, and refuses changes.
+    /// Reports the broker as not ready, refuses changes and ends the followers of the trace.
     pub fn not_ready(&self) {
+        self.shared.trace.close();
         *self.shared.serving.write() = None;
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.shared.trace.close();
     }
 }
 
@@ -172,10 +190,13 @@ mod tests {
     #[tokio::test]
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
-        let port =
-            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
+        let port = AdminPort::bind(
+            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None, trace_ring_bytes: 0 },
+            None,
+        )
+        .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin = port.open(None, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "POST /reset").await, "503");

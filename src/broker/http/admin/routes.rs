@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
-use super::{Shared, guard, topics};
+use super::{Shared, guard, topics, trace};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -25,6 +25,7 @@ pub(super) fn routes(shared: Arc<Shared>, oidc: Option<Router>) -> Router {
         .route("/ready", get(ready))
         .route("/reset", post(reset))
         .route("/topics", post(topics::create))
+        .route("/trace", get(trace::follow))
         .with_state(Arc::clone(&shared));
     routes
         .merge(oidc.unwrap_or_default())
@@ -76,7 +77,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, POST /reset and POST /topics";
+const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, GET /trace, POST /reset and POST /topics";
 
 async fn unknown_path() -> Response {
     refuse(StatusCode::NOT_FOUND, SUPPORTED)
