@@ -1,5 +1,6 @@
 //! `ottla trace`: shows what clients say to a running broker, which it reads from the broker's admin port.
 
+mod messages;
 mod summary;
 
 use std::env;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::messages::{list, request, response};
 
 /// The longest text, in characters, of the fields of a message.
 const MAX_FIELDS: usize = 200;
-/// The elements of an array that are shown; the rest is counted.
-const MAX_ELEMENTS: usize = 4;
 
 /// The line: time, client, API and version, the request, its response, and times. Control characters are escaped, because
 /// clients choose texts.
@@ -26,11 +26,11 @@ pub fn line(event: &Value) -> String {
     };
     let version = header["requestApiVersion"].as_i64().map(|version| format!(" v{version}")).unwrap_or_default();
     let mut text = format!("{at:.3} {} {name}{version}", client(event));
-    let request = message(api, &event["request"], Side::Request);
-    if !request.is_empty() {
-        let _ = write!(text, " {request}");
+    let sent = shortened(&request(api.unwrap_or_default(), &event["request"]));
+    if !sent.is_empty() {
+        let _ = write!(text, " {sent}");
     }
-    let _ = write!(text, " -> {}", response(event, api));
+    let _ = write!(text, " -> {}", outcome(event, api.unwrap_or_default()));
     push_times(&mut text, event);
     escaped(&text)
 }
@@ -45,7 +45,8 @@ fn client(event: &Value) -> String {
     }
 }
 
-fn response(event: &Value, api: Option<&str>) -> String {
+/// The response, or what happened in place of it.
+fn outcome(event: &Value, api: &str) -> String {
     if let Some(why) = event["closed"].as_str() {
         return format!("connection closed: {why}");
     }
@@ -53,7 +54,7 @@ fn response(event: &Value, api: Option<&str>) -> String {
     let mut text = match event["ending"].as_str() {
         Some("noResponse") => "no response".to_owned(),
         Some("dropped") => "the client has gone".to_owned(),
-        _ => message(api, &event["response"], Side::Response),
+        _ => shortened(&response(api, &event["response"])),
     };
     let shown: Vec<&&str> = errors.iter().filter(|error| !text.contains(**error)).collect();
     for error in shown {
@@ -73,159 +74,6 @@ fn push_times(text: &mut String, event: &Value) {
     text.push(']');
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Request,
-    Response,
-}
-
-/// The important fields of a message.
-fn message(api: Option<&str>, body: &Value, side: Side) -> String {
-    let text = match (api, side) {
-        (Some("PRODUCE"), Side::Request) => join(partitions(body, "topicData", "partitionData", "index", produced)),
-        (Some("PRODUCE"), Side::Response) => {
-            join(partitions(body, "responses", "partitionResponses", "index", |it| offset(it, "baseOffset")))
-        }
-        (Some("FETCH"), Side::Request) => {
-            let from = |it: &Value| offset(it, "fetchOffset");
-            match join(partitions(body, "topics", "partitions", "partition", from)) {
-                text if text.is_empty() => format!("session {}", body["sessionId"]),
-                text => text,
-            }
-        }
-        (Some("FETCH"), Side::Response) => {
-            match join(partitions(body, "responses", "partitions", "partitionIndex", fetched)) {
-                text if text.is_empty() => "no new records".to_owned(),
-                text => text,
-            }
-        }
-        (Some("METADATA"), Side::Request) => match &body["topics"] {
-            Value::Null => "all topics".to_owned(),
-            topics => join(list(topics).map(topic_name)),
-        },
-        (Some("METADATA"), Side::Response) => join(list(&body["topics"]).map(|topic| {
-            let partitions = format!("{} partitions", list(&topic["partitions"]).count());
-            format!("{} ({})", topic_name(topic), error_or(topic, partitions))
-        })),
-        (Some("API_VERSIONS"), Side::Request) => match body["clientSoftwareName"].as_str() {
-            Some(name) => format!("{name} {}", body["clientSoftwareVersion"].as_str().unwrap_or_default()),
-            None => String::new(),
-        },
-        (Some("API_VERSIONS"), Side::Response) => format!("{} APIs", list(&body["apiKeys"]).count()),
-        _ => fields(body),
-    };
-    shortened(&text, MAX_FIELDS)
-}
-
-/// The partitions of topics, each with a description.
-fn partitions<'a>(
-    body: &'a Value,
-    topics: &str,
-    partitions: &'static str,
-    index: &'static str,
-    describe: impl Fn(&Value) -> String + Copy + 'a,
-) -> impl Iterator<Item = String> + 'a {
-    list(&body[topics]).flat_map(move |topic| {
-        list(&topic[partitions])
-            .map(move |partition| format!("{}-{}{}", topic_name(topic), partition[index], describe(partition)))
-    })
-}
-
-fn produced(partition: &Value) -> String {
-    let size = bytes(&partition["recordsSizeInBytes"]);
-    match partition["batch"]["recordCount"].as_i64() {
-        Some(1) => format!(" (1 record, {size})"),
-        Some(count) if count > 0 => format!(" ({count} records, {size})"),
-        _ => format!(" ({size})"),
-    }
-}
-
-fn fetched(partition: &Value) -> String {
-    match partition["recordsSizeInBytes"].as_u64() {
-        Some(0) | None => format!(" ({})", error_or(partition, "no records".to_owned())),
-        Some(_) => produced(partition),
-    }
-}
-
-fn offset(partition: &Value, name: &str) -> String {
-    match error(partition) {
-        Some(error) => format!(" {error}"),
-        None => format!(" at {}", partition[name]),
-    }
-}
-
-fn error(of: &Value) -> Option<&str> {
-    of["errorCode"].as_str().filter(|error| *error != "NONE")
-}
-
-fn error_or(of: &Value, text: String) -> String {
-    error(of).map_or(text, str::to_owned)
-}
-
-fn topic_name(topic: &Value) -> String {
-    let names = ["name", "topicName", "topic", "topicId"].into_iter().filter_map(|name| topic[name].as_str());
-    { names }.find(|name| !name.is_empty()).unwrap_or("?").to_owned()
-}
-
-/// All fields of a message but those that say nothing.
-fn fields(value: &Value) -> String {
-    match value {
-        Value::Object(object) => pairs(object),
-        Value::Null => String::new(),
-        other => field(other),
-    }
-}
-
-fn pairs(object: &Map<String, Value>) -> String {
-    let said = object.iter().filter(|(name, value)| !is_silent(name, value));
-    said.map(|(name, value)| format!("{name}={}", field(value))).collect::<Vec<_>>().join(" ")
-}
-
-fn field(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(elements) => format!("[{}]", join(elements.iter().map(field))),
-        Value::Object(object) => format!("{{{}}}", pairs(object)),
-        other => other.to_string(),
-    }
-}
-
-fn is_silent(name: &str, value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty() || text == "NONE",
-        Value::Array(elements) => elements.is_empty(),
-        Value::Object(object) => object.iter().all(|(name, value)| is_silent(name, value)),
-        Value::Number(number) => {
-            number.as_i64() == Some(-1) || (name == "throttleTimeMs" && number.as_i64() == Some(0))
-        }
-        Value::Bool(true) => false,
-    }
-}
-
-/// Joins the first elements, and counts the rest.
-fn join(mut texts: impl Iterator<Item = String>) -> String {
-    let shown: Vec<String> = texts.by_ref().take(MAX_ELEMENTS).collect();
-    match texts.count() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-/// A number of bytes for people.
-fn bytes(value: &Value) -> String {
-    match value.as_u64() {
-        None => "no records".to_owned(),
-        Some(bytes @ ..1024) => format!("{bytes} B"),
-        Some(bytes) if bytes < 1 << 20 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        Some(bytes) => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-    }
-}
-
 /// `LIST_OFFSETS` is `ListOffsets`.
 fn camel_case(constant: &str) -> String {
     let word = |word: &str| {
@@ -235,8 +83,8 @@ fn camel_case(constant: &str) -> String {
     constant.split('_').map(word).collect()
 }
 
-fn shortened(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_FIELDS) {
         Some((at, _)) => format!("{}...", text.get(..at).unwrap_or_default()),
         None => text.to_owned(),
     }
@@ -295,13 +143,34 @@ mod tests {
     }
 
     #[test]
+    fn apis_of_groups_show_the_group_and_its_offsets() {
+        let member = json!({"groupId": "g", "memberId": "m", "generationId": 3});
+        check("HEARTBEAT", member.clone(), json!({"errorCode": "NONE"}), "Heartbeat v9 g member m generation 3 -> ok");
+        let error = json!({"errorCode": "REBALANCE_IN_PROGRESS"});
+        check("SYNC_GROUP", member, error, "SyncGroup v9 g member m generation 3 -> REBALANCE_IN_PROGRESS");
+        let topics = |partitions: Value| json!({"groupId": "g", "topics": [{"name": "t", "partitions": partitions}]});
+        check(
+            "OFFSET_COMMIT",
+            topics(json!([{"partitionIndex": 0, "committedOffset": 4}, {"partitionIndex": 1, "committedOffset": 5}])),
+            topics(json!([{"partitionIndex": 0, "errorCode": "NONE"}, {"partitionIndex": 1, "errorCode": "FENCED"}])),
+            "OffsetCommit v9 g t-0 at 4, t-1 at 5 -> t-1 FENCED",
+        );
+        check(
+            "OFFSET_FETCH",
+            json!({"groups": [{"groupId": "g"}]}),
+            json!({"groups": [topics(json!([{"partitionIndex": 0, "committedOffset": -1}]))]}),
+            "OffsetFetch v9 g -> t-0 without an offset",
+        );
+    }
+
+    #[test]
     fn other_apis_show_fields_that_say_something() {
         let topics: Vec<Value> = (0..9).map(|at| json!({"name": format!("t{at}"), "validate": false})).collect();
         check(
-            "DELETE_TOPICS",
+            "DESCRIBE_TOPIC_PARTITIONS",
             json!({"topics": topics, "timeoutMs": 5000, "rack": ""}),
             json!({"throttleTimeMs": 0, "errorCode": "NONE"}),
-            "DeleteTopics v9 timeoutMs=5000 topics=[{name=t0}, {name=t1}, {name=t2}, {name=t3} and 5 more] -> ok",
+            "DescribeTopicPartitions v9 timeoutMs=5000 topics=[{name=t0}, {name=t1}, {name=t2}, {name=t3} and 5 more] -> ok",
         );
     }
 

@@ -23,8 +23,7 @@ fn heartbeat(group: &str) -> HeartbeatRequest {
 
 /// The lines that `ottla trace` prints; panics if it fails.
 fn trace(broker: &Broker, args: &[&str]) -> Vec<String> {
-    let url = broker.ready().admin_url.clone().unwrap();
-    let output = run_command(command(&[]).args([&["trace", "--admin-url", &url], args].concat()));
+    let output = run_command(command(&[]).args(["trace", "--ready-file"]).arg(broker.ready_file()).args(args));
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
