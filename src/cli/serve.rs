@@ -29,6 +29,9 @@ use ottla_log::faults;
 const STOP_GRACE: Duration = Duration::from_millis(500);
 /// How long a failed start waits for the news that the parent has ended.
 const PARENT_GRACE: Duration = Duration::from_millis(100);
+/// How long a broker that a signal has stopped waits for the same news, before it keeps its data for the next run: the signal
+/// may have been for its parent as well.
+const SIGNAL_GRACE: Duration = Duration::from_secs(1);
 const LOG_LEVEL: &str = "ottla.log.level";
 
 /// Runs a broker until a signal stops it. The error, one line, says why it could not start.
@@ -63,7 +66,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             tracing::info!("settings without effect: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut()).await),
+            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut(), clock).await),
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
@@ -141,6 +144,8 @@ fn announce(
             bootstrap_servers,
             listeners,
             admin_url,
+            metrics_url: service.metrics_url(),
+            schema_registry_url: service.schema_registry_url(),
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
             health_check: target.filter(|target| target.tls || target.address != bootstrap_servers),
@@ -156,10 +161,11 @@ fn announce(
     let moved = |it: &Moved| format!(", {} at port {} because {} is in use", it.listener, it.port, it.wanted);
     let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
+    let registry = service.schema_registry_url().map(|url| format!(", schema registry {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{registry}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {
@@ -172,7 +178,8 @@ async fn until_stopped(
     service: Service,
     signals: &mut StopSignals,
     parent: &mut Parent,
-    ephemeral: Option<&mut EphemeralDir>,
+    mut ephemeral: Option<&mut EphemeralDir>,
+    clock: Clock,
 ) -> End {
     let is_kept = tokio::select! {
         signal = signals.next() => {
@@ -184,13 +191,21 @@ async fn until_stopped(
             false
         }
     };
-    if let Some(dir) = ephemeral {
+    if let Some(dir) = &mut ephemeral {
         dir.set_kept(is_kept);
     }
-    tokio::select! {
+    let end = tokio::select! {
         end = stop(service) => end,
         () = signals.next_distinct() => End::AtOnce,
+    };
+    if let Some(dir) = ephemeral.filter(|dir| is_kept && dir.is_named()) {
+        let ends_too = tokio::select! {
+            ends_too = clock.timeout(SIGNAL_GRACE, parent.ends_too()) => ends_too.unwrap_or(false),
+            () = signals.next_distinct() => false,
+        };
+        dir.set_kept(!ends_too);
     }
+    end
 }
 
 async fn stop(service: Service) -> End {
@@ -273,6 +288,9 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&Path>) -> Sources {
     }
     if let Some(port) = args.admin_port {
         flag("ottla.admin.listener", port.to_string());
+    }
+    if let Some(port) = args.registry_port {
+        flag("ottla.registry.listener", port.to_string());
     }
     Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
 }

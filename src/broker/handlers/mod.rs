@@ -6,6 +6,7 @@
 //! parked answer.
 
 mod acls;
+mod alter_configs;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
@@ -34,6 +35,7 @@ mod produce;
 mod quorum;
 mod reassignments;
 mod records;
+pub mod request_figures;
 mod sasl;
 mod scram_users;
 mod served;
@@ -53,6 +55,7 @@ pub use errors::ToErrorCode;
 use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use request_figures::RequestFigures;
 use sasl::Gate;
 use throttling::Metering;
 
@@ -65,6 +68,7 @@ use crate::tls::TlsListeners;
 use crate::trace::TraceHub;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
+use ottla_metrics::Registry;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 
@@ -81,15 +85,18 @@ pub struct Handlers {
     authorizer: Arc<dyn Authorizer>,
     tls: TlsListeners,
     trace: Arc<TraceHub>,
+    figures: Arc<RequestFigures>,
 }
 
 impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
-    pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
+    pub fn new(broker: Arc<Broker>, batch_memory: usize, metrics: &Registry) -> Handlers {
         let authorizer = authorizer::configured(&broker);
         let large_batches = Arc::new(LargeBatches::new(batch_memory));
-        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default(), trace: TraceHub::new(0) }
+        let figures = request_figures::registered(metrics);
+        let (tls, trace) = (TlsListeners::default(), TraceHub::new(0));
+        Handlers { broker, large_batches, authorizer, tls, trace, figures }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.
@@ -183,6 +190,7 @@ impl Dispatch for Handlers {
     }
 
     fn on_done(&self, connection: &Arc<ConnectionInfo>, exchange: &Exchange) {
+        self.figures.record(exchange);
         self.trace.done(|| self.broker.clock().wall(), connection, exchange);
     }
 
@@ -223,15 +231,20 @@ impl Dispatch for Handlers {
             Answer::Ready(mut response) => {
                 let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
+                self.figures.count_errors(&mut response);
                 encode(correlation_id, version, &response, then)
             }
-            Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
-                let mut response = future.await;
-                let then = throttling::mute(&context, &mut response);
-                error_versions::translate(version, &mut response);
-                let frame = encode_response(correlation_id, version, &response);
-                frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
-            })),
+            Answer::Parked(future) => {
+                let figures = Arc::clone(&self.figures);
+                Outcome::Parked(Box::pin(async move {
+                    let mut response = future.await;
+                    let then = throttling::mute(&context, &mut response);
+                    error_versions::translate(version, &mut response);
+                    figures.count_errors(&mut response);
+                    let frame = encode_response(correlation_id, version, &response);
+                    frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
+                }))
+            }
             Answer::Nothing => throttling::without_reply(&context),
             Answer::Close(why) => Outcome::Close(why),
         }
@@ -296,8 +309,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DeleteTopics(request) => topics::delete(context, request),
         Request::CreatePartitions(request) => topics::create_partitions(context, request),
         Request::DescribeConfigs(request) => configs::describe(context, request),
-        Request::AlterConfigs(request) => configs::alter(context, request),
-        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(context, request),
+        Request::AlterConfigs(request) => alter_configs::alter(context, request),
+        Request::IncrementalAlterConfigs(request) => alter_configs::alter_incrementally(context, request),
         Request::DescribeLogDirs(request) => cluster::describe_log_dirs(context, request),
         Request::DescribeCluster(request) => cluster::describe_cluster(context, request),
         Request::UnregisterBroker(request) => cluster::unregister_broker(context, request),

@@ -3,7 +3,7 @@
 //! [`metadata`], [`groups`] and [`transactions`] run state machines with the [`runtime`]. [`publisher`] publishes the
 //! metadata as a [`cluster`]. [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is
 //! the background work, with `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again.
-//! [`reset`] deletes everything.
+//! [`reset`] deletes everything. `registry` (Cargo's feature of that name) runs the schema registry over its topic.
 
 pub mod advertised;
 pub mod arriving_clients;
@@ -14,6 +14,7 @@ pub mod cluster;
 mod delegation_tokens;
 pub mod fetch;
 pub mod fetch_sessions;
+pub mod figures;
 mod flushing;
 pub mod groups;
 mod hosting;
@@ -29,6 +30,8 @@ pub mod publisher;
 pub mod quotas;
 pub mod random;
 mod recovering;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod reopening;
 pub mod reset;
 pub mod runtime;
@@ -36,6 +39,7 @@ pub mod silent_clients;
 mod start_topics;
 mod start_users;
 pub mod topic_cause;
+pub mod traffic;
 pub mod transactions;
 mod waiters;
 
@@ -53,6 +57,7 @@ use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
+use figures::SessionFigures;
 use groups::Groups;
 use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
@@ -83,6 +88,7 @@ pub struct Broker {
     transactions: Arc<Transactions>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
+    session_figures: Arc<SessionFigures>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,

@@ -4,6 +4,7 @@ pub mod avro;
 pub mod json;
 pub mod nesting;
 pub mod protobuf;
+pub mod value;
 
 use thiserror::Error;
 
@@ -11,6 +12,9 @@ pub use avro::Validation;
 use avro::{AvroError, AvroSchema};
 use json::{JsonSchema, JsonSchemaError};
 use protobuf::{ProtobufError, ProtobufSchema};
+use value::ValueError;
+
+use crate::json::Json;
 
 /// The format of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,8 +52,6 @@ pub enum SchemaError {
     Json(#[from] JsonSchemaError),
     #[error(transparent)]
     Protobuf(#[from] ProtobufError),
-    #[error("tags of {} schemas are not supported by this registry", .0.name())]
-    Tags(SchemaType),
 }
 
 /// A schema that another one refers to.
@@ -130,11 +132,12 @@ impl ParsedSchema {
         }
     }
 
-    /// Checks what parsing did not, for schemas that are not imported.
-    pub fn check(&self) -> Result<(), SchemaError> {
+    /// Checks what parsing did not, for schemas that are not imported. If `is_strict` holds, names of fields are checked too
+    /// (`schema.validate.fields`).
+    pub fn check(&self, is_strict: bool) -> Result<(), SchemaError> {
         match self {
             ParsedSchema::Avro(_) => Ok(()),
-            ParsedSchema::Json(schema) => Ok(schema.check()?),
+            ParsedSchema::Json(schema) => Ok(schema.check(is_strict)?),
             ParsedSchema::Protobuf(schema) => Ok(schema.check()?),
         }
     }
@@ -180,6 +183,44 @@ impl ParsedSchema {
         }
     }
 
+    /// The name by which strategies for subjects know the schema: that of the record, or of the message with these indexes,
+    /// or the title. `None` for Avro schemas of other types and for JSON schemas without a title.
+    pub fn record_name(&self, indexes: &[i32]) -> Option<String> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.record_name().map(str::to_owned),
+            ParsedSchema::Json(schema) => schema.title().map(str::to_owned),
+            ParsedSchema::Protobuf(schema) => schema.message_name(indexes),
+        }
+    }
+
+    /// Decodes a value to JSON, as Confluent's console consumers print it. `indexes` are those of a Protobuf message.
+    pub fn decode(&self, indexes: &[i32], bytes: &[u8]) -> Result<Json, ValueError> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.decode(bytes),
+            ParsedSchema::Json(schema) => schema.decode(bytes),
+            ParsedSchema::Protobuf(schema) => schema.decode(indexes, bytes),
+        }
+    }
+
+    /// Checks that bytes are a value of the schema, without building it where the format allows that.
+    pub fn decodes(&self, indexes: &[i32], bytes: &[u8]) -> Result<(), ValueError> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.decodes(bytes),
+            ParsedSchema::Json(schema) => schema.decodes(bytes),
+            ParsedSchema::Protobuf(schema) => schema.decodes(indexes, bytes),
+        }
+    }
+
+    /// Encodes a value in JSON, as Confluent's console producers read it.
+    pub fn encode(&self, indexes: &[i32], text: &str) -> Result<Vec<u8>, ValueError> {
+        let json = crate::json::parse(text).map_err(|error| ValueError::new(format!("not JSON: {error}")))?;
+        match self {
+            ParsedSchema::Avro(schema) => schema.encode(&json),
+            ParsedSchema::Json(schema) => schema.encode(text),
+            ParsedSchema::Protobuf(schema) => schema.encode(indexes, &json),
+        }
+    }
+
     pub fn has_top_level_field(&self, name: &str) -> bool {
         match self {
             ParsedSchema::Avro(schema) => schema.has_top_level_field(name),
@@ -192,7 +233,8 @@ impl ParsedSchema {
     pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
         match self {
             ParsedSchema::Avro(schema) => schema.tagged_entities(),
-            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Vec::new(),
+            ParsedSchema::Json(schema) => schema.tagged_entities(),
+            ParsedSchema::Protobuf(schema) => schema.tagged_entities(),
         }
     }
 
@@ -200,7 +242,8 @@ impl ParsedSchema {
     pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
         match self {
             ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
-            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Err(SchemaError::Tags(self.schema_type())),
+            ParsedSchema::Json(schema) => Ok(schema.text_with_tags(changes)?),
+            ParsedSchema::Protobuf(schema) => Ok(schema.text_with_tags(changes)?),
         }
     }
 }
@@ -209,7 +252,7 @@ fn texts(references: &[ResolvedReference]) -> Vec<&str> {
     references.iter().map(|reference| reference.text.as_str()).collect()
 }
 
-/// A record or a field that can have tags.
+/// A record, message or object, or a field or property, that can have tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaggedEntity {
     /// The full name of the record, with the name of the field.

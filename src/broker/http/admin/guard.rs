@@ -5,15 +5,17 @@
 //! And if the page's own host name resolves to this machine (DNS rebinding), `Host` contains that name: so only known
 //! names are allowed. IP addresses are allowed, because DNS rebinding needs a name.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
 
+use super::super::hosts::{host_name, is_address};
 use super::oidc::TOKEN;
 
 /// The header required of requests for changes, with any value.
 pub const HEADER: &str = "x-ottla-admin";
+
+/// The setting that allows further hosts.
+pub(super) const ALLOWED_HOSTS: &str = "ottla.admin.allowed.hosts";
 
 /// The reason for refusing a request; `None` if it is allowed.
 pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
@@ -32,38 +34,31 @@ pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hos
             return Some("a request that changes something needs the header Host".to_owned());
         }
     }
-    host_refusal(uri, headers, known_hosts)
+    host_refusal(uri, headers, known_hosts, ALLOWED_HOSTS)
 }
 
-/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed.
-pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
+/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
+/// is the one that allows further names.
+pub(in crate::http) fn host_refusal(
+    uri: &Uri,
+    headers: &HeaderMap,
+    known_hosts: &[String],
+    setting: &str,
+) -> Option<String> {
     if headers.get_all(HOST).iter().count() > 1 {
         return Some("a request may have one header Host only".to_owned());
     }
     let host = headers.get(HOST).map(|host| host.to_str().unwrap_or("(not text)"));
     let mut hosts = host.into_iter().chain(uri.authority().map(|authority| authority.as_str()));
     let unknown = hosts.find(|host| !is_known(host_name(host), known_hosts))?;
-    Some(format!("the host \"{unknown}\" is not allowed; add it to ottla.admin.allowed.hosts"))
+    Some(format!("the host \"{unknown}\" is not allowed; add it to {setting}"))
 }
 
 fn is_known(name: &str, known_hosts: &[String]) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_address = name.parse::<Ipv4Addr>().is_ok()
-        || name
-            .strip_prefix('[')
-            .and_then(|name| name.strip_suffix(']'))
-            .is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
-    is_address
+    is_address(name)
         || name.eq_ignore_ascii_case("localhost")
         || known_hosts.iter().any(|known| host_name(known).eq_ignore_ascii_case(name))
-}
-
-/// `host[:port]` without the port; an IPv6 address keeps its brackets.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }
 
 #[cfg(test)]

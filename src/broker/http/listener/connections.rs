@@ -92,6 +92,7 @@ impl Slots {
             streams: Arc::default(),
             is_extended: false,
             is_streaming: false,
+            has_answered: false,
             port: self.name,
             limits: Arc::clone(&self.limits),
             clock: self.clock,
@@ -185,6 +186,8 @@ pub(super) struct Connection {
     is_extended: bool,
     /// Whether `deadline` is the one for the next bytes of the response.
     is_streaming: bool,
+    /// Whether an earlier request was answered.
+    has_answered: bool,
     port: &'static str,
     limits: Arc<HttpLimits>,
     clock: Clock,
@@ -244,6 +247,7 @@ impl Connection {
         if self.answered.swap(false, Ordering::Relaxed) {
             self.has_request.store(false, Ordering::Relaxed);
             self.is_extended = false;
+            self.has_answered = true;
             self.remaining = self.limits.request_bytes;
             self.deadline = Box::pin(self.clock.sleep(self.limits.request_timeout));
         }
@@ -265,7 +269,9 @@ impl Connection {
         } else {
             return Ok(());
         };
-        if !has_request {
+        // A connection that was kept open for another request ends without a log line.
+        let is_idle = self.has_answered && self.remaining == self.limits.request_bytes;
+        if !has_request && !is_idle {
             log_limited!(
                 INFO, self.limiter, self.peer.ip(), UNFINISHED,
                 client = %self.peer, port = self.port, reason, "closed an HTTP connection before a whole request arrived"

@@ -1,9 +1,10 @@
-//! A port for HTTP: bounds on connections, bytes, time and requests; TLS and a token, where they are configured. It knows no
-//! routes.
+//! A port for HTTP: bounds on connections, bytes, time and requests; TLS, a token and users, where they are configured. It
+//! knows no routes.
 //!
 //! What a client can use is bounded: `connections` limits connections, bytes and time, and by default a connection has one
-//! request, so that these limits also limit requests.
+//! request, so that these limits also limit requests. The number of large bodies in memory has a limit of its own.
 
+mod basic;
 mod connections;
 mod stream;
 mod token;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -30,11 +32,17 @@ use crate::tls::TlsListener;
 use connections::{Acceptor, Slots};
 use ottla_config::{BindAddress, BindHost, Password};
 
+pub use basic::BasicUsers;
 pub use connections::Caller;
 pub use token::AccessToken;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused HTTP requests";
+
+/// A body of more bytes, or of a size that the client does not say, is large.
+const SMALL_BODY: usize = 64 << 10;
+/// The number of large bodies in memory; further ones wait, for half of the time in which a request must arrive.
+const MAX_LARGE_BODIES: usize = 8;
 
 /// The bounds of a port.
 #[derive(Clone, Debug)]
@@ -56,14 +64,18 @@ pub struct HttpLimits {
 }
 
 /// Who may send requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HttpAccess {
     /// Encrypts all connections.
     pub tls: Option<Arc<TlsListener>>,
     /// Demanded of all requests but those for public paths.
     pub token: Option<AccessToken>,
-    /// Paths that need no token.
+    /// If there are any, every request needs the name and password of one.
+    pub users: Option<BasicUsers>,
+    /// Paths that need no token and no user.
     pub public_paths: &'static [&'static str],
+    /// The form of refusals.
+    pub refuse: fn(StatusCode, &str) -> Response,
 }
 
 /// A bound port.
@@ -88,7 +100,16 @@ struct Checks {
     name: &'static str,
     limits: HttpLimits,
     access: HttpAccess,
+    large_bodies: Semaphore,
+    clock: Clock,
     limiter: Arc<LogRateLimiter>,
+}
+
+impl Default for HttpAccess {
+    /// Access for everybody.
+    fn default() -> HttpAccess {
+        HttpAccess { tls: None, token: None, users: None, public_paths: &[], refuse }
+    }
 }
 
 impl HttpAccess {
@@ -122,9 +143,10 @@ impl HttpPort {
         format!("{scheme}://{}:{}", self.host, self.listener.address().port())
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Whether other machines can connect and need no token or user.
     pub fn is_unprotected(&self) -> bool {
-        self.access.token.is_none() && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
+        let has_access = self.access.token.is_some() || self.access.users.is_some();
+        !has_access && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
     }
 
     /// Accepts requests. `limiter` limits the log lines that peers cause. Needs a tokio runtime.
@@ -132,7 +154,14 @@ impl HttpPort {
         let slots = Slots::new(self.name, self.limits.clone(), clock, Arc::clone(&limiter));
         let tls = self.access.tls.clone();
         let backlog = self.limits.backlog;
-        let checks = Arc::new(Checks { name: self.name, limits: self.limits, access: self.access, limiter });
+        let checks = Arc::new(Checks {
+            name: self.name,
+            limits: self.limits,
+            access: self.access,
+            large_bodies: Semaphore::new(MAX_LARGE_BODIES),
+            clock,
+            limiter,
+        });
         let routes = routes.layer(from_fn_with_state(checks, with_checks));
         let mut tasks = JoinSet::new();
         for socket in self.listener.listen(backlog)? {
@@ -163,24 +192,55 @@ async fn with_checks(
 impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
+        let is_public = self.access.public_paths.contains(&head.uri.path());
+        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers) {
+            // Without a place among the large bodies.
+            let _ = to_bytes(body, self.limits.body_bytes.min(SMALL_BODY)).await;
+            return response;
+        }
+        let Some(_large) = self.large_body(body.size_hint().upper()).await else {
+            let reason = "too many large requests are in progress";
+            self.log_refused(caller, reason);
+            return (self.access.refuse)(StatusCode::SERVICE_UNAVAILABLE, reason);
+        };
         // The body is read before the response is sent, because a client that still sends may not read the response.
         let Ok(body) = to_bytes(body, self.limits.body_bytes).await else {
             let reason = "the request's body is too large or incomplete";
             self.log_refused(caller, reason);
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, reason);
+            return (self.access.refuse)(StatusCode::PAYLOAD_TOO_LARGE, reason);
         };
         caller.set_request_complete();
-        if let Some(token) = &self.access.token
-            && !self.access.public_paths.contains(&head.uri.path())
-            && !token.admits(&head.headers)
-        {
-            let reason = "the request needs the header Authorization: Bearer TOKEN with the port's token";
-            self.log_refused(caller, reason);
-            let mut response = refuse(StatusCode::UNAUTHORIZED, reason);
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return response;
-        }
         next.run(Request::from_parts(head, Body::from(body))).await
+    }
+
+    /// The refusal of a request without a valid token or user.
+    fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
+        let (reason, challenge) = match (&self.access.token, &self.access.users) {
+            (Some(token), _) if !token.admits(headers) => {
+                ("the request needs the header Authorization: Bearer TOKEN with the port's token", "Bearer".to_owned())
+            }
+            (_, Some(users)) if !users.admit(headers) => {
+                ("the request needs the name and password of a user (basic authentication)", users.challenge())
+            }
+            _ => return None,
+        };
+        self.log_refused(caller, reason);
+        let mut response = (self.access.refuse)(StatusCode::UNAUTHORIZED, reason);
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        Some(response)
+    }
+
+    /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small
+    /// one; the result is `None` if there was no memory in time.
+    async fn large_body(&self, size: Option<u64>) -> Option<Option<SemaphorePermit<'_>>> {
+        let is_small = size.is_some_and(|size| size <= SMALL_BODY as u64);
+        if is_small || self.limits.body_bytes <= SMALL_BODY {
+            return Some(None);
+        }
+        let permit = self.clock.timeout(self.limits.request_timeout / 2, self.large_bodies.acquire()).await?;
+        permit.ok().map(Some)
     }
 
     fn log_refused(&self, caller: &Caller, reason: &str) {
@@ -223,15 +283,20 @@ mod tests {
 
     /// A port whose limit on bytes is less than two requests.
     fn open(keep_alive: bool) -> (SocketAddr, HttpServer) {
-        let limits = HttpLimits {
-            connections: 4,
-            backlog: 4,
-            request_bytes: REQUEST.len() + 1,
-            body_bytes: 0,
-            request_timeout: Duration::from_secs(30),
-            response_timeout: Duration::from_secs(30),
-            keep_alive,
-        };
+        open_with(HttpLimits { request_bytes: REQUEST.len() + 1, keep_alive, ..LIMITS })
+    }
+
+    const LIMITS: HttpLimits = HttpLimits {
+        connections: 4,
+        backlog: 4,
+        request_bytes: 0,
+        body_bytes: 0,
+        request_timeout: Duration::from_secs(30),
+        response_timeout: Duration::from_secs(30),
+        keep_alive: false,
+    };
+
+    fn open_with(limits: HttpLimits) -> (SocketAddr, HttpServer) {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
         let address = port.listener.address();
@@ -277,15 +342,7 @@ mod tests {
 
     /// Requests the response that `parts` has, and returns its connection.
     async fn streamed(parts: mpsc::Receiver<Bytes>, is_streaming: bool) -> (TcpStream, HttpServer) {
-        let limits = HttpLimits {
-            connections: 1,
-            backlog: 1,
-            request_bytes: 1024,
-            body_bytes: 0,
-            request_timeout: Duration::from_secs(10),
-            response_timeout: Duration::from_secs(60),
-            keep_alive: false,
-        };
+        let limits = HttpLimits { request_bytes: 1024, ..LIMITS };
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
         let address = port.listener.address();
@@ -334,5 +391,39 @@ mod tests {
             sent += 1;
             assert!(sent < 1000);
         }
+    }
+
+    /// Sends the head of a request and the first part of its body.
+    async fn send(address: SocketAddr, length: usize, part: usize) -> TcpStream {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&vec![b'x'; part]).await.unwrap();
+        socket
+    }
+
+    async fn is_answered(mut socket: TcpStream) -> bool {
+        let mut response = String::new();
+        socket.read_to_string(&mut response).await.is_ok() && response.ends_with("the body")
+    }
+
+    #[tokio::test]
+    async fn large_body_waits_for_others_and_small_ones_do_not() {
+        const LARGE: usize = SMALL_BODY + 1;
+        let limits = HttpLimits { connections: 20, backlog: 20, request_bytes: 1 << 20, body_bytes: LARGE, ..LIMITS };
+        let (address, _server) = open_with(limits);
+        let mut slow = Vec::new();
+        for _ in 0..MAX_LARGE_BODIES {
+            slow.push(send(address, LARGE, 1).await);
+        }
+        // They have their places when requests behind them are answered.
+        assert!(is_answered(send(address, SMALL_BODY, SMALL_BODY).await).await);
+        let late = tokio::spawn(is_answered(send(address, LARGE, LARGE).await));
+        assert!(is_answered(send(address, SMALL_BODY, SMALL_BODY).await).await);
+        assert!(!late.is_finished());
+        let mut first = slow.remove(0);
+        first.write_all(&[b'x'; LARGE - 1]).await.unwrap();
+        assert!(is_answered(first).await);
+        assert!(late.await.unwrap());
     }
 }

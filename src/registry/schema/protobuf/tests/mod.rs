@@ -1,3 +1,6 @@
 mod bounds;
+mod names;
 mod properties;
 mod table;
+mod tags;
+mod values;
