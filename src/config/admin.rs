@@ -19,6 +19,8 @@ pub struct AdminConfig {
     pub token: Option<Password>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
+    /// `ottla.trace.ring.bytes`.
+    pub trace_ring_bytes: usize,
 }
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
@@ -28,7 +30,13 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let bind = bind_address(LISTENER, text, "localhost:9644")?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
+    Ok(Some(AdminConfig {
+        bind,
+        allowed_hosts: values.read("ottla.admin.allowed.hosts"),
+        token,
+        tls,
+        trace_ring_bytes: values.read("ottla.trace.ring.bytes"),
+    }))
 }
 
 /// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.
