@@ -18,6 +18,7 @@ pub mod listener_values;
 mod load;
 mod password;
 mod protection;
+mod registry;
 mod retention;
 mod sasl;
 pub mod secure;
@@ -43,6 +44,7 @@ pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
 pub use password::Password;
+pub use registry::RegistryConfig;
 pub use retention::check_retention;
 pub use secure::{IssuerConfig, SecureConfig, User};
 pub use setting::Setting;

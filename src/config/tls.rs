@@ -76,18 +76,18 @@ impl BrokerConfig {
 }
 
 impl TlsConfig {
-    /// The TLS settings of the admin port; `None` without a keystore. The protocols and cipher suites are those of
-    /// listeners.
-    pub(super) fn of_admin_port(values: &Values) -> Option<TlsConfig> {
+    /// The TLS settings of a port for HTTP, whose names begin with `prefix`; `None` without a keystore. The protocols and
+    /// cipher suites are those of listeners.
+    pub(super) fn of_http_port(values: &Values, port: &str, prefix: &str) -> Option<TlsConfig> {
         let values = values.of_listener("");
-        let keystore = StoreConfig::read(values, "ottla.admin.ssl.keystore", "certificate.chain");
+        let keystore = StoreConfig::read(values, &format!("{prefix}.keystore"), "certificate.chain");
         if keystore.is_empty() {
             return None;
         }
         Some(TlsConfig {
-            listener: "ADMIN".to_owned(),
+            listener: port.to_owned(),
             keystore,
-            key_password: password(values, "ottla.admin.ssl.key.password").map(|password| password.value),
+            key_password: password(values, &format!("{prefix}.key.password")).map(|password| password.value),
             truststore: StoreConfig::none(),
             client_auth: ClientAuth::None,
             enabled_protocols: entries(values, "ssl.enabled.protocols"),

@@ -1,7 +1,7 @@
 //! The schema registry: Confluent's REST API over the topic `_schemas`, in its record format.
 //!
-//! Pure: no network, no files, no clock, no runtime, no randomness. A driver does the I/O. There are two: the runtime of the
-//! coordinators inside the broker, and a Kafka client for a registry that is a process of its own. Both do the same:
+//! Pure: no network, no files, no clock, no runtime, no randomness. A driver does the I/O: `state/registry` of the broker,
+//! or a Kafka client for a registry that is a process of its own. Both do the same:
 //!
 //! 1. Replay all records of `_schemas` with [`store::Registry::replay`]. A record that cannot be read is logged and skipped.
 //! 2. For each request, hold the registry, call [`api::handle`], and send the response, or append the records as one batch,
