@@ -17,6 +17,8 @@ pub struct AdminConfig {
     pub allowed_hosts: Vec<String>,
     /// `ottla.admin.token`.
     pub token: Option<Password>,
+    /// `ottla.admin.scram.users`; empty if requests need no password.
+    pub scram_users: Vec<String>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
 }
@@ -28,7 +30,9 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let bind = bind_address(LISTENER, text, "localhost:9644")?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
+    let (allowed_hosts, scram_users) =
+        (values.read("ottla.admin.allowed.hosts"), values.read("ottla.admin.scram.users"));
+    Ok(Some(AdminConfig { bind, allowed_hosts, token, scram_users, tls }))
 }
 
 /// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.

@@ -20,6 +20,8 @@ pub struct RegistryConfig {
     pub allowed_hosts: Vec<String>,
     /// `ottla.registry.users`; empty if requests need no password.
     pub users: Vec<User>,
+    /// `ottla.registry.scram.users`; empty if requests need no password of a user of the broker.
+    pub scram_users: Vec<String>,
     /// `ottla.registry.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
     /// `ottla.registry.topic`.
@@ -40,6 +42,7 @@ pub(super) fn resolve(values: &Values) -> Result<Option<RegistryConfig>, String>
         bind: bind_address(LISTENER, text, "localhost:8081")?,
         allowed_hosts: values.read("ottla.registry.allowed.hosts"),
         users: read_users(USERS, values.given(USERS).unwrap_or_default())?,
+        scram_users: values.read("ottla.registry.scram.users"),
         tls: TlsConfig::of_http_port(values, "SCHEMA_REGISTRY", "ottla.registry.ssl"),
         topic,
         compatibility_level: values.read("ottla.registry.compatibility.level"),

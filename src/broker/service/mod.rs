@@ -20,6 +20,8 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
+use crate::http::listener::HttpServer;
+use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
@@ -39,6 +41,7 @@ pub struct Service {
     admin: Option<Admin>,
     admin_url: Option<String>,
     registry: RegistryService,
+    rest_proxy: Option<HttpServer>,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -80,8 +83,10 @@ impl Service {
         // First, because it fails without a trace.
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
-        let admin_port = bind::bind_admin_port(config)?;
-        let registry = BoundRegistry::bind(config)?;
+        let users = ScramUsers::default();
+        let admin_port = bind::bind_admin_port(config, &users)?;
+        let registry = BoundRegistry::bind(config, &users)?;
+        let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -96,6 +101,7 @@ impl Service {
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         broker.set_start_users().await.map_err(|error| error.to_string())?;
+        users.set_broker(&broker);
         if let Some(secure) = &secure {
             secure.write_clients(config, &listeners, issuer_url.as_deref())?;
         }
@@ -106,13 +112,27 @@ impl Service {
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
         let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter));
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
+        let rest_proxy =
+            rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
         let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service =
-            Service { broker, server, admin, admin_url, registry, secure, listeners, addresses, bound, moved };
+        let service = Service {
+            broker,
+            server,
+            admin,
+            admin_url,
+            registry,
+            rest_proxy,
+            secure,
+            listeners,
+            addresses,
+            bound,
+            moved,
+        };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
@@ -168,7 +188,7 @@ impl Service {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
-        drop(self.registry);
+        drop((self.registry, self.rest_proxy));
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

@@ -10,6 +10,7 @@ use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
+use super::rest_proxy::{self, RestProxyConfig};
 use super::retention::check_retention;
 use super::secure::{self, SecureConfig, User};
 use super::start_topics::StartTopic;
@@ -29,6 +30,8 @@ pub struct BrokerConfig {
     pub admin: Option<AdminConfig>,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
+    /// `None` if the REST proxy is off.
+    pub rest_proxy: Option<RestProxyConfig>,
     /// Certificates, client configurations and the OIDC issuer that the broker makes.
     pub secure: Option<SecureConfig>,
     /// `ottla.users`.
@@ -243,6 +246,7 @@ impl BrokerConfig {
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
         registry::resolve(&values)?;
+        rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
@@ -291,6 +295,7 @@ impl BrokerConfig {
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
             registry: registry::resolve(&values).ok().flatten(),
+            rest_proxy: rest_proxy::resolve(&values).ok().flatten(),
             secure: secure::resolve(&values),
             // Checked by `load`.
             users: secure::users(&values).unwrap_or_default(),

@@ -6,6 +6,7 @@
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -16,6 +17,7 @@
 
 mod guard;
 mod oidc;
+mod redpanda;
 mod routes;
 mod topics;
 
@@ -24,9 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
-use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
@@ -48,8 +50,8 @@ const MAX_BODY: usize = 16 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Paths that need no token: liveness, and those whose clients authenticate in another way.
-const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// Paths that need no token or password: that of nothing, by which clients of Redpanda see that it runs, liveness, and those whose clients authenticate in another way.
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
 /// The number of concurrent changes, below the number of connections so that other requests are still served.
 const MAX_CHANGES: usize = 32;
 
@@ -71,6 +73,8 @@ struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
     changes: Semaphore,
+    /// Held by changes of users.
+    user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
 }
 
@@ -112,7 +116,12 @@ impl AdminPort {
         self.known_hosts.extend_from_slice(hosts);
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.port.set_passwords(passwords);
+    }
+
+    /// Whether other machines can connect and need no token or password.
     pub fn is_unprotected(&self) -> bool {
         self.port.is_unprotected()
     }
@@ -120,9 +129,9 @@ impl AdminPort {
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
     pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
-        let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
+        let (serving, changes, user_changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
+        let shared = Arc::new(Shared { serving, known_hosts, changes, user_changes, limiter: Arc::clone(&limiter) });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
@@ -172,8 +181,11 @@ mod tests {
     #[tokio::test]
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
-        let port =
-            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
+        let port = AdminPort::bind(
+            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, scram_users: Vec::new(), tls: None },
+            None,
+        )
+        .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
         let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");

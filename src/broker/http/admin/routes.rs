@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
-use super::{Shared, guard, topics};
+use super::{Shared, guard, redpanda, topics};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -27,6 +27,7 @@ pub(super) fn routes(shared: Arc<Shared>, oidc: Option<Router>) -> Router {
         .route("/topics", post(topics::create))
         .with_state(Arc::clone(&shared));
     routes
+        .merge(redpanda::routes(Arc::clone(&shared)))
         .merge(oidc.unwrap_or_default())
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)

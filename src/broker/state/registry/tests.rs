@@ -18,6 +18,7 @@ fn config() -> RegistryConfig {
         bind: BindAddress { host: BindHost::Any, port: 0 },
         allowed_hosts: Vec::new(),
         users: Vec::new(),
+        scram_users: Vec::new(),
         tls: None,
         topic: TOPIC.to_owned(),
         compatibility_level: "backward".to_owned(),
