@@ -1,12 +1,14 @@
 //! The schema registry: where it listens, who may use it, and its topic.
 
 use super::admin::bind_address;
-use super::listener::BindAddress;
+use super::authorizer::AUTHORIZER;
+use super::listener::{BindAddress, BindHost, Listener, SecurityProtocol};
 use super::secure::{User, read_users};
 use super::tls::TlsConfig;
 use super::values::Values;
 
 pub(super) const LISTENER: &str = "ottla.registry.listener";
+const OPTIONAL_PORT: &str = "ottla.registry.optional.port";
 const USERS: &str = "ottla.registry.users";
 /// The longest name of a topic, as in Kafka.
 const MAX_TOPIC_NAME: usize = 249;
@@ -14,8 +16,10 @@ const MAX_TOPIC_NAME: usize = 249;
 /// The settings of the schema registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryConfig {
-    /// `ottla.registry.listener`.
+    /// `ottla.registry.listener`, or else `ottla.registry.optional.port`.
     pub bind: BindAddress,
+    /// Whether the broker starts without the registry if its port is in use.
+    pub is_optional: bool,
     /// `ottla.registry.allowed.hosts`: names that the Host header may contain, in addition to this machine's own.
     pub allowed_hosts: Vec<String>,
     /// `ottla.registry.users`; empty if requests need no password.
@@ -33,21 +37,39 @@ pub struct RegistryConfig {
 }
 
 /// Reads the settings; `None` if the registry is off. The error is one line.
-pub(super) fn resolve(values: &Values) -> Result<Option<RegistryConfig>, String> {
-    let Some(text) = values.given(LISTENER).filter(|text| !text.is_empty()) else { return Ok(None) };
+pub(super) fn resolve(values: &Values, listeners: &[Listener]) -> Result<Option<RegistryConfig>, String> {
+    let users = read_users(USERS, values.given(USERS).unwrap_or_default())?;
+    let bind = match values.given(LISTENER) {
+        Some("") => None,
+        // A port alone is bound to localhost, because everybody who reaches it may change schemas.
+        Some(text) => Some(bind_address(LISTENER, text, "localhost:8081")?),
+        None => optional_port(values).filter(|_| !users.is_empty() || !is_protected(values, listeners)),
+    };
+    let Some(bind) = bind else { return Ok(None) };
     let topic: String = values.read("ottla.registry.topic");
     check_topic(&topic)?;
     Ok(Some(RegistryConfig {
-        // A port alone is bound to localhost, because everybody who reaches it may change schemas.
-        bind: bind_address(LISTENER, text, "localhost:8081")?,
+        bind,
+        is_optional: values.given(LISTENER).is_none(),
         allowed_hosts: values.read("ottla.registry.allowed.hosts"),
-        users: read_users(USERS, values.given(USERS).unwrap_or_default())?,
+        users,
         scram_users: values.read("ottla.registry.scram.users"),
         tls: TlsConfig::of_http_port(values, "SCHEMA_REGISTRY", "ottla.registry.ssl"),
         topic,
         compatibility_level: values.read("ottla.registry.compatibility.level"),
         mode_mutability: values.read("ottla.registry.mode.mutability"),
     }))
+}
+
+fn optional_port(values: &Values) -> Option<BindAddress> {
+    let port: Option<u16> = values.given(OPTIONAL_PORT)?.parse().ok();
+    Some(BindAddress { host: BindHost::Any, port: port? })
+}
+
+/// Whether clients of the broker must authenticate, so that a registry for everybody is not what is wanted.
+fn is_protected(values: &Values, listeners: &[Listener]) -> bool {
+    let is_open = |listener: &Listener| listener.protocol == SecurityProtocol::Plaintext;
+    !listeners.iter().any(is_open) || values.given(AUTHORIZER).is_some_and(|class| !class.is_empty())
 }
 
 fn check_topic(name: &str) -> Result<(), String> {
@@ -61,7 +83,7 @@ fn check_topic(name: &str) -> Result<(), String> {
 /// A notice about users of a registry that is off.
 pub(super) fn notices(values: &Values) -> Option<String> {
     let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
-    (is_given(USERS) && !is_given(LISTENER))
+    (is_given(USERS) && !is_given(LISTENER) && !is_given(OPTIONAL_PORT))
         .then(|| format!("{USERS} has no effect without the schema registry; set {LISTENER}, or use --registry-port"))
 }
 
@@ -106,6 +128,27 @@ mod tests {
         assert_eq!(config.tls.unwrap().keystore.store_type.value, "PKCS12");
         assert_eq!((config.topic.as_str(), config.compatibility_level.as_str()), ("other", "FULL"));
         assert!(!config.mode_mutability);
+    }
+
+    #[test]
+    fn optional_port_is_used_if_clients_need_no_login_or_the_registry_has_users() {
+        let bound = |pairs: &[(&str, &str)]| {
+            let config = registry(&[&[(OPTIONAL_PORT, "8081")], pairs].concat()).unwrap();
+            config.map(|config| (config.bind.host, config.bind.port, config.is_optional))
+        };
+        let everywhere = Some((BindHost::Any, 8081, true));
+        assert_eq!(bound(&[]), everywhere);
+        assert_eq!(bound(&[("ottla.secure", "true")]), everywhere);
+        let given = Some((BindHost::Named("localhost".to_owned()), 1, false));
+        assert_eq!(bound(&[(LISTENER, "1")]), given);
+        assert_eq!(bound(&[(LISTENER, "")]), None);
+        let login = ("listeners", "SASL_PLAINTEXT://:9092");
+        let authorizer = (AUTHORIZER, "org.apache.kafka.metadata.authorizer.StandardAuthorizer");
+        for protection in [login, authorizer] {
+            assert_eq!(bound(&[protection]), None);
+            assert_eq!(bound(&[protection, (USERS, "a:b")]), everywhere);
+            assert_eq!(bound(&[protection, (LISTENER, "1")]), given);
+        }
     }
 
     #[test]

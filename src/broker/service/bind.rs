@@ -91,7 +91,12 @@ pub fn bind_registry_port(config: &BrokerConfig, users: &ScramUsers) -> Result<O
     let port = registry.bind.port;
     let tls = registry.tls.clone().map(TlsListener::load).transpose();
     let tls = tls.map_err(|why| format!("the schema registry: {why}"))?;
-    let mut bound = RegistryPort::bind(registry, tls.map(Arc::new)).map_err(|error| match error.kind() {
+    let bound = RegistryPort::bind(registry, tls.map(Arc::new));
+    if registry.is_optional && bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+        tracing::info!("port {port} is in use, so there is no schema registry");
+        return Ok(None);
+    }
+    let mut bound = bound.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!(
                 "the schema registry's port {port} is in use; stop the program that uses it, or choose another port with \
@@ -106,7 +111,7 @@ pub fn bind_registry_port(config: &BrokerConfig, users: &ScramUsers) -> Result<O
     if let Some(secure) = &config.secure {
         bound.allow_hosts(&secure.hosts);
     }
-    if bound.is_unprotected() {
+    if bound.is_unprotected() && !registry.is_optional {
         tracing::warn!(
             url = bound.url(),
             "the schema registry can be reached from other machines without a password; set ottla.registry.users, or bind \

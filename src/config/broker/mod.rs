@@ -245,7 +245,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
-        registry::resolve(&values)?;
+        registry::resolve(&values, &listeners)?;
         rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
@@ -291,10 +291,10 @@ impl BrokerConfig {
         let text = |name| values.text(name);
         BrokerConfig {
             listeners_at_start: listeners.clone(),
-            listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
-            registry: registry::resolve(&values).ok().flatten(),
+            registry: registry::resolve(&values, &listeners).ok().flatten(),
+            listeners,
             rest_proxy: rest_proxy::resolve(&values).ok().flatten(),
             secure: secure::resolve(&values),
             // Checked by `load`.

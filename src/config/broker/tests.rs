@@ -52,6 +52,7 @@ const UNTYPED: &[&str] = &[
     "ottla.registry.compatibility.level",
     "ottla.registry.listener",
     "ottla.registry.mode.mutability",
+    "ottla.registry.optional.port",
     "ottla.registry.scram.users",
     "ottla.registry.ssl.key.password",
     "ottla.registry.ssl.keystore.certificate.chain",

@@ -43,6 +43,14 @@ fn registry_with_users_serves_only_them() {
     let warning = "the schema registry can be reached from other machines without a password";
     let broker = Broker::with().set("ottla.registry.listener", "0.0.0.0:0").start();
     assert!(broker.log().contains(warning));
+    // Without a warning, because clients of the broker need no login either.
+    let broker = Broker::with().set("ottla.registry.optional.port", "0").start();
+    assert!(broker.ready().schema_registry_url.is_some() && !broker.log().contains(warning));
+    let url = broker.ready().schema_registry_url.clone().unwrap();
+    let (_, port) = url.rsplit_once(':').unwrap();
+    let other = Broker::with().set("ottla.registry.optional.port", port).start();
+    assert_eq!(other.ready().schema_registry_url, None);
+    other.wait_for_log(&format!("port {port} is in use, so there is no schema registry"));
     let broker = Broker::with()
         .set("ottla.registry.listener", "0.0.0.0:0")
         .env("KAFKA_OTTLA_REGISTRY_USERS", "ann:se:cret,bob:other")

@@ -16,6 +16,7 @@ const TOPIC: &str = "_schemas";
 fn config() -> RegistryConfig {
     RegistryConfig {
         bind: BindAddress { host: BindHost::Any, port: 0 },
+        is_optional: false,
         allowed_hosts: Vec::new(),
         users: Vec::new(),
         scram_users: Vec::new(),
