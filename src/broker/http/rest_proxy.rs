@@ -49,6 +49,12 @@ pub struct RestProxyPort {
     known_hosts: Vec<String>,
 }
 
+/// A running port. Dropping it closes the port.
+pub struct RestProxy {
+    url: String,
+    _server: HttpServer,
+}
+
 /// State shared by all requests.
 struct Shared {
     broker: Arc<Broker>,
@@ -82,7 +88,7 @@ impl RestProxyPort {
     }
 
     /// Accepts requests. `limiter` limits the log lines that peers cause. Needs a tokio runtime.
-    pub fn open(self, broker: &Arc<Broker>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<HttpServer> {
+    pub fn open(self, broker: &Arc<Broker>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<RestProxy> {
         let (broker, known_hosts) = (Arc::clone(broker), self.known_hosts);
         let shared = Arc::new(Shared { broker, known_hosts, limiter: Arc::clone(&limiter) });
         let routes = Router::new()
@@ -92,7 +98,15 @@ impl RestProxyPort {
             .method_not_allowed_fallback(unknown)
             .with_state(Arc::clone(&shared))
             .layer(from_fn_with_state(shared, with_guard));
-        self.port.open(routes, clock, limiter)
+        let url = self.port.url();
+        Ok(RestProxy { url, _server: self.port.open(routes, clock, limiter)? })
+    }
+}
+
+impl RestProxy {
+    /// The URL for clients on this machine, `http://host:port`.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 }
 

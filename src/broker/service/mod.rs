@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
-use crate::http::listener::HttpServer;
+use crate::http::rest_proxy::RestProxy;
 use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
@@ -41,7 +41,7 @@ pub struct Service {
     admin: Option<Admin>,
     admin_url: Option<String>,
     registry: RegistryService,
-    rest_proxy: Option<HttpServer>,
+    rest_proxy: Option<RestProxy>,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -176,6 +176,11 @@ impl Service {
     /// The URL of the admin port, if there is one: `http://localhost:9644`.
     pub fn admin_url(&self) -> Option<&str> {
         self.admin_url.as_deref()
+    }
+
+    /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
+    pub fn rest_proxy_url(&self) -> Option<&str> {
+        self.rest_proxy.as_ref().map(RestProxy::url)
     }
 
     /// The URL of the schema registry, if there is one: `http://localhost:8081`.

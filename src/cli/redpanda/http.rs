@@ -61,6 +61,9 @@ pub fn add(given: &Given<'_>, hosts: &str, settings: &mut Settings) -> Result<()
         let is_section = |(name, _): &(String, Node)| name == port.section;
         if flag.is_some() || !given.has_file || given.node.entries().iter().any(is_section) {
             port.add(given, flag.as_deref(), hosts, settings)?;
+        } else {
+            // Also if the environment has one.
+            settings.set(&format!("{}.listener", port.settings), "");
         }
     }
     Ok(())

@@ -120,7 +120,7 @@ fn files_of_a_test_library_give_listeners_with_sasl_and_an_authorizer() {
         ("ottla.registry.listener", "0.0.0.0:8081"),
         ("ottla.registry.scram.users", "*"),
         // The file has no such section.
-        ("ottla.rest.proxy.listener", "-"),
+        ("ottla.rest.proxy.listener", ""),
     ];
     check(&found, &expect);
     assert_eq!(found.ignored, ["data_transforms_enabled"]);
