@@ -6,6 +6,7 @@ use super::broker::BrokerConfig;
 use super::listener::{Listener, SecurityProtocol};
 use super::listener_values::{ListenerValues, full_name};
 use super::password::Password;
+use super::protection;
 use super::setting::list;
 use super::values::Values;
 
@@ -29,7 +30,7 @@ pub struct TlsConfig {
     pub cipher_suites: Named<Vec<String>>,
     /// `ssl.principal.mapping.rules`.
     pub principal_mapping_rules: Named<String>,
-    /// `ssl.engine.factory.class`.
+    /// `ssl.engine.factory.class`, unless it is Kafka's own.
     pub engine_factory: Option<Named<String>>,
     /// `ssl.allow.dn.changes`.
     pub allow_dn_changes: bool,
@@ -73,6 +74,11 @@ impl BrokerConfig {
         let secured = self.listeners.iter().filter(|listener| listener.protocol.is_tls());
         secured.map(|listener| TlsConfig::read(self, listener)).collect()
     }
+
+    /// Rejects settings that exchange a part of TLS which a listener has. The error is one plain line.
+    pub fn check_tls_parts(&self) -> Result<(), String> {
+        protection::check_tls_parts(&self.values, &self.listeners)
+    }
 }
 
 impl TlsConfig {
@@ -115,7 +121,8 @@ impl TlsConfig {
             protocol: text(values, "ssl.protocol"),
             cipher_suites: entries(values, "ssl.cipher.suites"),
             principal_mapping_rules: text(values, "ssl.principal.mapping.rules"),
-            engine_factory: given(values, "ssl.engine.factory.class"),
+            engine_factory: given(values, "ssl.engine.factory.class")
+                .filter(|factory| protection::is_own_engine_factory(&factory.value)),
             allow_dn_changes: values.read("ssl.allow.dn.changes"),
             allow_san_changes: values.read("ssl.allow.san.changes"),
         }

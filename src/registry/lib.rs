@@ -25,6 +25,7 @@
 //! | [`schema`] | parsing, canonical texts and comparison of schemas; one module for each format |
 //! | [`contract`] | metadata and rules of schemas |
 //! | [`entity`] | a schema with its place in the registry, references, GUIDs |
+//! | [`codec`], [`subject_name`] | how records name their schemas, and the subjects of their schemas |
 //! | [`compatibility`] | levels, over the versions of a subject |
 //! | [`error`] | Confluent's error codes |
 //! | [`store`] | the state machine over `_schemas` |
@@ -49,6 +50,7 @@
 //! community edition does not do. Nothing is fetched from other hosts for a schema.
 
 pub mod api;
+pub mod codec;
 pub mod compatibility;
 pub mod contract;
 pub mod entity;
@@ -58,4 +60,5 @@ pub mod json;
 pub mod schema;
 pub mod store;
 pub mod subject;
+pub mod subject_name;
 pub mod utf16;

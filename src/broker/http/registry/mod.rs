@@ -157,8 +157,14 @@ async fn respond(
         accept: all(&head.headers, &ACCEPT),
         body: body.into(),
     };
-    let response = shared.clock.timeout(DECISION_TIMEOUT, shared.backend.respond(request)).await;
-    written(response.unwrap_or_else(|| api::Response::timeout("the request waited too long for those before it")))
+    written(shared.decided(request).await)
+}
+
+impl Shared {
+    async fn decided(&self, request: OwnedRequest) -> api::Response {
+        let decided = self.clock.timeout(DECISION_TIMEOUT, self.backend.respond(request)).await;
+        decided.unwrap_or_else(|| api::Response::timeout("the request waited too long for those before it"))
+    }
 }
 
 fn first(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
@@ -181,4 +187,36 @@ fn written(response: api::Response) -> Response {
     *written.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     written.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(response.content_type));
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decides on one request at a time, and needs 20 s for each.
+    struct Slow(Clock, tokio::sync::Mutex<()>);
+
+    impl RegistryBackend for Slow {
+        fn respond(&self, _: OwnedRequest) -> BoxFuture<'_, api::Response> {
+            Box::pin(async {
+                let _turn = self.1.lock().await;
+                self.0.sleep(Duration::from_secs(20)).await;
+                api::Response { status: 200, content_type: api::MEDIA_TYPE, body: "{}".to_owned() }
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_that_waits_too_long_for_its_turn_gets_a_timeout() {
+        let clock = Clock::simulated(0);
+        let backend = Arc::new(Slow(clock, tokio::sync::Mutex::new(())));
+        let shared = Shared { backend, known_hosts: Vec::new(), clock, limiter: LogRateLimiter::new(clock) };
+        let decided = || shared.decided(OwnedRequest::default());
+        let (first, second, third) = tokio::join!(decided(), decided(), decided());
+        assert_eq!(first.status, 200);
+        for late in [second, third] {
+            assert!(late.body.starts_with(r#"{"error_code":50002,"#), "{}", late.body);
+        }
+        assert_eq!(clock.monotonic(), DECISION_TIMEOUT);
+    }
 }

@@ -221,7 +221,7 @@ fn concurrent_registries_give_each_schema_one_id() {
         let broker = Broker::open(broker_config, environment, Vec::new(), Arc::new(NoLoggers), limiter).await.unwrap();
         let registries = [(); 4].map(|()| Arc::new(SchemaRegistry::new(&broker, &config())));
         let mut tasks = tokio::task::JoinSet::new();
-        for task in 0..40_u32 {
+        for task in 0..400_u32 {
             let registry = Arc::clone(&registries[task as usize % 4]);
             tasks.spawn(async move {
                 // Each schema is registered by four tasks, one of each registry.
@@ -237,5 +237,5 @@ fn concurrent_registries_give_each_schema_one_id() {
     assert!(ids.iter().all(|(schema, id)| by_schema[schema] == *id), "{ids:?}");
     let mut given: Vec<u32> = by_schema.into_values().collect();
     given.sort_unstable();
-    assert_eq!(given, (1..=10).collect::<Vec<u32>>());
+    assert_eq!(given, (1..=100).collect::<Vec<u32>>());
 }
