@@ -13,6 +13,7 @@ type options struct {
 	binary       string
 	args         []string
 	settings     [][2]string
+	registry     bool
 	startTimeout time.Duration
 	stopTimeout  time.Duration
 }
@@ -35,6 +36,9 @@ func User(name, password string) Option { return args("--user", name+":"+passwor
 
 // LogLevel sets the log level: off, error, warn, info (the default), debug or trace; or LOGGER=LEVEL, separated by commas.
 func LogLevel(level string) Option { return args("--log-level", level) }
+
+// SchemaRegistry adds a schema registry: [Broker.SchemaRegistryURL].
+func SchemaRegistry() Option { return func(o *options) { o.registry = true } }
 
 // Args adds arguments of the program.
 func Args(more ...string) Option { return args(more...) }
@@ -89,6 +93,9 @@ func (o *options) arguments(directory string, before ready) []string {
 	}
 	if o.setting("ottla.admin.listener") == "" {
 		all = append(all, "--admin-port", port(before.AdminURL))
+	}
+	if o.registry {
+		all = append(all, "--registry-port", port(before.SchemaRegistryURL))
 	}
 	return append(all, o.args...)
 }

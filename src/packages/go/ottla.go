@@ -136,6 +136,9 @@ func (b *Broker) Listeners() map[string]string {
 // AdminURL returns the URL of the admin port.
 func (b *Broker) AdminURL() string { return b.announcement().AdminURL }
 
+// SchemaRegistryURL returns the URL of the schema registry; empty without [SchemaRegistry].
+func (b *Broker) SchemaRegistryURL() string { return b.announcement().SchemaRegistryURL }
+
 // CA returns the path of the certificate that clients of listeners with TLS must trust; empty without [Secure].
 func (b *Broker) CA() string { return b.announcement().CA }
 

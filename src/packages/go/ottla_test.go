@@ -3,6 +3,8 @@ package ottla
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -130,6 +132,31 @@ func TestCreatedTopicHasItsSettingsAndASecondOneIsRefused(t *testing.T) {
 	var refused *Error
 	if err := kafka.CreateTopic("created", 1, nil); !errors.As(err, &refused) || refused.Code != "TOPIC_ALREADY_EXISTS" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestSchemaRegistryKeepsItsURLInARestartAndIsEmptiedByAReset(t *testing.T) {
+	broker := Start(t, SchemaRegistry())
+	url := broker.SchemaRegistryURL()
+	subjects := func() string {
+		answer, err := http.Get(url + "/subjects")
+		must(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		must(t, err)
+		return string(body)
+	}
+	schema := strings.NewReader(`{"schema":"\"int\""}`)
+	answer, err := http.Post(url+"/subjects/s/versions", "application/vnd.schemaregistry.v1+json", schema)
+	must(t, err)
+	must(t, answer.Body.Close())
+	must(t, broker.Restart())
+	if got := subjects(); broker.SchemaRegistryURL() != url || got != `["s"]` {
+		t.Errorf("%s has %s, at first %s", broker.SchemaRegistryURL(), got, url)
+	}
+	must(t, broker.Reset())
+	if got := subjects(); got != "[]" {
+		t.Errorf("after a reset: %s", got)
 	}
 }
 

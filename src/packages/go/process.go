@@ -36,12 +36,13 @@ type process struct {
 
 // ready is the announcement of a broker.
 type ready struct {
-	BootstrapServers string            `json:"bootstrap_servers"`
-	Listeners        map[string]string `json:"listeners"`
-	AdminURL         string            `json:"admin_url"`
-	CA               string            `json:"ca"`
-	SecureDir        string            `json:"secure_dir"`
-	DataDir          string            `json:"data_dir"`
+	BootstrapServers  string            `json:"bootstrap_servers"`
+	Listeners         map[string]string `json:"listeners"`
+	AdminURL          string            `json:"admin_url"`
+	SchemaRegistryURL string            `json:"schema_registry_url"`
+	CA                string            `json:"ca"`
+	SecureDir         string            `json:"secure_dir"`
+	DataDir           string            `json:"data_dir"`
 }
 
 func startProcess(binary string, args []string, log *logLines) (*process, error) {

@@ -11,6 +11,8 @@ export interface BrokerOptions {
   secure?: boolean;
   /** Passwords by user, for SASL. */
   users?: Readonly<Record<string, string>>;
+  /** Whether the broker has a schema registry: {@link Broker.schemaRegistryUrl}. */
+  schemaRegistry?: boolean;
   /** `off`, `error`, `warn`, `info` (the default), `debug` or `trace`; or `LOGGER=LEVEL`, separated by commas. */
   logLevel?: string;
   /** The path of the program; otherwise {@link findBinary} finds it. */
@@ -46,6 +48,8 @@ export class Broker {
   readonly listeners: Readonly<Record<string, string>>;
   /** The URL of the admin port. */
   readonly adminUrl: string;
+  /** The URL of the schema registry; only with `schemaRegistry`. */
+  readonly schemaRegistryUrl: string | undefined;
   /** The path of the certificate that clients of listeners with TLS must trust; only with `secure`. */
   readonly ca: string | undefined;
   /** The folder with client configurations; only with `secure`. */

@@ -30,6 +30,7 @@ class AsyncBroker:
         users: Optional[Mapping[str, str]] = None,
         secure: bool = False,
         port: int = 0,
+        schema_registry: bool = False,
         log_level: Optional[str] = None,
         binary: Optional[PathLike] = None,
         arguments: Sequence[str] = (),
@@ -42,6 +43,7 @@ class AsyncBroker:
             users=users,
             secure=secure,
             port=port,
+            schema_registry=schema_registry,
             log_level=log_level,
             binary=binary,
             arguments=arguments,
@@ -94,6 +96,11 @@ class AsyncBroker:
     def admin_url(self) -> str:
         """See `Broker.admin_url`."""
         return self._broker.admin_url
+
+    @property
+    def schema_registry_url(self) -> str:
+        """See `Broker.schema_registry_url`."""
+        return self._broker.schema_registry_url
 
     @property
     def pid(self) -> int:

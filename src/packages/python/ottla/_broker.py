@@ -37,6 +37,7 @@ class Broker:
         users: Optional[Mapping[str, str]] = None,
         secure: bool = False,
         port: int = 0,
+        schema_registry: bool = False,
         log_level: Optional[str] = None,
         binary: Optional[PathLike] = None,
         arguments: Sequence[str] = (),
@@ -49,6 +50,7 @@ class Broker:
         users: names and passwords for SASL.
         secure: adds listeners with TLS, and with TLS and SASL; see `listeners` and `ca`.
         port: of the first listener; 0 is a free one.
+        schema_registry: adds a schema registry; see `schema_registry_url`.
         log_level: as --log-level.
         binary: the program; see `find_binary`.
         arguments: further arguments of the program.
@@ -59,6 +61,7 @@ class Broker:
         self._users = dict(users or {})
         self._secure = secure
         self._port = port
+        self._schema_registry = schema_registry
         self._log_level = log_level
         self._binary = binary
         self._arguments = list(arguments)
@@ -160,6 +163,11 @@ class Broker:
         return self._text("admin_url")
 
     @property
+    def schema_registry_url(self) -> str:
+        """The URL of the schema registry; with `schema_registry`."""
+        return self._text("schema_registry_url")
+
+    @property
     def pid(self) -> int:
         """The id of the process."""
         pid = self._field("pid")
@@ -242,6 +250,8 @@ class Broker:
             command += ["--user", f"{name}:{password}"]
         if self._secure:
             command.append("--secure")
+        if self._schema_registry and "ottla.registry.listener" not in settings:
+            command += ["--registry-port", str(_port_of(self._ready.get("schema_registry_url"), 0))]
         if self._log_level is not None:
             command += ["--log-level", self._log_level]
         return command + self._arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,28 @@ def test_refused_topic_raises_kafkas_error(name: str, partitions: int, configs: 
             broker.create_topic(name, partitions, configs)
     assert (raised.value.status, raised.value.error) == (status, error)
     assert str(raised.value).startswith(f"{error}: ")
+
+
+def test_schema_registry_keeps_its_url_and_schemas_in_a_restart_and_is_emptied_by_a_reset() -> None:
+    def subjects(url: str) -> str:
+        with urllib.request.urlopen(f"{url}/subjects", timeout=30) as answer:
+            return str(answer.read().decode())
+
+    with ottla.Broker(schema_registry=True) as broker:
+        url = broker.schema_registry_url
+        registration = urllib.request.Request(
+            f"{url}/subjects/s/versions",
+            data=b'{"schema":"\\"int\\""}',
+            headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
+        )
+        with urllib.request.urlopen(registration, timeout=30) as answer:
+            assert b'"id":1' in answer.read()
+        broker.restart()
+        assert broker.schema_registry_url == url and subjects(url) == '["s"]'
+        broker.reset()
+        assert subjects(url) == "[]"
+    with ottla.Broker() as broker, pytest.raises(ottla.OttlaError):
+        broker.schema_registry_url  # noqa: B018
 
 
 def test_restarted_broker_has_its_ports_and_data() -> None:

@@ -58,6 +58,10 @@ class Broker {
     return this.#ready.admin_url;
   }
 
+  get schemaRegistryUrl() {
+    return this.#ready.schema_registry_url;
+  }
+
   get ca() {
     return this.#ready.ca;
   }
@@ -166,6 +170,7 @@ function serveArguments(options, directory, before) {
   if (before && (several || "listeners" in settings)) settings.listeners = bound(settings.listeners ?? "", before);
   return [
     ...["--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory],
+    ...(options.schemaRegistry ? ["--registry-port", port(before?.schema_registry_url)] : []),
     ...("listeners" in settings ? [] : ["--port", port(before?.bootstrap_servers)]),
     ...("ottla.admin.listener" in settings ? [] : ["--admin-port", port(before?.admin_url)]),
     ...names.flatMap((name) => ["--create-topic", name]),

@@ -78,6 +78,21 @@ test("a created topic has its partitions and settings; another with its name is 
   await broker.stop();
 });
 
+test("a schema registry keeps its URL in a restart, and is emptied by a reset", async () => {
+  const broker = await Broker.start({ schemaRegistry: true });
+  const url = broker.schemaRegistryUrl;
+  const subjects = async () => (await fetch(`${url}/subjects`)).json();
+  const body = JSON.stringify({ schema: '"int"' });
+  const headers = { "Content-Type": "application/vnd.schemaregistry.v1+json" };
+  assert.equal((await fetch(`${url}/subjects/s/versions`, { method: "POST", headers, body })).status, 200);
+  await broker.restart();
+  assert.equal(broker.schemaRegistryUrl, url);
+  assert.deepEqual(await subjects(), ["s"]);
+  await broker.reset();
+  assert.deepEqual(await subjects(), []);
+  await broker.stop();
+});
+
 for (const end of ["stop", "kill"]) {
   test(`a restart after a ${end} keeps addresses and records`, async () => {
     const broker = await Broker.start({ secure: true, users: { ann: "secret" }, topics: { orders: 1 } });

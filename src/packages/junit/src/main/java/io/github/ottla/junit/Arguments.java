@@ -12,10 +12,12 @@ import java.util.Map;
 final class Arguments {
     private final List<String> arguments;
     private final Map<String, String> settings;
+    private final boolean schemaRegistry;
 
     Arguments(BrokerOptions<?> options) {
         arguments = List.copyOf(options.arguments);
         settings = new LinkedHashMap<>(options.settings);
+        schemaRegistry = options.schemaRegistry;
     }
 
     /** Returns a setting; null if it is not given. */
@@ -37,6 +39,9 @@ final class Arguments {
         }
         if (!set.containsKey("ottla.admin.listener")) {
             all.addAll(List.of("--admin-port", port(before == null ? null : before.adminUrl)));
+        }
+        if (schemaRegistry) {
+            all.addAll(List.of("--registry-port", port(before == null ? null : before.schemaRegistryUrl.orElse(null))));
         }
         all.addAll(arguments);
         return all;

@@ -15,6 +15,7 @@ import java.util.Map;
 public abstract class BrokerOptions<T extends BrokerOptions<T>> {
     final List<String> arguments = new ArrayList<>();
     final Map<String, String> settings = new LinkedHashMap<>();
+    boolean schemaRegistry;
     Path binary;
     Duration startTimeout = Duration.ofSeconds(30);
     Duration stopTimeout = Duration.ofSeconds(10);
@@ -37,6 +38,12 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
     /** Sets settings of the broker by Kafka's names. */
     public T settings(Map<String, ?> more) {
         more.forEach(this::setting);
+        return self();
+    }
+
+    /** Adds a schema registry: {@link OttlaBroker#schemaRegistryUrl}. */
+    public T schemaRegistry() {
+        schemaRegistry = true;
         return self();
     }
 

@@ -71,6 +71,11 @@ public final class OttlaBroker implements AutoCloseable {
         return ready.adminUrl;
     }
 
+    /** Returns the URL of the schema registry, if there is one. */
+    public Optional<String> schemaRegistryUrl() {
+        return ready.schemaRegistryUrl;
+    }
+
     /** Returns the certificate that clients of listeners with TLS must trust, if the broker is secure. */
     public Optional<Path> ca() {
         return ready.ca;

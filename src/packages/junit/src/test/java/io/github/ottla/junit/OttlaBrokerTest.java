@@ -8,6 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -81,6 +86,24 @@ class OttlaBrokerTest {
             assertTrue(Cli.run(broker, "topics", "describe", "orders").contains("retention.ms=1000"));
             OttlaException refused = assertThrows(OttlaException.class, () -> broker.createTopic("orders", 1));
             assertEquals(Optional.of("TOPIC_ALREADY_EXISTS"), refused.code(), refused::getMessage);
+        }
+    }
+
+    @Test
+    void schemaRegistryKeepsItsUrlInARestartAndIsEmptiedByAReset() throws Exception {
+        try (OttlaBroker broker = OttlaBroker.builder().schemaRegistry().start()) {
+            String url = broker.schemaRegistryUrl().orElseThrow();
+            HttpRequest registration = HttpRequest.newBuilder(URI.create(url + "/subjects/s/versions"))
+                    .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+                    .POST(BodyPublishers.ofString("{\"schema\":\"\\\"int\\\"\"}"))
+                    .build();
+            assertEquals(200, HttpClient.newHttpClient().send(registration, BodyHandlers.ofString()).statusCode());
+            broker.restart();
+            assertEquals(url, broker.schemaRegistryUrl().orElseThrow());
+            HttpRequest subjects = HttpRequest.newBuilder(URI.create(url + "/subjects")).build();
+            assertEquals("[\"s\"]", HttpClient.newHttpClient().send(subjects, BodyHandlers.ofString()).body());
+            broker.reset();
+            assertEquals("[]", HttpClient.newHttpClient().send(subjects, BodyHandlers.ofString()).body());
         }
     }
 
