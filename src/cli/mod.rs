@@ -267,6 +267,9 @@ impl Cli {
                 let mut command = Cli::whole_command().subcommands(tools::commands());
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, "ottla", &mut script);
+                if shell == Shell::Bash {
+                    script.extend(tools::bash_completions().into_bytes());
+                }
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }

@@ -17,7 +17,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-use super::hosts;
+use super::admin::host_refusal;
 use super::listener::{Caller, HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords, credentials, respond};
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
@@ -39,6 +39,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/vnd.kafka.v2+json");
+/// The setting that allows further hosts.
+const ALLOWED_HOSTS: &str = "ottla.rest.proxy.allowed.hosts";
 /// The principal of clients that do not authenticate.
 const ANONYMOUS: &str = "ANONYMOUS";
 
@@ -137,7 +139,7 @@ async fn with_guard(
     next: Next,
 ) -> Response {
     let (uri, headers) = (request.uri(), request.headers());
-    let Some(reason) = hosts::refusal(uri, headers, &shared.known_hosts, "ottla.rest.proxy.allowed.hosts") else {
+    let Some(reason) = host_refusal(uri, headers, &shared.known_hosts, ALLOWED_HOSTS) else {
         return next.run(request).await;
     };
     let peer = caller.peer;

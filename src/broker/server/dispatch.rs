@@ -12,6 +12,7 @@ use ottla_core::security::session::SaslSession;
 use parking_lot::Mutex;
 
 use super::exchange::Exchange;
+use super::figures::{CountedConnection, ListenerFigures};
 use super::first_use::FirstUse;
 use ottla_core::security::Principal;
 
@@ -149,6 +150,7 @@ pub struct ConnectionInfo {
     pub first_use: FirstUse,
     /// The state of SASL; `None` if the listener does not demand it.
     pub sasl: Option<Mutex<SaslSession>>,
+    counted: CountedConnection,
     client_software: OnceLock<ClientSoftware>,
 }
 
@@ -163,7 +165,18 @@ impl ConnectionInfo {
     pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
         let (first_use, client_software) = (FirstUse::default(), OnceLock::new());
         let principal = Principal::anonymous();
-        ConnectionInfo { id, peer, local, listener, principal, first_use, sasl: None, client_software }
+        let counted = CountedConnection::new(Arc::default());
+        ConnectionInfo { id, peer, local, listener, principal, first_use, sasl: None, counted, client_software }
+    }
+
+    /// Counts the connection and its requests in the figures of its listener.
+    pub(super) fn counted_in(self, listener: Arc<ListenerFigures>) -> Self {
+        ConnectionInfo { counted: CountedConnection::new(listener), ..self }
+    }
+
+    /// The figures of the connection's listener.
+    pub fn figures(&self) -> &ListenerFigures {
+        self.counted.listener()
     }
 
     /// Demands that the client authenticates with SASL before its first request.

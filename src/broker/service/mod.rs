@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
+use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
 use crate::http::rest_proxy::RestProxy;
 use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
@@ -40,6 +41,8 @@ pub struct Service {
     server: Server,
     admin: Option<Admin>,
     admin_url: Option<String>,
+    metrics_port: Option<MetricsServer>,
+    metrics_url: Option<String>,
     registry: RegistryService,
     rest_proxy: Option<RestProxy>,
     secure: Option<Secure>,
@@ -85,18 +88,28 @@ impl Service {
         let ports = bind::bind_ports(config, &limits, &tls)?;
         let users = ScramUsers::default();
         let admin_port = bind::bind_admin_port(config, &users)?;
+        let metrics_port = bind::bind_metrics_port(config)?;
         let registry = BoundRegistry::bind(config, &users)?;
         let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
         let admin_url = admin_port.as_ref().map(AdminPort::url);
+        let own_url = metrics_port.as_ref().map(MetricsPort::url);
+        let metrics_url = own_url.or_else(|| Some(format!("{}/metrics", admin_url.as_ref()?)));
         let limiter = LogRateLimiter::new(clock);
+        let environment = Environment::system(clock);
+        let metric_registry = environment.metrics.clone();
+        let metrics = Metrics::new(metric_registry.clone(), config.metrics.max_series, clock);
+        let metrics_port = metrics_port.map(|port| port.open(Arc::clone(&metrics), clock, Arc::clone(&limiter)));
+        let metrics_port = metrics_port.transpose();
+        let metrics_port =
+            metrics_port.map_err(|error| format!("cannot accept connections at the port for metrics: {error}"))?;
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, clock, Arc::clone(&limiter))).transpose();
+        let admin = admin_port.map(|port| port.open(issuer, metrics, clock, Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
-        let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
+        let endpoints = bind::endpoints(config, &ports);
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
@@ -109,8 +122,9 @@ impl Service {
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
-        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter));
+        let handlers =
+            Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()));
+        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
@@ -125,6 +139,8 @@ impl Service {
             server,
             admin,
             admin_url,
+            metrics_port,
+            metrics_url,
             registry,
             rest_proxy,
             secure,
@@ -183,6 +199,11 @@ impl Service {
         self.rest_proxy.as_ref().map(RestProxy::url)
     }
 
+    /// The URL of the metrics: on their own port, or else on the admin port.
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.metrics_url.as_deref()
+    }
+
     /// The URL of the schema registry, if there is one: `http://localhost:8081`.
     pub fn schema_registry_url(&self) -> Option<&str> {
         self.registry.url()
@@ -193,7 +214,7 @@ impl Service {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
-        drop((self.registry, self.rest_proxy));
+        drop((self.metrics_port, self.registry, self.rest_proxy));
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

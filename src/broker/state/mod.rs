@@ -14,6 +14,7 @@ pub mod cluster;
 mod delegation_tokens;
 pub mod fetch;
 pub mod fetch_sessions;
+pub mod figures;
 mod flushing;
 pub mod groups;
 mod hosting;
@@ -39,6 +40,7 @@ pub mod silent_clients;
 mod start_topics;
 mod start_users;
 pub mod topic_cause;
+pub mod traffic;
 pub mod transactions;
 mod waiters;
 
@@ -56,6 +58,7 @@ use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
+use figures::SessionFigures;
 use groups::Groups;
 use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
@@ -87,6 +90,7 @@ pub struct Broker {
     transactions: Arc<Transactions>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
+    session_figures: Arc<SessionFigures>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,

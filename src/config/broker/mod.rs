@@ -8,6 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
+use super::metrics::{self, MetricsConfig};
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
 use super::rest_proxy::{self, RestProxyConfig};
@@ -28,6 +29,7 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    pub metrics: MetricsConfig,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
     /// `None` if the REST proxy is off.
@@ -245,6 +247,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
+        metrics::resolve(&values)?;
         registry::resolve(&values, &listeners)?;
         rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
@@ -293,6 +296,7 @@ impl BrokerConfig {
             listeners_at_start: listeners.clone(),
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
             registry: registry::resolve(&values, &listeners).ok().flatten(),
             listeners,
             rest_proxy: rest_proxy::resolve(&values).ok().flatten(),

@@ -38,6 +38,11 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
+    // By `metrics`.
+    "ottla.metrics.allowed.hosts",
+    "ottla.metrics.listener",
+    "ottla.metrics.max.series",
+    "ottla.metrics.token",
     // By `secure` and `admin`.
     "ottla.admin.scram.users",
     "ottla.admin.ssl.key.password",

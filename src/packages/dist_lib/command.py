@@ -74,5 +74,5 @@ def parser():
 
 def kind(text):
     if text not in KINDS and text != "sums":
-        raise argparse.ArgumentTypeError(f"there is no kind {text}")
+        raise argparse.ArgumentTypeError(f"there is no kind {text}; the kinds are {', '.join([*KINDS, 'sums'])}")
     return text

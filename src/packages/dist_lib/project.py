@@ -82,7 +82,7 @@ def run(command, cwd=None, env=None, show=False, progress=False):
             check=False,
         )
     except OSError as error:
-        raise Failed(f"cannot run {command[0]}: {error.strerror}") from None
+        raise Failed(f"cannot run {command[0]}: {error.strerror or error}") from None
     if done.returncode:
         output = b"" if show else done.stdout + (done.stderr or b"")
         raise Failed(f"{' '.join(command)} ended with {done.returncode}\n{output.decode(errors='replace')}".rstrip())

@@ -102,6 +102,9 @@ func New(opts ...Option) (*Broker, error) {
 	for _, option := range opts {
 		option(&broker.options)
 	}
+	if broker.options.wrong != nil {
+		return nil, broker.options.wrong
+	}
 	var err error
 	if broker.binary, err = FindBinary(broker.options.binary); err != nil {
 		return nil, err

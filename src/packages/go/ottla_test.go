@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -31,6 +32,10 @@ func hang() {
 	broker, err := New()
 	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "killed" {
 		err = broker.Kill()
+	}
+	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "signalled" {
+		// As when all processes of a container or a CI job get it: this one ends just after.
+		err = broker.current().command.Process.Signal(syscall.SIGTERM)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -220,7 +225,31 @@ func TestProcessThatIgnoresSIGTERMIsKilledAfterTheBound(t *testing.T) {
 
 func TestSettingsOfOtherBrokersInTheEnvironmentHaveNoEffect(t *testing.T) {
 	t.Setenv("KAFKA_NUM_PARTITIONS", "none")
-	Start(t)
+	t.Setenv("RUST_LOG", "off")
+	broker := Start(t)
+	must(t, broker.Stop())
+	if len(broker.LogLines()) == 0 {
+		t.Error("no lines in the log")
+	}
+}
+
+func TestProgramThatIsAnotherOneIsAnErrorWithWhatItWrote(t *testing.T) {
+	other := script(t, "echo one >&2; echo hello; exec sleep 60")
+	_, err := New(Binary(other))
+	contains(t, fmt.Sprint(err), other+` did not write a ready line, but "hello"`+"\none")
+	ends := script(t, "echo one >&2")
+	_, err = New(Binary(ends))
+	contains(t, fmt.Sprint(err), ends+" did not start: ottla ended with exit status 0\none")
+}
+
+func TestNamesMayBeginWithAHyphenAndUsersHaveNoColon(t *testing.T) {
+	broker := Start(t, Topic("-a", 1), User("-ann", "-secret"))
+	var refused *Error
+	if err := broker.CreateTopic("-a", 1, nil); !errors.As(err, &refused) || refused.Code != "TOPIC_ALREADY_EXISTS" {
+		t.Error(err)
+	}
+	_, err := New(User("a:b", "c"))
+	contains(t, fmt.Sprint(err), `"a:b" of a user has a colon`)
 }
 
 func TestProgramIsTheGivenOneElseThatOfTheVariableElseThatOfThePath(t *testing.T) {
@@ -266,7 +295,7 @@ func TestFailedTestPrintsTheLog(t *testing.T) {
 }
 
 func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
-	for _, broker := range []string{"running", "killed"} {
+	for _, broker := range []string{"running", "killed", "signalled"} {
 		process := exec.Command(os.Args[0])
 		process.Env = append(os.Environ(), "OTTLA_TEST_HANG="+broker)
 		output, err := process.StdoutPipe()
@@ -291,11 +320,14 @@ func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
 
 func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
 	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
-		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"))
-	address, listeners := broker.BootstrapServers(), fmt.Sprint(broker.Listeners())
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"))
+	addresses := func() string {
+		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners())
+	}
+	before := addresses()
 	must(t, broker.Restart())
-	if broker.BootstrapServers() != address || fmt.Sprint(broker.Listeners()) != listeners {
-		t.Errorf("%s %s became %s %v", address, listeners, broker.BootstrapServers(), broker.Listeners())
+	if addresses() != before {
+		t.Errorf("%s became %s", before, addresses())
 	}
 }
 

@@ -50,7 +50,7 @@ fn redpanda_container_of_node_serves_all_ports() {
         return;
     }
     if !Command::new("npm").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return skip("Node.js is missing: install Node.js 20 or later, with npm");
+        return skip("node", "Node.js is missing: install Node.js 20 or later, with npm");
     }
     let directory = common::target_folder().join("node/testcontainers");
     let (manifest, complete) = (fs::read_to_string(source("node/package.json")).unwrap(), directory.join("complete"));

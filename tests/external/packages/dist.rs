@@ -89,11 +89,11 @@ pub fn stdout(command: &mut Command) -> String {
     stdout
 }
 
-/// Returns whether the program is installed; otherwise the test is skipped, with this reason.
-pub fn is_installed(program: &str, install: &str) -> bool {
+/// Returns whether the program is installed; otherwise the test is skipped, for this need.
+pub fn is_installed(program: &str, need: &'static str, install: &str) -> bool {
     let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
     if !found {
-        skip(&format!("{program} is missing: install {install}"));
+        skip(need, &format!("{program} is missing: install {install}"));
     }
     found
 }

@@ -8,12 +8,15 @@
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
 
-use super::super::hosts;
+use super::super::hosts::{host_name, is_address};
 use super::oidc::TOKEN;
 use super::redpanda::USERS;
 
 /// The header required of requests for changes, with any value.
 pub const HEADER: &str = "x-ottla-admin";
+
+/// The setting that allows further hosts.
+pub(super) const ALLOWED_HOSTS: &str = "ottla.admin.allowed.hosts";
 
 /// The reason for refusing a request; `None` if it is allowed.
 pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
@@ -31,7 +34,7 @@ pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hos
             return Some("a request that changes something needs the header Host".to_owned());
         }
     }
-    host_refusal(uri, headers, known_hosts)
+    host_refusal(uri, headers, known_hosts, ALLOWED_HOSTS)
 }
 
 /// Whether a request for a change needs no header of ours: clients of the OIDC issuer authenticate, and those of Redpanda's
@@ -45,9 +48,28 @@ fn needs_no_header(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
             && (matches!(*method, Method::PUT | Method::DELETE) || kind.eq_ignore_ascii_case("application/json"))
 }
 
-/// The reason for refusing a request's host.
-pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
-    hosts::refusal(uri, headers, known_hosts, "ottla.admin.allowed.hosts")
+/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
+/// is the one that allows further names.
+pub(in crate::http) fn host_refusal(
+    uri: &Uri,
+    headers: &HeaderMap,
+    known_hosts: &[String],
+    setting: &str,
+) -> Option<String> {
+    if headers.get_all(HOST).iter().count() > 1 {
+        return Some("a request may have one header Host only".to_owned());
+    }
+    let host = headers.get(HOST).map(|host| host.to_str().unwrap_or("(not text)"));
+    let mut hosts = host.into_iter().chain(uri.authority().map(|authority| authority.as_str()));
+    let unknown = hosts.find(|host| !is_known(host_name(host), known_hosts))?;
+    Some(format!("the host \"{unknown}\" is not allowed; add it to {setting}"))
+}
+
+fn is_known(name: &str, known_hosts: &[String]) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    is_address(name)
+        || name.eq_ignore_ascii_case("localhost")
+        || known_hosts.iter().any(|known| host_name(known).eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
@@ -20,28 +21,32 @@ mod oidc;
 mod redpanda;
 mod routes;
 mod topics;
+mod turns;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
+use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
 use ottla_wire::types::ErrorCode;
+use turns::Turns;
 
 /// The number of concurrent connections.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 /// The number of connections that may wait to be accepted.
-const BACKLOG: i32 = 64;
+const BACKLOG: i32 = 256;
 /// Bytes that a connection, and so its one request, may send.
 const MAX_BYTES: usize = 64 << 10;
 /// The largest request body in bytes that is read.
@@ -50,10 +55,11 @@ const MAX_BODY: usize = 16 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Paths that need no token or password: that of nothing, by which clients of Redpanda see that it runs, liveness, and those whose clients authenticate in another way.
+/// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
+/// those whose clients authenticate in another way.
 const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
-/// The number of concurrent changes, below the number of connections so that other requests are still served.
-const MAX_CHANGES: usize = 32;
+/// Connections for requests that change nothing, such as health checks.
+const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
 /// A bound port.
 #[derive(Debug)]
@@ -72,7 +78,7 @@ pub struct Admin {
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
-    changes: Semaphore,
+    turns: Turns,
     /// Held by changes of users.
     user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
@@ -128,15 +134,21 @@ impl AdminPort {
 
     /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
-        let (serving, changes, user_changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES), Mutex::default());
+    pub fn open(
+        self,
+        issuer: Option<Issuer>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        limiter: Arc<LogRateLimiter>,
+    ) -> io::Result<Admin> {
+        let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, changes, user_changes, limiter: Arc::clone(&limiter) });
+        let shared = Arc::new(Shared { serving, known_hosts, turns, user_changes, limiter: Arc::clone(&limiter) });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
-        let server = self.port.open(routes::routes(Arc::clone(&shared), oidc), clock, limiter)?;
+        let server = self.port.open(routes::routes(Arc::clone(&shared), metrics, oidc), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -167,6 +179,7 @@ mod tests {
 
     use super::*;
     use ottla_config::{BindAddress, BindHost};
+    use ottla_metrics::Registry;
 
     /// The status code of the response to a request.
     async fn status(host: &str, request: &str) -> String {
@@ -187,9 +200,11 @@ mod tests {
         )
         .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let metrics = Metrics::new(Registry::default(), 100, Clock::start());
+        let admin = port.open(None, metrics, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
+        assert_eq!(status(&host, "GET /metrics").await, "200");
         assert_eq!(status(&host, "POST /reset").await, "503");
         drop(admin);
         assert!(TcpStream::connect(&host).await.is_err());

@@ -9,7 +9,7 @@ export interface BrokerOptions {
   settings?: Readonly<Record<string, string | number | boolean>>;
   /** Whether the broker also has listeners with TLS (`SSL`), and with TLS and SASL (`SASL_SSL`). */
   secure?: boolean;
-  /** Passwords by user, for SASL. */
+  /** Passwords by user, for SASL. A name has no colon. */
   users?: Readonly<Record<string, string>>;
   /** Whether the broker has a schema registry: {@link Broker.schemaRegistryUrl}. */
   schemaRegistry?: boolean;
@@ -38,7 +38,7 @@ export interface NewTopic {
  * removed. It does not keep this process alive.
  */
 export class Broker {
-  /** Starts a broker, and waits until it answers clients. */
+  /** Starts a broker, and waits until it answers clients. Unknown options are a `TypeError`. */
   static start(options?: BrokerOptions): Promise<Broker>;
   private constructor();
 

@@ -149,7 +149,18 @@ class AsyncBroker:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             # The thread can't be cancelled: it ends in milliseconds, and nobody else would stop the broker.
-            await asyncio.wait([future])
+            await _end_of(future)
             if stop_if_cancelled:
-                await loop.run_in_executor(None, self._broker.stop)
+                await _end_of(loop.run_in_executor(None, self._broker.stop))
             raise
+
+
+async def _end_of(future: "asyncio.Future[T]") -> None:
+    """Wait for the end of a call in a thread, even if the task is cancelled again."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            pass  # the caller raises the first one
+    if not future.cancelled():
+        future.exception()  # seen, so that it is not logged; the caller raises the cancellation

@@ -82,4 +82,7 @@ fn checks_that_take_exponential_time_or_have_no_end_are_refused() {
     assert!(schema(r##"{"items":{"$ref":"#"}}"##).decodes(b"[[[[[[]]]]]]").is_ok());
     let long = format!("\"{}\"", "a".repeat(100_000));
     assert!(error(r#"{"pattern":"^(a|aa)+\\1(?=b)$"}"#, &long).contains("pattern"));
+    let patterns: Vec<String> = (0..1_000).map(|at| format!(r#""^\\w{{20}}{at}":{{}}"#)).collect();
+    let many = format!(r#"{{"patternProperties":{{{}}}}}"#, patterns.join(","));
+    assert!(error(&many, "{}").contains("patterns of the schema take more than"));
 }

@@ -26,7 +26,7 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
 
     /** Adds a topic that exists from the start, and again after each reset. */
     public T topic(String name, int partitions) {
-        return arguments("--create-topic", name + ":" + partitions);
+        return arguments("--create-topic=" + name + ":" + partitions);
     }
 
     /** Sets a setting of the broker by Kafka's name. */
@@ -52,14 +52,21 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
         return arguments("--secure");
     }
 
-    /** Adds a user for SASL. */
+    /**
+     * Adds a user for SASL.
+     *
+     * @throws IllegalArgumentException if the name has a colon
+     */
     public T user(String name, String password) {
-        return arguments("--user", name + ":" + password);
+        if (name.contains(":")) {
+            throw new IllegalArgumentException("the name \"" + name + "\" of a user has a colon, which separates names from passwords");
+        }
+        return arguments("--user=" + name + ":" + password);
     }
 
     /** Sets the log level: off, error, warn, info (the default), debug or trace; or LOGGER=LEVEL, separated by commas. */
     public T logLevel(String level) {
-        return arguments("--log-level", level);
+        return arguments("--log-level=" + level);
     }
 
     /** Adds arguments of the program. */

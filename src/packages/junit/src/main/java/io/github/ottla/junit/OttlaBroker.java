@@ -169,9 +169,7 @@ public final class OttlaBroker implements AutoCloseable {
     }
 
     private void start() {
-        List<String> command = Program.inOwnSession(binary);
-        command.addAll(arguments.of(directory, ready));
-        process = new ServerProcess(command, log);
+        process = new ServerProcess(binary, arguments.of(directory, ready), log);
         ready = process.ready(startTimeout);
     }
 
