@@ -20,11 +20,13 @@ mod outcome;
 mod parent;
 mod produce;
 mod ready_file;
+mod redpanda;
 mod serve;
 mod shutdown;
 mod table;
 pub mod tools;
 mod topics;
+mod trace;
 mod transactions;
 
 use std::ffi::OsString;
@@ -70,6 +72,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic.
     Consume(consume::ConsumeArgs),
+    /// Show what clients send to a running broker and what it answers, as it happens.
+    Trace(trace::TraceArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
     /// Print the contents of files of a data directory; needs no broker.
@@ -153,6 +157,10 @@ pub struct ServeArgs {
     /// Set any broker setting by Kafka's name; may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+
+    /// How `redpanda start` started it.
+    #[arg(skip)]
+    redpanda: Option<redpanda::Started>,
 }
 
 /// `ottla.log.format`.
@@ -199,6 +207,10 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
     }
     if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
         return tool.run(words.cloned().collect());
+    }
+    // Redpanda's flags are parsed differently, too: unknown ones are allowed.
+    if redpanda::is_named(&line) {
+        return redpanda::run(line.get(2..).unwrap_or_default(), clock, logging);
     }
     match mistakes::parse(line) {
         Ok(cli) => cli.run(clock, logging),
@@ -251,6 +263,7 @@ impl Cli {
             Some(Command::Transactions(args)) => Ok(transactions::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::Trace(args)) => Ok(trace::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
