@@ -8,6 +8,7 @@
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
+//! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -18,6 +19,7 @@
 
 mod guard;
 mod oidc;
+mod redpanda;
 mod routes;
 mod topics;
 mod trace;
@@ -28,8 +30,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::Mutex;
 
-use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
 use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
@@ -55,8 +58,9 @@ const MAX_BODY: usize = 16 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Paths that need no token: liveness, and those whose clients authenticate in another way.
-const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
+/// those whose clients authenticate in another way.
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
@@ -78,6 +82,8 @@ struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
     turns: Turns,
+    /// Held by changes of users.
+    user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
     trace: Arc<TraceHub>,
     clock: Clock,
@@ -121,7 +127,12 @@ impl AdminPort {
         self.known_hosts.extend_from_slice(hosts);
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.port.set_passwords(passwords);
+    }
+
+    /// Whether other machines can connect and need no token or password.
     pub fn is_unprotected(&self) -> bool {
         self.port.is_unprotected()
     }
@@ -136,9 +147,17 @@ impl AdminPort {
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
-        let (serving, turns) = (RwLock::default(), Turns::new(clock));
+        let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, turns, limiter: Arc::clone(&limiter), trace, clock });
+        let shared = Arc::new(Shared {
+            serving,
+            known_hosts,
+            turns,
+            user_changes,
+            limiter: Arc::clone(&limiter),
+            trace,
+            clock,
+        });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
@@ -197,7 +216,14 @@ mod tests {
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(
-            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None, trace_ring_bytes: 0 },
+            &AdminConfig {
+                bind,
+                allowed_hosts: Vec::new(),
+                token: None,
+                scram_users: Vec::new(),
+                tls: None,
+                trace_ring_bytes: 0,
+            },
             None,
         )
         .unwrap();

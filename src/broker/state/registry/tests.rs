@@ -19,6 +19,7 @@ fn config() -> RegistryConfig {
         is_optional: false,
         allowed_hosts: Vec::new(),
         users: Vec::new(),
+        scram_users: Vec::new(),
         tls: None,
         topic: TOPIC.to_owned(),
         compatibility_level: "backward".to_owned(),
