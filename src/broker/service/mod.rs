@@ -29,6 +29,7 @@ use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_config::BrokerConfig;
 use registry::{BoundRegistry, RegistryService};
 
@@ -107,7 +108,9 @@ impl Service {
             metrics_port.map_err(|error| format!("cannot accept connections at the port for metrics: {error}"))?;
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, metrics, clock, Arc::clone(&limiter))).transpose();
+        let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
+        let admin = admin_port.map(|port| port.open(issuer, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
+        let admin = admin.transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let endpoints = bind::endpoints(config, &ports);
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
@@ -123,7 +126,8 @@ impl Service {
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers =
-            Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()));
+            Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
+        let handlers = Arc::new(handlers);
         let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();

@@ -58,7 +58,7 @@ use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
-use figures::SessionFigures;
+use figures::{SessionFigures, WorkFigures};
 use groups::Groups;
 use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
@@ -147,6 +147,11 @@ impl Broker {
 
     pub fn transactions(&self) -> &Arc<Transactions> {
         &self.transactions
+    }
+
+    /// The figures of syncs, waiting fetches and compactions.
+    pub fn work_figures(&self) -> &Arc<WorkFigures> {
+        self.publisher.work()
     }
 
     /// The client quotas.

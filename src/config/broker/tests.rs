@@ -82,6 +82,7 @@ const UNTYPED: &[&str] = &[
     "ottla.secure",
     "ottla.secure.dir",
     "ottla.secure.hosts",
+    "ottla.trace.ring.bytes",
     "ottla.users",
     // For each listener.
     "connections.max.reauth.ms",

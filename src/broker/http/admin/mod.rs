@@ -7,6 +7,7 @@
 //! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
 //! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
@@ -21,6 +22,7 @@ mod oidc;
 mod redpanda;
 mod routes;
 mod topics;
+mod trace;
 mod turns;
 
 use std::io;
@@ -37,6 +39,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+use crate::trace::TraceHub;
 pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
@@ -82,6 +85,8 @@ struct Shared {
     /// Held by changes of users.
     user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
+    trace: Arc<TraceHub>,
+    clock: Clock,
 }
 
 /// A broker that serves Kafka clients.
@@ -138,12 +143,21 @@ impl AdminPort {
         self,
         issuer: Option<Issuer>,
         metrics: Arc<Metrics>,
+        trace: Arc<TraceHub>,
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
         let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, turns, user_changes, limiter: Arc::clone(&limiter) });
+        let shared = Arc::new(Shared {
+            serving,
+            known_hosts,
+            turns,
+            user_changes,
+            limiter: Arc::clone(&limiter),
+            trace,
+            clock,
+        });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
@@ -160,9 +174,16 @@ impl Admin {
         *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers, error_code });
     }
 
-    /// Reports the broker as not ready, and refuses changes.
+    /// Reports the broker as not ready, refuses changes and ends the followers of the trace.
     pub fn not_ready(&self) {
+        self.shared.trace.close();
         *self.shared.serving.write() = None;
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.shared.trace.close();
     }
 }
 
@@ -195,13 +216,21 @@ mod tests {
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(
-            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, scram_users: Vec::new(), tls: None },
+            &AdminConfig {
+                bind,
+                allowed_hosts: Vec::new(),
+                token: None,
+                scram_users: Vec::new(),
+                tls: None,
+                trace_ring_bytes: 0,
+            },
             None,
         )
         .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
         let metrics = Metrics::new(Registry::default(), 100, Clock::start());
-        let admin = port.open(None, metrics, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin =
+            port.open(None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "GET /metrics").await, "200");

@@ -302,11 +302,18 @@ pub fn respond(status: StatusCode, body: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
+    use axum::body::Bytes;
     use axum::routing::get;
+    use futures_core::Stream;
+    use parking_lot::Mutex;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -359,6 +366,71 @@ mod tests {
         let (address, _server) = open(true);
         assert_eq!(answered(address, 4).await, 4);
     }
+
+    /// A body that is made from what is sent to a channel.
+    struct Parts(mpsc::Receiver<Bytes>);
+
+    impl Stream for Parts {
+        type Item = Result<Bytes, Infallible>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.poll_recv(cx).map(|part| part.map(Ok))
+        }
+    }
+
+    /// Requests the response that `parts` has, and returns its connection.
+    async fn streamed(parts: mpsc::Receiver<Bytes>, is_streaming: bool) -> (TcpStream, HttpServer) {
+        let limits = HttpLimits { request_bytes: 1024, ..LIMITS };
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
+        let address = port.listener.address();
+        let parts = Arc::new(Mutex::new(Some(parts)));
+        let route = move |ConnectInfo(caller): ConnectInfo<Caller>| async move {
+            if is_streaming {
+                caller.set_streaming();
+            }
+            Body::from_stream(Parts(parts.lock().take().unwrap()))
+        };
+        let routes = Router::new().route("/", get(route));
+        let server = port.open(routes, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(REQUEST).await.unwrap();
+        (socket, server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_may_take_any_time_while_its_parts_are_sent() {
+        for (is_streaming, expect) in [(true, true), (false, false)] {
+            let (parts, received) = mpsc::channel(1);
+            let (mut socket, _server) = streamed(received, is_streaming).await;
+            let feed = tokio::spawn(async move {
+                for _ in 0..20 {
+                    Clock::start().sleep(Duration::from_secs(20)).await;
+                    if parts.send(Bytes::from_static(b"part")).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            });
+            let mut response = Vec::new();
+            let read = socket.read_to_end(&mut response).await;
+            assert_eq!(feed.await.unwrap(), expect);
+            assert_eq!(read.is_ok() && response.ends_with(b"0\r\n\r\n"), expect);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_is_closed_if_its_client_does_not_read() {
+        let (parts, received) = mpsc::channel(1);
+        let (_socket, _server) = streamed(received, true).await;
+        let part = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut sent = 0;
+        while parts.send(part.clone()).await.is_ok() {
+            sent += 1;
+            assert!(sent < 1000);
+        }
+    }
+
     /// Sends the head of a request and the first part of its body.
     async fn send(address: SocketAddr, length: usize, part: usize) -> TcpStream {
         let mut socket = TcpStream::connect(address).await.unwrap();
