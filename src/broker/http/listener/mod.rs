@@ -62,7 +62,7 @@ pub struct HttpAccess {
     pub tls: Option<Arc<TlsListener>>,
     /// Demanded of all requests but those for public paths.
     pub token: Option<AccessToken>,
-    /// Paths that need no token.
+    /// Paths that need no token. One that ends with a slash stands for all paths that begin with it.
     pub public_paths: &'static [&'static str],
 }
 
@@ -96,6 +96,13 @@ impl HttpAccess {
     pub fn with_token(token: Option<&Password>) -> HttpAccess {
         let token = token.filter(|token| !token.expose().is_empty()).map(AccessToken::new);
         HttpAccess { token, ..HttpAccess::default() }
+    }
+
+    fn is_public(&self, path: &str) -> bool {
+        self.public_paths.iter().any(|public| match public.ends_with('/') {
+            true => path.starts_with(public),
+            false => path == *public,
+        })
     }
 }
 
@@ -156,7 +163,7 @@ async fn with_checks(
         true => caller.set_answered(),
         false => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
     }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -171,7 +178,7 @@ impl Checks {
         };
         caller.set_request_complete();
         if let Some(token) = &self.access.token
-            && !self.access.public_paths.contains(&head.uri.path())
+            && !self.access.is_public(head.uri.path())
             && !token.admits(&head.headers)
         {
             let reason = "the request needs the header Authorization: Bearer TOKEN with the port's token";
