@@ -114,6 +114,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 
+    /// Serve the console, a web page, and its API on the admin port; without --admin-port on port 9644 of localhost
+    #[arg(long)]
+    console: bool,
+
     /// Also listen with TLS on port 9093 and with TLS and SASL on port 9094, with certificates of our own; the start
     /// message names the folder with them and with client configurations
     #[arg(long)]

@@ -3,6 +3,7 @@
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
+pub mod console;
 mod ip_quotas;
 mod open_files;
 pub mod temporary;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bind::Moved;
+use console::ConsoleRoutes;
 use tokio::sync::watch;
 
 use crate::blocking;
@@ -58,12 +60,13 @@ impl Service {
     /// The error is one plain line.
     ///
     /// Ports are bound first, so that a second broker on the same machine fails before it opens the data directory.
-    /// `loggers` controls the log levels of this process. `on_bound` runs when the ports are bound: until then, another
+    /// `loggers` controls the log levels of this process. `console` makes the routes of the console. `on_bound` runs when the ports are bound: until then, another
     /// broker may still use what it removes.
     pub async fn start(
         config: &BrokerConfig,
         clock: Clock,
         loggers: Arc<dyn Loggers>,
+        console: Option<ConsoleRoutes>,
         on_bound: impl FnOnce() -> Result<(), String>,
     ) -> Result<Service, String> {
         open_files::raise_limit();
@@ -78,6 +81,8 @@ impl Service {
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
         let admin_port = bind::bind_admin_port(config)?;
+        let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
+        let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -85,7 +90,7 @@ impl Service {
         let limiter = LogRateLimiter::new(clock);
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, clock, Arc::clone(&limiter))).transpose();
+        let admin = admin_port.map(|port| port.open(issuer, console, clock, Arc::clone(&limiter))).transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
@@ -102,6 +107,10 @@ impl Service {
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
         let server = server::serve(ports, handlers, &limits, clock, limiter);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
+        {
+            connector.serve(&server, &config, console, &bound);
+        }
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
@@ -150,6 +159,12 @@ impl Service {
     /// The URL of the admin port, if there is one: `http://localhost:9644`.
     pub fn admin_url(&self) -> Option<&str> {
         self.admin_url.as_deref()
+    }
+
+    /// The URL of the console, if it is enabled: `http://localhost:9644/console/`.
+    pub fn console_url(&self) -> Option<String> {
+        let enabled = self.broker.settings().borrow().admin.as_ref().is_some_and(|admin| admin.console.is_some());
+        self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
     }
 
     /// Stops the listeners, sends outstanding replies within `grace`, and closes the logs.

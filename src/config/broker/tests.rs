@@ -46,6 +46,8 @@ const UNTYPED: &[&str] = &[
     "ottla.admin.ssl.keystore.password",
     "ottla.admin.ssl.keystore.type",
     "ottla.admin.token",
+    "ottla.console.enable",
+    "ottla.console.principal",
     "ottla.oidc.issuer.enable",
     "ottla.oidc.token.lifetime.seconds",
     "ottla.secure",

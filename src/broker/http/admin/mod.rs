@@ -6,6 +6,7 @@
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -23,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use parking_lot::RwLock;
 use tokio::sync::Semaphore;
 
@@ -44,12 +46,15 @@ const BACKLOG: i32 = 64;
 const MAX_BYTES: usize = 64 << 10;
 /// The largest request body in bytes that is read.
 const MAX_BODY: usize = 16 << 10;
+/// The largest request body in bytes with the console, which produces records.
+const MAX_CONSOLE_BODY: usize = 1 << 20;
 /// The longest time for a request to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token: liveness, and those whose clients authenticate in another way.
-const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// The console's pages contain no data; what they show comes from the API.
+const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
 /// The number of concurrent changes, below the number of connections so that other requests are still served.
 const MAX_CHANGES: usize = 32;
 
@@ -70,6 +75,8 @@ pub struct Admin {
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
+    /// `http` or `https`.
+    scheme: &'static str,
     changes: Semaphore,
     limiter: Arc<LogRateLimiter>,
 }
@@ -85,11 +92,12 @@ struct Serving {
 impl AdminPort {
     /// Binds the port; connections are accepted from [`AdminPort::open`] on. May block to resolve a host name.
     pub fn bind(config: &AdminConfig, tls: Option<Arc<TlsListener>>) -> io::Result<AdminPort> {
+        let body_bytes = if config.console.is_some() { MAX_CONSOLE_BODY } else { MAX_BODY };
         let limits = HttpLimits {
             connections: MAX_CONNECTIONS,
             backlog: BACKLOG,
-            request_bytes: MAX_BYTES,
-            body_bytes: MAX_BODY,
+            request_bytes: MAX_BYTES - MAX_BODY + body_bytes,
+            body_bytes,
             request_timeout: REQUEST_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             keep_alive: false,
@@ -117,17 +125,24 @@ impl AdminPort {
         self.port.is_unprotected()
     }
 
-    /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
+    /// Accepts requests, before the broker is open. `console` has the routes of the console. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
-    pub fn open(self, issuer: Option<Issuer>, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+    pub fn open(
+        self,
+        issuer: Option<Issuer>,
+        console: Option<Router>,
+        clock: Clock,
+        limiter: Arc<LogRateLimiter>,
+    ) -> io::Result<Admin> {
         let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, changes, limiter: Arc::clone(&limiter) });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        let shared = Arc::new(Shared { serving, known_hosts, scheme, changes, limiter: Arc::clone(&limiter) });
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
-        let server = self.port.open(routes::routes(Arc::clone(&shared), oidc), clock, limiter)?;
+        let added = oidc.unwrap_or_default().merge(console.unwrap_or_default());
+        let server = self.port.open(routes::routes(Arc::clone(&shared), added), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -172,10 +187,13 @@ mod tests {
     #[tokio::test]
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
-        let port =
-            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
+        let port = AdminPort::bind(
+            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None, console: None },
+            None,
+        )
+        .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin = port.open(None, None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "POST /reset").await, "503");
