@@ -49,6 +49,8 @@ pub struct Broker {
     bootstrap_servers: String,
     /// The addresses of all listeners, by name.
     listeners: BTreeMap<String, String>,
+    #[cfg(feature = "registry")]
+    schema_registry_url: Option<String>,
     secure_dir: Option<PathBuf>,
     ca_path: Option<PathBuf>,
     core: Arc<broker::Broker>,
@@ -113,6 +115,21 @@ impl BrokerOptions {
         self.set("ottla.secure", "true")
     }
 
+    /// Adds a schema registry (Confluent's REST API): [`Broker::schema_registry_url`]. [`Broker::reset`] empties it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), ottla::BrokerError> {
+    /// let broker = ottla::Broker::with().schema_registry().start()?;
+    /// let url = broker.schema_registry_url(); // for schema.registry.url: http://127.0.0.1:40124
+    /// # assert!(url.is_some_and(|url| url.starts_with("http://127.0.0.1:")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "registry")]
+    pub fn schema_registry(self) -> Self {
+        self.set("ottla.registry.listener", "127.0.0.1:0")
+    }
+
     /// Adds a user, who can authenticate with PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512.
     pub fn user(mut self, name: impl fmt::Display, password: impl fmt::Display) -> Self {
         self.users.push(Secret(format!("{name}:{password}")));
@@ -153,10 +170,23 @@ impl BrokerOptions {
         thread.map_err(|error| BrokerError(format!("cannot start a thread: {error}")))?;
         let started = started.recv_timeout(OPERATION_TIMEOUT);
         let started = started.map_err(|_| BrokerError(format!("the broker was not ready in {OPERATION_TIMEOUT:?}")))?;
-        let Started { bootstrap_servers, listeners, secure_dir, ca_path, core, runtime } =
+        let Started { bootstrap_servers, listeners, schema_registry_url, secure_dir, ca_path, core, runtime } =
             started.map_err(BrokerError)?;
-        let stop = Some(stop);
-        Ok(Broker { bootstrap_servers, listeners, secure_dir, ca_path, core, runtime, stop, stopped, _dir: dir })
+        #[cfg(not(feature = "registry"))]
+        drop(schema_registry_url);
+        Ok(Broker {
+            bootstrap_servers,
+            listeners,
+            #[cfg(feature = "registry")]
+            schema_registry_url,
+            secure_dir,
+            ca_path,
+            core,
+            runtime,
+            stop: Some(stop),
+            stopped,
+            _dir: dir,
+        })
     }
 
     fn config(&self, dir: &TempDir) -> Result<BrokerConfig, BrokerError> {
@@ -213,6 +243,12 @@ impl Broker {
         self.listeners.get("SASL_SSL").map(String::as_str)
     }
 
+    /// The URL of the schema registry; `None` without [`BrokerOptions::schema_registry`].
+    #[cfg(feature = "registry")]
+    pub fn schema_registry_url(&self) -> Option<&str> {
+        self.schema_registry_url.as_deref()
+    }
+
     /// The certificate that clients of listeners with TLS must trust, as PEM; `None` without [`BrokerOptions::secure`].
     pub fn ca_path(&self) -> Option<&Path> {
         self.ca_path.as_deref()
@@ -263,6 +299,7 @@ impl fmt::Debug for Broker {
 struct Started {
     bootstrap_servers: String,
     listeners: BTreeMap<String, String>,
+    schema_registry_url: Option<String>,
     secure_dir: Option<PathBuf>,
     ca_path: Option<PathBuf>,
     core: Arc<broker::Broker>,
@@ -294,6 +331,7 @@ fn run(config: &BrokerConfig, started_tx: &mpsc::SyncSender<Result<Started, Stri
         let started = Started {
             bootstrap_servers: service.bootstrap_servers().to_owned(),
             listeners: service.listeners().iter().map(|it| (it.name.clone(), it.address.clone())).collect(),
+            schema_registry_url: service.schema_registry_url().map(str::to_owned),
             secure_dir: service.secure().map(|secure| secure.dir().to_owned()),
             ca_path: service.secure().and_then(Secure::ca),
             core: Arc::clone(service.broker()),

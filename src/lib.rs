@@ -5,7 +5,8 @@
 //! all state machines: decide → append → apply → reply. Recovery replays the same records.
 //!
 //! [`Broker`] is a broker inside a program, such as a Rust test. The `ottla` program is the same broker with a command line
-//! (feature `cli`, on by default). To embed a broker, disable it: `ottla = { version = "0.1", default-features = false }`.
+//! (feature `cli`, on by default). To embed a broker, disable it: `ottla = { version = "0.1", default-features = false }`. The
+//! feature `registry`, also on by default, is the schema registry.
 //!
 //! # The crates, top to bottom
 //!
@@ -15,6 +16,7 @@
 //! |---|---|---|---|
 //! | `ottla` | `src` | [`Broker`] for embedding; the command line and the program's log lines on stderr | all |
 //! | `ottla-broker` | `src/broker` | state, time and tasks; handlers of Kafka's APIs; listeners; the admin port; start and stop | `core`, `log`, `config`, `wire` |
+//! | `ottla-registry` | `src/registry` | the schema registry: parsers and comparison of schemas, its state and REST API; pure | `wire` |
 //! | `ottla-core` | `src/core` | pure state machines: metadata (topics, settings, registration, producer ids), groups and their offsets | `config`, `wire` |
 //! | `ottla-client` ([`client`]) | `src/client` | a small async Kafka client, for tests, benchmarks and tools | `wire` |
 //! | `ottla-console` | `src/console` | the web console and its HTTP API, a Kafka client (feature `console`, on by default) | `client`, `wire` |

@@ -1,22 +1,25 @@
 //! What a broker gets from the machine that it runs on.
 
 use ottla_log::Disk;
+use ottla_metrics::Registry;
 
 use crate::clock::Clock;
 use crate::state::random::Random;
 
-/// Time, randomness and disk of a broker. Simulated ones make a run repeatable.
+/// Time, randomness, disk and metrics of a broker. Simulated ones make a run repeatable.
 #[derive(Clone, Debug)]
 pub struct Environment {
     pub clock: Clock,
     pub random: Random,
     /// The disk of the first of `log.dirs`; `None`: the file system of each.
     pub disk: Option<Disk>,
+    /// Where the broker's metrics are registered.
+    pub metrics: Registry,
 }
 
 impl Environment {
     /// The operating system's randomness and files.
     pub fn system(clock: Clock) -> Environment {
-        Environment { clock, random: Random::system(), disk: None }
+        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default() }
     }
 }

@@ -1,10 +1,10 @@
-//! The broker: owns state, time and tasks, and serves Kafka's APIs and an admin port.
+//! The broker: owns state, time and tasks, and serves Kafka's APIs, an admin port and a schema registry.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`service`] | starts and stops a broker with its listeners |
 //! | [`server`] | Kafka's listeners and connections: the only code that touches sockets of clients |
-//! | [`http`] | the admin port |
+//! | [`http`] | the admin port and the schema registry's port |
 //! | [`handlers`] | requests to commands, outcomes to responses; one file per family of APIs |
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`secure`] | certificates, client configurations and the OIDC issuer of `ottla.secure` |

@@ -118,6 +118,10 @@ pub struct ServeArgs {
     #[arg(long)]
     console: bool,
 
+    /// Serve a schema registry (Confluent's REST API) over HTTP on port N of localhost; 0 chooses a free port [default: off]
+    #[arg(long, value_name = "N")]
+    registry_port: Option<u16>,
+
     /// Also listen with TLS on port 9093 and with TLS and SASL on port 9094, with certificates of our own; the start
     /// message names the folder with them and with client configurations
     #[arg(long)]
@@ -128,8 +132,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "NAME:PASSWORD")]
     user: Vec<String>,
 
-    /// Write PATH (- is stdout) when the broker is ready: JSON with pid, bootstrap_servers, listeners, admin_url, data_dir and ready_ms,
-    /// and with ca and secure_dir if --secure is given
+    /// Write PATH (- is stdout) when the broker is ready: JSON with pid, bootstrap_servers, listeners, data_dir and ready_ms;
+    /// with admin_url and schema_registry_url if these ports are open; and with ca and secure_dir if --secure is given
     #[arg(long, value_name = "PATH")]
     ready_file: Option<PathBuf>,
 

@@ -31,6 +31,9 @@ pub struct Ready<'a> {
     /// The URL of the admin port; absent without an admin port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_url: Option<&'a str>,
+    /// The URL of the schema registry; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_registry_url: Option<&'a str>,
     /// The certificate that clients of listeners with TLS must trust; absent without `ottla.secure`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca: Option<PathBuf>,
@@ -112,6 +115,7 @@ mod tests {
             bootstrap_servers: "localhost:1",
             listeners: BTreeMap::from([("PLAINTEXT", "localhost:1")]),
             admin_url: None,
+            schema_registry_url: None,
             ca: None,
             secure_dir: None,
             health_check: None,

@@ -143,6 +143,7 @@ fn announce(
             bootstrap_servers,
             listeners,
             admin_url,
+            schema_registry_url: service.schema_registry_url(),
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
             health_check: target.filter(|target| target.tls || target.address != bootstrap_servers),
@@ -159,10 +160,11 @@ fn announce(
     let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     let console = service.console_url().map(|url| format!(", console {url}")).unwrap_or_default();
+    let registry = service.schema_registry_url().map(|url| format!(", schema registry {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{registry}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     if config.announcement.ready_lines {
@@ -279,6 +281,9 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&Path>) -> Sources {
     }
     if let Some(port) = args.admin_port {
         flag("ottla.admin.listener", port.to_string());
+    }
+    if let Some(port) = args.registry_port {
+        flag("ottla.registry.listener", port.to_string());
     }
     Sources { file: args.config.clone(), environment: environment(), command_line, port: args.port }
 }

@@ -52,21 +52,24 @@ pub(super) fn apply(values: &mut Values) -> Result<(), String> {
 pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let Some(text) = values.given(LISTENER).filter(|text| !text.is_empty()) else { return Ok(None) };
     // A port alone is bound to localhost, because the admin port can delete all data.
+    let bind = bind_address(LISTENER, text, "localhost:9644")?;
+    let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
+    let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
+    let console =
+        values.read::<bool>(CONSOLE).then(|| ConsoleConfig { principal: values.read("ottla.console.principal") });
+    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls, console }))
+}
+
+/// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.
+pub(super) fn bind_address(name: &str, text: &str, example: &str) -> Result<BindAddress, String> {
     let bind = match text.contains(':') {
         true => parse_host_and_port(text),
         false => parse_host_and_port(&format!("localhost:{text}")),
     };
-    let bind = bind.ok_or_else(|| match text.rsplit(':').next().map(str::parse::<u64>) {
-        Some(Ok(port)) if port > u16::MAX.into() => {
-            format!("ottla.admin.listener: the port {port} is more than 65535")
-        }
-        _ => format!("ottla.admin.listener: \"{text}\" is not host:port, such as localhost:9644"),
-    })?;
-    let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
-    let tls = TlsConfig::of_admin_port(values);
-    let console =
-        values.read::<bool>(CONSOLE).then(|| ConsoleConfig { principal: values.read("ottla.console.principal") });
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls, console }))
+    bind.ok_or_else(|| match text.rsplit(':').next().map(str::parse::<u64>) {
+        Some(Ok(port)) if port > u16::MAX.into() => format!("{name}: the port {port} is more than 65535"),
+        _ => format!("{name}: \"{text}\" is not host:port, such as {example}"),
+    })
 }
 
 /// A notice about a token that protects nothing.

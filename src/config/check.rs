@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
+use super::listener_values::find_with_listener;
 use super::protection;
 use super::setting::InvalidValue;
 use super::table::{self, Scope};
@@ -32,25 +33,26 @@ pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     match table::find(scope, name) {
         Some(setting) => {
             setting.check(value)?;
-            check_principal_builder(name, value)
+            check_class(name, value)
         }
         None if table::is_removed(scope, name) => Ok(()),
-        None if scope == Scope::Broker && table::is_plugin_setting(name) => check_principal_builder(name, value),
+        None if scope == Scope::Broker && table::is_plugin_setting(name) => check_class(name, value),
         None => Err(Refused::Unknown { scope, name: name.to_owned() }),
     }
 }
 
-/// Rejects a Java class that names users, in the words of Kafka for one that it does not find: the next start would be
-/// refused.
-pub fn check_principal_builder(name: &str, value: &str) -> Result<(), Refused> {
-    match protection::is_principal_builder(name) && protection::check_principal_builder_class(name, value).is_err() {
-        true => Err(Refused::Invalid(InvalidValue::Value {
-            name: "principal.builder.class".to_owned(),
-            value: value.trim().to_owned(),
-            reason: format!("Class {} could not be found.", value.trim()),
-        })),
-        false => Ok(()),
+/// Rejects a Java class that names users or makes TLS engines, in the words of Kafka for one that it does not find: the next
+/// start would be refused.
+pub fn check_class(name: &str, value: &str) -> Result<(), Refused> {
+    if !protection::demands_class(name, value) {
+        return Ok(());
     }
+    let value = value.trim();
+    Err(Refused::Invalid(InvalidValue::Value {
+        name: find_with_listener(name).map_or(name, |setting| setting.name).to_owned(),
+        value: value.to_owned(),
+        reason: format!("Class {value} could not be found."),
+    }))
 }
 
 /// Checks the settings of a topic, alone and together, with an unconfigured broker's values for the rest (Kafka's
@@ -196,6 +198,22 @@ mod tests {
         let standby = "streams.num.standby.replicas";
         check(&[(standby, "3")], &format!("{standby} must be {at_most}.streams.max.standby.replicas"));
         check(&[("share.auto.offset.reset", "earliest")], "ok");
+    }
+
+    #[test]
+    fn java_classes_other_than_those_of_kafka_are_not_found() {
+        let check = |name: &str, value: &str, expect: &str| {
+            let message = check_class(name, value).map_or_else(|e| e.to_string(), |()| "ok".to_owned());
+            assert_eq!(message, expect, "{name}");
+        };
+        for setting in ["principal.builder.class", "ssl.engine.factory.class"] {
+            let refused = format!("Invalid value a.B for configuration {setting}: Class a.B could not be found.");
+            check(setting, "a.B", &refused);
+            check(&format!("listener.name.ssl.{setting}"), " a.B ", &refused);
+            check(setting, "", "ok");
+        }
+        check("ssl.engine.factory.class", "org.apache.kafka.common.security.ssl.DefaultSslEngineFactory", "ok");
+        check("ssl.provider", "a.B", "ok");
     }
 
     #[test]

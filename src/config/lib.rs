@@ -18,6 +18,7 @@ pub mod listener_values;
 mod load;
 mod password;
 mod protection;
+mod registry;
 mod retention;
 mod sasl;
 pub mod secure;
@@ -35,7 +36,7 @@ pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
     ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
-pub use check::{Refused, check_principal_builder, validate, validate_group, validate_topic, validate_topic_on_broker};
+pub use check::{Refused, check_class, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
@@ -43,6 +44,8 @@ pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
 pub use password::Password;
+pub use protection::is_of_tls;
+pub use registry::RegistryConfig;
 pub use retention::check_retention;
 pub use secure::{IssuerConfig, SecureConfig, User};
 pub use setting::Setting;

@@ -92,7 +92,7 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
     let is_used = |name: &str, setting: &Setting| {
         setting.effect == Effect::Implemented
             && listeners.iter().any(|listener| {
-                name.starts_with(&full_name(&listener.name, ""))
+                is_read(name, setting.name, &listener.name)
                     && applies(setting.name, listener.protocol)
                         .unwrap_or_else(|| OF_ANY_LISTENER.contains(&setting.name))
             })
@@ -107,6 +107,24 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
     });
     unused.map(|(name, ..)| name.to_owned()).collect()
 }
+
+/// Whether the setting of a listener is read under this name.
+fn is_read(name: &str, setting: &str, listener: &str) -> bool {
+    let Some(rest) = name.strip_prefix(&full_name(listener, "")) else { return false };
+    if rest == setting {
+        return !OF_THE_BROKER.contains(&setting);
+    }
+    let mechanism = rest.strip_suffix(setting).and_then(|rest| rest.strip_suffix('.'));
+    // A dot may be part of another listener's name.
+    mechanism.is_some_and(|mechanism| !mechanism.contains('.')) && OF_A_MECHANISM.contains(&setting)
+}
+
+/// Settings of security that a listener may not have of its own.
+const OF_THE_BROKER: [&str; 1] = ["sasl.server.max.receive.size"];
+
+/// Settings that a mechanism of a listener may have of its own.
+const OF_A_MECHANISM: [&str; 3] =
+    ["sasl.jaas.config", "sasl.server.callback.handler.class", "connections.max.reauth.ms"];
 
 /// Settings other than those of security that a listener may have of its own.
 const OF_ANY_LISTENER: [&str; 1] = ["max.connection.creation.rate"];

@@ -8,13 +8,16 @@
 
 use super::listener::{self, Listener, SecurityProtocol};
 use super::listener_values;
-use super::values::Values;
+use super::values::{Origin, Values};
 
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
 const QUOTA_CALLBACK: &str = "client.quota.callback.class";
 const PRINCIPAL_BUILDER: &str = "principal.builder.class";
 /// The class of Kafka that does what is done here.
 const KNOWN_BUILDER: &str = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
+const ENGINE_FACTORY: &str = "ssl.engine.factory.class";
+/// Kafka's own, which is what no class means.
+const KNOWN_FACTORY: &str = "org.apache.kafka.common.security.ssl.DefaultSslEngineFactory";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Settings that exchange a part of Java's TLS, and their values that need no other part.
@@ -25,6 +28,13 @@ const TLS_PARTS: [(&str, &[&str]); 5] = [
     ("ssl.keymanager.algorithm", &["SunX509", "PKIX"]),
     ("ssl.trustmanager.algorithm", &["PKIX", "SunX509"]),
 ];
+
+/// Whether a setting of the broker or of a listener concerns TLS.
+pub fn is_of_tls(name: &str) -> bool {
+    let is_part = |name: &str| TLS_PARTS.iter().any(|(part, _)| *part == name);
+    listener_values::find_with_listener(name)
+        .is_some_and(|setting| setting.name.starts_with("ssl.") || is_part(setting.name))
+}
 
 /// Settings for policy classes, and what the policy would check.
 const POLICIES: [(&str, &str); 2] =
@@ -61,12 +71,12 @@ pub(super) fn check_principal_builder(values: &Values) -> Result<(), String> {
 }
 
 /// Whether this is the setting for a class that names users.
-pub(super) fn is_principal_builder(name: &str) -> bool {
+fn is_principal_builder(name: &str) -> bool {
     name == PRINCIPAL_BUILDER || listener_values::find(name).is_some_and(|setting| setting.name == PRINCIPAL_BUILDER)
 }
 
 /// Rejects a class other than Kafka's own.
-pub(super) fn check_principal_builder_class(name: &str, class: &str) -> Result<(), String> {
+fn check_principal_builder_class(name: &str, class: &str) -> Result<(), String> {
     match class.trim() {
         "" | KNOWN_BUILDER => Ok(()),
         class => Err(format!(
@@ -77,20 +87,37 @@ pub(super) fn check_principal_builder_class(name: &str, class: &str) -> Result<(
     }
 }
 
+/// Whether this is a class that makes TLS engines in its own way.
+pub(super) fn is_own_engine_factory(class: &str) -> bool {
+    !matches!(class.trim(), "" | KNOWN_FACTORY)
+}
+
+/// Whether this setting, of the broker or of a listener, demands a Java class other than Kafka's own.
+pub(super) fn demands_class(name: &str, value: &str) -> bool {
+    match listener_values::find_with_listener(name).map(|setting| setting.name) {
+        Some(PRINCIPAL_BUILDER) => check_principal_builder_class(name, value).is_err(),
+        Some(ENGINE_FACTORY) => is_own_engine_factory(value),
+        _ => false,
+    }
+}
+
 /// Rejects settings that exchange a part of TLS which a listener has.
 pub(super) fn check_tls_parts(values: &Values, listeners: &[Listener]) -> Result<(), String> {
     for listener in listeners.iter().filter(|listener| listener.protocol.is_tls()) {
         for (part, supported) in TLS_PARTS {
             let name = values.of_listener(&listener.name).name_of(part);
-            let Some((value, from)) = values.given(&name).zip(values.source(&name)) else { continue };
+            let Some((value, origin)) = values.layers(&name).next() else { continue };
             let value = value.trim();
             if value.is_empty() || supported.iter().any(|known| value.eq_ignore_ascii_case(known)) {
                 continue;
             }
             let remedy =
                 if supported.is_empty() { "remove it".to_owned() } else { format!("use {}", supported.join(" or ")) };
+            // A value that was set at runtime has no source.
+            let from = values.source(&name).filter(|_| origin == Origin::Static);
+            let from = from.map(|from| format!(" ({from})")).unwrap_or_default();
             return Err(format!(
-                "{name}={} ({from}) is not supported, and listener {} has TLS; {remedy}",
+                "{name}={}{from} is not supported, and listener {} has TLS; {remedy}",
                 value.escape_debug(),
                 listener.name
             ));

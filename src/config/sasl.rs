@@ -61,23 +61,33 @@ fn of_disabled_mechanisms(values: &Values, listeners: &[&Listener]) -> Vec<Strin
     notices
 }
 
-/// Settings of OAUTHBEARER that no listener uses, in one line.
-fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Option<String> {
+/// Settings of OAUTHBEARER that no listener uses, in one line for all listeners and in one for each.
+fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     let has_bearer = |listener: &Listener| mechanisms(values, listener).iter().any(|it| it == "OAUTHBEARER");
-    if listeners.is_empty() || listeners.iter().any(|listener| has_bearer(listener)) {
-        return None;
-    }
-    let is_bearers = |name: &str, value: &str| {
-        let own = listeners.iter().find_map(|listener| name.strip_prefix(&full_name(&listener.name, "")));
-        let setting = own.unwrap_or(name);
-        let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
-        setting.starts_with(OF_BEARER) && default != Some(value)
+    let given = |prefix: &str| {
+        let is_bearers = |name: &str, value: &str| {
+            let Some(setting) = name.strip_prefix(prefix) else { return false };
+            let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
+            setting.starts_with(OF_BEARER) && default != Some(value)
+        };
+        let given = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
+        given.collect::<Vec<_>>().join(", ")
     };
-    let unused = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
-    let unused: Vec<&str> = unused.collect();
-    (!unused.is_empty()).then(|| {
-        format!("settings without effect, as no listener has OAUTHBEARER in {MECHANISMS}: {}", unused.join(", "))
-    })
+    let without: Vec<_> = listeners.iter().filter(|listener| !has_bearer(listener)).collect();
+    let mut notices = Vec::new();
+    let general = given("");
+    if !general.is_empty() && !listeners.is_empty() && without.len() == listeners.len() {
+        notices.push(format!("settings without effect, as no listener has OAUTHBEARER in {MECHANISMS}: {general}"));
+    }
+    for listener in without {
+        let own = given(&full_name(&listener.name, ""));
+        if !own.is_empty() {
+            let name = &listener.name;
+            notices
+                .push(format!("settings without effect, as {MECHANISMS} of listener {name} has no OAUTHBEARER: {own}"));
+        }
+    }
+    notices
 }
 
 fn is_given(values: &Values, name: &str) -> bool {
@@ -92,15 +102,20 @@ fn mechanisms(values: &Values, listener: &Listener) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::broker::Resolved;
     use super::super::{Sources, load};
 
-    /// Checks the notices of a start with a listener SASL_PLAINTEXT that has PLAIN.
-    #[track_caller]
-    fn check(given: &[(&str, &str)], expect: &[&str]) {
+    /// A start with a listener SASL_PLAINTEXT that has PLAIN.
+    fn start(given: &[(&str, &str)]) -> Resolved {
         let base = [("listeners", "PLAINTEXT://:1,SASL_PLAINTEXT://:2"), ("sasl.enabled.mechanisms", "PLAIN")];
         let command_line = base.iter().chain(given).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let resolved = load(&Sources { command_line: command_line.collect(), ..Sources::default() }).unwrap();
-        assert_eq!(resolved.notices, expect, "{given:?}");
+        load(&Sources { command_line: command_line.collect(), ..Sources::default() }).unwrap()
+    }
+
+    /// Checks the notices.
+    #[track_caller]
+    fn check(given: &[(&str, &str)], expect: &[&str]) {
+        assert_eq!(start(given).notices, expect, "{given:?}");
     }
 
     #[test]
@@ -130,16 +145,43 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_oauthbearer_without_a_listener_that_has_it_are_one_notice() {
+    fn setting_of_a_mechanism_or_listener_that_is_read_only_without_its_name_is_without_effect() {
+        let with = |prefix: &str, name: &str| format!("listener.name.sasl_plaintext.{prefix}{name}");
+        for (name, value, is_read) in [
+            (with("plain.", "connections.max.reauth.ms"), "3000", true),
+            (with("plain.", "sasl.server.callback.handler.class"), "a.B", true),
+            (with("", "connections.max.reauth.ms"), "3000", true),
+            (with("oauthbearer.", "sasl.oauthbearer.expected.audience"), "kafka", false),
+            (with("plain.", "sasl.enabled.mechanisms"), "PLAIN", false),
+            (with("other.", "sasl.enabled.mechanisms"), "PLAIN", false),
+            (with("", "sasl.server.max.receive.size"), "1000", false),
+        ] {
+            let expect = if is_read { Vec::new() } else { vec![name.clone()] };
+            assert_eq!(start(&[(&name, value)]).without_effect, expect);
+        }
+    }
+
+    #[test]
+    fn settings_of_oauthbearer_that_no_listener_uses_are_a_notice() {
         let given = [
             ("sasl.oauthbearer.expected.audience", "kafka"),
             ("listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer", "i"),
             ("sasl.oauthbearer.allow.unverified.issuer", "false"),
         ];
-        let expect = "settings without effect, as no listener has OAUTHBEARER in sasl.enabled.mechanisms: \
-                      listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer, sasl.oauthbearer.expected.audience";
-        check(&given, &[expect]);
+        let general = "settings without effect, as no listener has OAUTHBEARER in sasl.enabled.mechanisms: \
+                       sasl.oauthbearer.expected.audience";
+        let own = "settings without effect, as sasl.enabled.mechanisms of listener SASL_PLAINTEXT has no OAUTHBEARER: \
+                   listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer";
+        check(&given, &[general, own]);
         check(&[given[0], ("sasl.enabled.mechanisms", "OAUTHBEARER")], &[]);
         check(&[given[0], ("listeners", "PLAINTEXT://:1")], &[]);
+        // Another listener has it.
+        let other = [
+            ("listeners", "SASL_PLAINTEXT://:2,OTHER://:3"),
+            ("listener.security.protocol.map", "SASL_PLAINTEXT:SASL_PLAINTEXT,OTHER:SASL_PLAINTEXT"),
+            ("listener.name.other.sasl.enabled.mechanisms", "OAUTHBEARER"),
+            ("listener.name.other.sasl.oauthbearer.expected.issuer", "i"),
+        ];
+        check(&[&given[..], &other].concat(), &[own]);
     }
 }

@@ -177,14 +177,19 @@ fn set(values: &mut Values, from: &'static str, listener: &str, name: &str, valu
 
 /// The users of `ottla.users`. The error has no part of the value, which contains passwords.
 pub(super) fn users(values: &Values) -> Result<Vec<User>, String> {
+    read_users(USERS, values.given(USERS).unwrap_or_default())
+}
+
+/// Reads users from the text of a setting.
+pub(super) fn read_users(setting: &str, text: &str) -> Result<Vec<User>, String> {
     let mut users: Vec<User> = Vec::new();
-    for (entry, at) in split(values.given(USERS).unwrap_or_default()).iter().zip(1..) {
+    for (entry, at) in split(text).iter().zip(1..) {
         let (name, password) = match entry.split_once(':') {
             Some((name, password)) if !name.trim().is_empty() && !password.is_empty() => (name.trim(), password),
-            _ => return Err(format!("{USERS}: user {at} is not name:password")),
+            _ => return Err(format!("{setting}: user {at} is not name:password")),
         };
         if users.iter().any(|user| user.name == name) {
-            return Err(format!("{USERS}: the name of user {at} is listed twice"));
+            return Err(format!("{setting}: the name of user {at} is listed twice"));
         }
         users.push(User { name: name.to_owned(), password: Password::new(password) });
     }

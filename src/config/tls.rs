@@ -6,6 +6,7 @@ use super::broker::BrokerConfig;
 use super::listener::{Listener, SecurityProtocol};
 use super::listener_values::{ListenerValues, full_name};
 use super::password::Password;
+use super::protection;
 use super::setting::list;
 use super::values::Values;
 
@@ -29,7 +30,7 @@ pub struct TlsConfig {
     pub cipher_suites: Named<Vec<String>>,
     /// `ssl.principal.mapping.rules`.
     pub principal_mapping_rules: Named<String>,
-    /// `ssl.engine.factory.class`.
+    /// `ssl.engine.factory.class`, unless it is Kafka's own.
     pub engine_factory: Option<Named<String>>,
     /// `ssl.allow.dn.changes`.
     pub allow_dn_changes: bool,
@@ -73,21 +74,26 @@ impl BrokerConfig {
         let secured = self.listeners.iter().filter(|listener| listener.protocol.is_tls());
         secured.map(|listener| TlsConfig::read(self, listener)).collect()
     }
+
+    /// Rejects settings that exchange a part of TLS which a listener has. The error is one plain line.
+    pub fn check_tls_parts(&self) -> Result<(), String> {
+        protection::check_tls_parts(&self.values, &self.listeners)
+    }
 }
 
 impl TlsConfig {
-    /// The TLS settings of the admin port; `None` without a keystore. The protocols and cipher suites are those of
-    /// listeners.
-    pub(super) fn of_admin_port(values: &Values) -> Option<TlsConfig> {
+    /// The TLS settings of a port for HTTP, whose names begin with `prefix`; `None` without a keystore. The protocols and
+    /// cipher suites are those of listeners.
+    pub(super) fn of_http_port(values: &Values, port: &str, prefix: &str) -> Option<TlsConfig> {
         let values = values.of_listener("");
-        let keystore = StoreConfig::read(values, "ottla.admin.ssl.keystore", "certificate.chain");
+        let keystore = StoreConfig::read(values, &format!("{prefix}.keystore"), "certificate.chain");
         if keystore.is_empty() {
             return None;
         }
         Some(TlsConfig {
-            listener: "ADMIN".to_owned(),
+            listener: port.to_owned(),
             keystore,
-            key_password: password(values, "ottla.admin.ssl.key.password").map(|password| password.value),
+            key_password: password(values, &format!("{prefix}.key.password")).map(|password| password.value),
             truststore: StoreConfig::none(),
             client_auth: ClientAuth::None,
             enabled_protocols: entries(values, "ssl.enabled.protocols"),
@@ -115,7 +121,8 @@ impl TlsConfig {
             protocol: text(values, "ssl.protocol"),
             cipher_suites: entries(values, "ssl.cipher.suites"),
             principal_mapping_rules: text(values, "ssl.principal.mapping.rules"),
-            engine_factory: given(values, "ssl.engine.factory.class"),
+            engine_factory: given(values, "ssl.engine.factory.class")
+                .filter(|factory| protection::is_own_engine_factory(&factory.value)),
             allow_dn_changes: values.read("ssl.allow.dn.changes"),
             allow_san_changes: values.read("ssl.allow.san.changes"),
         }

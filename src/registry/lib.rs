@@ -1,7 +1,7 @@
 //! The schema registry: Confluent's REST API over the topic `_schemas`, in its record format.
 //!
-//! Pure: no network, no files, no clock, no runtime, no randomness. A driver does the I/O. There are two: the runtime of the
-//! coordinators inside the broker, and a Kafka client for a registry that is a process of its own. Both do the same:
+//! Pure: no network, no files, no clock, no runtime, no randomness. A driver does the I/O: `state/registry` of the broker,
+//! or a Kafka client for a registry that is a process of its own. Both do the same:
 //!
 //! 1. Replay all records of `_schemas` with [`store::Registry::replay`]. A record that cannot be read is logged and skipped.
 //! 2. For each request, hold the registry, call [`api::handle`], and send the response, or append the records as one batch,
@@ -25,6 +25,7 @@
 //! | [`schema`] | parsing, canonical texts and comparison of schemas; one module for each format |
 //! | [`contract`] | metadata and rules of schemas |
 //! | [`entity`] | a schema with its place in the registry, references, GUIDs |
+//! | [`codec`], [`subject_name`] | how records name their schemas, and the subjects of their schemas |
 //! | [`compatibility`] | levels, over the versions of a subject |
 //! | [`error`] | Confluent's error codes |
 //! | [`store`] | the state machine over `_schemas` |
@@ -49,6 +50,7 @@
 //! community edition does not do. Nothing is fetched from other hosts for a schema.
 
 pub mod api;
+pub mod codec;
 pub mod compatibility;
 pub mod contract;
 pub mod entity;
@@ -58,4 +60,5 @@ pub mod json;
 pub mod schema;
 pub mod store;
 pub mod subject;
+pub mod subject_name;
 pub mod utf16;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::ClientConfig;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::server_verifier::ServerVerifier;
 use super::truststore_checks::TruststoreChecks;
@@ -50,13 +50,12 @@ impl ClientTls {
             Some(trusted) => trusted,
             None => of_system()?,
         };
-        let (mut roots, count) = (RootCertStore::empty(), trusted.len());
-        let (usable, _) = roots.add_parsable_certificates(trusted.iter().cloned());
-        if usable == 0 {
+        let count = trusted.len();
+        let (truststore, unreadable) = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
+        if unreadable == count {
             return Err(format!("none of the {count} certificates of the truststore can be read"));
         }
-        let truststore = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
-        let verifier = ServerVerifier::new(roots, truststore, &provider, self.checks_host);
+        let verifier = ServerVerifier::new(truststore, self.checks_host);
         let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(&versions);
         let builder = builder.map_err(|_| {
             format!(

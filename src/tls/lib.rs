@@ -11,4 +11,4 @@ pub mod suites;
 mod truststore_checks;
 
 pub use keys::certified_key;
-pub use truststore_checks::{TruststoreChecks, is_authority};
+pub use truststore_checks::{TruststoreChecks, Usage};

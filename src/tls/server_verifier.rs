@@ -1,50 +1,26 @@
 //! Checks of a broker's certificate by a client, which accept what Java accepts.
 //!
-//! Beyond rustls, these are: a certificate that is itself in the truststore, one of X.509 version 1 that an authority of the
-//! truststore has signed, and the common name in place of alternative names that are missing.
+//! Beyond the checks against the truststore, this is the common name in place of alternative names that are missing.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
-use super::truststore_checks::TruststoreChecks;
+use super::truststore_checks::{TruststoreChecks, Usage};
 use ottla_core::security::certificate::Certificate;
 
 /// Checks the certificates of brokers.
 #[derive(Debug)]
 pub struct ServerVerifier {
-    roots: RootCertStore,
     truststore: TruststoreChecks,
-    algorithms: WebPkiSupportedAlgorithms,
     checks_host: bool,
 }
 
 impl ServerVerifier {
-    pub fn new(
-        roots: RootCertStore,
-        truststore: TruststoreChecks,
-        provider: &CryptoProvider,
-        checks_host: bool,
-    ) -> ServerVerifier {
-        ServerVerifier { roots, truststore, algorithms: provider.signature_verification_algorithms, checks_host }
-    }
-
-    fn verify(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        match self.truststore.verify(end_entity, now) {
-            Some(verified) => verified.map_err(Error::InvalidCertificate),
-            None => {
-                let parsed = ParsedCertificate::try_from(end_entity)?;
-                verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all)
-            }
-        }
+    pub fn new(truststore: TruststoreChecks, checks_host: bool) -> ServerVerifier {
+        ServerVerifier { truststore, checks_host }
     }
 }
 
@@ -75,7 +51,7 @@ impl ServerCertVerifier for ServerVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify(end_entity, intermediates, now)?;
+        self.truststore.verify(end_entity, intermediates, now, Usage::Server)?;
         if self.checks_host {
             check_host(end_entity, server_name)?;
         }
@@ -88,8 +64,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.truststore.verify_tls12_signature(message, certificate, signed);
-        verified.unwrap_or_else(|| verify_tls12_signature(message, certificate, signed, &self.algorithms))
+        self.truststore.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -98,11 +73,10 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let verified = self.truststore.verify_tls13_signature(message, certificate, signed);
-        verified.unwrap_or_else(|| verify_tls13_signature(message, certificate, signed, &self.algorithms))
+        self.truststore.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        self.truststore.supported_verify_schemes()
     }
 }

@@ -116,6 +116,15 @@ fn tls_clients(environment: &Environment) {
     run(&python, "tls_clients", &broker, &[&format!("--certificates={}", dir.path().display())]);
 }
 
+/// Serializers and the client of the schema registry.
+fn schema_registry(environment: &Environment) {
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(environment) else { return };
+    let broker = Broker::with().arg("--registry-port").arg("0").start();
+    let registry = format!("--registry={}", broker.ready().schema_registry_url.clone().unwrap());
+    run(&python, "confluent_schema_registry", &broker, &[&registry]);
+}
+
 fn run_shared(program: &str, environment: &Environment) {
     let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     if let Some(python) = python_of(environment) {
@@ -231,6 +240,9 @@ pub fn tests() -> Vec<Trial> {
     let module = format!("{}::tls_clients", module_path!());
     tests.push(plain(&module, "pinned_old", || tls_clients(&PINNED_OLD)));
     tests.push(plain(&module, "today", || tls_clients(&TODAY)));
+    let module = format!("{}::schema_registry", module_path!());
+    tests.push(plain(&module, "pinned_old", || schema_registry(&PINNED_OLD)));
+    tests.push(plain(&module, "today", || schema_registry(&TODAY)));
     for (program, environments) in PROGRAMS {
         for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY), ("quixstreams", &QUIXSTREAMS)] {
             if environments.contains(&name) {

@@ -21,6 +21,7 @@ mod quotas;
 mod repository;
 mod sasl;
 mod sasl_exchange;
+mod schema_registry;
 mod security;
 mod settings;
 mod start_and_stop;

@@ -1,40 +1,25 @@
-//! DescribeConfigs (key 32, versions 0 to 4), AlterConfigs (33, 0 to 2), IncrementalAlterConfigs (44, 0 to 1)
-//! and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups and client metrics.
+//! DescribeConfigs (key 32, versions 0 to 4) and ListConfigResources (74, 0 to 1): settings of topics, this broker, groups
+//! and client metrics.
 //!
 //! Broker settings with an unknown name are described without their values, as in Kafka.
-//! BROKER_LOGGER resources are in [`super::broker_loggers`]; AlterConfigs does not support them, as in Kafka.
+//! BROKER_LOGGER resources are in [`super::broker_loggers`].
 //!
-//! Differences from Kafka: version 0 of DescribeConfigs reports which values are defaults; Kafka reports `false` for
-//! each. The error for an unknown operation, and for a resource that a request contains twice, is INVALID_REQUEST;
-//! Kafka returns UNKNOWN_SERVER_ERROR or nothing.
+//! Difference from Kafka: version 0 of DescribeConfigs reports which values are defaults; Kafka reports `false` for each.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::authorizer::{Denied, Operation, Resource};
-use super::broker_loggers::{self, BROKER_LOGGER, ResourceOutcome};
+use super::broker_loggers::{self, BROKER_LOGGER};
 use super::context::{Answer, Context};
 use super::described_configs::{UNKNOWN_TYPE, describe_one, source};
 use super::errors::{INVALID_REQUEST, Refused, ToErrorCode};
-use super::listener_security::Trial;
-use crate::log_rate_limiter::log_limited;
-use ottla_config::setting::Effect;
 use ottla_config::{self as config, BrokerConfig, Described, Origin, Scope};
-use ottla_core::metadata::{
-    AlterConfigs, Alteration, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind, Settings,
-};
+use ottla_core::metadata::{ConfigKind, Settings};
 use ottla_wire::codec::Str;
-use ottla_wire::protocol::messages::alter_configs::{
-    AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
-};
 use ottla_wire::protocol::messages::create_topics::CreatableTopicConfigs;
 use ottla_wire::protocol::messages::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
-};
-use ottla_wire::protocol::messages::incremental_alter_configs::{
-    AlterConfigsResourceResponse as IncrementalResourceResponse, IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
 };
 use ottla_wire::protocol::messages::list_config_resources::{
     ConfigResource as ListedResource, ListConfigResourcesRequest, ListConfigResourcesResponse,
@@ -92,7 +77,7 @@ fn described_result(
 }
 
 /// Checks an operation on the settings of a resource. Those of brokers and of client metrics belong to the cluster.
-fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
+pub(super) fn authorize(context: &Context, operation: Operation, resource_type: i8, name: &str) -> Result<(), Denied> {
     let resource = match ConfigKind::from_code(resource_type) {
         Some(ConfigKind::Topic) => Resource::Topic(name),
         Some(ConfigKind::Group) => Resource::Group(name),
@@ -233,172 +218,6 @@ pub(super) fn describe_created(broker: &BrokerConfig, overrides: &Settings) -> V
             is_sensitive: described.setting.is_sensitive(),
         })
         .collect()
-}
-
-pub(super) fn alter(context: &Context, request: AlterConfigsRequest) -> Answer {
-    let requested = request.resources.into_iter().map(|resource| {
-        let configs = resource
-            .configs
-            .into_iter()
-            .map(|config| (config.name.to_string(), config.value.map(|value| value.to_string())))
-            .collect();
-        (resource.resource_type, resource.resource_name, Ok(Alteration::Replace(configs)))
-    });
-    let applied = apply(context, requested.collect(), request.validate_only);
-    Answer::parked(async move {
-        let responses = applied.await.into_iter().map(|altered| AlterConfigsResourceResponse {
-            error_code: altered.error.code(),
-            error_message: altered.message,
-            resource_type: altered.resource_type,
-            resource_name: altered.resource_name,
-        });
-        AlterConfigsResponse { responses: responses.collect(), ..Default::default() }
-    })
-}
-
-pub(super) fn alter_incrementally(context: &Context, request: IncrementalAlterConfigsRequest) -> Answer {
-    let loggers = broker_loggers::alter(context, &request);
-    let requested = request.resources.into_iter().zip(loggers).map(|(resource, outcome)| {
-        if let Some(outcome) = outcome {
-            return (resource.resource_type, resource.resource_name, Err(outcome));
-        }
-        let ops = resource.configs.into_iter().map(|config| {
-            let kind = OpKind::from_code(config.config_operation)
-                .ok_or_else(|| refused(format!("Unknown operation type {}", config.config_operation)))?;
-            Ok(ConfigOp { name: config.name.to_string(), kind, value: config.value.map(|value| value.to_string()) })
-        });
-        let ops: Result<Vec<ConfigOp>, ResourceOutcome> = ops.collect();
-        (resource.resource_type, resource.resource_name, ops.map(Alteration::Incremental))
-    });
-    let applied = apply(context, requested.collect(), request.validate_only);
-    Answer::parked(async move {
-        let responses = applied.await.into_iter().map(|altered| IncrementalResourceResponse {
-            error_code: altered.error.code(),
-            error_message: altered.message,
-            resource_type: altered.resource_type,
-            resource_name: altered.resource_name,
-        });
-        IncrementalAlterConfigsResponse { responses: responses.collect(), ..Default::default() }
-    })
-}
-
-/// The outcome for one resource.
-struct Altered {
-    resource_type: i8,
-    resource_name: Str,
-    error: ErrorCode,
-    message: Option<Str>,
-}
-
-/// A requested change of one resource: the type and name of the resource, and the change. If the outcome is already
-/// known, it takes the place of the change.
-type Requested = (i8, Str, Result<Alteration, ResourceOutcome>);
-
-fn refused(message: String) -> ResourceOutcome {
-    (ErrorCode::InvalidRequest, Some(message.into()))
-}
-
-fn apply(
-    context: &Context,
-    requested: Vec<Requested>,
-    validate_only: bool,
-) -> impl Future<Output = Vec<Altered>> + Send + use<> {
-    let mut altered = Vec::with_capacity(requested.len());
-    let mut changes = Vec::new();
-    // The index in `altered` of each change.
-    let mut indexes = Vec::new();
-    for (resource_type, resource_name, alteration) in requested {
-        let change = alteration.and_then(|how| {
-            let kind = ConfigKind::from_code(resource_type)
-                .ok_or_else(|| refused(format!("Unknown resource type {resource_type}")))?;
-            authorize(context, Operation::AlterConfigs, resource_type, &resource_name)
-                .map_err(|denied| (denied.error_code(), Some(Str::from_static(denied.message()))))?;
-            Ok(ConfigChange { resource: ConfigResource::new(kind, &*resource_name), how })
-        });
-        let (error, message) = match change {
-            Ok(change) => {
-                changes.push(change);
-                indexes.push(altered.len());
-                (ErrorCode::None, None)
-            }
-            Err(outcome) => outcome,
-        };
-        altered.push(Altered { resource_type, resource_name, error, message });
-    }
-    let (broker, connection) = (Arc::clone(&context.broker), Arc::clone(&context.connection));
-    let trials: Vec<Option<Trial>> = changes.iter().map(|change| Trial::of(context, change)).collect();
-    let submit = {
-        let broker = Arc::clone(&broker);
-        move |changes| broker.metadata().submit(AlterConfigs { changes, validate_only })
-    };
-    // Only a change that must be tried first may lose its place in the order of requests.
-    let begun = trials.iter().all(Option::is_none).then(|| submit(changes.clone()));
-    async move {
-        let submitted = match begun {
-            Some(begun) => begun.await,
-            None => {
-                let mut kept = Vec::new();
-                for ((change, index), trial) in std::mem::take(&mut changes).into_iter().zip(indexes).zip(trials) {
-                    match trial.map(Trial::run) {
-                        Some(tried) => match tried.await {
-                            Ok(()) => kept.push((change, index)),
-                            Err(refused) => refuse(&mut altered, index, Some(refused)),
-                        },
-                        None => kept.push((change, index)),
-                    }
-                }
-                (changes, indexes) = kept.into_iter().unzip();
-                submit(changes.clone()).await
-            }
-        };
-        let outcomes: Vec<Option<Refused>> = match submitted {
-            Ok(results) => {
-                let ignored = changes.iter().map(ignored_settings);
-                let applied = ignored.zip(&results).filter(|(_, (_, result))| result.is_ok());
-                for (ignored, _) in applied.filter(|(ignored, _)| !ignored.is_empty()) {
-                    log_limited!(
-                        INFO, broker.log_rate_limiter(), connection.peer.ip(), "settings without effect",
-                        client = %connection, settings = ignored, "set settings that have no effect"
-                    );
-                }
-                results.into_iter().map(|(_, result)| refusal(result)).collect()
-            }
-            Err(error) => indexes.iter().map(|_| Some((error.error_code(), error.to_string()))).collect(),
-        };
-        for (index, outcome) in indexes.into_iter().zip(outcomes) {
-            refuse(&mut altered, index, outcome);
-        }
-        altered
-    }
-}
-
-/// Notes the error of one resource.
-fn refuse(altered: &mut [Altered], index: usize, outcome: Option<Refused>) {
-    if let (Some(slot), Some((error, message))) = (altered.get_mut(index), outcome) {
-        slot.error = error;
-        slot.message = Some(message.into());
-    }
-}
-
-/// The names of the broker settings in a change that are stored and have no effect.
-fn ignored_settings(change: &ConfigChange) -> String {
-    if change.resource.kind != ConfigKind::Broker {
-        return String::new();
-    }
-    let names: Vec<&str> = match &change.how {
-        Alteration::Replace(all) => all.iter().map(|(name, _)| name.as_str()).collect(),
-        Alteration::Incremental(ops) => {
-            ops.iter().filter(|op| op.kind != OpKind::Delete).map(|op| op.name.as_str()).collect()
-        }
-    };
-    let is_ignored = |name: &&str| {
-        config::listener_values::find_with_listener(name).is_none_or(|setting| setting.effect != Effect::Implemented)
-    };
-    names.into_iter().filter(is_ignored).collect::<Vec<_>>().join(", ")
-}
-
-fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {
-    result.err().map(|error| (error.error_code(), error.to_string()))
 }
 
 /// The resource types that can be described and listed, in Kafka's order.

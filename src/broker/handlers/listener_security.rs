@@ -1,4 +1,4 @@
-//! Changes of the TLS settings of a listener: they are tried before they are stored, as in Kafka.
+//! Changes of the TLS settings of listeners: they are tried before they are stored, as in Kafka.
 //!
 //! Errors have Kafka's text around ours.
 
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use crate::blocking;
 use crate::tls::TlsListeners;
-use ottla_config::{BrokerConfig, listener_values};
+use ottla_config::{BrokerConfig, check_class, is_of_tls};
 use ottla_core::metadata::{ConfigChange, ConfigKind, settings_after};
 use ottla_wire::types::ErrorCode;
 
@@ -22,20 +22,25 @@ impl Trial {
     /// The trial of a change, if it concerns the TLS of a listener.
     pub fn of(context: &Context, change: &ConfigChange) -> Option<Trial> {
         let node = context.broker.node_id();
+        // Without a name, the change is for all brokers.
+        let is_default = change.resource.name.is_empty();
         if context.tls.is_empty()
             || change.resource.kind != ConfigKind::Broker
-            || *change.resource.name != *node.to_string()
+            || !is_default && *change.resource.name != *node.to_string()
         {
             return None;
         }
         let cluster = context.broker.cluster();
-        let before = cluster.image.broker_configs(node);
+        let (default, own) = (cluster.image.default_broker_configs(), cluster.image.broker_configs(node));
+        let before = if is_default { default } else { own };
         // A change that the metadata machine refuses needs no trial.
         let after = settings_after(change, before).ok()?;
-        if tls_settings(before) == tls_settings(&after) {
+        let changed = tls_settings(&after);
+        if tls_settings(before) == changed || changed.iter().any(|(name, value)| check_class(name, value).is_err()) {
             return None;
         }
-        let config = context.broker.config().with_dynamic(cluster.image.default_broker_configs(), &after);
+        let config = context.broker.config();
+        let config = if is_default { config.with_dynamic(&after, own) } else { config.with_dynamic(default, &after) };
         Some(Trial { listeners: context.tls.clone(), config })
     }
 
@@ -56,8 +61,7 @@ impl Trial {
     }
 }
 
-/// The TLS settings of listeners.
+/// The TLS settings of all and of single listeners.
 fn tls_settings(settings: &BTreeMap<String, String>) -> Vec<(&String, &String)> {
-    let is_tls = |name: &str| listener_values::find(name).is_some_and(|setting| setting.name.starts_with("ssl."));
-    settings.iter().filter(|(name, _)| is_tls(name)).collect()
+    settings.iter().filter(|(name, _)| is_of_tls(name)).collect()
 }

@@ -6,6 +6,7 @@
 //! parked answer.
 
 mod acls;
+mod alter_configs;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
@@ -279,8 +280,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::DeleteTopics(request) => topics::delete(context, request),
         Request::CreatePartitions(request) => topics::create_partitions(context, request),
         Request::DescribeConfigs(request) => configs::describe(context, request),
-        Request::AlterConfigs(request) => configs::alter(context, request),
-        Request::IncrementalAlterConfigs(request) => configs::alter_incrementally(context, request),
+        Request::AlterConfigs(request) => alter_configs::alter(context, request),
+        Request::IncrementalAlterConfigs(request) => alter_configs::alter_incrementally(context, request),
         Request::DescribeLogDirs(request) => cluster::describe_log_dirs(context, request),
         Request::DescribeCluster(request) => cluster::describe_cluster(context, request),
         Request::UnregisterBroker(request) => cluster::unregister_broker(context, request),

@@ -1,4 +1,7 @@
-//! HTTP: `listener` is a port with its bounds, TLS and token; `admin` stands on one.
+//! HTTP: `listener` is a port with its bounds, TLS and access; `admin` and `registry` stand on one.
 
 pub mod admin;
+mod hosts;
 pub mod listener;
+#[cfg(feature = "registry")]
+pub mod registry;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use super::dispatch::{CloseReason, ConnectionInfo, Dispatch, Outcome, Reply, Then};
+use super::exchange::{Exchange, Times};
 use super::memory::{BufferPool, RequestBudget};
 use super::reader::{Frame, FrameLimit, FrameReader, ReadEnd};
 use super::replies::ReplyQueue;
@@ -78,6 +79,8 @@ pub(super) struct Connection<S> {
     shared: Arc<Shared>,
     reader: FrameReader,
     replies: ReplyQueue,
+    /// The number of requests that were dispatched.
+    requests: u64,
     sent: u64,
     /// Whether the stream holds no bytes back.
     is_flushed: bool,
@@ -98,8 +101,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let replies = ReplyQueue::default();
         let faults = shared.dispatch.faults();
         let (muted, draining, is_flushed) = (None, false, true);
-        let sent = 0;
-        Connection { socket, info, shared, reader, replies, sent, is_flushed, faults, watchdog, alarm, muted, draining }
+        let (requests, sent) = (0, 0);
+        Connection {
+            socket,
+            info,
+            shared,
+            reader,
+            replies,
+            requests,
+            sent,
+            is_flushed,
+            faults,
+            watchdog,
+            alarm,
+            muted,
+            draining,
+        }
     }
 
     /// Serves the connection until it ends. A panic of a handler ends only this connection.
@@ -120,11 +137,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             let input = self.poll_requests(cx);
             if let Poll::Ready(Some(ReadEnd::Foreign(foreign))) = &input {
-                let answer = vec![Bytes::from_static(foreign.answer)];
-                self.replies.push(Outcome::Ready(answer.into()), 0, None);
+                self.replies.push_foreign(Bytes::from_static(foreign.answer));
             }
             loop {
-                self.replies.poll_parked(cx);
+                let Connection { info, shared, replies, .. } = self;
+                replies.poll_parked(cx, &shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
                 match self.poll_replies(cx) {
                     Poll::Ready(Err(end)) => return Poll::Ready(end),
                     Poll::Ready(Ok(())) if self.replies.has_deferred() => {}
@@ -151,12 +168,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// first.
     fn poll_requests(&mut self, cx: &mut Context<'_>) -> Poll<Option<ReadEnd>> {
         while self.may_read() {
-            let Connection { socket, info, shared, reader, replies, .. } = self;
+            let Connection { socket, info, shared, reader, replies, requests, .. } = self;
+            // When the first request of this read was complete, and when the last handler returned.
+            let mut arrived = None;
+            let mut last_returned = Duration::ZERO;
             let mut take = |Frame { bytes, reservation }: Frame| {
-                let size = bytes.len();
+                let arrived = *arrived.get_or_insert_with(|| {
+                    last_returned = shared.clock.monotonic();
+                    last_returned
+                });
+                let times = Times::begin(arrived, last_returned);
+                let exchange = Exchange::begin(*requests, &bytes, info.is_authenticating(), times);
                 let outcome = shared.dispatch.dispatch(info, bytes);
+                *requests += 1;
+                last_returned = shared.clock.monotonic();
                 let last = matches!(outcome, Outcome::Close(_) | Outcome::Ready(Reply { then: Then::Close(_), .. }));
-                replies.push(outcome, size, reservation);
+                if let Some(done) = replies.push(outcome, exchange, reservation, last_returned) {
+                    shared.dispatch.on_done(info, &done);
+                }
                 if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             if let Err(end) = ready!(reader.poll_read(cx, socket, &mut take)) {
@@ -194,6 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll_replies(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         while self.replies.can_send() {
             self.check_replies()?;
+            self.replies.begin_send(self.shared.clock.monotonic(), MAX_CHUNKS);
             let mut slices = [IoSlice::new(&[]); MAX_CHUNKS];
             let filled = self.replies.gather(&mut slices);
             let socket = Pin::new(&mut self.socket);
@@ -214,7 +244,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // Bytes that became unreadable during the call may have been sent as zeros: send nothing more.
             self.check_replies()?;
             self.sent += sent as u64;
-            self.replies.advance(sent);
+            let Connection { info, shared, replies, .. } = self;
+            replies.advance(sent, &shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
             self.is_flushed = false;
         }
         self.poll_flush(cx)
@@ -291,8 +322,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
 impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
-        self.replies.clear();
-        let result = catch_unwind(AssertUnwindSafe(|| self.shared.dispatch.on_disconnect(&self.info)));
+        let Connection { info, shared, replies, .. } = self;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            replies.clear(&shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
+            shared.dispatch.on_disconnect(info);
+        }));
         if let Err(panic) = result {
             let (limiter, peer) = (&self.shared.log_rate_limiter, self.info.peer.ip());
             let panic = panic_message(&*panic);

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ottla_core::security::session::SaslSession;
 use parking_lot::Mutex;
 
+use super::exchange::Exchange;
 use super::first_use::FirstUse;
 use ottla_core::security::Principal;
 
@@ -42,6 +43,13 @@ pub trait Dispatch: Send + Sync + 'static {
     /// belongs to a mapped file, the file was truncated or its disk fails.
     fn on_unreadable(&self, chunk: &[u8]) {
         let _ = chunk;
+    }
+
+    /// Notes that a request is done: its reply was sent, or it has none, or the connection is closed before. Called once
+    /// for each call of [`Dispatch::dispatch`] that returned, and never after [`Dispatch::on_disconnect`]. In which order
+    /// is not defined; [`Exchange::number`] counts the calls of `dispatch` for the connection. Must not block.
+    fn on_done(&self, connection: &Arc<ConnectionInfo>, exchange: &Exchange) {
+        let _ = (connection, exchange);
     }
 
     /// Notes that a connection has ended and that its parked futures were dropped. Called once for each connection.

@@ -215,6 +215,14 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }) => {
             f.write_str("the client's certificate is not valid yet")
         }
+        InvalidCertificate(CertificateError::BadSignature) => f.write_str(
+            "the client's certificate, or that of its issuer, has the name of a trusted authority as its issuer, but was \
+             signed with another key",
+        ),
+        InvalidCertificate(CertificateError::InvalidPurpose) => f.write_str(
+            "the client's certificate is not for TLS clients: its key usage lacks digitalSignature, or its extended key \
+             usage lacks clientAuth",
+        ),
         InvalidCertificate(other) => write!(f, "the client's certificate is not valid: {other}"),
         AlertReceived(
             AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,
@@ -224,7 +232,10 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         AlertReceived(AlertDescription::CertificateExpired) => {
             f.write_str("the client found the broker's certificate expired")
         }
-        PeerIncompatible(Incompatible::Tls12NotOfferedOrEnabled) => {
+        // Clients of TLS 1.1 do not send the extension.
+        PeerIncompatible(
+            Incompatible::Tls12NotOfferedOrEnabled | Incompatible::SignatureAlgorithmsExtensionRequired,
+        ) => {
             f.write_str("the client offers no version of TLS that ssl.enabled.protocols has")
         }
         PeerIncompatible(Incompatible::NoCipherSuitesInCommon) => {

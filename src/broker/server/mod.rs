@@ -12,6 +12,7 @@ mod accept;
 mod connection;
 mod connection_limits;
 pub mod dispatch;
+mod exchange;
 mod first_use;
 mod handshake;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
+pub use exchange::{Ending, Exchange, Times};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use in_process::{InProcessClient, InProcessConnector, NotConnected};
 pub use limits::Limits;

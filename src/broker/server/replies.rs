@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::{Buf, Bytes};
 
 use super::dispatch::{CloseReason, Outcome, ParkedReply, Reply, Then};
+use super::exchange::{Ending, Exchange};
 use super::memory::Reservation;
+use crate::clock::Clock;
 
 /// Unanswered requests of one connection above which no more are read. One read of small requests may exceed it, by as
 /// many again.
@@ -40,6 +42,8 @@ pub(super) struct ReplyQueue {
 
 struct Pending {
     reply: State,
+    /// The request of the reply. `None` for what no request has caused.
+    exchange: Option<Exchange>,
     /// The request's reservation, kept until its reply has been sent.
     _reservation: Option<Reservation>,
 }
@@ -52,23 +56,46 @@ enum State {
 }
 
 impl ReplyQueue {
-    /// Adds the outcome of a request of `request_bytes`.
-    pub fn push(&mut self, outcome: Outcome, request_bytes: usize, reservation: Option<Reservation>) {
+    /// Adds the outcome of a request, which returned at the time `now`. Returns the request if it is already done.
+    pub fn push(
+        &mut self,
+        outcome: Outcome,
+        mut exchange: Exchange,
+        reservation: Option<Reservation>,
+        now: Duration,
+    ) -> Option<Exchange> {
+        exchange.times.returned = now;
         let (reply, close) = match outcome {
-            Outcome::Ready(reply) => self.known(reply),
+            Outcome::Ready(reply) => self.known(reply, Some(&mut exchange), now),
             Outcome::Parked(reply) => (State::Parked(reply), None),
-            Outcome::NoReply if self.pending.is_empty() => return,
+            Outcome::NoReply if self.pending.is_empty() => return Some(exchange.done(Ending::NoReply, now)),
             Outcome::NoReply => (State::Ready(VecDeque::new()), None),
             Outcome::Close(why) => (State::Close(why), None),
         };
-        self.request_bytes += request_bytes;
-        self.pending.push_back(Pending { reply, _reservation: reservation });
+        self.request_bytes += exchange.request_bytes;
+        self.pending.push_back(Pending { reply, exchange: Some(exchange), _reservation: reservation });
         self.close_after_last(close);
+        None
+    }
+
+    /// Adds a last reply to a peer that does not use Kafka's protocol.
+    pub fn push_foreign(&mut self, answer: Bytes) {
+        let (reply, _) = self.known(vec![answer].into(), None, Duration::ZERO);
+        self.pending.push_back(Pending { reply, exchange: None, _reservation: None });
     }
 
     /// Counts a reply that is now known. Returns it, and why the connection is closed after it.
-    fn known(&mut self, Reply { chunks, then }: Reply) -> (State, Option<CloseReason>) {
-        self.bytes += chunks.iter().map(Bytes::len).sum::<usize>();
+    fn known(
+        &mut self,
+        Reply { chunks, then }: Reply,
+        exchange: Option<&mut Exchange>,
+        now: Duration,
+    ) -> (State, Option<CloseReason>) {
+        let bytes = chunks.iter().map(Bytes::len).sum();
+        self.bytes += bytes;
+        if let Some(exchange) = exchange {
+            exchange.reply_known(bytes, &then, now);
+        }
         let close = match then {
             Then::Continue => None,
             Then::Mute(time) => {
@@ -82,7 +109,7 @@ impl ReplyQueue {
 
     /// Closes the connection after the last reply of the queue, if there is a reason.
     fn close_after_last(&mut self, close: Option<CloseReason>) {
-        let close = close.map(|why| Pending { reply: State::Close(why), _reservation: None });
+        let close = close.map(|why| Pending { reply: State::Close(why), exchange: None, _reservation: None });
         self.pending.extend(close);
     }
 
@@ -93,8 +120,9 @@ impl ReplyQueue {
 
     /// Polls the first parked reply, and the next ones as those before them become known.
     ///
-    /// While many bytes wait to be sent, it polls none: a parked reply may be built in memory when it is polled.
-    pub fn poll_parked(&mut self, cx: &mut Context<'_>) {
+    /// While many bytes wait to be sent, it polls none: a parked reply may be built in memory when it is polled. Calls
+    /// `done` for each request that is done.
+    pub fn poll_parked(&mut self, cx: &mut Context<'_>, clock: &Clock, done: &mut dyn FnMut(Exchange)) {
         self.has_deferred = false;
         while let Some(pending) = self.pending.get_mut(self.sendable) {
             if let State::Parked(parked) = &mut pending.reply {
@@ -103,21 +131,38 @@ impl ReplyQueue {
                     return;
                 }
                 let Poll::Ready(result) = parked.as_mut().poll(cx) else { return };
+                let mut exchange = pending.exchange.take();
+                let now = clock.monotonic();
                 let (reply, close) = match result {
-                    Ok(reply) => self.known(reply),
+                    Ok(reply) => self.known(reply, exchange.as_mut(), now),
                     Err(why) => (State::Close(why), None),
                 };
                 if close.is_some() || matches!(reply, State::Close(_)) {
-                    self.pending.truncate(self.sendable + 1);
+                    let dropped = self.pending.drain(self.sendable + 1..).filter_map(|pending| pending.exchange);
+                    dropped.for_each(|exchange| done(exchange.done(Ending::Dropped, now)));
                 }
                 if let Some(pending) = self.pending.get_mut(self.sendable) {
-                    pending.reply = reply;
+                    (pending.reply, pending.exchange) = (reply, exchange);
                 }
                 self.close_after_last(close);
             }
             self.sendable += 1;
         }
-        self.drop_sent();
+        self.drop_sent(clock, done);
+    }
+
+    /// Notes that a call now begins to send the first `chunks` chunks.
+    pub fn begin_send(&mut self, now: Duration, mut chunks: usize) {
+        for pending in self.pending.iter_mut().take(self.sendable) {
+            let State::Ready(reply) = &pending.reply else { return };
+            if let Some(exchange) = &mut pending.exchange {
+                exchange.sending(now);
+            }
+            match chunks.checked_sub(reply.len()) {
+                None | Some(0) => return,
+                Some(left) => chunks = left,
+            }
+        }
     }
 
     /// Fills `slices` with the chunks to send. Returns how many it filled.
@@ -139,8 +184,9 @@ impl ReplyQueue {
         })
     }
 
-    /// Removes the first `sent` bytes, which were sent.
-    pub fn advance(&mut self, mut sent: usize) {
+    /// Removes the first `sent` bytes, which were sent. Calls `done` for each request that is done.
+    pub fn advance(&mut self, mut sent: usize, clock: &Clock, done: &mut dyn FnMut(Exchange)) {
+        let now = clock.monotonic();
         self.bytes -= sent;
         while let Some(State::Ready(chunks)) = self.pending.front_mut().map(|pending| &mut pending.reply) {
             while let Some(chunk) = chunks.front_mut() {
@@ -155,27 +201,38 @@ impl ReplyQueue {
             if sent == 0 {
                 break;
             }
-            self.pop_front();
+            self.pop_front(now, done);
         }
-        self.drop_sent();
+        self.drop_sent_at(now, done);
     }
 
     /// Removes sendable replies without bytes left: those that were sent, and empty ones.
-    fn drop_sent(&mut self) {
-        while self.sendable > 0
-            && let Some(State::Ready(chunks)) = self.pending.front().map(|pending| &pending.reply)
-            && chunks.iter().all(Bytes::is_empty)
-        {
-            self.pop_front();
+    fn drop_sent(&mut self, clock: &Clock, done: &mut dyn FnMut(Exchange)) {
+        if self.front_is_sent() {
+            self.drop_sent_at(clock.monotonic(), done);
+        }
+    }
+
+    fn drop_sent_at(&mut self, now: Duration, done: &mut dyn FnMut(Exchange)) {
+        while self.front_is_sent() {
+            self.pop_front(now, done);
         }
         if self.sendable == 0 {
             self.request_bytes = 0;
         }
     }
 
-    fn pop_front(&mut self) {
-        self.pending.pop_front();
+    fn front_is_sent(&self) -> bool {
+        let front = self.pending.front().filter(|_| self.sendable > 0).map(|pending| &pending.reply);
+        matches!(front, Some(State::Ready(chunks)) if chunks.iter().all(Bytes::is_empty))
+    }
+
+    fn pop_front(&mut self, now: Duration, done: &mut dyn FnMut(Exchange)) {
         self.sendable -= 1;
+        if let Some(exchange) = self.pending.pop_front().and_then(|pending| pending.exchange) {
+            let ending = if exchange.response_bytes > 0 { Ending::Sent } else { Ending::NoReply };
+            done(exchange.done(ending, now));
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -223,9 +280,16 @@ impl ReplyQueue {
             && !self.must_send()
     }
 
-    /// Drops all pending replies.
-    pub fn clear(&mut self) {
-        *self = ReplyQueue::default();
+    /// Drops all pending replies. Calls `done` for their requests.
+    pub fn clear(&mut self, clock: &Clock, done: &mut dyn FnMut(Exchange)) {
+        let pending = std::mem::take(self).pending;
+        if pending.is_empty() {
+            return;
+        }
+        let now = clock.monotonic();
+        // The futures are dropped before.
+        let exchanges: Vec<Exchange> = pending.into_iter().filter_map(|pending| pending.exchange).collect();
+        exchanges.into_iter().for_each(|exchange| done(exchange.done(Ending::Dropped, now)));
     }
 }
 

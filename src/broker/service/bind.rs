@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::http::admin::AdminPort;
+#[cfg(feature = "registry")]
+use crate::http::registry::RegistryPort;
 use crate::secure::ListenerAddress;
 use crate::server;
 use crate::tls::{TlsListener, TlsListeners};
@@ -75,6 +77,49 @@ pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, Strin
         );
     }
     Ok(Some(bound))
+}
+
+/// Binds the port of the schema registry, if it is configured. The error is one plain line.
+#[cfg(feature = "registry")]
+pub fn bind_registry_port(config: &BrokerConfig) -> Result<Option<RegistryPort>, String> {
+    let Some(registry) = &config.registry else { return Ok(None) };
+    let port = registry.bind.port;
+    let tls = registry.tls.clone().map(TlsListener::load).transpose();
+    let tls = tls.map_err(|why| format!("the schema registry: {why}"))?;
+    let bound = RegistryPort::bind(registry, tls.map(Arc::new));
+    if registry.is_optional && bound.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse) {
+        tracing::info!("port {port} is in use, so there is no schema registry");
+        return Ok(None);
+    }
+    let mut bound = bound.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(
+                "the schema registry's port {port} is in use; stop the program that uses it, or choose another port with \
+                 --registry-port"
+            )
+        }
+        _ => format!("cannot listen at the schema registry's port {port}: {error}"),
+    })?;
+    if let Some(secure) = &config.secure {
+        bound.allow_hosts(&secure.hosts);
+    }
+    if bound.is_unprotected() && !registry.is_optional {
+        tracing::warn!(
+            url = bound.url(),
+            "the schema registry can be reached from other machines without a password; set ottla.registry.users, or bind \
+             ottla.registry.listener to localhost"
+        );
+    }
+    Ok(Some(bound))
+}
+
+/// Refuses a schema registry, which this program does not have.
+#[cfg(not(feature = "registry"))]
+pub fn refuse_registry(config: &BrokerConfig) -> Result<(), String> {
+    match &config.registry {
+        None => Ok(()),
+        Some(_) => Err("this program was built without the schema registry (Cargo's feature registry)".to_owned()),
+    }
 }
 
 /// Where clients reach each listener: the advertised address, or else the one for clients on this machine.

@@ -1,4 +1,4 @@
-//! A running broker with its listeners and admin port: start, and stop.
+//! A running broker with its listeners, admin port and schema registry: start, and stop.
 //!
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
@@ -6,6 +6,7 @@ pub mod bind;
 pub mod console;
 mod ip_quotas;
 mod open_files;
+mod registry;
 pub mod temporary;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use ottla_config::BrokerConfig;
+use registry::{BoundRegistry, RegistryService};
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
 const LARGE_BATCH_SHARE: usize = 4;
@@ -38,6 +40,7 @@ pub struct Service {
     server: Server,
     admin: Option<Admin>,
     admin_url: Option<String>,
+    registry: RegistryService,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -83,6 +86,7 @@ impl Service {
         let admin_port = bind::bind_admin_port(config)?;
         let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
         let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
+        let registry = BoundRegistry::bind(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -105,17 +109,19 @@ impl Service {
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
-        let server = server::serve(ports, handlers, &limits, clock, limiter);
+        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter));
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
             connector.serve(&server, &config, console, &bound);
         }
+        let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service = Service { broker, server, admin, admin_url, secure, listeners, addresses, bound, moved };
+        let service =
+            Service { broker, server, admin, admin_url, registry, secure, listeners, addresses, bound, moved };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
@@ -167,11 +173,17 @@ impl Service {
         self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
     }
 
+    /// The URL of the schema registry, if there is one: `http://localhost:8081`.
+    pub fn schema_registry_url(&self) -> Option<&str> {
+        self.registry.url()
+    }
+
     /// Stops the listeners, sends outstanding replies within `grace`, and closes the logs.
     pub async fn stop(self, grace: Duration) -> Stopped {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
+        drop(self.registry);
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

@@ -3,7 +3,7 @@
 //! [`metadata`], [`groups`] and [`transactions`] run state machines with the [`runtime`]. [`publisher`] publishes the
 //! metadata as a [`cluster`]. [`partition`] is a log with its waiting fetches. [`fetch`] reads and waits. `housekeeping` is
 //! the background work, with `flushing`, the `checkpointer` and the `cleaner`. `reopening` opens failed logs again.
-//! [`reset`] deletes everything.
+//! [`reset`] deletes everything. `registry` (Cargo's feature of that name) runs the schema registry over its topic.
 
 pub mod advertised;
 pub mod arriving_clients;
@@ -29,6 +29,8 @@ pub mod publisher;
 pub mod quotas;
 pub mod random;
 mod recovering;
+#[cfg(feature = "registry")]
+pub mod registry;
 mod reopening;
 pub mod reset;
 pub mod runtime;

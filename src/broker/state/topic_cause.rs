@@ -15,6 +15,10 @@ impl TopicCause {
     /// A request to the admin port.
     pub const ADMIN_PORT: TopicCause = TopicCause { why: "admin port", client: None, client_id: None };
 
+    /// The first record of the schema registry.
+    #[cfg(feature = "registry")]
+    pub const SCHEMA_REGISTRY: TopicCause = TopicCause { why: "schema registry", client: None, client_id: None };
+
     /// A request of a client. `why` names the API.
     pub fn request(why: &'static str, client: String, client_id: &str) -> TopicCause {
         TopicCause { why, client: Some(client), client_id: Some(client_id.to_owned()) }

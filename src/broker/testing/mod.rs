@@ -23,6 +23,7 @@ use crate::state::random::Random;
 use crate::state::{Broker, OpenError};
 use ottla_config::{Sources, load};
 use ottla_log::{Disk, Simulation};
+use ottla_metrics::Registry;
 use ottla_wire::types::TimestampMs;
 
 pub use client::{Client, Failed, Outcome};
@@ -98,7 +99,8 @@ impl Host {
 
     async fn open(&self, clock: Clock, random: Random) -> Result<Running, OpenError> {
         let config = load(&Sources { command_line: self.settings.clone(), ..Default::default() }).unwrap().config;
-        let environment = Environment { clock, random, disk: Some(Disk::simulated(&self.disk)) };
+        let disk = Some(Disk::simulated(&self.disk));
+        let environment = Environment { clock, random, disk, metrics: Registry::default() };
         let limiter = LogRateLimiter::new(clock);
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20));

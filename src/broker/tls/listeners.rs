@@ -51,6 +51,7 @@ impl TlsListeners {
 
     /// Checks that changed settings can be used. The error is one plain line. Reads files.
     pub fn check(&self, config: &BrokerConfig) -> Result<(), String> {
+        config.check_tls_parts()?;
         config.tls().into_iter().try_for_each(|tls| match self.get(&tls.listener) {
             Some(listener) => listener.replacement(tls).map(drop),
             None => Ok(()),

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{Ticketer, default_provider};
 use rustls::pki_types::CertificateDer;
+use rustls::server::NoClientAuth;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig};
 
 use super::client_verifier::ClientVerifier;
 use super::stamps::Stamps;
@@ -16,7 +16,7 @@ use crate::clock::wall_clock_ms;
 use ottla_config::{ClientAuth, TlsConfig};
 use ottla_core::security::certificate::Certificate;
 use ottla_core::security::{Principal, PrincipalRules};
-use ottla_tls::{TruststoreChecks, is_authority, keystore, suites};
+use ottla_tls::{TruststoreChecks, keystore, suites};
 
 /// The TLS of a listener for a new connection.
 #[derive(Debug)]
@@ -138,26 +138,15 @@ fn verifier(config: &TlsConfig, provider: &Arc<CryptoProvider>) -> Result<Arc<dy
             config.listener
         )
     })?;
-    let (mut authorities, mut others) = (RootCertStore::empty(), RootCertStore::empty());
-    let (of_authorities, of_others): (Vec<_>, Vec<_>) = trusted.iter().cloned().partition(is_authority);
-    let unusable =
-        authorities.add_parsable_certificates(of_authorities).1 + others.add_parsable_certificates(of_others).1;
+    let (truststore, unusable) = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
+    for authority in truststore.unsupported() {
+        tracing::warn!(
+            listener = %config.listener, %authority,
+            "client certificates of an authority will be refused: its key is not RSA, Ed25519 or on the curve P-256 or P-384"
+        );
+    }
     if unusable > 0 {
         return Err(format!("listener {}: {unusable} certificates of the truststore cannot be read", config.listener));
     }
-    let has_authorities = !authorities.is_empty();
-    // rustls needs at least one. Clients choose their certificates by the names of all trusted ones.
-    let (roots, hints) = match has_authorities {
-        true => (authorities, others.subjects()),
-        false => (others, Vec::new()),
-    };
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let builder = builder.add_root_hint_subjects(hints);
-    let builder = match config.client_auth {
-        ClientAuth::Required => builder,
-        ClientAuth::Requested | ClientAuth::None => builder.allow_unauthenticated(),
-    };
-    let built = builder.build().map_err(|error| format!("listener {}: the truststore: {error}", config.listener))?;
-    let truststore = TruststoreChecks::new(trusted, provider.signature_verification_algorithms);
-    Ok(Arc::new(ClientVerifier::new(built, truststore, has_authorities)))
+    Ok(Arc::new(ClientVerifier::new(truststore, config.client_auth == ClientAuth::Required)))
 }

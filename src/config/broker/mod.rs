@@ -9,6 +9,7 @@ use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::password::Password;
+use super::registry::{self, RegistryConfig};
 use super::retention::check_retention;
 use super::secure::{self, SecureConfig, User};
 use super::start_topics::StartTopic;
@@ -26,6 +27,8 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    /// `None` if the schema registry is off.
+    pub registry: Option<RegistryConfig>,
     /// Certificates, client configurations and the OIDC issuer that the broker makes.
     pub secure: Option<SecureConfig>,
     /// `ottla.users`.
@@ -239,6 +242,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
+        registry::resolve(&values, &listeners)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
@@ -283,9 +287,10 @@ impl BrokerConfig {
         let text = |name| values.text(name);
         BrokerConfig {
             listeners_at_start: listeners.clone(),
-            listeners,
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            registry: registry::resolve(&values, &listeners).ok().flatten(),
+            listeners,
             secure: secure::resolve(&values),
             // Checked by `load`.
             users: secure::users(&values).unwrap_or_default(),

@@ -24,6 +24,7 @@ use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
 use super::protection;
+use super::registry;
 use super::sasl;
 use super::secure;
 use super::setting::Effect;
@@ -73,10 +74,11 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     let plaintext_forbidden = environment::plaintext_forbidden(&sources.environment);
     protection::check_listeners(&resolved.config.values, &resolved.config.listeners, plaintext_forbidden)
         .map_err(LoadError::Unprotected)?;
-    protection::check_tls_parts(&resolved.config.values, &resolved.config.listeners).map_err(LoadError::Unprotected)?;
+    resolved.config.check_tls_parts().map_err(LoadError::Unprotected)?;
     resolved.notices.extend(sasl::notices(&resolved.config.values, &resolved.config.listeners));
     resolved.notices.extend(secure::notices(&resolved.config));
     resolved.notices.extend(admin::notices(&resolved.config.values));
+    resolved.notices.extend(registry::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

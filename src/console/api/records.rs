@@ -31,7 +31,7 @@ const MAX_LIMIT: usize = 10_000;
 const DEFAULT_SHOWN: usize = 16 << 10;
 const MAX_SHOWN: usize = 1 << 20;
 /// The chunks of a response that wait for a slow client.
-const MAX_QUEUED: usize = 4;
+const MAX_QUEUED: usize = 2;
 
 const PARAMETERS: &[&str] = &[
     "partition",
@@ -128,10 +128,12 @@ async fn positions(
         return Err(ApiError::invalid("only one of from, offset, timestamp, latest and cursor can be given"));
     }
     if let Some(cursor) = query.text("cursor") {
-        return parse_cursor(cursor, starts);
+        return parse_cursor(cursor, starts, ends);
     }
-    let everywhere =
-        |offset: Offset| starts.iter().map(|(partition, start)| (*partition, offset.max(*start))).collect();
+    let everywhere = |offset: Offset| {
+        let at = |partition: &PartitionIndex| Some((*partition, limited(*partition, offset, starts, ends)?));
+        starts.keys().filter_map(at).collect()
+    };
     if let Some(offset) = query.number("offset")? {
         return Ok(everywhere(offset));
     }
@@ -163,13 +165,27 @@ async fn positions(
     }
 }
 
+/// The offset in a partition, between its start and its end; `None` for a partition that is not read.
+fn limited(
+    partition: PartitionIndex,
+    offset: Offset,
+    starts: &BTreeMap<PartitionIndex, Offset>,
+    ends: &BTreeMap<PartitionIndex, Offset>,
+) -> Option<Offset> {
+    let (start, end) = (starts.get(&partition)?, ends.get(&partition)?);
+    Some(offset.min(*end).max(*start))
+}
+
 /// Parses `0:41,1:7`: where to continue in each partition. Partitions that are not named were read completely.
-fn parse_cursor(text: &str, starts: &BTreeMap<PartitionIndex, Offset>) -> Result<BTreeMap<PartitionIndex, Offset>> {
+fn parse_cursor(
+    text: &str,
+    starts: &BTreeMap<PartitionIndex, Offset>,
+    ends: &BTreeMap<PartitionIndex, Offset>,
+) -> Result<BTreeMap<PartitionIndex, Offset>> {
     let one = |entry: &str| {
         let (partition, offset) = entry.split_once(':')?;
-        let (partition, offset) = (partition.parse().ok()?, offset.parse::<Offset>().ok()?);
-        let start = starts.get(&partition)?;
-        Some((partition, offset.max(*start)))
+        let partition = partition.parse().ok()?;
+        Some((partition, limited(partition, offset.parse().ok()?, starts, ends)?))
     };
     let parsed: Option<BTreeMap<_, _>> = text.split(',').map(one).collect();
     parsed.ok_or_else(|| ApiError::invalid("the cursor is not one of this topic and these partitions"))
@@ -193,13 +209,14 @@ mod tests {
 
     #[test]
     fn cursor_is_parsed_and_limited_to_what_exists() {
-        let starts = BTreeMap::from([(0, 5), (1, 0)]);
+        let (starts, ends) = (BTreeMap::from([(0, 5), (1, 0)]), BTreeMap::from([(0, 10), (1, 10)]));
         let check = |text: &str, expect: Option<&[(i32, i64)]>| {
-            let parsed = parse_cursor(text, &starts).ok();
+            let parsed = parse_cursor(text, &starts, &ends).ok();
             assert_eq!(parsed, expect.map(|expect| expect.iter().copied().collect()), "{text}");
         };
         check("0:7,1:9", Some(&[(0, 7), (1, 9)]));
         check("0:1", Some(&[(0, 5)]));
+        check("1:11", Some(&[(1, 10)]));
         for invalid in ["", "0", "0:", ":1", "2:1", "0:1,", "0:99999999999999999999", "x:1"] {
             check(invalid, None);
         }

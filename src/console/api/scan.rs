@@ -246,7 +246,11 @@ impl Scan {
         let search = Search { criteria: Arc::clone(&self.criteria), decode: self.decode.clone(), deadline };
         let searched = tokio::task::spawn_blocking(move || search.run(chunk, remaining)).await;
         let searched = searched.map_err(|error| ApiError::internal(error.to_string()))?;
-        self.positions.insert(partition, searched.next.max(position));
+        match searched.error {
+            None => self.positions.insert(partition, searched.next.max(position)),
+            // The place of the next readable batch is unknown.
+            Some(_) => self.positions.remove(&partition),
+        };
         Ok(Some(searched))
     }
 }
@@ -266,9 +270,8 @@ impl Search {
         while searched.totals.found < remaining && !chunk.is_done() {
             if let Err(error) = chunk.take(1, &mut taken) {
                 let partition = &chunk.partition;
-                searched.error = Some(format!("{partition} from offset {} on: {error}", chunk.next_offset()));
-                // The next batch may be readable, but its place is unknown.
-                searched.next = Offset::MAX;
+                let offset = chunk.next_offset();
+                searched.error = Some(format!("{partition} cannot be read from offset {offset} on: {error}"));
                 return searched;
             }
             let Some(consumed) = taken.pop() else { continue };

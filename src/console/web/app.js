@@ -1,6 +1,6 @@
 // The router: which page belongs to the address, and what happens between two pages.
 
-import { announce, button, errorBox, field, form, h, input, show } from "./dom.js";
+import { announce, button, errorBox, field, form, h, input, show, takeAnnouncement } from "./dom.js";
 import { setToken, takeToken } from "./api.js";
 import * as cluster from "./cluster.js";
 import * as topics from "./topics.js";
@@ -63,7 +63,7 @@ async function render() {
   const [address] = (location.hash.replace(/^#/, "") || "/").split("?");
   const found = PAGES.map((entry) => [entry, entry.path.exec(address)]).find(([, match]) => match);
   const main = document.getElementById("main");
-  announce("");
+  announce(takeAnnouncement());
   if (!found) {
     show(main, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "#/" }, "Overview")));
     return;

@@ -36,6 +36,20 @@ export function show(element, ...children) {
   return element;
 }
 
+let waiting = "";
+
+/** Says something after the change to another page, which is about to follow. */
+export function announceNext(text) {
+  waiting = text;
+}
+
+/** What the page that begins has to say. */
+export function takeAnnouncement() {
+  const text = waiting;
+  waiting = "";
+  return text;
+}
+
 /** Says something to people who see the page and to those who hear it. */
 export function announce(text) {
   document.getElementById("status").textContent = text;

@@ -1,4 +1,4 @@
-import { announce, button, danger, errorBox, facts, field, form, h, input, select, show, svg, table } from "./dom.js";
+import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, select, show, svg, table } from "./dom.js";
 import { get, path, post, remove } from "./api.js";
 import { count } from "./format.js";
 
@@ -102,6 +102,7 @@ function reset(page, id, group) {
 function deletion(id) {
   return danger("delete-group", "Delete the group", `Delete ${id} and its committed offsets?`, async () => {
     await remove(path`/groups/${id}`);
+    announceNext(`Group ${id} was deleted.`);
     location.hash = "#/groups";
   });
 }

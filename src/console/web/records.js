@@ -77,7 +77,7 @@ export function browser(page, place, topic) {
       if (!page.signal.aborted) announce(`${count(found)} shown.`);
       return;
     }
-    const failed = end.failed ? ` The filter has no result for ${count(end.failed)} records.` : "";
+    const failed = end.failed ? ` Records without a result of the filter: ${count(end.failed)}.` : "";
     announce(`${count(end.found)} found in ${count(end.scanned)} records.${failed}`);
     if (wanted.follow && end.reason === "bound") return run({ ...without(wanted), cursor: end.cursor }, false);
     if (end.cursor) {

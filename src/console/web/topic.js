@@ -1,4 +1,4 @@
-import { announce, button, danger, facts, field, form, h, input, show, table } from "./dom.js";
+import { announce, announceNext, button, danger, facts, field, form, h, input, show, table } from "./dom.js";
 import { get, patch, path, remove } from "./api.js";
 import { count, rate, size } from "./format.js";
 import { topicLink } from "./topics.js";
@@ -66,6 +66,7 @@ function management(page, topic) {
   };
   const deletion = async () => {
     await remove(path`/topics/${topic.name}`);
+    announceNext(`Topic ${topic.name} was deleted.`);
     location.hash = "#/topics";
   };
   const emptying = async () => {

@@ -1,4 +1,4 @@
-import { announce, button, check, field, form, h, input, show, table } from "./dom.js";
+import { announceNext, button, check, field, form, h, input, show, table } from "./dom.js";
 import { get, path, post } from "./api.js";
 import { count, rate, size } from "./format.js";
 
@@ -66,8 +66,8 @@ function creation(page) {
     })) };
     if (partitions.value) body.partitions = Number(partitions.value);
     await post("/topics", body);
+    announceNext(`Topic ${name.value} was created.`);
     location.hash = topicLink(name.value);
-    announce(`Topic ${name.value} was created.`);
   };
   return h("details", {}, h("summary", { id: "new-topic" }, "Create a topic"),
     form("new-topic-form", { class: "tall" }, action, field("Name", name), field("Partitions (empty: the broker's default)", partitions),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::commands::{AlterConfigs, Alteration, ConfigChange, ConfigOp, MetadataReply, OpKind};
 use super::errors::MetadataError;
-use super::image::{ConfigKind, ConfigResource, Settings};
+use super::image::{BrokerId, ConfigKind, ConfigResource, Settings};
 use super::records::{ConfigRecord, MetadataRecord};
 use super::{Decision, MetadataMachine, names, settings};
 
@@ -69,17 +69,25 @@ impl MetadataMachine {
             ConfigKind::Topic => names::check(name).map_err(MetadataError::InvalidTopic),
             ConfigKind::Group if name.is_empty() => Err(invalid("Default group resources are not allowed.".to_owned())),
             ConfigKind::ClientMetrics if name.is_empty() => Err(invalid("Subscription name can't be empty".to_owned())),
-            ConfigKind::Broker if name.is_empty() => Ok(()),
-            ConfigKind::Broker => match name.parse::<i32>() {
-                Ok(id) if id == self.config.node_id => Ok(()),
-                Ok(_) => {
-                    Err(invalid(format!("Unexpected broker id, expected {}, but received {name}", self.config.node_id)))
-                }
-                Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
-            },
+            ConfigKind::Broker => check_broker_name(self.config.node_id, name),
             ConfigKind::Group | ConfigKind::ClientMetrics => Ok(()),
         }
     }
+}
+
+/// Checks the name of a broker resource: empty for all brokers, or the id of this one.
+pub fn check_broker_name(node_id: BrokerId, name: &str) -> Result<(), MetadataError> {
+    match name.parse::<BrokerId>() {
+        _ if name.is_empty() => Ok(()),
+        Ok(id) if id == node_id => Ok(()),
+        Ok(_) => Err(invalid(format!("Unexpected broker id, expected {node_id}, but received {name}"))),
+        Err(_) => Err(invalid(format!("Node id must be an integer, but it is: {name}"))),
+    }
+}
+
+/// Checks the settings of a broker after a change of `current`.
+pub fn check_broker_change(change: &ConfigChange, current: &Settings) -> Result<(), MetadataError> {
+    settings::check_broker(&settings_after(change, current)?, change.resource.name.is_empty())
 }
 
 /// The settings of a resource after a change of `current`.
@@ -155,7 +163,7 @@ fn not_a_list(kind: ConfigKind, op: &ConfigOp) -> String {
 }
 
 /// Checks the parts of a change that do not depend on the resource.
-fn check_without_resource(how: &Alteration) -> Result<(), MetadataError> {
+pub fn check_without_resource(how: &Alteration) -> Result<(), MetadataError> {
     match how {
         Alteration::Replace(all) => {
             check_distinct(all.iter().map(|(name, _)| name))?;

@@ -39,7 +39,7 @@ pub use batches::{MAX_BATCH_BYTES, batches};
 pub use brokers::feature_record;
 pub use client_quotas::quota_entity_hash;
 pub use commands::*;
-pub use configs::settings_after;
+pub use configs::{check_broker_change, check_broker_name, check_without_resource, settings_after};
 pub use errors::MetadataError;
 pub use image::*;
 pub use internal_topics::{CONSUMER_OFFSETS, TRANSACTION_STATE};

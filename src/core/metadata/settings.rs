@@ -117,7 +117,7 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
         if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
             return refuse(invalid.to_string());
         }
-        if let Err(refused) = config::check_principal_builder(name, value) {
+        if let Err(refused) = config::check_class(name, value) {
             return refuse(refused.to_string());
         }
     }

@@ -8,11 +8,13 @@
 //! | `request` | paths, queries, media types, and the rewriting for contexts and aliases |
 //! | `subjects`, `versions`, `schemas`, `compatibility`, `config`, `modes`, `server` | the resources |
 //! | `forms` | the forms of schemas in responses |
+//! | `owned_request` | requests with their own memory |
 
 mod compatibility;
 mod config;
 mod forms;
 mod modes;
+mod owned_request;
 mod request;
 mod schemas;
 mod server;
@@ -26,6 +28,7 @@ use crate::error::RegistryError;
 use crate::json::Json;
 use crate::store::{Decided, Record, Registry};
 use crate::subject::Subject;
+pub use owned_request::OwnedRequest;
 pub use request::Request;
 use request::{Call, Method};
 
@@ -49,6 +52,11 @@ impl Response {
     /// The response to a request whose records were not appended in time.
     pub fn timeout(message: &str) -> Response {
         Response::error(&RegistryError::new(50002, message), MEDIA_TYPE)
+    }
+
+    /// The response to a request that the listener refuses, such as one whose body is too large.
+    pub fn refused(status: u16, message: &str) -> Response {
+        Response::error(&RegistryError::http(status, message), MEDIA_TYPE)
     }
 
     fn error(error: &RegistryError, content_type: &'static str) -> Response {

@@ -4,6 +4,7 @@ pub mod avro;
 pub mod json;
 pub mod nesting;
 pub mod protobuf;
+pub mod value;
 
 use thiserror::Error;
 
@@ -11,6 +12,9 @@ pub use avro::Validation;
 use avro::{AvroError, AvroSchema};
 use json::{JsonSchema, JsonSchemaError};
 use protobuf::{ProtobufError, ProtobufSchema};
+use value::ValueError;
+
+use crate::json::Json;
 
 /// The format of a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,6 +181,44 @@ impl ParsedSchema {
         match (self, other) {
             (ParsedSchema::Avro(schema), ParsedSchema::Avro(other)) => schema.is_equivalent(other),
             (schema, other) => schema.schema_type() == other.schema_type() && schema.canonical() == other.canonical(),
+        }
+    }
+
+    /// The name by which strategies for subjects know the schema: that of the record, or of the message with these indexes,
+    /// or the title. `None` for Avro schemas of other types and for JSON schemas without a title.
+    pub fn record_name(&self, indexes: &[i32]) -> Option<String> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.record_name().map(str::to_owned),
+            ParsedSchema::Json(schema) => schema.title().map(str::to_owned),
+            ParsedSchema::Protobuf(schema) => schema.message_name(indexes),
+        }
+    }
+
+    /// Decodes a value to JSON, as Confluent's console consumers print it. `indexes` are those of a Protobuf message.
+    pub fn decode(&self, indexes: &[i32], bytes: &[u8]) -> Result<Json, ValueError> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.decode(bytes),
+            ParsedSchema::Json(schema) => schema.decode(bytes),
+            ParsedSchema::Protobuf(schema) => schema.decode(indexes, bytes),
+        }
+    }
+
+    /// Checks that bytes are a value of the schema, without building it where the format allows that.
+    pub fn decodes(&self, indexes: &[i32], bytes: &[u8]) -> Result<(), ValueError> {
+        match self {
+            ParsedSchema::Avro(schema) => schema.decodes(bytes),
+            ParsedSchema::Json(schema) => schema.decodes(bytes),
+            ParsedSchema::Protobuf(schema) => schema.decodes(indexes, bytes),
+        }
+    }
+
+    /// Encodes a value in JSON, as Confluent's console producers read it.
+    pub fn encode(&self, indexes: &[i32], text: &str) -> Result<Vec<u8>, ValueError> {
+        let json = crate::json::parse(text).map_err(|error| ValueError::new(format!("not JSON: {error}")))?;
+        match self {
+            ParsedSchema::Avro(schema) => schema.encode(&json),
+            ParsedSchema::Json(schema) => schema.encode(text),
+            ParsedSchema::Protobuf(schema) => schema.encode(indexes, &json),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Parsed schemas, so that a lookup does not parse again.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::entity::{Guid, SchemaEntity};
@@ -33,20 +34,26 @@ impl Key {
     }
 }
 
-#[derive(Debug, Default)]
-pub(super) struct ParsedCache {
-    entries: HashMap<Key, Arc<ParsedSchema>>,
+#[derive(Debug)]
+pub(super) struct ParsedCache<K = Key> {
+    entries: HashMap<K, Arc<ParsedSchema>>,
     /// Keys in the order in which they were added.
-    order: VecDeque<(Key, usize)>,
+    order: VecDeque<(K, usize)>,
     bytes: usize,
 }
 
-impl ParsedCache {
-    pub fn get(&self, key: &Key) -> Option<Arc<ParsedSchema>> {
+impl<K> Default for ParsedCache<K> {
+    fn default() -> ParsedCache<K> {
+        ParsedCache { entries: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> ParsedCache<K> {
+    pub fn get(&self, key: &K) -> Option<Arc<ParsedSchema>> {
         self.entries.get(key).cloned()
     }
 
-    pub fn put(&mut self, key: Key, parsed: &Arc<ParsedSchema>) {
+    pub fn put(&mut self, key: K, parsed: &Arc<ParsedSchema>) {
         if self.entries.contains_key(&key) {
             return;
         }

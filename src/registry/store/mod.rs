@@ -7,6 +7,7 @@
 mod cache;
 pub mod config;
 mod delete;
+mod index;
 mod lookup;
 pub mod mode;
 pub mod record;
@@ -28,8 +29,10 @@ use crate::schema::{ParsedSchema, ResolvedReference, SchemaType, Validation};
 use crate::subject::Subject;
 use cache::ParsedCache;
 use config::Config;
+use index::Change;
+pub use index::SchemaIndex;
 use mode::Mode;
-pub use record::{Record, RecordError};
+pub use record::{Record, RecordError, StoredSchema};
 pub use register::RegisterRequest;
 use state::{Replayed, State};
 pub use tags::TagRequest;
@@ -93,21 +96,45 @@ pub struct Registry {
     pub(crate) settings: RegistrySettings,
     pub(crate) state: State,
     cache: ParsedCache,
+    index: Arc<SchemaIndex>,
 }
 
 impl Registry {
     pub fn new(settings: RegistrySettings) -> Registry {
-        Registry { settings, state: State::default(), cache: ParsedCache::default() }
+        Registry { settings, state: State::default(), cache: ParsedCache::default(), index: Arc::default() }
     }
 
     /// Applies a record, after it was appended or during recovery. `timestamp` is the record's own. A record that cannot be
     /// read changes nothing; the driver logs the error.
     pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> Result<(), RecordError> {
-        if self.state.replay(key, value, timestamp)? == Replayed::Removed {
+        let mut changes = Vec::new();
+        if self.state.apply(key, value, timestamp, &mut changes)? == Replayed::Removed {
             // A reference can now mean another schema, or none.
             self.cache.clear();
+            changes.push(Change::References);
         }
+        self.index.apply(changes);
         Ok(())
+    }
+
+    /// The registered schemas, for readers that do not hold the registry.
+    pub fn index(&self) -> Arc<SchemaIndex> {
+        Arc::clone(&self.index)
+    }
+
+    /// Whether a schema with this id is registered under the subject and not deleted.
+    pub fn valid_id(&self, subject: &str, id: i32) -> bool {
+        self.index.is_valid_id(subject, id)
+    }
+
+    /// Parses a schema that the index has found, and keeps it there.
+    pub fn parsed_schema(&mut self, schema: &StoredSchema) -> Result<Arc<ParsedSchema>, RegistryError> {
+        if let Some(parsed) = self.index.parsed(schema) {
+            return Ok(parsed);
+        }
+        let parsed = self.parse(&mut schema.to_entity(), Validation::Registered)?;
+        self.index.keep_parsed(schema, &parsed);
+        Ok(parsed)
     }
 
     pub fn state(&self) -> &State {

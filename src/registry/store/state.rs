@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use ottla_wire::java;
 
 use super::config::Config;
+use super::index::Change;
 use super::mode::Mode;
 use super::record::{Key, RecordError, StoredSchema, Value};
 use crate::entity::Guid;
@@ -57,13 +58,24 @@ impl State {
     /// A record that cannot be read is an error and changes nothing. The same holds for a schema whose id another schema of
     /// its context has: as in Confluent's registry, the first one keeps it.
     pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> Result<Replayed, RecordError> {
+        self.apply(key, value, timestamp, &mut Vec::new())
+    }
+
+    /// Applies a record, and lists which versions it added and removed.
+    pub(super) fn apply(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp: i64,
+        changes: &mut Vec<Change>,
+    ) -> Result<Replayed, RecordError> {
         let key = Key::parse(key)?;
-        let Some(bytes) = value else { return Ok(self.tombstone(&key)) };
+        let Some(bytes) = value else { return Ok(self.tombstone(&key, changes)) };
         match Value::parse(&key, bytes)? {
             None => Ok(Replayed::Ignored),
             Some(Value::Schema(mut schema)) => {
                 schema.timestamp = Some(timestamp);
-                self.put_schema(Arc::new(*schema))
+                self.put_schema(Arc::new(*schema), changes)
             }
             Some(Value::Config(value)) => {
                 self.configs.insert(value.subject, value.config);
@@ -79,19 +91,19 @@ impl State {
             }
             Some(Value::Context { .. }) => Ok(Replayed::Ignored),
             Some(Value::DeleteSubject { subject, version }) => {
-                self.delete_subject(&subject, version);
+                self.delete_subject(&subject, version, changes);
                 Ok(Replayed::Removed)
             }
             Some(Value::ClearSubject(subject)) => {
-                self.clear(&subject);
+                self.clear(&subject, changes);
                 Ok(Replayed::Removed)
             }
         }
     }
 
-    fn tombstone(&mut self, key: &Key) -> Replayed {
+    fn tombstone(&mut self, key: &Key, changes: &mut Vec<Change>) -> Replayed {
         match key {
-            Key::Schema { subject, version } => self.remove_schema(subject, *version),
+            Key::Schema { subject, version } => self.remove_schema(subject, *version, changes),
             Key::Config(subject) => {
                 self.configs.remove(subject);
             }
@@ -108,7 +120,7 @@ impl State {
         Replayed::Removed
     }
 
-    fn put_schema(&mut self, schema: Arc<StoredSchema>) -> Result<Replayed, RecordError> {
+    fn put_schema(&mut self, schema: Arc<StoredSchema>, changes: &mut Vec<Change>) -> Result<Replayed, RecordError> {
         let context = schema.subject.context.clone();
         let other = self.by_id(&context, schema.id);
         if other.is_some_and(|other| other.content.schema != schema.content.schema) {
@@ -120,7 +132,7 @@ impl State {
             )));
         }
         if self.version(&schema.subject, schema.version).is_some_and(|old| old.id != schema.id) {
-            self.remove_schema(&schema.subject, schema.version);
+            self.remove_schema(&schema.subject, schema.version, changes);
         }
         let ids = self.ids.entry(context.clone()).or_default();
         ids.max = ids.max.max(schema.id).max(1);
@@ -131,13 +143,22 @@ impl State {
             self.referrers.entry(target).or_default().insert((context.clone(), schema.id));
         }
         let replayed = if schema.deleted { Replayed::Removed } else { Replayed::Applied };
-        self.subjects.entry(schema.subject.clone()).or_default().insert(schema.version, schema);
+        let versions = self.subjects.entry(schema.subject.clone()).or_default();
+        if let Some(old) = versions.insert(schema.version, Arc::clone(&schema)).filter(|old| !old.deleted) {
+            changes.push(Change::Removed(old));
+        }
+        if !schema.deleted {
+            changes.push(Change::Added(schema));
+        }
         Ok(replayed)
     }
 
-    fn remove_schema(&mut self, subject: &Subject, version: i32) {
+    fn remove_schema(&mut self, subject: &Subject, version: i32, changes: &mut Vec<Change>) {
         let Some(versions) = self.subjects.get_mut(subject) else { return };
         let Some(schema) = versions.remove(&version) else { return };
+        if !schema.deleted {
+            changes.push(Change::Removed(Arc::clone(&schema)));
+        }
         if versions.is_empty() {
             self.subjects.remove(subject);
         }
@@ -164,18 +185,19 @@ impl State {
         }
     }
 
-    fn delete_subject(&mut self, subject: &Subject, until: i32) {
+    fn delete_subject(&mut self, subject: &Subject, until: i32, changes: &mut Vec<Change>) {
         for (_, schema) in
             self.subjects.get_mut(subject).into_iter().flatten().filter(|(version, _)| **version <= until)
         {
             if !schema.deleted {
+                changes.push(Change::Removed(Arc::clone(schema)));
                 Arc::make_mut(schema).deleted = true;
             }
         }
     }
 
     /// Removes the deleted versions of a subject, or of all subjects of a context.
-    fn clear(&mut self, cleared: &Subject) {
+    fn clear(&mut self, cleared: &Subject, changes: &mut Vec<Change>) {
         let deleted: Vec<(Subject, i32)> = self
             .subjects
             .iter()
@@ -185,7 +207,7 @@ impl State {
             .map(|(subject, version, _)| (subject.clone(), *version))
             .collect();
         for (subject, version) in deleted {
-            self.remove_schema(&subject, version);
+            self.remove_schema(&subject, version, changes);
         }
     }
 

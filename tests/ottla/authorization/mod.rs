@@ -15,6 +15,7 @@ mod coverage;
 mod log_lines;
 mod own_commands;
 mod rights;
+mod settings;
 mod tokens;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,7 @@ struct Source {
 }
 
 /// Crates that do no I/O and read no clock.
-const PURE: &[&str] = &["wire", "core", "registry"];
+const PURE: &[&str] = &["wire", "core", "registry", "metrics"];
 
 #[test]
 fn pure_crates_read_no_files_network_environment_or_clock() {
@@ -28,6 +28,7 @@ fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
         ("wire", &impure[..]),
         ("core", &impure),
         ("registry", &impure),
+        ("metrics", &[&impure[..], &["ottla-wire", "ottla-config", "ottla-core"]].concat()),
         ("config", &["tokio", "ottla-core"]),
         ("log", &["tokio", "getrandom"]),
     ] {

@@ -91,6 +91,29 @@ async fn embedded_broker_reset_recreates_configured_topics() {
     }
 }
 
+/// Registers a schema over HTTP and returns its id.
+fn register(url: &str) -> u64 {
+    let body = r#"{"schema":"\"string\""}"#;
+    let request = ureq::post(format!("{url}/subjects/s/versions")).content_type("application/json");
+    let answer = request.send(body).unwrap().into_body().read_to_string().unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    answer["id"].as_u64().unwrap()
+}
+
+#[test]
+fn embedded_schema_registry_is_emptied_by_a_reset() {
+    let broker = Broker::with().schema_registry().start().unwrap();
+    let url = broker.schema_registry_url().unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(ureq::get(format!("{url}/subjects")).call().unwrap().into_body().read_to_string().unwrap(), "[]");
+        assert_eq!(register(&url), 1);
+        broker.reset().unwrap();
+    }
+    assert_eq!(Broker::start().unwrap().schema_registry_url(), None);
+    drop(broker);
+    assert!(ureq::get(format!("{url}/subjects")).call().is_err());
+}
+
 #[test]
 fn invalid_embedded_options_return_a_one_line_error() {
     let check = |started: Result<Broker, BrokerError>, expect: &str| {

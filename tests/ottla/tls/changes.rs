@@ -16,20 +16,25 @@ fn certificate(broker: &Broker, certificates: &Certificates) -> Vec<u8> {
 
 /// Alters settings of the listener SSL. Returns the error and its message.
 async fn alter(client: &Client, settings: &[(&str, &str)]) -> (&'static str, String) {
+    let settings: Vec<_> = settings.iter().map(|(name, value)| (format!("listener.name.ssl.{name}"), *value)).collect();
+    alter_broker(client, "1", &settings).await
+}
+
+/// Alters settings of the broker of this id, or of all without one.
+async fn alter_broker(client: &Client, id: &str, settings: &[(String, &str)]) -> (&'static str, String) {
     let configs = settings.iter().map(|(name, value)| AlterableConfig {
-        name: format!("listener.name.ssl.{name}").into(),
+        name: name.as_str().into(),
         config_operation: 0,
         value: Some((*value).into()),
     });
-    let resource =
-        AlterConfigsResource { resource_type: BROKER, resource_name: "1".into(), configs: configs.collect() };
+    let resource = AlterConfigsResource { resource_type: BROKER, resource_name: id.into(), configs: configs.collect() };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     let response = client.call(request).await.unwrap().responses.remove(0);
     (code(response.error_code), response.error_message.unwrap_or_default().to_string())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn altered_keystore_is_used_by_new_connections_and_a_bad_one_is_refused() {
+async fn altered_keystore_is_used_by_new_connections_and_what_is_not_supported_is_refused() {
     let certificates = Certificates::new();
     let mut broker = certificates.broker().start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
@@ -51,6 +56,26 @@ async fn altered_keystore_is_used_by_new_connections_and_a_bad_one_is_refused() 
     let fewer = text(&certificates.authority.server(&["localhost"]).write(&certificates.path("fewer.pem")));
     refused(alter(&client, &[("ssl.keystore.location", &fewer)]).await, "SubjectAltNames do not match");
     refused(alter(&client, &[("ssl.enabled.protocols", "TLSv1.1")]).await, "TLSv1.1 is not supported");
+    for (part, value) in [
+        ("ssl.trustmanager.algorithm", "Own"),
+        ("ssl.keymanager.algorithm", "Own"),
+        ("ssl.provider", "BCJSSE"),
+        ("ssl.secure.random.implementation", "Own"),
+        ("security.providers", "com.example.Provider"),
+    ] {
+        let own = format!("listener.name.ssl.{part}");
+        let line = |name: &str| format!("{name}={value} is not supported, and listener SSL has TLS; ");
+        refused(alter_broker(&client, "1", &[(own.clone(), value)]).await, &line(&own));
+        assert_eq!(alter_broker(&client, "1", &[(format!("listener.name.plaintext.{part}"), value)]).await.0, "NONE");
+        if part == "security.providers" {
+            refused(alter_broker(&client, "", &[(own.clone(), value)]).await, &line(&own));
+        } else {
+            refused(alter_broker(&client, "1", &[(part.to_owned(), value)]).await, &line(part));
+        }
+    }
+    let (code, message) = alter(&client, &[("ssl.engine.factory.class", "com.example.F")]).await;
+    assert!(code == "INVALID_REQUEST" && message.contains("Class com.example.F could not be found."), "{message}");
+    assert_eq!(alter(&client, &[("ssl.trustmanager.algorithm", "SunX509")]).await.0, "NONE");
     assert!(certificate(&broker, &certificates) == before, "refused changes change nothing");
 
     let new = certificates.authority.server(&["localhost", "127.0.0.1"]);

@@ -116,7 +116,7 @@ fn client_certificate_of_x509_version_1_is_accepted_from_its_authority_alone() {
 
 /// `openssl req -x509` makes such certificates.
 #[test]
-fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststore() {
+fn client_certificate_of_an_authority_is_accepted_only_if_it_or_its_signer_is_in_the_truststore() {
     let certificates = Certificates::new();
     let (own, other) = (Authority::new(), Authority::new());
     let expired = own.renewed(Validity::Expired);
@@ -141,7 +141,10 @@ fn client_certificate_of_an_authority_is_accepted_only_if_it_is_in_the_truststor
         with_key_of(&own.itself(), &own.itself(), version).unwrap();
         with_key_of(&own.itself(), &other.itself(), version).unwrap_err();
         refused(&other.itself(), "UnknownCA");
-        refused(&own.renewed(Validity::Valid), "UnknownCA");
+        // Signed by the authority in the truststore, whose name and key it has.
+        let renewed = own.renewed(Validity::Valid);
+        with_key_of(&renewed, &renewed, version).unwrap();
+        refused(&other.renewed(Validity::Valid), "UnknownCA");
         refused(&expired, "CertificateExpired");
     }
     broker.wait_for_log(&format!("principal=User:CN={}", own.name));
@@ -190,7 +193,7 @@ fn client_that_does_not_accept_the_certificate_is_logged() {
 }
 
 #[test]
-fn clients_without_tls_are_answered_and_named_in_the_log() {
+fn clients_without_tls_or_of_an_old_version_are_answered_and_named_in_the_log() {
     let certificates = Certificates::new();
     let broker = certificates.broker().start();
     let answer = |bytes: &[u8]| {
@@ -210,6 +213,10 @@ fn clients_without_tls_are_answered_and_named_in_the_log() {
     let mut plain = broker.connect();
     plain.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").unwrap();
     broker.wait_for_log("the client sent TLS data, but this port serves the plain Kafka protocol");
+    // A hello of TLS 1.1: sizes, the version, random bytes, no session, a cipher suite, no compression, no extensions.
+    let hello = [&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x09, 1, 0]].concat();
+    assert_eq!(answer(&hello)[0], 0x15, "an alert");
+    broker.wait_for_log("the client offers no version of TLS that ssl.enabled.protocols has");
 }
 
 #[test]

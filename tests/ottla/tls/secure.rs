@@ -151,6 +151,31 @@ fn issuer_gives_tokens_to_users_alone() {
 }
 
 #[test]
+fn schema_registry_with_a_keystore_has_tls() {
+    let certificates = Certificates::new();
+    let broker = Broker::with()
+        .set("ottla.registry.listener", "127.0.0.1:0")
+        .set("ottla.registry.ssl.keystore.location", &text(&certificates.path("broker.pem")))
+        .start();
+    let url = broker.ready().schema_registry_url.clone().unwrap();
+    let port = url.strip_prefix("https://127.0.0.1:").unwrap().parse().unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(certificates.client(None)), name).unwrap();
+    let socket = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    let mut stream = StreamOwned::new(connection, socket);
+    for _ in 0..2 {
+        stream.write_all(b"GET /subjects HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut response = Vec::new();
+        while !response.ends_with(b"\r\n\r\n[]") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            response.push(byte[0]);
+        }
+        assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}
+
+#[test]
 fn admin_port_with_token_and_tls_serves_those_who_have_the_token() {
     let certificates = Certificates::new();
     let broker = Broker::with()

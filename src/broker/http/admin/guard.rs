@@ -8,11 +8,10 @@
 //! The console is a web page of this port: its requests to the API may have the `Origin` of this port, and no other. What
 //! browsers send for pages of other sites is recognized by `Sec-Fetch-Site` too.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
+use super::super::hosts::{host_name, is_address};
 use super::oidc::TOKEN;
 
 /// The header required of requests for changes, with any value.
@@ -75,22 +74,9 @@ pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String
 
 fn is_known(name: &str, known_hosts: &[String]) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    let is_address = name.parse::<Ipv4Addr>().is_ok()
-        || name
-            .strip_prefix('[')
-            .and_then(|name| name.strip_suffix(']'))
-            .is_some_and(|name| name.parse::<Ipv6Addr>().is_ok());
-    is_address
+    is_address(name)
         || name.eq_ignore_ascii_case("localhost")
         || known_hosts.iter().any(|known| host_name(known).eq_ignore_ascii_case(name))
-}
-
-/// `host[:port]` without the port; an IPv6 address keeps its brackets.
-fn host_name(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    }
 }
 
 #[cfg(test)]

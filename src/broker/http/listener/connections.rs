@@ -90,6 +90,7 @@ impl Slots {
             has_request,
             answered: Arc::default(),
             is_extended: false,
+            has_answered: false,
             port: self.name,
             limits: Arc::clone(&self.limits),
             clock: self.clock,
@@ -179,6 +180,8 @@ pub(super) struct Connection {
     answered: Arc<AtomicBool>,
     /// Whether `deadline` is the one of the response.
     is_extended: bool,
+    /// Whether an earlier request was answered.
+    has_answered: bool,
     port: &'static str,
     limits: Arc<HttpLimits>,
     clock: Clock,
@@ -225,6 +228,7 @@ impl Connection {
         if self.answered.swap(false, Ordering::Relaxed) {
             self.has_request.store(false, Ordering::Relaxed);
             self.is_extended = false;
+            self.has_answered = true;
             self.remaining = self.limits.request_bytes;
             self.deadline = Box::pin(self.clock.sleep(self.limits.request_timeout));
         }
@@ -242,7 +246,9 @@ impl Connection {
         } else {
             return Ok(());
         };
-        if !has_request {
+        // A connection that was kept open for another request ends without a log line.
+        let is_idle = self.has_answered && self.remaining == self.limits.request_bytes;
+        if !has_request && !is_idle {
             log_limited!(
                 INFO, self.limiter, self.peer.ip(), UNFINISHED,
                 client = %self.peer, port = self.port, reason, "closed an HTTP connection before a whole request arrived"

@@ -1,9 +1,10 @@
-//! A port for HTTP: bounds on connections, bytes, time and requests; TLS and a token, where they are configured. It knows no
-//! routes.
+//! A port for HTTP: bounds on connections, bytes, time and requests; TLS, a token and users, where they are configured. It
+//! knows no routes.
 //!
 //! What a client can use is bounded: `connections` limits connections, bytes and time, and by default a connection has one
-//! request, so that these limits also limit requests.
+//! request, so that these limits also limit requests. The number of large bodies in memory has a limit of its own.
 
+mod basic;
 mod connections;
 mod stream;
 mod token;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
@@ -30,11 +32,17 @@ use crate::tls::TlsListener;
 use connections::{Acceptor, Slots};
 use ottla_config::{BindAddress, BindHost, Password};
 
+pub use basic::BasicUsers;
 pub use connections::Caller;
 pub use token::AccessToken;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused HTTP requests";
+
+/// A body of more bytes, or of a size that the client does not say, is large.
+const SMALL_BODY: u64 = 64 << 10;
+/// The number of large bodies in memory; further ones wait, for the time in which a request must arrive.
+const MAX_LARGE_BODIES: usize = 8;
 
 /// The bounds of a port.
 #[derive(Clone, Debug)]
@@ -56,14 +64,18 @@ pub struct HttpLimits {
 }
 
 /// Who may send requests.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct HttpAccess {
     /// Encrypts all connections.
     pub tls: Option<Arc<TlsListener>>,
     /// Demanded of all requests but those for public paths.
     pub token: Option<AccessToken>,
-    /// Paths that need no token. One that ends with a slash stands for all paths that begin with it.
+    /// If there are any, every request needs the name and password of one.
+    pub users: Option<BasicUsers>,
+    /// Paths that need no token and no user. One that ends with a slash stands for all paths that begin with it.
     pub public_paths: &'static [&'static str],
+    /// The form of refusals.
+    pub refuse: fn(StatusCode, &str) -> Response,
 }
 
 /// A bound port.
@@ -88,7 +100,16 @@ struct Checks {
     name: &'static str,
     limits: HttpLimits,
     access: HttpAccess,
+    large_bodies: Semaphore,
+    clock: Clock,
     limiter: Arc<LogRateLimiter>,
+}
+
+impl Default for HttpAccess {
+    /// Access for everybody.
+    fn default() -> HttpAccess {
+        HttpAccess { tls: None, token: None, users: None, public_paths: &[], refuse }
+    }
 }
 
 impl HttpAccess {
@@ -129,9 +150,10 @@ impl HttpPort {
         format!("{scheme}://{}:{}", self.host, self.listener.address().port())
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Whether other machines can connect and need no token or user.
     pub fn is_unprotected(&self) -> bool {
-        self.access.token.is_none() && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
+        let has_access = self.access.token.is_some() || self.access.users.is_some();
+        !has_access && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
     }
 
     /// Accepts requests. `limiter` limits the log lines that peers cause. Needs a tokio runtime.
@@ -139,7 +161,14 @@ impl HttpPort {
         let slots = Slots::new(self.name, self.limits.clone(), clock, Arc::clone(&limiter));
         let tls = self.access.tls.clone();
         let backlog = self.limits.backlog;
-        let checks = Arc::new(Checks { name: self.name, limits: self.limits, access: self.access, limiter });
+        let checks = Arc::new(Checks {
+            name: self.name,
+            limits: self.limits,
+            access: self.access,
+            large_bodies: Semaphore::new(MAX_LARGE_BODIES),
+            clock,
+            limiter,
+        });
         let routes = routes.layer(from_fn_with_state(checks, with_checks));
         let mut tasks = JoinSet::new();
         for socket in self.listener.listen(backlog)? {
@@ -170,24 +199,54 @@ async fn with_checks(
 impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
+        let Some(_large) = self.large_body(body.size_hint().upper()).await else {
+            let reason = "too many large requests are in progress";
+            self.log_refused(caller, reason);
+            return (self.access.refuse)(StatusCode::SERVICE_UNAVAILABLE, reason);
+        };
         // The body is read before the response is sent, because a client that still sends may not read the response.
         let Ok(body) = to_bytes(body, self.limits.body_bytes).await else {
             let reason = "the request's body is too large or incomplete";
             self.log_refused(caller, reason);
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, reason);
+            return (self.access.refuse)(StatusCode::PAYLOAD_TOO_LARGE, reason);
         };
         caller.set_request_complete();
-        if let Some(token) = &self.access.token
-            && !self.access.is_public(head.uri.path())
-            && !token.admits(&head.headers)
+        if !self.access.is_public(head.uri.path())
+            && let Some(response) = self.unauthorized(caller, &head.headers)
         {
-            let reason = "the request needs the header Authorization: Bearer TOKEN with the port's token";
-            self.log_refused(caller, reason);
-            let mut response = refuse(StatusCode::UNAUTHORIZED, reason);
-            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return response;
         }
         next.run(Request::from_parts(head, Body::from(body))).await
+    }
+
+    /// The refusal of a request without a valid token or user.
+    fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
+        let (reason, challenge) = match (&self.access.token, &self.access.users) {
+            (Some(token), _) if !token.admits(headers) => {
+                ("the request needs the header Authorization: Bearer TOKEN with the port's token", "Bearer".to_owned())
+            }
+            (_, Some(users)) if !users.admit(headers) => {
+                ("the request needs the name and password of a user (basic authentication)", users.challenge())
+            }
+            _ => return None,
+        };
+        self.log_refused(caller, reason);
+        let mut response = (self.access.refuse)(StatusCode::UNAUTHORIZED, reason);
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        Some(response)
+    }
+
+    /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small one; the result is `None` if
+    /// there was no memory in time.
+    async fn large_body(&self, size: Option<u64>) -> Option<Option<SemaphorePermit<'_>>> {
+        let is_small = size.is_some_and(|size| size <= SMALL_BODY);
+        if is_small || self.limits.body_bytes as u64 <= SMALL_BODY {
+            return Some(None);
+        }
+        let permit = self.clock.timeout(self.limits.request_timeout, self.large_bodies.acquire()).await?;
+        permit.ok().map(Some)
     }
 
     fn log_refused(&self, caller: &Caller, reason: &str) {

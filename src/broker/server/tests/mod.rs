@@ -1,5 +1,6 @@
 //! Connections over an in-memory stream, in simulated time.
 
+mod exchanges;
 mod limits;
 mod outcomes;
 mod writes;
@@ -19,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Connection, End, Shared};
 use super::memory::{BufferPool, RequestBudget};
 use super::read_ahead::read_ahead_budget;
-use super::{ConnectionInfo, Dispatch, Outcome, Reply, Then};
+use super::{ConnectionInfo, Dispatch, Ending, Exchange, Outcome, Reply, Then};
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 
@@ -40,6 +41,8 @@ struct EchoDispatch {
     requests: Mutex<Vec<Bytes>>,
     parked: AtomicUsize,
     disconnected: AtomicUsize,
+    /// The requests that are done.
+    done: Mutex<Vec<Exchange>>,
     /// The number of faults in memory.
     faults: AtomicUsize,
     /// Not 0 if a fault is in the memory of a reply.
@@ -87,6 +90,10 @@ impl Dispatch for Arc<EchoDispatch> {
 
     fn on_unreadable(&self, _: &[u8]) {
         self.unreadable.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn on_done(&self, _: &Arc<ConnectionInfo>, exchange: &Exchange) {
+        self.done.lock().push(*exchange);
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {

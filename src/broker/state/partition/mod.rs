@@ -9,6 +9,7 @@ use ottla_wire::types::{
     LeaderEpoch, Offset, ProducerIdEpoch, TimestampMs, TopicId, TopicPartition, Uuid, sort_by_key,
 };
 
+mod conditional;
 mod failing;
 mod group_commit;
 mod health;
@@ -20,6 +21,7 @@ mod unreadable;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
+pub use conditional::LogEnd;
 pub use failing::LogGuard;
 use group_commit::GroupCommit;
 use health::Health;

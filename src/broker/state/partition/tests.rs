@@ -286,3 +286,29 @@ fn truncated_file_takes_the_partition_offline_at_every_access() {
         assert_eq!(partition.health.failure(), Some(failure), "{what}: the same failure");
     }
 }
+
+#[test]
+fn append_at_an_end_succeeds_only_while_the_log_ends_there() {
+    let disk = Simulation::default();
+    let (partition, _partition_failed) = partition(&disk);
+    let mut batch = BatchBuilder::new(Codec::None);
+    batch.append(NOW, None, Some(b"a"), &[]);
+    let batch = batch.build().unwrap();
+    let append_at = |end| partition.append_at(end, &batch, Origin::Coordinator, NOW).unwrap();
+    let start = partition.log_end().unwrap();
+    assert_eq!(append_at(start).unwrap().base_offset, 0);
+    assert_eq!(append_at(start), None);
+    let end = partition.log_end().unwrap();
+    append(&partition, "of another writer").unwrap();
+    assert_eq!(append_at(end), None);
+    assert_eq!(append_at(LogEnd { offset: 2, ..end }).unwrap().base_offset, 2);
+    // Opened again after a failure, the log may have other records up to the same offset.
+    let end = partition.log_end().unwrap();
+    disk.fail_after_changes(Some(0));
+    append(&partition, "lost").unwrap_err();
+    assert!(partition.append_at(end, &batch, Origin::Coordinator, NOW).is_err());
+    disk.fail_after_changes(None);
+    assert!(partition.recover(NOW));
+    assert_eq!(append_at(end), None);
+    assert_eq!(append_at(partition.log_end().unwrap()).unwrap().base_offset, 3);
+}

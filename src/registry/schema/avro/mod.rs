@@ -12,8 +12,10 @@
 //! | `print`, `normalize` | the canonical text and the normalized one |
 //! | `equal` | equality for lookups |
 //! | [`compat`] | what a reader's schema cannot read |
+//! | `codec` | values in the binary and in the JSON encoding |
 //! | `tags` | `confluent:tags` of records and fields |
 
+mod codec;
 pub mod compat;
 mod defaults;
 mod depth;

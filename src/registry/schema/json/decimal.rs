@@ -1,5 +1,7 @@
 //! Exact decimal numbers, as far as comparisons of schemas need them.
 
+use std::cmp::Ordering;
+
 /// The number `digits` · 10^-`scale`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Decimal {
@@ -26,6 +28,11 @@ impl Decimal {
 
     pub fn is_equal(self, other: Decimal) -> bool {
         same_scale(self, other).is_some_and(|(a, b)| a == b)
+    }
+
+    /// Compares two numbers; `None` if their scales are too far apart.
+    pub fn compare(self, other: Decimal) -> Option<Ordering> {
+        same_scale(self, other).map(|(a, b)| a.cmp(&b))
     }
 
     /// Whether this is a whole multiple of a number other than zero.

@@ -39,7 +39,7 @@ pub(super) fn load(root: &Json, references: &[ResolvedReference]) -> Result<Mode
 }
 
 /// The base URI at a place: that of the nearest identifier around it.
-fn base_of(document: &Document, pointer: &str, id_keyword: &str) -> Loaded<String> {
+pub(super) fn base_of(document: &Document, pointer: &str, id_keyword: &str) -> Loaded<String> {
     let mut base = document.base.clone();
     let ends = pointer.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain([pointer.len()]);
     for end in ends {

@@ -16,6 +16,7 @@
 //! | `hash` | equal parts |
 //! | `pattern` | regular expressions |
 //! | `diff`, `objects`, `arrays`, `numbers` | the comparison |
+//! | `instance` | whether a value is valid |
 //! | [`difference`] | kinds of differences, their messages, and which are compatible |
 
 mod arrays;
@@ -24,6 +25,7 @@ mod diff;
 pub mod difference;
 mod draft;
 mod hash;
+mod instance;
 mod load;
 mod model;
 mod numbers;
@@ -40,8 +42,10 @@ use thiserror::Error;
 
 use super::ResolvedReference;
 use super::nesting::MAX_DIFFERENCES;
+use super::value::ValueError;
 use crate::json::{Json, parse_exact};
 pub use difference::{Difference, DifferenceKind};
+use instance::Validator;
 use model::Model;
 
 /// Why a text is not a JSON schema.
@@ -67,6 +71,8 @@ pub struct JsonSchema {
     canonical: String,
     references: Vec<ResolvedReference>,
     model: OnceLock<Result<Model, JsonSchemaError>>,
+    /// The rules for values. They are only needed to check values.
+    validator: OnceLock<Result<Validator, JsonSchemaError>>,
 }
 
 impl JsonSchema {
@@ -77,7 +83,7 @@ impl JsonSchema {
 
     fn of(json: Json, references: Vec<ResolvedReference>) -> JsonSchema {
         let canonical = json.to_string();
-        JsonSchema { json, canonical, references, model: OnceLock::new() }
+        JsonSchema { json, canonical, references, model: OnceLock::new(), validator: OnceLock::new() }
     }
 
     pub fn canonical(&self) -> &str {
@@ -112,6 +118,28 @@ impl JsonSchema {
             .filter(|difference| !difference.kind.is_compatible(lenient))
             .take(MAX_DIFFERENCES)
             .collect())
+    }
+
+    pub fn title(&self) -> Option<&str> {
+        self.json.get("title").and_then(Json::as_str)
+    }
+
+    /// Reads a value: JSON that is valid against the schema.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Json, ValueError> {
+        let text = str::from_utf8(bytes).map_err(|_| ValueError::new("the JSON is not UTF-8"))?;
+        let value = parse_exact(text).map_err(|error| ValueError::new(format!("not JSON: {error}")))?;
+        self.validate(&value)?;
+        Ok(value)
+    }
+
+    /// Checks that bytes are JSON that is valid against the schema.
+    pub fn decodes(&self, bytes: &[u8]) -> Result<(), ValueError> {
+        self.decode(bytes).map(|_| ())
+    }
+
+    /// Returns the JSON without white space, if it is valid against the schema.
+    pub fn encode(&self, text: &str) -> Result<Vec<u8>, ValueError> {
+        self.decode(text.as_bytes()).map(|value| value.to_string().into_bytes())
     }
 
     pub fn has_top_level_field(&self, name: &str) -> bool {

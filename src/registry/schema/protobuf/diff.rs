@@ -371,7 +371,7 @@ fn local_name<'n>(full: &'n str, info: &TypeInfo<'_>) -> &'n str {
 }
 
 fn kind(type_name: &str, info: Option<TypeInfo<'_>>) -> Kind {
-    let is_enum = info.is_some_and(|info| matches!(info.definition, Definition::Enum));
+    let is_enum = info.is_some_and(|info| matches!(info.definition, Definition::Enum(_)));
     if is_scalar(type_name) || (is_enum && map_parts(type_name).is_none()) {
         return Kind::Scalar(if is_enum { ScalarKind::GeneralNumber } else { scalar_kind(type_name) });
     }

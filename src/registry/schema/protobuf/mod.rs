@@ -18,8 +18,10 @@
 //! | `known` | files that need no reference |
 //! | `names` | full names of types |
 //! | `writer`, `print`, `values`, `normal`, `numbers` | the canonical text and the normalized one |
+//! | `codec` | values in the wire format and in JSON |
 //! | `diff`, `order`, [`difference`] | what a reader's schema cannot read |
 
+mod codec;
 mod descriptor;
 mod diff;
 pub mod difference;
@@ -39,9 +41,13 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::sync::OnceLock;
+
 use thiserror::Error;
 
 use super::ResolvedReference;
+use super::value::ValueError;
+use codec::types::Descriptors;
 pub use difference::{Difference, DifferenceKind};
 use element::{File, Type};
 use names::Types;
@@ -69,6 +75,8 @@ pub struct ProtobufSchema {
     dependencies: Vec<(String, File)>,
     canonical: String,
     total_bytes: usize,
+    /// The types with resolved names. They are only needed to read values.
+    descriptors: OnceLock<Result<Descriptors, ValueError>>,
 }
 
 impl ProtobufSchema {
@@ -77,7 +85,7 @@ impl ProtobufSchema {
         let dependencies = parse_dependencies(references)?;
         let canonical = print::canonical(&file)?;
         let total_bytes = text.len() + references.iter().map(|reference| reference.text.len()).sum::<usize>();
-        Ok(ProtobufSchema { file, dependencies, canonical, total_bytes })
+        Ok(ProtobufSchema { file, dependencies, canonical, total_bytes, descriptors: OnceLock::new() })
     }
 
     pub fn canonical(&self) -> &str {

@@ -1,5 +1,7 @@
 //! Records of other registries.
 
+mod index;
+
 use super::state::State;
 
 fn key(subject: &str, version: i32, magic: i32) -> String {

@@ -1,5 +1,6 @@
 mod bounds;
 mod properties;
 mod table;
+mod values;
 
 use super::*;

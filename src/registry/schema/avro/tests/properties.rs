@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The text of a schema. Names are drawn from few, so that types are used again; not every text is a schema.
-fn schema_text() -> impl Strategy<Value = String> {
+pub(super) fn schema_text() -> impl Strategy<Value = String> {
     let primitive = prop::sample::select(vec![
         "\"null\"",
         "\"boolean\"",

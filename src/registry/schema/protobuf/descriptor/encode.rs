@@ -202,7 +202,7 @@ impl Encoder<'_> {
         }
         match self.types.find(type_name, &self.scope).map(|info| info.definition) {
             Some(Definition::Message(_)) => out.varint(5, TYPE_MESSAGE),
-            Some(Definition::Enum) => out.varint(5, TYPE_ENUM),
+            Some(Definition::Enum(_)) => out.varint(5, TYPE_ENUM),
             None => {}
         }
         out.text(6, type_name);

@@ -9,7 +9,7 @@
 mod decode;
 mod encode;
 mod options;
-mod wire;
+pub(super) mod wire;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,7 @@
 //! The wire format of Protobuf messages.
 
 /// Maximum depth of messages in each other, as in Google's library for Java.
-pub(super) const MAX_MESSAGE_DEPTH: usize = 100;
+pub(in crate::schema::protobuf) const MAX_MESSAGE_DEPTH: usize = 100;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Payload<'a> {

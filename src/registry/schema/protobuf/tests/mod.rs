@@ -1,3 +1,5 @@
 mod bounds;
+mod names;
 mod properties;
 mod table;
+mod values;

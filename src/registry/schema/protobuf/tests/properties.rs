@@ -35,7 +35,7 @@ fn message(name: String) -> impl Strategy<Value = String> {
     })
 }
 
-fn schema() -> impl Strategy<Value = String> {
+pub(super) fn schema() -> impl Strategy<Value = String> {
     (message("M0".to_owned()), message("M1".to_owned()), vec(0..9i32, 0..4)).prop_map(|(first, second, values)| {
         let constants: String = values.iter().enumerate().map(|(index, tag)| format!("V{index} = {tag};")).collect();
         format!("syntax = \"proto3\"; package p; {first} {second} enum E {{ Z = 0; {constants} }}")

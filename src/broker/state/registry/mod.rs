@@ -1,0 +1,163 @@
+//! The schema registry's driver: runs `ottla_registry::api` over the topic `_schemas` of this broker.
+//!
+//! The topic is an ordinary one. Clients and other registries may write to it, delete it and create it again, so each
+//! request first replays what was appended since the last one, and a decision is appended only if the log still ends where
+//! it was replayed to; otherwise it is decided again. The coordinators' runtime is not used, because it is the only writer
+//! of its logs, and decides on the runtime's threads: a comparison of large schemas may take seconds.
+//!
+//! Requests are decided one at a time, on blocking threads. Those that wait for their turn hold no thread.
+
+mod replica;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Weak};
+
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+use super::cluster::NotServed;
+use super::partition::{Partition, PartitionError};
+use super::topic_cause::TopicCause;
+use super::{Broker, NotCreated};
+use crate::blocking;
+use crate::log_rate_limiter::log_limited;
+use ottla_config::RegistryConfig;
+use ottla_core::metadata::{MetadataError, NewTopic};
+use ottla_registry::api::{OwnedRequest, Response};
+use ottla_registry::compatibility::CompatibilityLevel;
+use ottla_registry::store::RegistrySettings;
+use ottla_wire::record::RecordError;
+use ottla_wire::types::{Offset, TopicName};
+use replica::{Replica, Source, Step};
+
+/// The schema registry of a broker.
+pub struct SchemaRegistry {
+    broker: Weak<Broker>,
+    topic: TopicName,
+    settings: RegistrySettings,
+    /// Held while a request is decided.
+    replica: Arc<Mutex<Replica>>,
+}
+
+/// Why the topic could not be read or written.
+#[derive(Debug, Error)]
+enum StoreError {
+    #[error("{0}")]
+    Partition(#[from] PartitionError),
+    #[error("{0}")]
+    NotServed(#[from] NotServed),
+    #[error("the topic {0} cannot be created: {1}")]
+    NotCreated(TopicName, NotCreated),
+    #[error("the topic {topic} must have one partition, and has {count}")]
+    Partitions { topic: TopicName, count: i32 },
+    #[error("the batch at offset {offset} of the topic {topic} cannot be read: {error}")]
+    Unreadable { topic: TopicName, offset: Offset, error: RecordError },
+    #[error("the records cannot be written: {0}")]
+    Unwritable(RecordError),
+    #[error("others write to the topic {0} all the time")]
+    Contended(TopicName),
+    #[error("the topic {0} was deleted")]
+    Deleted(TopicName),
+    #[error("the broker is stopping")]
+    Stopping,
+}
+
+impl SchemaRegistry {
+    pub fn new(broker: &Arc<Broker>, config: &RegistryConfig) -> SchemaRegistry {
+        let defaults = RegistrySettings::default();
+        let level = CompatibilityLevel::from_name(&config.compatibility_level);
+        let settings = RegistrySettings {
+            // The setting's rule allows known levels only.
+            compatibility_level: level.unwrap_or(defaults.compatibility_level),
+            mode_mutability: config.mode_mutability,
+            kafka_cluster_id: broker.cluster_id().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..defaults
+        };
+        SchemaRegistry {
+            broker: Arc::downgrade(broker),
+            topic: config.topic.as_str().into(),
+            settings,
+            replica: Arc::default(),
+        }
+    }
+
+    /// Answers a request. The response is returned when its records are written, and synced if the topic requires it.
+    pub async fn respond(&self, request: OwnedRequest) -> Response {
+        match self.decide(Some(Arc::new(request))).await {
+            Ok(Some(response)) => response,
+            Ok(None) => Response::store_error("no decision"),
+            Err(error) => Response::store_error(&error.to_string()),
+        }
+    }
+
+    /// Reads the topic, so that the first request does not wait for it.
+    pub async fn load(&self) {
+        // The error is logged.
+        let _ = self.decide(None).await;
+    }
+
+    /// Replays the topic and decides on a request, if there is one.
+    async fn decide(&self, request: Option<Arc<OwnedRequest>>) -> Result<Option<Response>, StoreError> {
+        let Some(broker) = self.broker.upgrade() else { return Err(StoreError::Stopping) };
+        let decided = self.decide_on(&broker, request).await;
+        if let Err(error) = &decided {
+            log_limited!(
+                ERROR, broker.log_rate_limiter(), None, "failures of the schema registry's topic",
+                topic = %self.topic, %error, "failed to read or write the schema registry's topic"
+            );
+        }
+        decided
+    }
+
+    async fn decide_on(
+        &self,
+        broker: &Arc<Broker>,
+        request: Option<Arc<OwnedRequest>>,
+    ) -> Result<Option<Response>, StoreError> {
+        let mut may_create = true;
+        loop {
+            let mut replica = Arc::clone(&self.replica).lock_owned().await;
+            let source =
+                Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() };
+            let request = request.clone();
+            // On a thread of its own the lock is held until the decision ends, even if the client disconnects.
+            let stepped = blocking::run(move || replica.step(&source, request.as_deref())).await;
+            match stepped.map_err(|_| StoreError::Stopping)?? {
+                Step::Done { response, unsynced } => {
+                    if let Some((partition, end)) = unsynced {
+                        sync(&partition, end).await?;
+                    }
+                    return Ok(response);
+                }
+                Step::NeedsTopic if may_create => {
+                    may_create = false;
+                    self.create_topic(broker).await?;
+                }
+                Step::NeedsTopic => return Err(StoreError::Deleted(Arc::clone(&self.topic))),
+            }
+        }
+    }
+
+    /// Creates the topic as Confluent's registry does.
+    async fn create_topic(&self, broker: &Arc<Broker>) -> Result<(), StoreError> {
+        let topic = NewTopic {
+            partitions: 1,
+            replication_factor: 1,
+            configs: vec![("cleanup.policy".to_owned(), Some("compact".to_owned()))],
+            ..NewTopic::new(Arc::clone(&self.topic), broker.new_uuid())
+        };
+        match broker.create_topic(topic, TopicCause::SCHEMA_REGISTRY).await {
+            Ok(_) | Err(NotCreated::Refused(MetadataError::TopicAlreadyExists(_))) => Ok(()),
+            Err(error) => Err(StoreError::NotCreated(Arc::clone(&self.topic), error)),
+        }
+    }
+}
+
+async fn sync(partition: &Arc<Partition>, end: Offset) -> Result<(), StoreError> {
+    match partition.must_sync_before_ack(end) {
+        true => Ok(partition.sync_to(end).await?),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,94 @@
+//! The index of registered schemas.
+
+use std::sync::Arc;
+
+use crate::codec::SchemaIdentifier;
+use crate::store::{Registry, RegistrySettings, SchemaIndex};
+
+fn registry() -> Registry {
+    Registry::new(RegistrySettings::default())
+}
+
+fn put(registry: &mut Registry, subject: &str, version: i32, id: i32, schema: &str, deleted: bool) {
+    let key = super::key(subject, version, 1);
+    let schema = crate::json::quote(schema);
+    let value =
+        format!(r#"{{"subject":"{subject}","version":{version},"id":{id},"schema":{schema},"deleted":{deleted}}}"#);
+    registry.replay(key.as_bytes(), Some(value.as_bytes()), 0).unwrap();
+}
+
+fn remove(registry: &mut Registry, subject: &str, version: i32) {
+    registry.replay(super::key(subject, version, 1).as_bytes(), None, 0).unwrap();
+}
+
+fn ids(index: &SchemaIndex, subject: &str) -> Vec<i32> {
+    (1..10).filter(|id| index.is_valid_id(subject, *id)).collect()
+}
+
+#[test]
+fn ids_are_valid_under_their_subjects_while_a_version_is_not_deleted() {
+    let mut registry = registry();
+    let index = registry.index();
+    put(&mut registry, "a", 1, 1, "\"int\"", false);
+    put(&mut registry, "a", 2, 2, "\"long\"", false);
+    put(&mut registry, "b", 1, 1, "\"int\"", false);
+    // The same record again, as after a restart of the one who wrote it.
+    put(&mut registry, "a", 2, 2, "\"long\"", false);
+    assert_eq!((ids(&index, "a"), ids(&index, "b"), ids(&index, "c")), (vec![1, 2], vec![1], vec![]));
+    assert!(registry.valid_id("a", 2) && !registry.valid_id("b", 2));
+    // Deleted, and registered again as another version.
+    put(&mut registry, "a", 2, 2, "\"long\"", true);
+    assert_eq!(ids(&index, "a"), [1]);
+    put(&mut registry, "a", 3, 2, "\"long\"", false);
+    assert_eq!(ids(&index, "a"), [1, 2]);
+    remove(&mut registry, "a", 2);
+    assert_eq!(ids(&index, "a"), [1, 2]);
+    remove(&mut registry, "a", 3);
+    assert_eq!((ids(&index, "a"), index.len()), (vec![1], 2));
+}
+
+#[test]
+fn ids_of_deleted_subjects_are_not_valid() {
+    let mut registry = registry();
+    let index = registry.index();
+    for (version, id) in [(1, 1), (2, 2), (3, 1)] {
+        put(&mut registry, "a", version, id, &format!("\"{}\"", ["", "int", "long"][id as usize]), false);
+    }
+    let delete = |registry: &mut Registry, version: i32| {
+        let key = r#"{"keytype":"DELETE_SUBJECT","subject":"a","magic":0}"#;
+        let value = format!(r#"{{"subject":"a","version":{version}}}"#);
+        registry.replay(key.as_bytes(), Some(value.as_bytes()), 0).unwrap();
+    };
+    delete(&mut registry, 2);
+    assert_eq!(ids(&index, "a"), [1]);
+    delete(&mut registry, 3);
+    assert_eq!((ids(&index, "a"), index.is_empty()), (vec![], true));
+    let clear = r#"{"keytype":"CLEAR_SUBJECT","subject":"a","magic":0}"#;
+    registry.replay(clear.as_bytes(), Some(br#"{"subject":"a"}"#), 0).unwrap();
+    put(&mut registry, "a", 1, 1, "\"int\"", false);
+    assert_eq!(ids(&index, "a"), [1]);
+}
+
+#[test]
+fn schemas_are_found_by_guid_and_in_contexts_and_their_parsed_forms_are_kept() {
+    let mut registry = registry();
+    let index = registry.index();
+    put(&mut registry, ":.c:a", 1, 1, "\"string\"", false);
+    put(&mut registry, "a", 1, 1, "\"int\"", false);
+    let found = index.find("a", SchemaIdentifier::Id(1)).unwrap();
+    assert_eq!(found.content.schema, "\"int\"");
+    let guid = found.guid();
+    assert_eq!(index.find("a", SchemaIdentifier::Guid(guid)), Some(Arc::clone(&found)));
+    assert_eq!(index.find(":.c:a", SchemaIdentifier::Guid(guid)), None);
+    let other = index.find(":.c:a", SchemaIdentifier::Id(1)).unwrap();
+    assert_eq!(other.content.schema, "\"string\"");
+    assert!(index.parsed(&found).is_none());
+    let parsed = registry.parsed_schema(&found).unwrap();
+    assert!(Arc::ptr_eq(&index.parsed(&found).unwrap(), &parsed));
+    assert_eq!(parsed.decodes(&[], &[2]), Ok(()));
+    assert_eq!(registry.parsed_schema(&other).unwrap().canonical(), "\"string\"");
+    // A deletion can change what references mean.
+    remove(&mut registry, ":.c:a", 1);
+    assert!(index.parsed(&found).is_none());
+    assert!(index.find(":.c:a", SchemaIdentifier::Id(1)).is_none());
+}

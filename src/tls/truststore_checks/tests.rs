@@ -1,0 +1,219 @@
+//! Each case was also tried with Apache Kafka 4.3.1 and client certificates, which accepts and refuses the same.
+
+use std::time::Duration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
+};
+use rustls::CertificateError::{self, *};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, UnixTime};
+
+use super::{TruststoreChecks, Usage};
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+type Der = CertificateDer<'static>;
+
+const AUTHORITY: IsCa = IsCa::Ca(BasicConstraints::Unconstrained);
+
+fn key() -> KeyPair {
+    KeyPair::generate().unwrap()
+}
+
+fn params(name: &str, is_ca: IsCa) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = is_ca;
+    params
+}
+
+fn root(params: CertificateParams) -> Issuer {
+    CertifiedIssuer::self_signed(params, key()).unwrap()
+}
+
+fn intermediate(params: CertificateParams, by: &Issuer) -> Issuer {
+    CertifiedIssuer::signed_by(params, key(), by).unwrap()
+}
+
+fn signed(params: &CertificateParams, by: &Issuer) -> Der {
+    params.signed_by(&key(), by).unwrap().der().clone()
+}
+
+/// A certificate of an authority, for a peer.
+fn peer() -> CertificateParams {
+    params("peer", AUTHORITY)
+}
+
+/// Checks a peer's certificate, and the others that it sends, in 2027.
+fn verify(trusted: &[&Issuer], sent: &[&Der], usage: Usage) -> Result<(), CertificateError> {
+    let trusted = trusted.iter().map(|issuer| issuer.der().clone()).collect();
+    let (checks, unreadable) = TruststoreChecks::new(trusted, default_provider().signature_verification_algorithms);
+    assert_eq!(unreadable, 0);
+    let others: Vec<Der> = sent[1..].iter().map(|der| (*der).clone()).collect();
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(date_time_ymd(2027, 1, 1).unix_timestamp() as u64));
+    checks.verify(sent[0], &others, now, usage)
+}
+
+/// Checks a client's certificate.
+#[track_caller]
+fn check(trusted: &Issuer, sent: &[&Der], expect: Result<(), CertificateError>) {
+    let found = verify(&[trusted], sent, Usage::Client);
+    let kind = |result: &Result<(), CertificateError>| match result {
+        // Their context is of no interest.
+        Err(ExpiredContext { .. }) => Err(Expired),
+        Err(NotValidYetContext { .. }) => Err(NotValidYet),
+        other => other.clone(),
+    };
+    assert_eq!(kind(&found), expect);
+}
+
+/// The error is one that rustls has no name for.
+#[track_caller]
+fn check_other(trusted: &Issuer, sent: &[&Der], reason: &str) {
+    match verify(&[trusted], sent, Usage::Client) {
+        Err(Other(error)) => assert!(format!("{error:?}").contains(reason), "{error:?}"),
+        found => panic!("{found:?}"),
+    }
+}
+
+#[test]
+fn certificate_of_an_authority_is_accepted_with_a_chain_of_signatures_to_the_truststore() {
+    let root = root(params("root", AUTHORITY));
+    check(&root, &[&signed(&peer(), &root)], Ok(()));
+    let between = intermediate(params("between", AUTHORITY), &root);
+    let own = signed(&peer(), &between);
+    check(&root, &[&own, between.der()], Ok(()));
+    check(&root, &[&own, between.der(), root.der()], Ok(()));
+    check(&root, &[&own], Err(UnknownIssuer));
+    // Itself of an authority that signs others.
+    check(&root, &[between.der()], Ok(()));
+    // A later certificate of the same authority, signed with the same key.
+    let renewed = params("root", AUTHORITY).self_signed(root.key()).unwrap();
+    check(&root, &[renewed.der()], Ok(()));
+    let alone = self::root(peer());
+    check(&root, &[alone.der()], Err(UnknownIssuer));
+    check(&root, &[alone.der(), alone.der()], Err(UnknownIssuer));
+}
+
+#[test]
+fn certificate_of_an_authority_is_refused_if_its_signature_is_wrong() {
+    let (root, same_name) = (root(params("root", AUTHORITY)), root(params("root", AUTHORITY)));
+    let own = signed(&peer(), &same_name);
+    check(&root, &[&own], Err(BadSignature));
+    let between = intermediate(params("between", AUTHORITY), &same_name);
+    check(&root, &[&signed(&peer(), &between), between.der()], Err(BadSignature));
+    // Signed as one that is not of an authority, and changed later: the copy that webpki gets is the one that was signed.
+    let mut harmless = params("peer", IsCa::NoCa);
+    let no_authority = CustomExtension::from_oid_content(&[2, 5, 29, 19], vec![0x30, 3, 1, 1, 0]);
+    harmless.custom_extensions.push(no_authority);
+    let harmless = signed(&harmless, &root);
+    check(&root, &[&harmless], Ok(()));
+    let at = harmless.windows(5).position(|bytes| bytes == [0x30, 3, 1, 1, 0]).unwrap();
+    let mut changed = harmless.to_vec();
+    changed[at + 4] = 0xff;
+    check(&root, &[&changed.into()], Err(BadSignature));
+}
+
+#[test]
+fn certificate_of_an_authority_is_refused_outside_of_its_validity_period() {
+    let root = root(params("root", AUTHORITY));
+    let with_years = |name: &str, from: i32, to: i32| {
+        let mut params = params(name, AUTHORITY);
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        params
+    };
+    check(&root, &[&signed(&with_years("peer", 2020, 2021), &root)], Err(Expired));
+    check(&root, &[&signed(&with_years("peer", 2040, 2041), &root)], Err(NotValidYet));
+    let between = intermediate(with_years("between", 2020, 2021), &root);
+    check(&root, &[&signed(&peer(), &between), between.der()], Err(Expired));
+}
+
+#[test]
+fn issuer_between_must_be_an_authority_that_may_sign() {
+    let root = root(params("root", AUTHORITY));
+    let with_issuer = |issuer: CertificateParams, own: CertificateParams, expect: Result<(), CertificateError>| {
+        let issuer = intermediate(issuer, &root);
+        check(&root, &[&signed(&own, &issuer), issuer.der()], expect);
+    };
+    let mut without_signing = params("between", AUTHORITY);
+    without_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    for is_ca in [AUTHORITY, IsCa::NoCa] {
+        with_issuer(params("between", IsCa::ExplicitNoCa), params("peer", is_ca.clone()), Err(UnknownIssuer));
+        with_issuer(without_signing.clone(), params("peer", is_ca), Err(UnknownIssuer));
+    }
+}
+
+/// `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-521` made the first one.
+#[test]
+fn authorities_with_unsupported_keys_are_listed() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/keystores");
+    let p521 = Der::from_pem_file(folder.join("p521-authority.pem")).unwrap();
+    let trusted = vec![p521, root(params("root", AUTHORITY)).der().clone()];
+    let (checks, _) = TruststoreChecks::new(trusted, default_provider().signature_verification_algorithms);
+    assert_eq!(checks.unsupported(), ["CN=P-521"]);
+}
+
+#[test]
+fn path_length_and_names_of_the_chain_are_checked() {
+    let root = root(params("root", AUTHORITY));
+    // No other authority between this one and the peer.
+    let last = intermediate(params("last", IsCa::Ca(BasicConstraints::Constrained(0))), &root);
+    check(&root, &[&signed(&peer(), &last), last.der()], Ok(()));
+    let further = intermediate(params("further", AUTHORITY), &last);
+    check_other(&root, &[&signed(&peer(), &further), further.der(), last.der()], "PathLenConstraintViolated");
+    let mut limited = params("limited", AUTHORITY);
+    let permitted_subtrees = vec![GeneralSubtree::DnsName("ok.example".to_owned())];
+    limited.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    let limited = intermediate(limited, &root);
+    let with_name = |name: &str| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = AUTHORITY;
+        signed(&params, &limited)
+    };
+    check(&root, &[&with_name("a.ok.example"), limited.der()], Ok(()));
+    check_other(&root, &[&with_name("other.example"), limited.der()], "NameConstraintViolation");
+}
+
+#[test]
+fn certificate_must_be_for_the_usage() {
+    use ExtendedKeyUsagePurpose::{Any, ClientAuth, ServerAuth};
+    use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyCertSign, KeyEncipherment};
+    let root = root(params("root", AUTHORITY));
+    for is_ca in [AUTHORITY, IsCa::NoCa] {
+        let check = |key_usages: &[KeyUsagePurpose], extended: &[ExtendedKeyUsagePurpose], client, server| {
+            let mut params = params("peer", is_ca.clone());
+            (params.key_usages, params.extended_key_usages) = (key_usages.to_vec(), extended.to_vec());
+            let own = signed(&params, &root);
+            for (usage, is_allowed) in [(Usage::Client, client), (Usage::Server, server)] {
+                let expect = if is_allowed { Ok(()) } else { Err(InvalidPurpose) };
+                assert_eq!(verify(&[&root], &[&own], usage), expect, "{usage:?} {key_usages:?} {extended:?}");
+            }
+        };
+        check(&[KeyCertSign, CrlSign, DigitalSignature], &[], true, true);
+        check(&[KeyCertSign, CrlSign], &[], false, false);
+        check(&[KeyEncipherment], &[], false, false);
+        check(&[], &[ClientAuth], true, false);
+        check(&[], &[ServerAuth], false, true);
+        check(&[], &[Any], true, true);
+    }
+}
+
+#[test]
+fn certificate_in_the_truststore_that_is_not_of_an_authority_is_trusted_for_its_owner_alone() {
+    let authority = root(params("root", AUTHORITY));
+    let mut without_signing = params("pinned", AUTHORITY);
+    without_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    for pinned in [params("pinned", IsCa::ExplicitNoCa), params("pinned", IsCa::NoCa), without_signing] {
+        let pinned = root(pinned);
+        for usage in [Usage::Client, Usage::Server] {
+            for trusted in [&[&pinned][..], &[&pinned, &authority]] {
+                assert_eq!(verify(trusted, &[pinned.der()], usage), Ok(()));
+                let other = signed(&params("other", IsCa::NoCa), &pinned);
+                assert_eq!(verify(trusted, &[&other, pinned.der()], usage), Err(UnknownIssuer));
+                assert_eq!(verify(trusted, &[&signed(&peer(), &pinned)], usage), Err(UnknownIssuer));
+            }
+        }
+    }
+}
