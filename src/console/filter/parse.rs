@@ -246,10 +246,18 @@ impl Parser {
                     self.next += 1;
                     Expression::Try(target.into())
                 }
-                Some(Token::Sign(".")) if matches!(self.tokens.get(self.next + 1), Some(Token::Sign("["))) => {
-                    self.next += 2;
-                    self.index(target)?
-                }
+                Some(Token::Sign(".")) => match self.tokens.get(self.next + 1) {
+                    Some(Token::Text(name)) => {
+                        let name = name.clone();
+                        self.next += 2;
+                        Expression::Field(target.into(), name)
+                    }
+                    Some(Token::Sign("[")) => {
+                        self.next += 2;
+                        self.index(target)?
+                    }
+                    _ => return Ok(target),
+                },
                 _ => return Ok(target),
             };
         }
