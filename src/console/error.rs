@@ -39,6 +39,12 @@ impl ApiError {
         ApiError { status, code: "METHOD_NOT_ALLOWED".to_owned(), message: message.into() }
     }
 
+    /// A request that may succeed later.
+    pub fn busy(message: impl Into<String>) -> ApiError {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        ApiError { status, code: "BUSY".to_owned(), message: message.into() }
+    }
+
     pub fn internal(message: impl Into<String>) -> ApiError {
         ApiError::kafka(ErrorCode::UnknownServerError, message)
     }

@@ -21,11 +21,15 @@ use std::sync::atomic::AtomicUsize;
 use axum::Router;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use tokio::sync::Semaphore;
 
 use error::ApiError;
 use ottla_client::{Client, ClientError};
 
 pub use value::{Decode, Decoded, Part};
+
+/// The number of requests that read records at a time. They use threads that the broker needs as well.
+const MAX_SCANS: usize = 16;
 
 /// A connection that is being opened.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send>>;
@@ -46,11 +50,14 @@ pub struct Console {
     decode: Option<Arc<dyn Decode>>,
     /// Chooses the partitions of records without a key, in rotation.
     next_partition: AtomicUsize,
+    /// Limits how many requests read records at a time.
+    scans: Arc<Semaphore>,
 }
 
 impl Console {
     pub fn new(connect: Arc<dyn Connect>) -> Console {
-        Console { connect, log: None, decode: None, next_partition: AtomicUsize::new(0) }
+        let (next_partition, scans) = (AtomicUsize::new(0), Arc::new(Semaphore::new(MAX_SCANS)));
+        Console { connect, log: None, decode: None, next_partition, scans }
     }
 
     /// Shows the last lines of a log.

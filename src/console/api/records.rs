@@ -56,6 +56,8 @@ pub async fn get(
     query: Query,
 ) -> Result<Response> {
     query.only(PARAMETERS)?;
+    let permit = Arc::clone(&console.scans).try_acquire_owned();
+    let permit = permit.map_err(|_| ApiError::busy("too many requests read records; end one, or try again later"))?;
     let criteria = Criteria {
         key: query.text("key").map(|text| text.as_bytes().to_vec()),
         text: query.text("text").map(|text| text.as_bytes().to_vec()),
@@ -85,7 +87,10 @@ pub async fn get(
         decode: console.decode.clone(),
     };
     let (lines, queued) = mpsc::channel(MAX_QUEUED);
-    tokio::spawn(scan.run(lines));
+    tokio::spawn(async move {
+        scan.run(lines).await;
+        drop(permit);
+    });
     let mut response = Response::new(Body::new(Lines(queued)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)

@@ -1,5 +1,7 @@
 //! The evaluation of a filter. An expression has any number of results, which are passed to a function one by one.
 
+#![allow(clippy::ptr_arg, reason = "a reference to a Value would lose the lifetime of the input")]
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;

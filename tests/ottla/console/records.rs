@@ -170,16 +170,20 @@ fn slow_readers_of_many_records_take_little_memory_and_delay_nobody_else() {
     check();
     let before = memory(&broker);
     let host = address(&broker);
-    let slow: Vec<_> = (0..10)
-        .map(|_| {
-            let mut stream = connect(&broker);
-            rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 16 << 10).unwrap();
-            stream.write_all(format!("GET /api/v1{path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
-            stream.read_exact(&mut [0; 100]).unwrap();
-            stream
-        })
-        .collect();
+    let slow_reader = || {
+        let mut stream = connect(&broker);
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 16 << 10).unwrap();
+        stream.write_all(format!("GET /api/v1{path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 100]).unwrap();
+        stream
+    };
+    let slow: Vec<_> = (0..10).map(|_| slow_reader()).collect();
     check();
+    // Above the limit of requests that read records.
+    let more_readers: Vec<_> = (0..6).map(|_| slow_reader()).collect();
+    let busy = get(&broker, path);
+    assert_eq!((busy.status, busy.code().as_str()), (503, "BUSY"));
+    drop(more_readers);
     let more = memory(&broker).saturating_sub(before);
     // Without a bound, ten responses of 9 MB each are added.
     assert!(more < 45_000, "{before} kB and {more} kB more");
