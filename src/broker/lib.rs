@@ -9,6 +9,8 @@
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`secure`] | certificates, client configurations and the OIDC issuer of `ottla.secure` |
 //! | [`tls`] | TLS of listeners, and its changes while the broker runs |
+//! | [`trace`] | the live trace: what clients sent and what was answered |
+//! | [`metrics`] | all metrics that are declared, for the reference |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
 mod blocking;
@@ -17,6 +19,7 @@ pub mod environment;
 pub mod handlers;
 pub mod http;
 pub mod log_rate_limiter;
+pub mod metrics;
 pub mod secure;
 pub mod server;
 pub mod service;
@@ -24,3 +27,4 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod trace;

@@ -1,7 +1,7 @@
 //! The data directory of `--ephemeral`: a new one that is removed at exit, or the one of `--data-dir`.
 //!
 //! A directory that was named is for several runs of a test's broker, one after the other: a signal stops a run and keeps
-//! the data for the next one; the end of the parent process ends them all. As the directory is then removed, it must not
+//! the data for the next one, unless the parent process ends as well; the end of the parent process ends them all. As the directory is then removed, it must not
 //! have other data: it has to be empty, or to have the mark of an earlier run.
 
 use std::fs::{self, DirBuilder};
@@ -69,6 +69,11 @@ impl EphemeralDir {
             Kind::New(dir) => dir.path(),
             Kind::Named(dir) => &dir.path,
         }
+    }
+
+    /// Whether it is a named directory, which can be kept.
+    pub fn is_named(&self) -> bool {
+        matches!(self.0, Kind::Named(_))
     }
 
     /// Sets whether a named directory is kept for the next run. A new directory is always removed.

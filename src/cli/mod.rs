@@ -25,6 +25,7 @@ mod shutdown;
 mod table;
 pub mod tools;
 mod topics;
+mod trace;
 mod transactions;
 
 use std::ffi::OsString;
@@ -70,6 +71,8 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic.
     Consume(consume::ConsumeArgs),
+    /// Show what clients send to a running broker and what it answers, as it happens.
+    Trace(trace::TraceArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
     /// Print the contents of files of a data directory; needs no broker.
@@ -255,6 +258,7 @@ impl Cli {
             Some(Command::Transactions(args)) => Ok(transactions::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            Some(Command::Trace(args)) => Ok(trace::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
@@ -262,6 +266,9 @@ impl Cli {
                 let mut command = Cli::whole_command().subcommands(tools::commands());
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command, "ottla", &mut script);
+                if shell == Shell::Bash {
+                    script.extend(tools::bash_completions().into_bytes());
+                }
                 Output::stdout().bytes(&script);
                 Ok(ExitCode::SUCCESS)
             }

@@ -31,6 +31,9 @@ pub struct Ready<'a> {
     /// The URL of the admin port; absent without an admin port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin_url: Option<&'a str>,
+    /// The URL of the metrics; absent without a port that has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_url: Option<&'a str>,
     /// The URL of the schema registry; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_registry_url: Option<&'a str>,
@@ -48,10 +51,11 @@ pub struct Ready<'a> {
     pub ready_ms: f64,
 }
 
-/// The part of the file that `ottla healthcheck` reads.
+/// The part of the file that `ottla healthcheck` and `ottla trace` read.
 #[derive(Debug, Deserialize)]
 pub struct Announced {
     pub bootstrap_servers: String,
+    pub admin_url: Option<String>,
     pub health_check: Option<Target>,
 }
 
@@ -115,6 +119,7 @@ mod tests {
             bootstrap_servers: "localhost:1",
             listeners: BTreeMap::from([("PLAINTEXT", "localhost:1")]),
             admin_url: None,
+            metrics_url: None,
             schema_registry_url: None,
             ca: None,
             secure_dir: None,

@@ -29,6 +29,9 @@ use ottla_log::faults;
 const STOP_GRACE: Duration = Duration::from_millis(500);
 /// How long a failed start waits for the news that the parent has ended.
 const PARENT_GRACE: Duration = Duration::from_millis(100);
+/// How long a broker that a signal has stopped waits for the same news, before it keeps its data for the next run: the signal
+/// may have been for its parent as well.
+const SIGNAL_GRACE: Duration = Duration::from_secs(1);
 const LOG_LEVEL: &str = "ottla.log.level";
 
 /// Runs a broker until a signal stops it. The error, one line, says why it could not start.
@@ -65,7 +68,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
             tracing::info!("settings without effect: {}", without_effect.join(", "));
         }
         match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut()).await),
+            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut(), clock).await),
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
@@ -143,6 +146,7 @@ fn announce(
             bootstrap_servers,
             listeners,
             admin_url,
+            metrics_url: service.metrics_url(),
             schema_registry_url: service.schema_registry_url(),
             ca: secure.and_then(Secure::ca),
             secure_dir: secure.map(Secure::dir),
@@ -177,7 +181,8 @@ async fn until_stopped(
     service: Service,
     signals: &mut StopSignals,
     parent: &mut Parent,
-    ephemeral: Option<&mut EphemeralDir>,
+    mut ephemeral: Option<&mut EphemeralDir>,
+    clock: Clock,
 ) -> End {
     let is_kept = tokio::select! {
         signal = signals.next() => {
@@ -189,13 +194,21 @@ async fn until_stopped(
             false
         }
     };
-    if let Some(dir) = ephemeral {
+    if let Some(dir) = &mut ephemeral {
         dir.set_kept(is_kept);
     }
-    tokio::select! {
+    let end = tokio::select! {
         end = stop(service) => end,
         () = signals.next_distinct() => End::AtOnce,
+    };
+    if let Some(dir) = ephemeral.filter(|dir| is_kept && dir.is_named()) {
+        let ends_too = tokio::select! {
+            ends_too = clock.timeout(SIGNAL_GRACE, parent.ends_too()) => ends_too.unwrap_or(false),
+            () = signals.next_distinct() => false,
+        };
+        dir.set_kept(!ends_too);
     }
+    end
 }
 
 async fn stop(service: Service) -> End {

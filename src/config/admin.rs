@@ -24,6 +24,8 @@ pub struct AdminConfig {
     pub tls: Option<TlsConfig>,
     /// `None` without `ottla.console.enable`.
     pub console: Option<ConsoleConfig>,
+    /// `ottla.trace.ring.bytes`.
+    pub trace_ring_bytes: usize,
 }
 
 /// The settings of the console.
@@ -57,7 +59,14 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
     let console =
         values.read::<bool>(CONSOLE).then(|| ConsoleConfig { principal: values.read("ottla.console.principal") });
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls, console }))
+    Ok(Some(AdminConfig {
+        bind,
+        allowed_hosts: values.read("ottla.admin.allowed.hosts"),
+        token,
+        tls,
+        console,
+        trace_ring_bytes: values.read("ottla.trace.ring.bytes"),
+    }))
 }
 
 /// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.

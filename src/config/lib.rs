@@ -16,6 +16,7 @@ mod describe;
 mod listener;
 pub mod listener_values;
 mod load;
+mod metrics;
 mod password;
 mod protection;
 mod registry;
@@ -43,6 +44,7 @@ pub use describe::{
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
+pub use metrics::{MetricsConfig, MetricsPortConfig};
 pub use password::Password;
 pub use protection::is_of_tls;
 pub use registry::RegistryConfig;

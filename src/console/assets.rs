@@ -59,6 +59,7 @@ const ASSETS: &[Asset] = assets![
     "transactions.js" as SCRIPT,
     "security.js" as SCRIPT,
     "log.js" as SCRIPT,
+    "trace.js" as SCRIPT,
 ];
 
 /// The routes under `/console/`.

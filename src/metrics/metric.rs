@@ -57,6 +57,11 @@ impl Metric {
         Metric::new(Source::MBean { mbean, attribute }, Kind::Gauge, help)
     }
 
+    /// An attribute of an MBean of Kafka that only grows: `connection-creation-total`.
+    pub const fn total(mbean: &'static str, attribute: &'static str, help: &'static str) -> Metric {
+        Metric::new(Source::MBean { mbean, attribute }, Kind::Counter, help)
+    }
+
     /// A metric that is none of Kafka's. The name of a counter ends in `_total`.
     pub const fn named(name: &'static str, kind: Kind, labels: &'static [&'static str], help: &'static str) -> Metric {
         Metric::new(Source::Named { name, labels }, kind, help)

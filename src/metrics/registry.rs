@@ -10,6 +10,12 @@ use crate::Scrape;
 /// Writes the values of some metrics into a scrape. Must not take locks that requests need.
 pub trait Collector: Send + Sync {
     fn collect(&self, scrape: &mut Scrape);
+
+    /// Whether the number of series depends on what clients create. Such collectors are called last, because a limit
+    /// leaves out what comes last.
+    fn is_unbounded(&self) -> bool {
+        false
+    }
 }
 
 /// The collectors of one broker. A clone is the same registry.
@@ -17,7 +23,7 @@ pub trait Collector: Send + Sync {
 pub struct Registry(Arc<RwLock<Vec<Arc<dyn Collector>>>>);
 
 impl Registry {
-    /// Adds a collector. Scrapes call collectors in the order in which they were added.
+    /// Adds a collector. Scrapes call the bounded ones first, and otherwise in the order in which they were added.
     pub fn register(&self, collector: Arc<dyn Collector>) {
         self.0.write().push(collector);
     }
@@ -26,7 +32,8 @@ impl Registry {
     pub fn collect(&self, scrape: &mut Scrape) {
         // Copied, so that no lock is held meanwhile.
         let collectors = self.0.read().clone();
-        collectors.iter().for_each(|collector| collector.collect(scrape));
+        let (unbounded, bounded): (Vec<_>, Vec<_>) = collectors.iter().partition(|collector| collector.is_unbounded());
+        bounded.into_iter().chain(unbounded).for_each(|collector| collector.collect(scrape));
     }
 }
 

@@ -142,6 +142,14 @@ impl RegistryError {
         RegistryError::new(42211, format!("The specified context '{context}' is not empty."))
     }
 
+    /// The code that Confluent's registry has for requests that take too long.
+    pub fn too_many_versions(limit: usize) -> RegistryError {
+        RegistryError::new(
+            50002,
+            format!("Operation timed out: the request would compare schemas of more than {} MiB", limit >> 20),
+        )
+    }
+
     /// An error of the HTTP layer, such as an unknown path.
     pub fn http(status: u16, message: impl Into<String>) -> RegistryError {
         RegistryError::new(status.into(), message)

@@ -94,6 +94,8 @@ pub struct Ready {
     pub secure_dir: Option<PathBuf>,
     /// The URL of the admin port, if there is one: `http://localhost:40124`.
     pub admin_url: Option<String>,
+    /// The URL of the metrics, if there is a port that has them.
+    pub metrics_url: Option<String>,
     /// The URL of the schema registry, if there is one: `http://localhost:40125`.
     pub schema_registry_url: Option<String>,
     pub data_dir: PathBuf,

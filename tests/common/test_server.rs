@@ -104,7 +104,8 @@ impl TestServer {
         let address = listener.address();
         let commands = Arc::new(Commands::default());
         let limiter = LogRateLimiter::new(Clock::start());
-        let inner = serve(vec![listener], commands.clone(), &limits, Clock::start(), limiter).unwrap();
+        let inner =
+            serve(vec![listener], commands.clone(), &limits, Clock::start(), limiter, &Default::default()).unwrap();
         TestServer { commands, address, inner }
     }
 

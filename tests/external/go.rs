@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub fn go_is_installed() -> bool {
     let found = Command::new("go").arg("version").output().is_ok();
     if !found {
-        skip("Go is missing: install Go 1.26 or later");
+        skip("go", "Go is missing: install Go 1.26 or later");
     }
     found
 }

@@ -1,6 +1,6 @@
 //! Runs tests as Rust's own harness does, with one difference: a test that needs a program that is not installed skips
 //! itself. It then counts as ignored, not as passed, and a summary at the end lists how many tests were skipped, why,
-//! and what to install.
+//! and what to install. A test that misses what `OTTLA_REQUIRE` lists fails instead.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,22 +13,58 @@ use parking_lot::Mutex;
 /// Maximum number of tests that run at the same time: many start a Java VM, a container or dozens of processes.
 const MAX_CONCURRENT_TESTS: usize = 4;
 
-/// Number of skipped tests by reason.
-static SKIPPED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+/// What a test may miss, as `OTTLA_REQUIRE` names it.
+const NEEDS: [&str; 11] = [
+    "java",
+    "node",
+    "go",
+    "docker",
+    "python",
+    "old-python",
+    "binutils",
+    "dpkg",
+    "systemd",
+    "lintian",
+    "cargo-cyclonedx",
+];
+
+/// Number of skipped tests by what they miss and by reason.
+static SKIPPED: Mutex<BTreeMap<Missing, usize>> = Mutex::new(BTreeMap::new());
+
+/// What a test misses.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Missing {
+    need: &'static str,
+    reason: String,
+}
 
 thread_local! {
     /// The reason why the test that runs on this thread is skipped, completely or in part.
-    static MISSING: RefCell<Option<String>> = const { RefCell::new(None) };
+    static MISSING: RefCell<Option<Missing>> = const { RefCell::new(None) };
 }
 
 /// Marks the test of this thread as skipped, in whole or in part: it counts as ignored unless it fails in the rest.
-/// `reason` is one line that says what is missing and what to install.
-pub fn skip(reason: &str) {
-    MISSING.set(Some(reason.to_owned()));
+/// `need` is one of [`NEEDS`]; `reason` is one line that says what is missing and what to install. Panics if the need is required.
+pub fn skip(need: &'static str, reason: &str) {
+    assert!(NEEDS.contains(&need), "{need} is not listed in NEEDS");
+    assert!(!required().iter().any(|one| one == need || one == "all"), "{reason} (OTTLA_REQUIRE has {need})");
+    MISSING.set(Some(Missing { need, reason: reason.to_owned() }));
+}
+
+/// The names of `OTTLA_REQUIRE`.
+fn required() -> Vec<String> {
+    let text = std::env::var("OTTLA_REQUIRE").unwrap_or_default();
+    text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 /// Runs the tests that the command line selects, and prints which were skipped.
+///
+/// With `OTTLA_NOT_TESTED`, a path, writes a line for each need of skipped tests to that file.
 pub fn run(mut tests: Vec<Trial>) -> ExitCode {
+    if let Some(unknown) = required().iter().find(|name| *name != "all" && !NEEDS.contains(&name.as_str())) {
+        eprintln!("OTTLA_REQUIRE has the unknown name {unknown}; the names are all, {}", NEEDS.join(", "));
+        return ExitCode::FAILURE;
+    }
     let (filters, flags) = split(std::env::args());
     let mut arguments = Arguments::from_iter(flags);
     if !filters.is_empty() {
@@ -41,9 +77,15 @@ pub fn run(mut tests: Vec<Trial>) -> ExitCode {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     arguments.test_threads.get_or_insert(cores.min(MAX_CONCURRENT_TESTS));
     let conclusion = libtest_mimic::run(&arguments, tests);
-    for (reason, count) in SKIPPED.lock().iter() {
+    let mut by_need: BTreeMap<&str, usize> = BTreeMap::new();
+    for (Missing { need, reason }, count) in SKIPPED.lock().iter() {
         let (tests, are) = if *count == 1 { ("test", "is") } else { ("tests", "are") };
         eprintln!("{count} {tests} {are} skipped: {reason}");
+        *by_need.entry(need).or_default() += count;
+    }
+    if let Some(path) = std::env::var_os("OTTLA_NOT_TESTED") {
+        let lines: String = by_need.iter().map(|(need, count)| format!("{need} ({count})\n")).collect();
+        std::fs::write(path, lines).expect("the file of OTTLA_NOT_TESTED can be written");
     }
     conclusion.exit_code()
 }
@@ -67,9 +109,9 @@ pub fn plain(module: &str, name: &str, test: impl FnOnce() + Send + 'static) -> 
     Trial::ignorable_test(format!("{module}::{name}"), move || {
         MISSING.take();
         test();
-        let Some(reason) = MISSING.take() else { return Ok(Completion::Completed) };
-        *SKIPPED.lock().entry(reason.clone()).or_default() += 1;
-        Ok(Completion::ignored_with(reason))
+        let Some(missing) = MISSING.take() else { return Ok(Completion::Completed) };
+        *SKIPPED.lock().entry(missing.clone()).or_default() += 1;
+        Ok(Completion::ignored_with(missing.reason))
     })
 }
 

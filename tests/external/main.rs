@@ -1,8 +1,8 @@
 //! Tests that need other programs, which may be missing: Java and Apache Kafka, Python clients, Go, Node.js, a Docker engine.
 //! Tests that miss one count as ignored, and the last lines of the output say what to install.
 //!
-//! `OTTLA_REQUIRE_JAVA=1` and `OTTLA_REQUIRE_DOCKER=1` make them fail instead. `cargo test --test external java::` runs
-//! the tests of one module.
+//! `OTTLA_REQUIRE=java,docker` makes those fail instead that miss one of these; `harness` lists the names. `cargo test --test
+//! external java::` runs the tests of one module.
 //!
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 

@@ -139,7 +139,7 @@ pub fn python_of(environment: &Environment) -> Option<PathBuf> {
     match environment.python() {
         Ok(python) => Some(python),
         Err(Unavailable::OnlyNewer(why)) => {
-            skip(&why);
+            skip("old-python", &why);
             None
         }
         Err(Unavailable::Missing(what)) => panic!("{what}"),

@@ -217,7 +217,7 @@ fn franz_go() {
 
 fn kafkajs() {
     if ["node", "npm"].iter().any(|program| Command::new(program).arg("--version").output().is_err()) {
-        skip("Node.js is missing: install Node.js 18 or later, with npm");
+        skip("node", "Node.js is missing: install Node.js 18 or later, with npm");
         return;
     }
     let secured = Secured::start();

@@ -14,6 +14,7 @@ mod fetch;
 mod fixture;
 mod groups;
 mod log_output;
+mod metrics;
 mod network;
 mod produce;
 mod protocol;

@@ -28,6 +28,7 @@ use crate::state::cluster::Cluster;
 use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
 use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionRequest, SessionRequest};
 use crate::state::partition::{Isolation, Read};
+use crate::state::traffic::TopicTraffic;
 use ottla_config::CompressionType;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::frame::response_size;
@@ -64,8 +65,10 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
         isolation: limits.isolation,
         converted: OldFormat::for_fetch(version).is_some(),
     };
+    let traffic = fetch.partitions.iter().map(|it| it.partition.as_ref().ok().map(|it| Arc::clone(it.traffic())));
     let answering = Answering {
         broker: Arc::clone(&context.broker),
+        traffic: traffic.collect(),
         version,
         session: fetch_context,
         metered: context.metering.is_some().then(|| context.clone()),
@@ -79,7 +82,9 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     }
     let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
     Answer::parked(async move {
+        let waiting = answering.broker.work_figures().waiting_fetch();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        drop(waiting);
         answering.respond(result.partitions)
     })
 }
@@ -89,7 +94,9 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
 fn converted(answering: Answering, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
+        let waiting = answering.broker.work_figures().waiting_fetch();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        drop(waiting);
         let response = blocking::run(move || answering.respond(result.partitions));
         response.await.unwrap_or_else(|_| FetchResponse::default())
     })
@@ -226,6 +233,8 @@ fn find_partition(
 /// A fetch whose partitions are read, and that is to be answered.
 struct Answering {
     broker: Arc<Broker>,
+    /// The counters of each partition's topic.
+    traffic: Vec<Option<Arc<TopicTraffic>>>,
     version: i16,
     session: FetchContext,
     /// The request, if there are quotas.
@@ -245,6 +254,7 @@ impl Answering {
         if let Some(throttled) = self.throttled(&answered, &data) {
             return throttled;
         }
+        self.count(&data);
         match self.broker.finish_fetch(&self.session, &answered) {
             Ok((session_id, included)) => {
                 let changed = answered.into_iter().zip(data).zip(included).filter(|(_, included)| *included);
@@ -252,6 +262,25 @@ impl Answering {
                 FetchResponse { session_id, responses, ..Default::default() }
             }
             Err(error) => FetchResponse { error_code: error.error_code().code(), ..Default::default() },
+        }
+    }
+
+    /// Counts what the client gets, by topic.
+    fn count(&self, data: &[PartitionData]) {
+        let is_converted = OldFormat::for_fetch(self.version).is_some();
+        for (traffic, data) in self.traffic.iter().zip(data) {
+            let Some(traffic) = traffic else { continue };
+            traffic.add(|counters| &counters.fetch_requests, 1);
+            let bytes = data.records.as_ref().map_or(0, Bytes::len) as u64;
+            if bytes > 0 {
+                traffic.add(|counters| &counters.bytes_out, bytes);
+                if is_converted {
+                    traffic.add(|counters| &counters.converted, 1);
+                }
+            }
+            if data.error_code == ErrorCode::KafkaStorageError.code() {
+                traffic.add(|counters| &counters.failed_fetch, 1);
+            }
         }
     }
 

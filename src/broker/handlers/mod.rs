@@ -35,6 +35,7 @@ mod produce;
 mod quorum;
 mod reassignments;
 mod records;
+pub mod request_figures;
 mod sasl;
 mod scram_users;
 mod served;
@@ -54,15 +55,20 @@ pub use errors::ToErrorCode;
 use authorizer::Authorizer;
 use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
+use request_figures::RequestFigures;
 use sasl::Gate;
 use throttling::Metering;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, NewUse, Outcome, Reply, Then};
+use crate::server::{
+    CloseReason, ConnectionInfo, ConnectionUse, Dispatch, Excerpts, Exchange, NewUse, Outcome, Reply, Then,
+};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
+use ottla_metrics::Registry;
 use ottla_wire::protocol::frame::{FrameError, decode_request, encode_response};
 use ottla_wire::protocol::{ApiKey, Request, RequestHeader, Response};
 
@@ -78,20 +84,29 @@ pub struct Handlers {
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
     tls: TlsListeners,
+    trace: Arc<TraceHub>,
+    figures: Arc<RequestFigures>,
 }
 
 impl Handlers {
     /// Creates the handlers. `batch_memory` is the largest decompressed size in bytes of a produced batch that must
     /// be held in memory.
-    pub fn new(broker: Arc<Broker>, batch_memory: usize) -> Handlers {
+    pub fn new(broker: Arc<Broker>, batch_memory: usize, metrics: &Registry) -> Handlers {
         let authorizer = authorizer::configured(&broker);
         let large_batches = Arc::new(LargeBatches::new(batch_memory));
-        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default() }
+        let figures = request_figures::registered(metrics);
+        let (tls, trace) = (TlsListeners::default(), TraceHub::new(0));
+        Handlers { broker, large_batches, authorizer, tls, trace, figures }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.
     pub fn with_tls(self, tls: TlsListeners) -> Handlers {
         Handlers { tls, ..self }
+    }
+
+    /// Sets what gets the requests that are done.
+    pub fn with_trace(self, trace: Arc<TraceHub>) -> Handlers {
+        Handlers { trace, ..self }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
@@ -170,6 +185,15 @@ impl Dispatch for Handlers {
         faults::note_unreadable(chunk);
     }
 
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+        self.trace.excerpts(connection, frame)
+    }
+
+    fn on_done(&self, connection: &Arc<ConnectionInfo>, exchange: &Exchange) {
+        self.figures.record(exchange);
+        self.trace.done(|| self.broker.clock().wall(), connection, exchange);
+    }
+
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         self.broker.groups().connection_closed(connection.id);
     }
@@ -207,15 +231,20 @@ impl Dispatch for Handlers {
             Answer::Ready(mut response) => {
                 let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
+                self.figures.count_errors(&mut response);
                 encode(correlation_id, version, &response, then)
             }
-            Answer::Parked(future) => Outcome::Parked(Box::pin(async move {
-                let mut response = future.await;
-                let then = throttling::mute(&context, &mut response);
-                error_versions::translate(version, &mut response);
-                let frame = encode_response(correlation_id, version, &response);
-                frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
-            })),
+            Answer::Parked(future) => {
+                let figures = Arc::clone(&self.figures);
+                Outcome::Parked(Box::pin(async move {
+                    let mut response = future.await;
+                    let then = throttling::mute(&context, &mut response);
+                    error_versions::translate(version, &mut response);
+                    figures.count_errors(&mut response);
+                    let frame = encode_response(correlation_id, version, &response);
+                    frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
+                }))
+            }
             Answer::Nothing => throttling::without_reply(&context),
             Answer::Close(why) => Outcome::Close(why),
         }

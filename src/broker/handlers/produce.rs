@@ -280,12 +280,28 @@ fn append(
     rules: &VerifyRules,
     verifications: &Verifications,
 ) -> Result<Appended, Refusal> {
-    let verified = context.large_batches.verify(records, rules).map_err(Refusal::Records)?;
+    let verified = context.large_batches.verify(records, rules).map_err(|error| {
+        count_refused(partition, records, &error);
+        Refusal::Records(error)
+    })?;
     let verification = match verified.first.header().is_transactional() {
         true => verifications.of(partition.id()).map_err(Refusal::Transaction)?,
         false => TxnVerification::NotVerified,
     };
     partition.append_set_verified(&verified, Origin::Client, verification, rules.now).map_err(Refusal::Partition)
+}
+
+/// Counts records that are refused because of what they are.
+fn count_refused(partition: &Partition, records: &Unverified, error: &RecordError) {
+    let traffic = partition.traffic();
+    traffic.add(|counters| &counters.produce_requests, 1);
+    match error {
+        RecordError::TooLarge { .. } | RecordError::ExpandsTooFar { .. } => {
+            traffic.add(|counters| &counters.bytes_rejected, records.len() as u64);
+        }
+        RecordError::Corrupt(_) | RecordError::Truncated { .. } => traffic.add(|counters| &counters.invalid_crc, 1),
+        _ => traffic.add(|counters| &counters.failed_produce, 1),
+    }
 }
 
 impl Refusal {

@@ -62,6 +62,7 @@ impl Handlers {
                 return match session.identity() {
                     Some(_) if session.is_expired(now) => {
                         session.fail();
+                        connection.figures().expired.increment();
                         let why = "the session has expired, and the client did not authenticate again";
                         Gate::Handled(Outcome::Close(CloseReason::new(EXPIRED, why)))
                     }
@@ -229,6 +230,7 @@ impl Attempt<'_> {
             && let Some(identity) = self.session.identity()
         {
             let Identity { principal, mechanism, .. } = identity;
+            self.connection.figures().authenticated.increment();
             tracing::debug!(client = %self.connection, %principal, %mechanism, "authenticated");
         }
         reply
@@ -242,6 +244,7 @@ impl Attempt<'_> {
         failure: &Failure,
     ) -> Outcome {
         self.session.fail();
+        self.connection.figures().failed_authentication.increment();
         let mechanism = mechanism.map(|mechanism| format!(" with {mechanism}")).unwrap_or_default();
         let user = failure.user.as_ref().map(|user| format!(" of user '{}'", user.escape_debug())).unwrap_or_default();
         let why = format!("authentication{user}{mechanism} failed: {}", failure.log);

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use super::connection::{Connection, End, Shared};
 use super::connection_limits::{ConnectionLimits, IpPermit, Permit, Refused};
 use super::dispatch::ConnectionInfo;
+use super::figures::ListenerFigures;
 use super::handshake::Handshakes;
 use super::listener::canonical;
 use crate::log_rate_limiter::{log_limited, log_limited_by_reason};
@@ -31,6 +32,7 @@ pub(super) enum Phase {
 pub(super) struct Acceptor {
     pub socket: TcpListener,
     pub listener: Arc<str>,
+    pub figures: Arc<ListenerFigures>,
     pub demands_sasl: bool,
     /// For encrypted connections.
     pub tls: Option<Arc<TlsListener>>,
@@ -149,7 +151,7 @@ impl Acceptor {
             }
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let info = ConnectionInfo::new(id, peer, local, self.listener.clone());
+        let info = ConnectionInfo::new(id, peer, local, self.listener.clone()).counted_in(Arc::clone(&self.figures));
         let info = if self.demands_sasl { info.with_sasl() } else { info };
         tracing::debug!(client = %info, "connected");
         let (shared, phase) = (self.shared.clone(), self.phase.clone());
@@ -216,10 +218,14 @@ async fn secure(
         Ok((mut stream, principal)) => {
             stream.get_mut().0.begin(Arc::clone(&shared.read_ahead), Arc::clone(&shared.buffers));
             let info = info.with_principal(principal);
+            info.figures().authenticated.increment();
             tracing::debug!(client = %info, principal = %info.principal, "TLS handshake done");
             run_connection(stream, info, permit, phase, shared, true).await;
         }
-        Err(error) => error.log(&info, &shared.log_rate_limiter),
+        Err(error) => {
+            info.figures().failed_authentication.increment();
+            error.log(&info, &shared.log_rate_limiter);
+        }
     }
 }
 

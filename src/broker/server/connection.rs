@@ -141,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             loop {
                 let Connection { info, shared, replies, .. } = self;
-                replies.poll_parked(cx, &shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
+                replies.poll_parked(cx, &shared.clock, &mut |done| report(info, shared, &done));
                 match self.poll_replies(cx) {
                     Poll::Ready(Err(end)) => return Poll::Ready(end),
                     Poll::Ready(Ok(())) if self.replies.has_deferred() => {}
@@ -178,13 +178,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     last_returned
                 });
                 let times = Times::begin(arrived, last_returned);
-                let exchange = Exchange::begin(*requests, &bytes, info.is_authenticating(), times);
+                let excerpts = shared.dispatch.excerpts(info, &bytes);
+                let exchange = Exchange::begin(*requests, &bytes, info.is_authenticating(), excerpts, times);
                 let outcome = shared.dispatch.dispatch(info, bytes);
                 *requests += 1;
                 last_returned = shared.clock.monotonic();
                 let last = matches!(outcome, Outcome::Close(_) | Outcome::Ready(Reply { then: Then::Close(_), .. }));
                 if let Some(done) = replies.push(outcome, exchange, reservation, last_returned) {
-                    shared.dispatch.on_done(info, &done);
+                    report(info, shared, &done);
                 }
                 if last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
@@ -245,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.check_replies()?;
             self.sent += sent as u64;
             let Connection { info, shared, replies, .. } = self;
-            replies.advance(sent, &shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
+            replies.advance(sent, &shared.clock, &mut |done| report(info, shared, &done));
             self.is_flushed = false;
         }
         self.poll_flush(cx)
@@ -324,7 +325,7 @@ impl<S> Drop for Connection<S> {
     fn drop(&mut self) {
         let Connection { info, shared, replies, .. } = self;
         let result = catch_unwind(AssertUnwindSafe(|| {
-            replies.clear(&shared.clock, &mut |done| shared.dispatch.on_done(info, &done));
+            replies.clear(&shared.clock, &mut |done| report(info, shared, &done));
             shared.dispatch.on_disconnect(info);
         }));
         if let Err(panic) = result {
@@ -340,6 +341,12 @@ impl<S> Drop for Connection<S> {
             );
         }
     }
+}
+
+/// Reports a request that is done.
+fn report(info: &Arc<ConnectionInfo>, shared: &Shared, done: &Exchange) {
+    info.figures().count(done);
+    shared.dispatch.on_done(info, done);
 }
 
 /// Returns the function that gives the limit for the next frame of a connection.

@@ -11,7 +11,9 @@ use bytes::Bytes;
 use ottla_core::security::session::SaslSession;
 use parking_lot::Mutex;
 
+use super::excerpt::Excerpts;
 use super::exchange::Exchange;
+use super::figures::{CountedConnection, ListenerFigures};
 use super::first_use::FirstUse;
 use ottla_core::security::Principal;
 
@@ -26,6 +28,13 @@ pub trait Dispatch: Send + Sync + 'static {
     /// `frame` is an allocation of its own, which counts towards the request memory budget until the reply is sent.
     /// Data that outlives the request must be copied out of it.
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
+
+    /// What [`Exchange::excerpts`] will have of a request that is about to be dispatched, and how much of its reply. Must be
+    /// cheap.
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+        let _ = (connection, frame);
+        None
+    }
 
     /// How often mapped memory has become unreadable since the process began. After a change, the connection calls
     /// [`Dispatch::is_intact`] before it sends more. Must be cheap.
@@ -149,6 +158,7 @@ pub struct ConnectionInfo {
     pub first_use: FirstUse,
     /// The state of SASL; `None` if the listener does not demand it.
     pub sasl: Option<Mutex<SaslSession>>,
+    counted: CountedConnection,
     client_software: OnceLock<ClientSoftware>,
 }
 
@@ -163,7 +173,18 @@ impl ConnectionInfo {
     pub fn new(id: u64, peer: SocketAddr, local: SocketAddr, listener: Arc<str>) -> Self {
         let (first_use, client_software) = (FirstUse::default(), OnceLock::new());
         let principal = Principal::anonymous();
-        ConnectionInfo { id, peer, local, listener, principal, first_use, sasl: None, client_software }
+        let counted = CountedConnection::new(Arc::default());
+        ConnectionInfo { id, peer, local, listener, principal, first_use, sasl: None, counted, client_software }
+    }
+
+    /// Counts the connection and its requests in the figures of its listener.
+    pub(super) fn counted_in(self, listener: Arc<ListenerFigures>) -> Self {
+        ConnectionInfo { counted: CountedConnection::new(listener), ..self }
+    }
+
+    /// The figures of the connection's listener.
+    pub fn figures(&self) -> &ListenerFigures {
+        self.counted.listener()
     }
 
     /// Demands that the client authenticates with SASL before its first request.

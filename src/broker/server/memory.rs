@@ -33,6 +33,11 @@ impl RequestBudget {
         self.total
     }
 
+    /// Bytes that are not reserved.
+    pub fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+
     /// Reserves bytes without waiting. `None` if other requests wait or too few bytes are free.
     pub fn try_reserve(&self, bytes: u32) -> Option<Reservation> {
         self.free.clone().try_acquire_many_owned(bytes).ok().map(Reservation)

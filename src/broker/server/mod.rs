@@ -12,7 +12,9 @@ mod accept;
 mod connection;
 mod connection_limits;
 pub mod dispatch;
+mod excerpt;
 mod exchange;
+pub mod figures;
 mod first_use;
 mod handshake;
 #[cfg(test)]
@@ -41,6 +43,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
+pub use excerpt::{Excerpt, Excerpts, Hole};
 pub use exchange::{Ending, Exchange, Times};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use in_process::{InProcessClient, InProcessConnector, NotConnected};
@@ -53,8 +56,10 @@ use crate::log_rate_limiter::LogRateLimiter;
 use accept::{Acceptor, MAX_REFUSED_LATER, Phase};
 use connection::Shared;
 use connection_limits::ConnectionLimits;
+use figures::{ListenerFigures, ServerFigures};
 use handshake::Handshakes;
 use memory::{BufferPool, RequestBudget};
+use ottla_metrics::Registry;
 use read_ahead::read_ahead_budget;
 
 /// The buffer pool's share of the request memory: an eighth, and at most [`MAX_POOL_BYTES`].
@@ -92,13 +97,14 @@ impl LimitsHandle {
 
 /// Starts to accept connections. Needs a tokio runtime.
 ///
-/// Log lines that peers cause go through `log_rate_limiter`.
+/// Log lines that peers cause go through `log_rate_limiter`. Figures of listeners are added to `metrics`.
 pub fn serve(
     listeners: Vec<Listener>,
     dispatch: Arc<dyn Dispatch>,
     limits: &Limits,
     clock: Clock,
     log_rate_limiter: Arc<LogRateLimiter>,
+    metrics: &Registry,
 ) -> io::Result<Server> {
     let phase = Arc::new(watch::Sender::new(Phase::Running));
     let buffers = Arc::new(BufferPool::new((limits.request_memory / POOL_SHARE).min(MAX_POOL_BYTES)));
@@ -118,14 +124,18 @@ pub fn serve(
     let connection_limits = Arc::new(ConnectionLimits::new(limits, clock));
     let refused_later = Arc::new(Semaphore::new(MAX_REFUSED_LATER));
     let next_id = Arc::<AtomicU64>::default();
+    let mut figures = ServerFigures { budget: Arc::clone(&shared.budget), listeners: Vec::new() };
     let mut tasks = JoinSet::new();
     for listener in listeners {
         let (name, tls) = (listener.name().clone(), listener.tls().cloned());
         let demands_sasl = listener.demands_sasl();
+        let listener_figures = Arc::<ListenerFigures>::default();
+        figures.listeners.push((name.clone(), Arc::clone(&listener_figures)));
         for socket in listener.listen(limits.backlog)? {
             let acceptor = Acceptor {
                 socket,
                 listener: name.clone(),
+                figures: Arc::clone(&listener_figures),
                 demands_sasl,
                 tls: tls.clone(),
                 handshakes: handshakes.clone(),
@@ -138,6 +148,7 @@ pub fn serve(
             tasks.spawn(acceptor.run());
         }
     }
+    metrics.register(Arc::new(figures));
     tasks.spawn(async move {
         loop {
             clock.sleep(TRIM_INTERVAL).await;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::http::admin::AdminPort;
+use crate::http::metrics::MetricsPort;
 #[cfg(feature = "registry")]
 use crate::http::registry::RegistryPort;
 use crate::secure::ListenerAddress;
@@ -76,6 +77,21 @@ pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, Strin
              ottla.admin.listener to localhost"
         );
     }
+    Ok(Some(bound))
+}
+
+/// Binds the port for metrics alone, if it is configured. The error is one plain line.
+pub fn bind_metrics_port(config: &BrokerConfig) -> Result<Option<MetricsPort>, String> {
+    let Some(metrics) = &config.metrics.port else { return Ok(None) };
+    let port = metrics.bind.port;
+    let tls = metrics.tls.clone().map(TlsListener::load).transpose();
+    let tls = tls.map_err(|why| format!("the port for metrics: {why}"))?;
+    let bound = MetricsPort::bind(metrics, tls.map(Arc::new)).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("the port {port} for metrics is in use; choose another one with ottla.metrics.listener")
+        }
+        _ => format!("cannot listen at the port {port} for metrics: {error}"),
+    })?;
     Ok(Some(bound))
 }
 

@@ -22,12 +22,14 @@ use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
+use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_config::BrokerConfig;
 use registry::{BoundRegistry, RegistryService};
 
@@ -40,6 +42,8 @@ pub struct Service {
     server: Server,
     admin: Option<Admin>,
     admin_url: Option<String>,
+    metrics_port: Option<MetricsServer>,
+    metrics_url: Option<String>,
     registry: RegistryService,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
@@ -86,17 +90,30 @@ impl Service {
         let admin_port = bind::bind_admin_port(config)?;
         let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
         let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
+        let metrics_port = bind::bind_metrics_port(config)?;
         let registry = BoundRegistry::bind(config)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
         let admin_url = admin_port.as_ref().map(AdminPort::url);
+        let own_url = metrics_port.as_ref().map(MetricsPort::url);
+        let metrics_url = own_url.or_else(|| Some(format!("{}/metrics", admin_url.as_ref()?)));
         let limiter = LogRateLimiter::new(clock);
+        let environment = Environment::system(clock);
+        let metric_registry = environment.metrics.clone();
+        let metrics = Metrics::new(metric_registry.clone(), config.metrics.max_series, clock);
+        let metrics_port = metrics_port.map(|port| port.open(Arc::clone(&metrics), clock, Arc::clone(&limiter)));
+        let metrics_port = metrics_port.transpose();
+        let metrics_port =
+            metrics_port.map_err(|error| format!("cannot accept connections at the port for metrics: {error}"))?;
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, console, clock, Arc::clone(&limiter))).transpose();
+        let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
+        let admin =
+            admin_port.map(|port| port.open(issuer, console, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
+        let admin = admin.transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
-        let (environment, endpoints) = (Environment::system(clock), bind::endpoints(config, &ports));
+        let endpoints = bind::endpoints(config, &ports);
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
@@ -108,8 +125,10 @@ impl Service {
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), batch_memory).with_tls(tls.clone()));
-        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter));
+        let handlers =
+            Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
+        let handlers = Arc::new(handlers);
+        let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
@@ -120,8 +139,20 @@ impl Service {
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
         tokio::spawn(follow_sasl(Arc::downgrade(&broker)));
-        let service =
-            Service { broker, server, admin, admin_url, registry, secure, listeners, addresses, bound, moved };
+        let service = Service {
+            broker,
+            server,
+            admin,
+            admin_url,
+            metrics_port,
+            metrics_url,
+            registry,
+            secure,
+            listeners,
+            addresses,
+            bound,
+            moved,
+        };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
@@ -173,6 +204,11 @@ impl Service {
         self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
     }
 
+    /// The URL of the metrics: on their own port, or else on the admin port.
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.metrics_url.as_deref()
+    }
+
     /// The URL of the schema registry, if there is one: `http://localhost:8081`.
     pub fn schema_registry_url(&self) -> Option<&str> {
         self.registry.url()
@@ -183,6 +219,7 @@ impl Service {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
+        drop(self.metrics_port);
         drop(self.registry);
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::partition::Partition;
+use super::traffic::TopicTraffic;
 use ottla_config::{self as config, BrokerConfig, CompressionType, TopicConfig};
 use ottla_core::metadata::{BrokerId, Image, SharedMap, TopicImage};
 use ottla_wire::record::{Accepts, Codec, TimestampType, VerifyRules};
@@ -15,6 +16,7 @@ use ottla_wire::types::{PartitionIndex, TimestampMs, TopicId, TopicName, sort_by
 pub struct Topic {
     pub image: Arc<TopicImage>,
     pub config: Arc<TopicConfig>,
+    pub traffic: Arc<TopicTraffic>,
     /// This broker's node id.
     node: BrokerId,
     /// By partition index.
@@ -57,8 +59,14 @@ impl Topic {
     }
 
     /// Creates a topic. `locations` has one for each partition, by index.
-    pub fn new(image: Arc<TopicImage>, config: Arc<TopicConfig>, node: BrokerId, locations: Vec<Location>) -> Topic {
-        Topic { image, config, node, locations }
+    pub fn new(
+        image: Arc<TopicImage>,
+        config: Arc<TopicConfig>,
+        traffic: Arc<TopicTraffic>,
+        node: BrokerId,
+        locations: Vec<Location>,
+    ) -> Topic {
+        Topic { image, config, traffic, node, locations }
     }
 
     /// The partition, if this broker serves it.

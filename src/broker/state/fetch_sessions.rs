@@ -5,10 +5,12 @@
 //! for a few map operations is not a bottleneck on one machine.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use super::figures::SessionFigures;
 use ottla_wire::types::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 
 /// The session id of a request or response without a session.
@@ -105,6 +107,7 @@ pub struct FetchSessions {
     /// evicted for a larger one.
     eviction_after: Duration,
     sessions: HashMap<i32, Session>,
+    figures: Arc<SessionFigures>,
 }
 
 #[derive(Debug)]
@@ -132,7 +135,12 @@ struct Cached {
 impl FetchSessions {
     /// Creates a cache for at most `max_sessions` (`max.incremental.fetch.session.cache.slots`).
     pub fn new(max_sessions: usize, eviction_after: Duration) -> FetchSessions {
-        FetchSessions { max_sessions, eviction_after, sessions: HashMap::new() }
+        FetchSessions { max_sessions, eviction_after, sessions: HashMap::new(), figures: Arc::default() }
+    }
+
+    /// Publishes the figures of the cache.
+    pub fn with_figures(self, figures: Arc<SessionFigures>) -> FetchSessions {
+        FetchSessions { figures, ..self }
     }
 
     /// Begins a request: updates its session, and returns the partitions to read.
@@ -140,6 +148,7 @@ impl FetchSessions {
         if request.epoch == INITIAL_EPOCH || request.epoch == FINAL_EPOCH {
             // A full request closes the session that it names.
             self.sessions.remove(&request.session_id);
+            self.figures.publish(self.sessions.len());
             let kind = if request.epoch == FINAL_EPOCH {
                 Kind::Sessionless
             } else {
@@ -159,6 +168,7 @@ impl FetchSessions {
         session.update(request.partitions, &request.forgotten);
         if session.partitions.is_empty() {
             self.sessions.remove(&request.session_id);
+            self.figures.publish(self.sessions.len());
             return Ok(FetchContext { kind: Kind::Sessionless, partitions: Vec::new() });
         }
         let kind = Kind::Incremental { session_id: request.session_id, epoch: session.epoch };
@@ -240,6 +250,7 @@ impl FetchSessions {
             }
         };
         self.sessions.insert(id, session);
+        self.figures.publish(self.sessions.len());
         id
     }
 
@@ -255,6 +266,7 @@ impl FetchSessions {
             && age(session.last_used) > self.eviction_after
         {
             self.sessions.remove(&id);
+            self.figures.evictions.increment();
             return true;
         }
         let old = self.sessions.iter().filter(|(_, session)| age(session.created) > self.eviction_after);
@@ -262,6 +274,7 @@ impl FetchSessions {
             && session.partitions.len() <= size
         {
             self.sessions.remove(&id);
+            self.figures.evictions.increment();
             return true;
         }
         false
@@ -270,6 +283,7 @@ impl FetchSessions {
     /// Closes all sessions. Their clients get FETCH_SESSION_ID_NOT_FOUND and open new ones.
     pub fn clear(&mut self) {
         self.sessions.clear();
+        self.figures.publish(0);
     }
 
     /// The number of open sessions.

@@ -14,6 +14,7 @@ pub mod cluster;
 mod delegation_tokens;
 pub mod fetch;
 pub mod fetch_sessions;
+pub mod figures;
 mod flushing;
 pub mod groups;
 mod hosting;
@@ -38,6 +39,7 @@ pub mod silent_clients;
 mod start_topics;
 mod start_users;
 pub mod topic_cause;
+pub mod traffic;
 pub mod transactions;
 mod waiters;
 
@@ -55,6 +57,7 @@ use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
+use figures::{SessionFigures, WorkFigures};
 use groups::Groups;
 use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
@@ -85,6 +88,7 @@ pub struct Broker {
     transactions: Arc<Transactions>,
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
+    session_figures: Arc<SessionFigures>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,
@@ -141,6 +145,11 @@ impl Broker {
 
     pub fn transactions(&self) -> &Arc<Transactions> {
         &self.transactions
+    }
+
+    /// The figures of syncs, waiting fetches and compactions.
+    pub fn work_figures(&self) -> &Arc<WorkFigures> {
+        self.publisher.work()
     }
 
     /// The client quotas.

@@ -14,6 +14,7 @@ use super::authentication::{Authentication, InvalidSasl};
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
 use super::fetch_sessions::FetchSessions;
+use super::figures::SessionFigures;
 use super::groups::Groups;
 use super::loggers::Loggers;
 use super::metadata::{Metadata, MetadataLog, MetadataUnavailable, Snapshot};
@@ -22,7 +23,7 @@ use super::partition::{Partition, PartitionError};
 use super::publisher::Publisher;
 use super::runtime::DriveError;
 use super::transactions::Transactions;
-use super::{Broker, Clock, ProducerIds, hosting, housekeeping, recovering, reopening};
+use super::{Broker, Clock, ProducerIds, figures, hosting, housekeeping, recovering, reopening};
 use crate::environment::Environment;
 use crate::log_rate_limiter::LogRateLimiter;
 use ottla_config::BrokerConfig;
@@ -146,7 +147,9 @@ impl Broker {
         };
         metadata.submit(register).await??;
         hosting::report(&publisher.current());
-        let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION);
+        let session_figures = Arc::new(SessionFigures::default());
+        let sessions = FetchSessions::new(config.fetch.max_incremental_fetch_session_cache_slots, SESSION_EVICTION)
+            .with_figures(Arc::clone(&session_figures));
         let checkpointer = Checkpointer::new(
             Arc::clone(&log_dir),
             Arc::clone(&publisher),
@@ -163,6 +166,7 @@ impl Broker {
             transactions,
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
+            session_figures,
             advertising: Advertising::new(&config),
             authentication,
             loggers,
@@ -178,6 +182,7 @@ impl Broker {
         reopening::start(&broker, failed_partitions);
         recovering::recover(&broker).await;
         cleaner::start(&broker);
+        figures::register(&broker, &environment.metrics);
         Ok(broker)
     }
 }

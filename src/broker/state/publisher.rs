@@ -11,9 +11,11 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, Location, Topic};
+use super::figures::WorkFigures;
 use super::partition::{OpenLog, Partition};
 use super::quotas::Quotas;
 use super::random::Random;
+use super::traffic::{Counters, TopicTraffic};
 use crate::clock::Clock;
 use crate::environment::Environment;
 use ottla_config::{BrokerConfig, TopicConfig};
@@ -35,6 +37,9 @@ pub struct Publisher {
     quotas: Arc<Quotas>,
     /// The settings of `current`.
     settings: watch::Sender<Arc<BrokerConfig>>,
+    /// What is produced to all topics and fetched from them.
+    traffic: Arc<Counters>,
+    work: Arc<WorkFigures>,
     /// Notified by each partition that fails.
     partition_failed: watch::Sender<()>,
 }
@@ -69,6 +74,8 @@ impl Publisher {
             current: RwLock::new(Arc::new(empty)),
             quotas,
             settings,
+            traffic: Arc::default(),
+            work: Arc::default(),
             partition_failed,
         }
     }
@@ -81,6 +88,16 @@ impl Publisher {
     /// The client quotas.
     pub fn quotas(&self) -> &Arc<Quotas> {
         &self.quotas
+    }
+
+    /// The counters of all topics together.
+    pub fn traffic(&self) -> &Arc<Counters> {
+        &self.traffic
+    }
+
+    /// The figures of syncs, waiting fetches and compactions.
+    pub fn work(&self) -> &Arc<WorkFigures> {
+        &self.work
     }
 
     /// The broker's current settings, and their changes.
@@ -198,6 +215,10 @@ impl Publisher {
                 partition.set_config(Arc::clone(&log_config), config.flush_messages);
             }
         }
+        let traffic = match old {
+            Some(old) => Arc::clone(&old.traffic),
+            None => Arc::new(TopicTraffic::new(Arc::clone(&self.traffic))),
+        };
         let locate = |(index, image): (PartitionIndex, &PartitionImage)| {
             match image.hosting(self.config.node_id, self.log_dir.meta().directory_id) {
                 Hosting::OtherNode => return Location::OtherNode,
@@ -209,12 +230,16 @@ impl Publisher {
                     partition.raise_leader_epoch(image.leader_epoch);
                     Arc::clone(partition)
                 }
-                None => self.partition(topic, index, image, &log_config, config.flush_messages),
+                None => {
+                    let partition = self.partition(topic, index, image, &log_config, config.flush_messages);
+                    let partition = partition.with_flushes(self.clock, Arc::clone(&self.work));
+                    Arc::new(partition.with_traffic(Arc::clone(&traffic)))
+                }
             };
             Location::Here { partition, leads: image.leader == self.config.node_id }
         };
         let locations = topic.partitions().map(locate).collect();
-        Arc::new(Topic::new(Arc::clone(topic), config, self.config.node_id, locations))
+        Arc::new(Topic::new(Arc::clone(topic), config, traffic, self.config.node_id, locations))
     }
 
     /// Creates a partition whose log is opened at its first use.
@@ -225,7 +250,7 @@ impl Publisher {
         image: &PartitionImage,
         config: &Arc<LogConfig>,
         flush_messages: i64,
-    ) -> Arc<Partition> {
+    ) -> Partition {
         let id = TopicPartition::new(Arc::clone(&topic.name), index);
         let (log_dir, config, opened, topic_id) = (Arc::clone(&self.log_dir), Arc::clone(config), id.clone(), topic.id);
         let (clock, random) = (self.clock, self.random.clone());
@@ -245,7 +270,7 @@ impl Publisher {
                 opened => opened,
             }
         });
-        Arc::new(Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.partition_failed.clone()))
+        Partition::new(id, topic.id, image.leader_epoch, flush_messages, open, self.partition_failed.clone())
     }
 }
 

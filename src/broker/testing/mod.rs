@@ -100,10 +100,11 @@ impl Host {
     async fn open(&self, clock: Clock, random: Random) -> Result<Running, OpenError> {
         let config = load(&Sources { command_line: self.settings.clone(), ..Default::default() }).unwrap().config;
         let disk = Some(Disk::simulated(&self.disk));
-        let environment = Environment { clock, random, disk, metrics: Registry::default() };
+        let metrics = Registry::default();
+        let environment = Environment { clock, random, disk, metrics: metrics.clone() };
         let limiter = LogRateLimiter::new(clock);
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
-        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20));
+        let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20, &metrics));
         let listener = Arc::new(InMemoryListener::new(handlers, clock, limiter));
         Ok(Running { broker, clock, listener })
     }

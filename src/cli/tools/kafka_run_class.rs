@@ -61,13 +61,26 @@ const PACKAGE: &str = "org.apache.kafka.tools.";
 /// Options of the script, which come before the class, and whether they have a value.
 const SCRIPT_OPTIONS: [(&str, bool); 3] = [("-daemon", false), ("-name", true), ("-loggc", false)];
 
+/// The usage, of which the error shows all and the help what is after `USAGE: `.
 const USAGE: &str = "USAGE: kafka-run-class [-daemon] [-name servicename] [-loggc] classname [opts]";
+
+const CLASS_NAMES: &str = "\
+The classes are those of Kafka's tools in all releases, such as kafka.tools.GetOffsetShell and \
+org.apache.kafka.tools.TopicCommand. The options -daemon, -name and -loggc of Kafka's script have no effect.";
 
 fn command() -> Command {
     Command::new(TOOL.name)
         .about("Run one of Kafka's tools by the name of its Java class.")
-        .arg(Arg::new("class").value_name("classname").required(true))
-        .arg(Arg::new("opts").num_args(0..).allow_hyphen_values(true).trailing_var_arg(true))
+        .override_usage(USAGE.trim_start_matches("USAGE: "))
+        .after_help(CLASS_NAMES)
+        .arg(Arg::new("class").value_name("classname").required(true).help("The Java class of a tool"))
+        .arg(
+            Arg::new("opts")
+                .num_args(0..)
+                .allow_hyphen_values(true)
+                .trailing_var_arg(true)
+                .help("The options of this tool"),
+        )
 }
 
 fn run(_tool: &Tool, arguments: Vec<OsString>) -> ExitCode {

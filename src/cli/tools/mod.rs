@@ -144,6 +144,21 @@ pub fn commands() -> impl Iterator<Item = clap::Command> {
     TOOLS.iter().map(Tool::command)
 }
 
+/// Returns what a script for bash needs to complete the tools under their own names, after the function `_ottla` for
+/// `ottla TOOL`.
+pub fn bash_completions() -> String {
+    const FUNCTION: &str = r#"
+_ottla_tool() {
+    local name=${1##*/}
+    COMP_WORDS=(ottla "${name%.sh}" "${COMP_WORDS[@]:1}")
+    COMP_CWORD=$((COMP_CWORD + 1))
+    _ottla ottla "$2" "${COMP_WORDS[COMP_CWORD - 1]}"
+}
+"#;
+    let names: Vec<String> = TOOLS.iter().map(|tool| format!("{0} {0}.sh", tool.name)).collect();
+    format!("{FUNCTION}complete -F _ottla_tool -o bashdefault -o default {}\n", names.join(" "))
+}
+
 fn run_with<O: clap::Parser + RunTool>(tool: &Tool, arguments: Vec<OsString>) -> ExitCode {
     match options::parse::<O>(tool.command(), tool.style, arguments.clone()) {
         Ok(mut options) => {

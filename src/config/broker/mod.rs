@@ -8,6 +8,7 @@ use super::admin::{self, AdminConfig};
 use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
+use super::metrics::{self, MetricsConfig};
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
 use super::retention::check_retention;
@@ -27,6 +28,7 @@ pub struct BrokerConfig {
     listeners_at_start: Vec<Listener>,
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
+    pub metrics: MetricsConfig,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
     /// Certificates, client configurations and the OIDC issuer that the broker makes.
@@ -242,6 +244,7 @@ impl BrokerConfig {
         ))?;
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
+        metrics::resolve(&values)?;
         registry::resolve(&values, &listeners)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
@@ -289,6 +292,7 @@ impl BrokerConfig {
             listeners_at_start: listeners.clone(),
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
+            metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
             registry: registry::resolve(&values, &listeners).ok().flatten(),
             listeners,
             secure: secure::resolve(&values),

@@ -38,6 +38,11 @@ const UNTYPED: &[&str] = &[
     "broker.rack",
     "max.connections.per.ip.overrides",
     "transaction.two.phase.commit.enable",
+    // By `metrics`.
+    "ottla.metrics.allowed.hosts",
+    "ottla.metrics.listener",
+    "ottla.metrics.max.series",
+    "ottla.metrics.token",
     // By `secure` and `admin`.
     "ottla.admin.ssl.key.password",
     "ottla.admin.ssl.keystore.certificate.chain",
@@ -67,6 +72,7 @@ const UNTYPED: &[&str] = &[
     "ottla.secure",
     "ottla.secure.dir",
     "ottla.secure.hosts",
+    "ottla.trace.ring.bytes",
     "ottla.users",
     // For each listener.
     "connections.max.reauth.ms",

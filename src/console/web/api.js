@@ -32,10 +32,10 @@ function headers(hasBody) {
   return all;
 }
 
-async function send(method, path, body, signal) {
+async function send(method, path, body, signal, base = "/api/v1") {
   let response;
   try {
-    response = await fetch(`/api/v1${path}`, {
+    response = await fetch(base + path, {
       method,
       headers: headers(body !== undefined),
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -79,8 +79,8 @@ export function query(parameters) {
 }
 
 /** Reads lines of JSON, one after another. */
-export async function* lines(path, signal) {
-  const response = await send("GET", path, undefined, signal);
+export async function* lines(path, signal, base) {
+  const response = await send("GET", path, undefined, signal, base);
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {

@@ -11,6 +11,7 @@ import * as transactions from "./transactions.js";
 import * as security from "./security.js";
 import * as configs from "./configs.js";
 import * as log from "./log.js";
+import * as trace from "./trace.js";
 
 const PAGES = [
   { path: /^\/$/, nav: "overview", page: cluster },
@@ -21,6 +22,7 @@ const PAGES = [
   { path: /^\/transactions$/, nav: "transactions", page: transactions },
   { path: /^\/security$/, nav: "security", page: security },
   { path: /^\/configs$/, nav: "configs", page: configs },
+  { path: /^\/trace$/, nav: "trace", page: trace },
   { path: /^\/log$/, nav: "log", page: log },
 ];
 
@@ -31,6 +33,7 @@ const NAV = [
   ["transactions", "#/transactions", "Transactions"],
   ["security", "#/security", "ACLs, users, quotas"],
   ["configs", "#/configs", "Broker settings"],
+  ["trace", "#/trace", "Trace"],
   ["log", "#/log", "Log"],
 ];
 

@@ -2,7 +2,9 @@
 
 import gzip
 import os
+import re
 import shutil
+import textwrap
 from email.utils import formatdate
 
 from . import documents, licences, programs, project
@@ -81,8 +83,19 @@ def control(program, root):
 
 def changelog():
     head = f"ottla ({project.version()}) stable; urgency=medium"
-    entry = "  * docs/CHANGELOG.md of the sources lists the changes."
-    return f"{head}\n\n{entry}\n\n -- {MAINTAINER}  {formatdate(project.epoch())}\n"
+    wrap = {"width": 79, "initial_indent": "  * ", "subsequent_indent": "    ", "break_long_words": False}
+    entries = "\n".join(textwrap.fill(change, **wrap) for change in changes())
+    date = formatdate(project.epoch()).replace("-0000", "+0000")
+    return f"{head}\n\n{entries}\n\n -- {MAINTAINER}  {date}\n"
+
+
+def changes():
+    """Returns the changes of this version from docs/CHANGELOG.md, without links; before the release, those that are not released."""
+    sections = (project.ROOT / "docs/CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    headed = {section.split("\n", 1)[0].split()[0].strip("[]"): section for section in sections}
+    section = headed.get(project.version()) or headed.get("Unreleased") or ""
+    found = [" ".join(change.split()) for change in section.split("\n- ")[1:]]
+    return [re.sub(r"\[([^]]+)\]\([^)]*\)", r"\1", change) for change in found] or ["docs/CHANGELOG.md lists the changes."]
 
 
 def copy(source, goal):

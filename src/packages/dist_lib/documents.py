@@ -13,8 +13,10 @@ def manual_pages(programs, directory):
 
 
 def completions(programs, directories):
-    """Writes the completions; `directories` has one for each shell."""
+    """Writes the completions; `directories` has one for each shell. bash looks for a file with the name of the command."""
     for shell, name in COMPLETIONS.items():
         directories[shell].mkdir(parents=True, exist_ok=True)
         script = project.run([*programs.for_documents(), "completions", shell])
         (directories[shell] / name).write_text(script, encoding="utf-8")
+    for tool in project.kafka_tools():
+        (directories["bash"] / tool).symlink_to(COMPLETIONS["bash"])

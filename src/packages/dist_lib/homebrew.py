@@ -18,8 +18,8 @@ def formula(all_programs, out):
         if not (tarballs / name).exists():
             raise project.Failed(f"{tarballs / name} is missing: make the tarball first")
         sum_ = sums.sha256(tarballs / name)
-        text = f'      url "{url}/{name}"\n      sha256 "{sum_}"'
-        parts.append(f"    on_{CPUS[program.machine]} do\n{text}\n    end")
+        text = f'    url "{url}/{name}"\n    sha256 "{sum_}"'
+        parts.append(f"  on_{CPUS[program.machine]} do\n{text}\n  end")
     out.mkdir(parents=True, exist_ok=True)
     text = SOURCE.read_text(encoding="utf-8")
     described = {"{description}": project.description().split(":")[0], "{url}": url, "{resources}": "\n".join(parts)}

@@ -13,7 +13,7 @@ import tarfile
 import time
 import uuid
 
-from . import programs, project
+from . import licences, programs, project
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -44,6 +44,10 @@ def one(program, blobs):
     """Builds the image for one machine, and returns its entry in the index."""
     given = project.fresh(project.WORK / f"image-program-{program.debian}")
     programs.install(program, given / "ottla")
+    (given / "licences").mkdir()
+    licences.copy_own_to(given / "licences")
+    with open(given / "licences" / (licences.NAME + ".gz"), "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as zipped:
+        zipped.write(licences.file().read_bytes())
     tag = f"ottla-dist-{uuid.uuid4().hex}"
     saved = project.WORK / f"image-{program.debian}.tar"
     command = ["docker", "build", "--quiet", "--platform", f"linux/{program.debian}", "--provenance=false"]

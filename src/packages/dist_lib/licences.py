@@ -15,8 +15,9 @@ OTHER_DIRECTORIES = {"tests", "test", "benches", "examples", "contrib", "doc", "
 HEAD = """\
 Ottla {version} is under {licence}. The program contains the libraries that are listed here, with their licences.
 
-The C library: GNU C Library, LGPL-2.1-or-later, whose text is the last one of this file. The sources of Ottla with
-src/packages/static-build are what is needed to link the program with a changed C library. From GCC: libgcc, GPL-3.0 with the
+The C library is linked in statically: the GNU C Library, LGPL-2.1-or-later, whose text is the last one of this file. (The program
+also runs on systems with musl, but has no part of it.) The sources of Ottla with src/packages/static-build are what is needed to
+link the program with a changed C library. From GCC: libgcc, GPL-3.0 with the
 GCC Runtime Library Exception. The standard library of Rust: MIT OR Apache-2.0.
 """
 

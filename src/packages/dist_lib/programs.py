@@ -12,6 +12,8 @@ from . import project
 # Names of the machines in the ELF header, and as each kind of package calls them.
 ELF = {62: "x86_64", 183: "aarch64"}
 DEBIAN = {"x86_64": "amd64", "aarch64": "arm64"}
+# A text that the program has.
+MARK = b"--exit-with-parent"
 NPM = {"x86_64": "linux-x64", "aarch64": "linux-arm64"}
 
 
@@ -47,7 +49,9 @@ class Programs:
             path = Path(path).resolve()
             if not path.is_file():
                 raise project.Failed(f"--binary {path} is not a file")
-            self.given[machine_of(path)] = path
+            machine = machine_of(path)
+            check(Program(machine, path))
+            self.given[machine] = path
         self.machines = list(machines or self.given or [platform.machine()])
         self.built = {}
         # The machines whose programs could not be built.
@@ -103,6 +107,22 @@ def machine_of(path):
             raise project.Failed(f"{path} is for a machine that no package is made for")
         return ELF[number]
     return platform.machine()
+
+
+def check(program):
+    """Fails if the file is not this version of the program; for another machine, if it does not look like the program."""
+    command = program.command()
+    if command is None:
+        if MARK not in program.path.read_bytes():
+            raise project.Failed(f"--binary {program.path} is not the program ottla")
+        return
+    wanted = f"ottla {project.version()}"
+    try:
+        found = project.run([*command, "--version"]).strip()
+    except (project.Failed, UnicodeDecodeError) as failed:
+        raise project.Failed(f"--binary {program.path} is not the program ottla: {failed}") from None
+    if found != wanted:
+        raise project.Failed(f"--binary {program.path} is not the program {wanted}: --version prints {found[:100]!r}")
 
 
 def install(program, path):

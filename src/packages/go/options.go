@@ -1,6 +1,7 @@
 package ottla
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -13,13 +14,16 @@ type options struct {
 	binary       string
 	args         []string
 	settings     [][2]string
+	registry     bool
 	startTimeout time.Duration
 	stopTimeout  time.Duration
+	// wrong is about options that cannot be used.
+	wrong error
 }
 
 // Topic adds a topic that exists from the start, and again after each reset.
 func Topic(name string, partitions int) Option {
-	return args("--create-topic", fmt.Sprintf("%s:%d", name, partitions))
+	return args(fmt.Sprintf("--create-topic=%s:%d", name, partitions))
 }
 
 // Setting sets a setting of the broker by Kafka's name.
@@ -30,11 +34,20 @@ func Setting(name, value string) Option {
 // Secure adds listeners with TLS (SSL), and with TLS and SASL (SASL_SSL).
 func Secure() Option { return args("--secure") }
 
-// User adds a user for SASL.
-func User(name, password string) Option { return args("--user", name+":"+password) }
+// User adds a user for SASL. The name has no colon.
+func User(name, password string) Option {
+	if strings.Contains(name, ":") {
+		wrong := fmt.Errorf("ottla: the name %q of a user has a colon, which separates names from passwords", name)
+		return func(o *options) { o.wrong = errors.Join(o.wrong, wrong) }
+	}
+	return args("--user=" + name + ":" + password)
+}
 
 // LogLevel sets the log level: off, error, warn, info (the default), debug or trace; or LOGGER=LEVEL, separated by commas.
-func LogLevel(level string) Option { return args("--log-level", level) }
+func LogLevel(level string) Option { return args("--log-level=" + level) }
+
+// SchemaRegistry adds a schema registry: [Broker.SchemaRegistryURL].
+func SchemaRegistry() Option { return func(o *options) { o.registry = true } }
 
 // Args adds arguments of the program.
 func Args(more ...string) Option { return args(more...) }
@@ -79,7 +92,11 @@ func (o *options) setting(name string) (value string) {
 func (o *options) arguments(directory string, before ready) []string {
 	all := []string{"--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory}
 	for _, setting := range o.settings {
-		all = append(all, "--set", setting[0]+"="+setting[1])
+		value := setting[1]
+		if setting[0] == "ottla.admin.listener" && before.AdminURL != "" {
+			value = value[:strings.LastIndexByte(value, ':')+1] + port(before.AdminURL)
+		}
+		all = append(all, "--set="+setting[0]+"="+value)
 	}
 	listeners := o.setting("listeners")
 	if len(before.Listeners) > 1 || listeners != "" && before.BootstrapServers != "" {
@@ -89,6 +106,9 @@ func (o *options) arguments(directory string, before ready) []string {
 	}
 	if o.setting("ottla.admin.listener") == "" {
 		all = append(all, "--admin-port", port(before.AdminURL))
+	}
+	if o.registry {
+		all = append(all, "--registry-port", port(before.SchemaRegistryURL))
 	}
 	return append(all, o.args...)
 }

@@ -102,6 +102,9 @@ func New(opts ...Option) (*Broker, error) {
 	for _, option := range opts {
 		option(&broker.options)
 	}
+	if broker.options.wrong != nil {
+		return nil, broker.options.wrong
+	}
 	var err error
 	if broker.binary, err = FindBinary(broker.options.binary); err != nil {
 		return nil, err
@@ -135,6 +138,9 @@ func (b *Broker) Listeners() map[string]string {
 
 // AdminURL returns the URL of the admin port.
 func (b *Broker) AdminURL() string { return b.announcement().AdminURL }
+
+// SchemaRegistryURL returns the URL of the schema registry; empty without [SchemaRegistry].
+func (b *Broker) SchemaRegistryURL() string { return b.announcement().SchemaRegistryURL }
 
 // CA returns the path of the certificate that clients of listeners with TLS must trust; empty without [Secure].
 func (b *Broker) CA() string { return b.announcement().CA }

@@ -3,6 +3,8 @@ package ottla
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -29,6 +32,10 @@ func hang() {
 	broker, err := New()
 	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "killed" {
 		err = broker.Kill()
+	}
+	if err == nil && os.Getenv("OTTLA_TEST_HANG") == "signalled" {
+		// As when all processes of a container or a CI job get it: this one ends just after.
+		err = broker.current().command.Process.Signal(syscall.SIGTERM)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -133,6 +140,31 @@ func TestCreatedTopicHasItsSettingsAndASecondOneIsRefused(t *testing.T) {
 	}
 }
 
+func TestSchemaRegistryKeepsItsURLInARestartAndIsEmptiedByAReset(t *testing.T) {
+	broker := Start(t, SchemaRegistry())
+	url := broker.SchemaRegistryURL()
+	subjects := func() string {
+		answer, err := http.Get(url + "/subjects")
+		must(t, err)
+		defer answer.Body.Close()
+		body, err := io.ReadAll(answer.Body)
+		must(t, err)
+		return string(body)
+	}
+	schema := strings.NewReader(`{"schema":"\"int\""}`)
+	answer, err := http.Post(url+"/subjects/s/versions", "application/vnd.schemaregistry.v1+json", schema)
+	must(t, err)
+	must(t, answer.Body.Close())
+	must(t, broker.Restart())
+	if got := subjects(); broker.SchemaRegistryURL() != url || got != `["s"]` {
+		t.Errorf("%s has %s, at first %s", broker.SchemaRegistryURL(), got, url)
+	}
+	must(t, broker.Reset())
+	if got := subjects(); got != "[]" {
+		t.Errorf("after a reset: %s", got)
+	}
+}
+
 func TestRestartAfterStopAndKillKeepsAddressesAndRecords(t *testing.T) {
 	broker := Start(t, Secure(), User("ann", "secret"), Topic("orders", 1))
 	produce(t, broker, "orders", "a book")
@@ -193,7 +225,31 @@ func TestProcessThatIgnoresSIGTERMIsKilledAfterTheBound(t *testing.T) {
 
 func TestSettingsOfOtherBrokersInTheEnvironmentHaveNoEffect(t *testing.T) {
 	t.Setenv("KAFKA_NUM_PARTITIONS", "none")
-	Start(t)
+	t.Setenv("RUST_LOG", "off")
+	broker := Start(t)
+	must(t, broker.Stop())
+	if len(broker.LogLines()) == 0 {
+		t.Error("no lines in the log")
+	}
+}
+
+func TestProgramThatIsAnotherOneIsAnErrorWithWhatItWrote(t *testing.T) {
+	other := script(t, "echo one >&2; echo hello; exec sleep 60")
+	_, err := New(Binary(other))
+	contains(t, fmt.Sprint(err), other+` did not write a ready line, but "hello"`+"\none")
+	ends := script(t, "echo one >&2")
+	_, err = New(Binary(ends))
+	contains(t, fmt.Sprint(err), ends+" did not start: ottla ended with exit status 0\none")
+}
+
+func TestNamesMayBeginWithAHyphenAndUsersHaveNoColon(t *testing.T) {
+	broker := Start(t, Topic("-a", 1), User("-ann", "-secret"))
+	var refused *Error
+	if err := broker.CreateTopic("-a", 1, nil); !errors.As(err, &refused) || refused.Code != "TOPIC_ALREADY_EXISTS" {
+		t.Error(err)
+	}
+	_, err := New(User("a:b", "c"))
+	contains(t, fmt.Sprint(err), `"a:b" of a user has a colon`)
 }
 
 func TestProgramIsTheGivenOneElseThatOfTheVariableElseThatOfThePath(t *testing.T) {
@@ -239,7 +295,7 @@ func TestFailedTestPrintsTheLog(t *testing.T) {
 }
 
 func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
-	for _, broker := range []string{"running", "killed"} {
+	for _, broker := range []string{"running", "killed", "signalled"} {
 		process := exec.Command(os.Args[0])
 		process.Env = append(os.Environ(), "OTTLA_TEST_HANG="+broker)
 		output, err := process.StdoutPipe()
@@ -264,11 +320,14 @@ func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
 
 func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
 	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
-		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"))
-	address, listeners := broker.BootstrapServers(), fmt.Sprint(broker.Listeners())
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"))
+	addresses := func() string {
+		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners())
+	}
+	before := addresses()
 	must(t, broker.Restart())
-	if broker.BootstrapServers() != address || fmt.Sprint(broker.Listeners()) != listeners {
-		t.Errorf("%s %s became %s %v", address, listeners, broker.BootstrapServers(), broker.Listeners())
+	if addresses() != before {
+		t.Errorf("%s became %s", before, addresses())
 	}
 }
 

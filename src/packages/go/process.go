@@ -18,6 +18,8 @@ const (
 	// endTimeout is how long the end may take after a SIGKILL.
 	endTimeout     = 5 * time.Second
 	maxReadyLength = 1 << 20
+	// maxQuoted is how many bytes of the output an error's message has.
+	maxQuoted = 200
 	// runnerInterval is how often a test looks whether "go test" still runs.
 	runnerInterval = 200 * time.Millisecond
 )
@@ -36,12 +38,13 @@ type process struct {
 
 // ready is the announcement of a broker.
 type ready struct {
-	BootstrapServers string            `json:"bootstrap_servers"`
-	Listeners        map[string]string `json:"listeners"`
-	AdminURL         string            `json:"admin_url"`
-	CA               string            `json:"ca"`
-	SecureDir        string            `json:"secure_dir"`
-	DataDir          string            `json:"data_dir"`
+	BootstrapServers  string            `json:"bootstrap_servers"`
+	Listeners         map[string]string `json:"listeners"`
+	AdminURL          string            `json:"admin_url"`
+	SchemaRegistryURL string            `json:"schema_registry_url"`
+	CA                string            `json:"ca"`
+	SecureDir         string            `json:"secure_dir"`
+	DataDir           string            `json:"data_dir"`
 }
 
 func startProcess(binary string, args []string, log *logLines) (*process, error) {
@@ -50,9 +53,9 @@ func startProcess(binary string, args []string, log *logLines) (*process, error)
 	p.command.Stdout, p.command.Stderr = &p.announced, log
 	// It does not get the signals of a terminal, at which it would keep its data.
 	p.command.SysProcAttr = ownProcessGroup()
-	// Settings in this process's environment are for other brokers.
+	// Settings in this process's environment are for other brokers, and RUST_LOG is for other programs.
 	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "KAFKA_") {
+		if !strings.HasPrefix(variable, "KAFKA_") && !strings.HasPrefix(variable, "RUST_LOG=") {
 			p.command.Env = append(p.command.Env, variable)
 		}
 	}
@@ -93,12 +96,14 @@ func (p *process) waitReady(timeout time.Duration) (ready, error) {
 	select {
 	case line := <-p.announced.line:
 		var content ready
-		if err := json.Unmarshal(line, &content); err != nil {
-			return ready{}, errors.Join(fmt.Errorf("ottla: the announcement of the broker: %w", err), p.kill())
+		if err := json.Unmarshal(line, &content); err != nil || content.BootstrapServers == "" {
+			err := p.kill() // first, so that its log is complete
+			message := fmt.Sprintf("%s did not write a ready line, but %q", p.command.Path, line[:min(len(line), maxQuoted)])
+			return ready{}, errors.Join(p.failure(message), err)
 		}
 		return content, nil
 	case <-p.ended:
-		return ready{}, p.failure("the broker did not start: " + p.end())
+		return ready{}, p.failure(p.command.Path + " did not start: " + p.end())
 	case <-timer.C:
 		err := p.kill() // first, so that its log is complete
 		return ready{}, errors.Join(p.failure(fmt.Sprintf("the broker did not start within %v", timeout)), err)
@@ -114,9 +119,12 @@ func (p *process) stop(timeout time.Duration) error {
 	return p.terminate(timeout / 2)
 }
 
-// terminate stops the process with SIGTERM, at which it keeps its data; it kills it if it does not end in time.
+// terminate stops the process with SIGTERM, at which it keeps its data while stdin is open; it kills it if it does not end
+// in time.
 func (p *process) terminate(timeout time.Duration) error {
 	if p.running() {
+		// Says that this process does not end as well, for which the broker would wait.
+		_, _ = io.WriteString(p.stdin, "keep\n")      // fails if it is closed
 		_ = p.command.Process.Signal(syscall.SIGTERM) // fails if it has ended
 	}
 	if p.wait(timeout) {

@@ -4,19 +4,20 @@ class Ottla < Formula
   version "0.0.0"
   license "LicenseRef-Cargo.toml"
 
-  on_linux do
+  depends_on :linux
+
 {resources}
-  end
 
   # bin, share and etc are as in the tarball.
   def install
     bin.install Dir["bin/*"]
     man1.install Dir["share/man/man1/*"]
-    bash_completion.install "share/bash-completion/completions/ottla"
+    bash_completion.install Dir["share/bash-completion/completions/*"]
     zsh_completion.install "share/zsh/site-functions/_ottla"
     fish_completion.install "share/fish/vendor_completions.d/ottla.fish"
+    # Before the installation: an upgrade keeps the installed file, which may have been changed.
+    inreplace "etc/ottla/server.properties", "/var/lib/ottla", var/"lib/ottla"
     (etc/"ottla").install "etc/ottla/server.properties"
-    inreplace etc/"ottla/server.properties", "/var/lib/ottla", var/"lib/ottla"
   end
 
   service do

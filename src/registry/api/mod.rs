@@ -102,6 +102,7 @@ type Routed = Result<Answer, RegistryError>;
 
 /// Decides on a request.
 pub fn handle(registry: &mut Registry, request: &Request<'_>) -> Decision {
+    registry.begin_request();
     let content_type = request.accepted().unwrap_or(MEDIA_TYPE);
     match route(registry, request) {
         Ok(Answer { records, status, body }) => {

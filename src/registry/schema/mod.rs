@@ -52,8 +52,6 @@ pub enum SchemaError {
     Json(#[from] JsonSchemaError),
     #[error(transparent)]
     Protobuf(#[from] ProtobufError),
-    #[error("tags of {} schemas are not supported by this registry", .0.name())]
-    Tags(SchemaType),
 }
 
 /// A schema that another one refers to.
@@ -134,11 +132,12 @@ impl ParsedSchema {
         }
     }
 
-    /// Checks what parsing did not, for schemas that are not imported.
-    pub fn check(&self) -> Result<(), SchemaError> {
+    /// Checks what parsing did not, for schemas that are not imported. If `is_strict` holds, names of fields are checked too
+    /// (`schema.validate.fields`).
+    pub fn check(&self, is_strict: bool) -> Result<(), SchemaError> {
         match self {
             ParsedSchema::Avro(_) => Ok(()),
-            ParsedSchema::Json(schema) => Ok(schema.check()?),
+            ParsedSchema::Json(schema) => Ok(schema.check(is_strict)?),
             ParsedSchema::Protobuf(schema) => Ok(schema.check()?),
         }
     }
@@ -234,7 +233,8 @@ impl ParsedSchema {
     pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
         match self {
             ParsedSchema::Avro(schema) => schema.tagged_entities(),
-            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Vec::new(),
+            ParsedSchema::Json(schema) => schema.tagged_entities(),
+            ParsedSchema::Protobuf(schema) => schema.tagged_entities(),
         }
     }
 
@@ -242,7 +242,8 @@ impl ParsedSchema {
     pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, SchemaError> {
         match self {
             ParsedSchema::Avro(schema) => Ok(schema.text_with_tags(changes)?),
-            ParsedSchema::Json(_) | ParsedSchema::Protobuf(_) => Err(SchemaError::Tags(self.schema_type())),
+            ParsedSchema::Json(schema) => Ok(schema.text_with_tags(changes)?),
+            ParsedSchema::Protobuf(schema) => Ok(schema.text_with_tags(changes)?),
         }
     }
 }
@@ -251,7 +252,7 @@ fn texts(references: &[ResolvedReference]) -> Vec<&str> {
     references.iter().map(|reference| reference.text.as_str()).collect()
 }
 
-/// A record or a field that can have tags.
+/// A record, message or object, or a field or property, that can have tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaggedEntity {
     /// The full name of the record, with the name of the field.

@@ -8,6 +8,7 @@ use crate::compatibility::{EarlierVersion, check};
 use crate::contract::{Metadata, RuleSet};
 use crate::entity::{Content, Reference, SchemaEntity};
 use crate::error::RegistryError;
+use crate::schema::json::JsonSchemaError;
 use crate::schema::{ParsedSchema, SchemaError, Validation};
 use crate::store::mode::Mode;
 use crate::subject::Subject;
@@ -29,11 +30,19 @@ impl Registry {
             entity.id = -1;
         }
         let mut parsed = self.parse(entity, validation)?;
+        let is_strict = || {
+            let config = self.config_in_scope(Some(&subject));
+            config.validate_fields.unwrap_or(self.settings.validate_fields)
+        };
         if !mode.is_import_or_forward()
-            && let Err(details) = parsed.check()
+            && let Err(details) = parsed.check(is_strict())
         {
             let quoted = entity.quoted(false);
-            let kind = if matches!(details, SchemaError::Json(_)) { "Invalid JSON: " } else { "" };
+            let kind = match details {
+                SchemaError::Json(JsonSchemaError::Reserved) => "",
+                SchemaError::Json(_) => "Invalid JSON: ",
+                SchemaError::Avro(_) | SchemaError::Protobuf(_) => "",
+            };
             return Err(RegistryError::invalid_schema(format!("Invalid schema {quoted}, details: {kind}{details}")));
         }
         if normalize && !mode.is_import_or_forward() {

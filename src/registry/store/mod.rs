@@ -37,6 +37,11 @@ pub use register::RegisterRequest;
 use state::{Replayed, State};
 pub use tags::TagRequest;
 
+/// Maximum size of the schemas that one request makes the registry parse, with those that they refer to.
+const MAX_PARSED_BYTES: usize = 128 << 20;
+/// What parsing a schema costs beside its text, in bytes of text.
+const PARSE_COST: usize = 512;
+
 /// Settings of the registry that clients cannot change.
 #[derive(Clone, Debug)]
 pub struct RegistrySettings {
@@ -97,11 +102,21 @@ pub struct Registry {
     pub(crate) state: State,
     cache: ParsedCache,
     index: Arc<SchemaIndex>,
+    /// How many bytes of schemas the current request may still parse, and each request at its begin.
+    parse_budget: usize,
+    max_parsed_bytes: usize,
 }
 
 impl Registry {
     pub fn new(settings: RegistrySettings) -> Registry {
-        Registry { settings, state: State::default(), cache: ParsedCache::default(), index: Arc::default() }
+        Registry {
+            settings,
+            state: State::default(),
+            cache: ParsedCache::default(),
+            index: Arc::default(),
+            parse_budget: MAX_PARSED_BYTES,
+            max_parsed_bytes: MAX_PARSED_BYTES,
+        }
     }
 
     /// Applies a record, after it was appended or during recovery. `timestamp` is the record's own. A record that cannot be
@@ -132,6 +147,7 @@ impl Registry {
         if let Some(parsed) = self.index.parsed(schema) {
             return Ok(parsed);
         }
+        self.begin_request();
         let parsed = self.parse(&mut schema.to_entity(), Validation::Registered)?;
         self.index.keep_parsed(schema, &parsed);
         Ok(parsed)
@@ -139,6 +155,11 @@ impl Registry {
 
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Begins a request, which has a bound on its work of its own.
+    pub(crate) fn begin_request(&mut self) {
+        self.parse_budget = self.max_parsed_bytes;
     }
 
     /// The settings that hold for a subject (Confluent's `getConfigInScope`).
@@ -216,14 +237,19 @@ impl Registry {
         if cacheable && let Some(parsed) = self.cache.get(&key) {
             return Ok(parsed);
         }
+        self.take_parse_budget(PARSE_COST)?;
         let with_id = validation == Validation::Registered && entity.id >= 0;
         let parsed = self.parse_uncached(entity, schema_type, validation).map_err(|details| {
-            let quoted = entity.quoted(with_id);
-            let references: Vec<String> = entity.content.references.iter().map(ToString::to_string).collect();
+            // Confluent's provider of Avro schemas quotes the schema; the others do not.
+            let described = match schema_type {
+                SchemaType::Avro => {
+                    let references: Vec<String> = entity.content.references.iter().map(ToString::to_string).collect();
+                    format!("{} with refs [{}] of type {name}", entity.quoted(with_id), references.join(", "))
+                }
+                SchemaType::Json | SchemaType::Protobuf => format!("of type {name}"),
+            };
             RegistryError::invalid_schema(format!(
-                "Invalid schema of type {name}, details: Invalid schema {quoted} with refs [{}] of type {name}, details: \
-                 {details}",
-                references.join(", ")
+                "Invalid schema of type {name}, details: Invalid schema {described}, details: {details}"
             ))
         })?;
         let parsed = Arc::new(parsed);
@@ -233,13 +259,23 @@ impl Registry {
         Ok(parsed)
     }
 
+    fn take_parse_budget(&mut self, bytes: usize) -> Result<(), RegistryError> {
+        let left = self.parse_budget.checked_sub(bytes);
+        self.parse_budget = left.ok_or_else(|| RegistryError::too_many_versions(self.max_parsed_bytes))?;
+        Ok(())
+    }
+
     fn parse_uncached(
-        &self,
+        &mut self,
         entity: &mut SchemaEntity,
         schema_type: SchemaType,
         validation: Validation,
     ) -> Result<ParsedSchema, String> {
         let references = self.resolve_references(entity, validation)?;
+        let bytes =
+            references.iter().map(|reference| reference.text.len()).sum::<usize>() + entity.content.schema.len();
+        // The next schema is refused if this one was too much.
+        self.parse_budget = self.parse_budget.saturating_sub(bytes);
         ParsedSchema::parse(schema_type, &entity.content.schema, &references, validation)
             .map_err(|error| error.to_string())
     }

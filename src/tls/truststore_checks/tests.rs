@@ -140,7 +140,7 @@ fn issuer_between_must_be_an_authority_that_may_sign() {
     let mut without_signing = params("between", AUTHORITY);
     without_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     for is_ca in [AUTHORITY, IsCa::NoCa] {
-        with_issuer(params("between", IsCa::ExplicitNoCa), params("peer", is_ca.clone()), Err(UnknownIssuer));
+        with_issuer(params("between", IsCa::ExplicitNoCa), params("peer", is_ca), Err(UnknownIssuer));
         with_issuer(without_signing.clone(), params("peer", is_ca), Err(UnknownIssuer));
     }
 }
@@ -183,7 +183,7 @@ fn certificate_must_be_for_the_usage() {
     let root = root(params("root", AUTHORITY));
     for is_ca in [AUTHORITY, IsCa::NoCa] {
         let check = |key_usages: &[KeyUsagePurpose], extended: &[ExtendedKeyUsagePurpose], client, server| {
-            let mut params = params("peer", is_ca.clone());
+            let mut params = params("peer", is_ca);
             (params.key_usages, params.extended_key_usages) = (key_usages.to_vec(), extended.to_vec());
             let own = signed(&params, &root);
             for (usage, is_allowed) in [(Usage::Client, client), (Usage::Server, server)] {

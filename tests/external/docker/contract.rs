@@ -24,7 +24,9 @@ fn image_is_small_and_has_the_expected_config() {
     for volume in ["/var/lib/kafka/data", "/etc/kafka/secrets", "/mnt/shared/config", "/bitnami/kafka"] {
         assert!(inspect("{{json .Config.Volumes}}").contains(&format!("\"{volume}\"")), "{volume}");
     }
-    assert!(inspect("{{json .Config.ExposedPorts}}").contains("\"9092/tcp\""));
+    for port in ["9092/tcp", "8081/tcp"] {
+        assert!(inspect("{{json .Config.ExposedPorts}}").contains(&format!("\"{port}\"")), "{port}");
+    }
 }
 
 /// `docker run -p 9092:9092 ottla`: from the host and from another container at once.

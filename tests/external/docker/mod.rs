@@ -1,6 +1,6 @@
 //! The container image, built from docker/Dockerfile and run on a real Docker engine.
 //!
-//! Without a Docker engine that has BuildKit and Compose 2, these tests count as ignored; with `OTTLA_REQUIRE_DOCKER=1`
+//! Without a Docker engine that has BuildKit and Compose 2, these tests count as ignored; with `OTTLA_REQUIRE=docker`
 //! they fail. `OTTLA_DOCKER_BINARY=DIR` copies the static program `DIR/ottla` into the image instead of building it
 //! there, which makes local runs faster. Each test removes its containers, volumes and networks; images are removed
 //! after all tests. BuildKit's cache keeps what the next build can use again.

@@ -14,7 +14,7 @@ const MAX_EXPOSURE_TENTHS: u32 = 20;
 
 /// Makes the package from the stand-in; `None` if this is not possible here.
 fn package() -> Option<(Made, PathBuf)> {
-    is_installed("dpkg-deb", "dpkg").then(|| {
+    is_installed("dpkg-deb", "dpkg", "dpkg").then(|| {
         let made = Made::new(&["deb"], stand_in());
         let package = made.file("deb", ".deb");
         (made, package)
@@ -63,7 +63,7 @@ fn package_has_program_tools_pages_completions_service_and_settings() {
 }
 
 fn unit_is_valid_and_hardened() {
-    if !is_installed("systemd-analyze", "systemd") {
+    if !is_installed("systemd-analyze", "systemd", "systemd") {
         return;
     }
     let unit = root().join("src/packages/system/ottla.service");
@@ -96,7 +96,7 @@ fn packaged_settings_listen_on_this_machine_alone() {
 
 fn package_passes_lintian() {
     if Command::new("lintian").arg("--version").output().is_err() {
-        return skip("lintian is missing: install lintian");
+        return skip("lintian", "lintian is missing: install lintian");
     }
     let Some((_made, package)) = package() else { return };
     // The stand-in is a script; the real program is tested by `released`.

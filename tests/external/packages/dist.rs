@@ -23,12 +23,13 @@ impl Made {
         Made::with(kinds, binary, &[])
     }
 
-    /// As [`Made::new`], with variables for the environment.
+    /// As [`Made::new`], with variables for the environment. `UMASK` is the umask of the run.
     pub fn with(kinds: &[&str], binary: &Path, environment: &[(&str, &str)]) -> Made {
         let dir = TempDir::with_prefix("ottla-dist-").unwrap();
         let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = Command::new("python3");
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "umask ${UMASK:-022}; exec python3 \"$@\"", "sh"])
             .arg(root().join("src/packages/dist"))
             .args(kinds)
             .arg("--binary")
@@ -89,11 +90,11 @@ pub fn stdout(command: &mut Command) -> String {
     stdout
 }
 
-/// Returns whether the program is installed; otherwise the test is skipped, with this reason.
-pub fn is_installed(program: &str, install: &str) -> bool {
+/// Returns whether the program is installed; otherwise the test is skipped, for this need.
+pub fn is_installed(program: &str, need: &'static str, install: &str) -> bool {
     let found = Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
     if !found {
-        skip(&format!("{program} is missing: install {install}"));
+        skip(need, &format!("{program} is missing: install {install}"));
     }
     found
 }

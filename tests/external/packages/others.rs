@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -52,15 +53,52 @@ fn tarball_has_links_pages_and_completions_and_the_formula_names_its_sum() {
     ] {
         assert!(fs::metadata(root.join(path)).unwrap().len() > 0, "{path}");
     }
+    // bash looks for the file with the command's name.
+    let complete =
+        "source $0; COMP_WORDS=($1 --boot); COMP_CWORD=1; _ottla_tool $1 --boot; echo ${COMPREPLY[*]}; complete -p $1";
+    for name in ["kafka-topics", "kafka-console-consumer"] {
+        let script = root.join("share/bash-completion/completions").join(name);
+        let completed = stdout(Command::new("bash").args(["-c", complete]).arg(script).arg(name));
+        assert!(completed.starts_with("--bootstrap-server\ncomplete "), "{name}: {completed}");
+    }
     let sum = stdout(Command::new("sha256sum").arg(&tarball));
     let formula = fs::read_to_string(made.file("homebrew", "ottla.rb")).unwrap();
     assert!(formula.contains(&format!("sha256 \"{}\"", &sum[..64])), "{formula}");
     assert!(formula.contains(&format!("version \"{VERSION}\"")), "{formula}");
+    // An installed file is not changed: an upgrade keeps it, and nothing would be found in it.
+    let (change, install) = (formula.find("inreplace \"etc/"), formula.find("(etc/\"ottla\").install"));
+    assert!(change.is_some() && change < install && !formula.contains("inreplace etc"), "{formula}");
     assert!(formula.contains("url \"https://") && !formula.contains("{resources}"), "{formula}");
 }
 
+/// What is given to `dist` and is wrong is one line, without a traceback.
+fn files_that_are_not_the_program_and_unknown_kinds_are_refused_in_one_line() {
+    let dir = TempDir::with_prefix("ottla-refused-").unwrap();
+    let (text, other) = (dir.path().join("text"), dir.path().join("other"));
+    fs::write(&text, "no program").unwrap();
+    fs::write(&other, "#!/bin/sh\necho other 7\n").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o755)).unwrap();
+    let (text, other) = (text.to_str().unwrap(), other.to_str().unwrap());
+    let another = format!("other is not the program ottla {VERSION}: --version prints 'other 7'");
+    for (arguments, expect) in [
+        (&["tarball", "--binary", text][..], "text is not the program ottla: cannot run "),
+        (&["tarball", "--binary", other], another.as_str()),
+        (&["tarball", "--binary", "/nowhere"], "--binary /nowhere is not a file"),
+        (&["bogus"], "there is no kind bogus; the kinds are wheel, pytest, "),
+    ] {
+        let mut dist = Command::new("python3");
+        dist.arg(super::dist::root().join("src/packages/dist"))
+            .args(arguments)
+            .arg("--out")
+            .arg(dir.path().join("out"));
+        let output = dist.output().unwrap();
+        let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success() && printed.contains(expect) && !printed.contains("Traceback"), "{printed}");
+    }
+}
+
 fn npm_packages_have_the_program_for_one_platform_and_install_without_network() {
-    if !is_installed("npm", "Node.js 18 or newer") {
+    if !is_installed("npm", "node", "Node.js 18 or newer") {
         return;
     }
     let made = Made::new(&["npm"], stand_in());
@@ -86,7 +124,7 @@ fn npm_packages_have_the_program_for_one_platform_and_install_without_network() 
 }
 
 fn junit_artifact_has_jar_sources_documentation_and_pom() {
-    if !is_installed("mvn", "Apache Maven") {
+    if !is_installed("mvn", "java", "Apache Maven") {
         return;
     }
     let made = Made::new(&["maven"], stand_in());
@@ -118,7 +156,7 @@ fn pytest_plugin_requires_the_same_version() {
 
 fn go_module_is_taken_from_its_directory() {
     if Command::new("go").arg("version").output().is_err() {
-        return skip("Go is missing: install Go 1.26 or later");
+        return skip("go", "Go is missing: install Go 1.26 or later");
     }
     let made = Made::new(&["go"], stand_in());
     let path = fs::read_to_string(root().join("src/packages/go/go.mod")).unwrap();
@@ -162,10 +200,22 @@ fn sums_are_those_of_all_files() {
     assert_eq!(checked.lines().count(), files(made.path()).len() - 1, "{checked}");
 }
 
+fn packages_made_with_another_umask_and_time_zone_have_the_same_sums() {
+    let kinds: &[&str] = if is_installed("dpkg-deb", "dpkg", "dpkg") { &["go", "deb"] } else { &["go"] };
+    let sums = |environment: &[(&str, &str)]| {
+        let made = Made::with(kinds, stand_in(), environment);
+        fs::read_to_string(made.path().join("SHA256SUMS")).unwrap()
+    };
+    assert_eq!(sums(&[("UMASK", "077"), ("TZ", "Asia/Tokyo")]), sums(&[]));
+}
+
 fn bill_of_materials_names_linked_crates() {
     let tool = format!("dist-tools/cargo-cyclonedx-{}/bin/cargo-cyclonedx", cyclonedx_version());
     if !common::target_folder().join(tool).exists() {
-        return skip("cargo-cyclonedx is missing: run src/packages/dist sbom once, which compiles it");
+        return skip(
+            "cargo-cyclonedx",
+            "cargo-cyclonedx is missing: run src/packages/dist sbom once, which compiles it",
+        );
     }
     let made = Made::new(&["sbom"], stand_in());
     let bill = fs::read_to_string(made.file("sbom", ".cdx.json")).unwrap();
@@ -190,10 +240,11 @@ fn cyclonedx_version() -> String {
 
 pub fn tests() -> Vec<Trial> {
     trials![
-        plain: tarball_has_links_pages_and_completions_and_the_formula_names_its_sum,
+        plain: files_that_are_not_the_program_and_unknown_kinds_are_refused_in_one_line, tarball_has_links_pages_and_completions_and_the_formula_names_its_sum,
             npm_packages_have_the_program_for_one_platform_and_install_without_network,
             junit_artifact_has_jar_sources_documentation_and_pom, pytest_plugin_requires_the_same_version,
             go_module_is_taken_from_its_directory, licences_of_all_linked_crates_are_listed, sums_are_those_of_all_files,
+            packages_made_with_another_umask_and_time_zone_have_the_same_sums,
             bill_of_materials_names_linked_crates,
     ]
 }

@@ -71,7 +71,7 @@ fn program() -> Option<PathBuf> {
 
 fn static_program_needs_no_interpreter_and_no_library() {
     let Some(program) = program() else { return };
-    if !is_installed("readelf", "binutils") {
+    if !is_installed("readelf", "binutils", "binutils") {
         return;
     }
     let headers = stdout(Command::new("readelf").args(["--wide", "--program-headers", "--dynamic"]).arg(program));
@@ -88,7 +88,7 @@ fn wheel_of_the_static_program_is_small() {
 
 fn debian_package_installs_runs_and_is_purged() {
     let Some(program) = program() else { return };
-    if !docker_available() || !is_installed("dpkg-deb", "dpkg") {
+    if !docker_available() || !is_installed("dpkg-deb", "dpkg", "dpkg") {
         return;
     }
     let made = Made::new(&["deb"], &program);
@@ -130,9 +130,14 @@ fn image_archive_is_complete_and_loads() {
     layers.iter().for_each(|layer| drop(blob(layer)));
 
     let name = format!("ottla:{}", env!("CARGO_PKG_VERSION"));
+    let licences = ["ottla/LICENSE", "ottla/THIRD-PARTY-LICENSES.txt.gz", "bash/copyright", "busybox/copyright"];
+    let licences = licences.map(|name| format!("/usr/share/doc/{name}"));
     docker_stdout(&["load", "--quiet", "--input", archive.to_str().unwrap()]);
     let version = docker_stdout(&["run", "--rm", "--label", LABEL, &name, "ottla", "--version"]);
+    let list = ["run", "--rm", "--entrypoint=ls", "--label", LABEL, &name];
+    let listed = docker_stdout(&[&list[..], &licences.each_ref().map(String::as_str)[..]].concat());
     docker(&["image", "rm", "--force", &name]);
+    assert_eq!(listed.lines().count(), licences.len(), "{listed}");
     assert_eq!(version, format!("ottla {}", env!("CARGO_PKG_VERSION")));
 }
 

@@ -76,7 +76,7 @@ fn wheel_made_again_has_the_same_bytes() {
 fn wheel_installs_without_network_into_every_python() {
     let pythons = every_python(OLDEST_PYTHON);
     if pythons.is_empty() {
-        return skip("the wheel needs Python 3.9 or newer: install python3 and python3-venv");
+        return skip("python", "the wheel needs Python 3.9 or newer: install python3 and python3-venv");
     }
     let dir = TempDir::with_prefix("ottla-wheel-").unwrap();
     let program = dir.path().join("ottla");

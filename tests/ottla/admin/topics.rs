@@ -36,6 +36,22 @@ async fn created_topic_has_its_partitions_and_settings_until_a_reset() {
 }
 
 #[test]
+fn many_topics_at_once_are_all_created_and_resets_wait_their_turn() {
+    const REQUESTS: usize = 150;
+    let broker = Broker::with().arg("--admin-port").arg("0").start();
+    let request = |number: usize| match number % 10 {
+        // In between, so that topics are created before and after.
+        5 => drop(reset(&broker)),
+        _ => assert_eq!(post(&broker, &[ADMIN], &format!("{{\"name\":\"t{number}\"}}")).status, 200, "topic {number}"),
+    };
+    std::thread::scope(|scope| {
+        for number in 0..REQUESTS {
+            scope.spawn(move || request(number));
+        }
+    });
+}
+
+#[test]
 fn refused_topic_gets_the_name_of_kafkas_error() {
     let broker = Broker::with().arg("--admin-port").arg("0").arg("--create-topic").arg("orders:1").start();
     for (body, status, error) in [

@@ -94,8 +94,9 @@ async fn connect() -> (Server, Client) {
     let at = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
     let listener = Listener::bind("PLAINTEXT", &at, &limits).unwrap();
     let address = listener.address().to_string();
+    let limiter = LogRateLimiter::new(Clock::start());
     let server =
-        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        serve(vec![listener], Arc::new(Broker), &limits, Clock::start(), limiter, &Default::default()).unwrap();
     let options = ClientOptions { timeout: Duration::from_millis(500), ..ClientOptions::default() };
     (server, Client::connect_with(&address, options).await.unwrap())
 }

@@ -185,7 +185,7 @@ fn slow_readers_of_many_records_take_little_memory_and_delay_nobody_else() {
     assert_eq!((busy.status, busy.code().as_str()), (503, "BUSY"));
     drop(more_readers);
     let more = memory(&broker).saturating_sub(before);
-    // Without a bound, ten responses of 9 MB each are added.
-    assert!(more < 45_000, "{before} kB and {more} kB more");
+    // Without a bound, 16 responses of 9 MB each are added.
+    assert!(more < 100_000, "{before} kB and {more} kB more");
     drop(slow);
 }

@@ -44,6 +44,18 @@ async fn named_ephemeral_directory_is_kept_at_a_signal_and_removed_with_the_pare
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
+/// As when a container or a CI job stops all its processes.
+#[test]
+fn named_ephemeral_directory_is_removed_if_the_parent_ends_just_after_a_signal() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("data");
+    let (mut process, _) = start(&data_dir);
+    kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
+    // Without the end of stdin, it would be kept; `wait` closes stdin.
+    assert!(process.wait().unwrap().success());
+    assert!(!data_dir.exists());
+}
+
 #[test]
 fn ephemeral_directory_with_other_files_refuses_the_start_and_is_not_changed() {
     let dir = tempfile::tempdir().unwrap();

@@ -21,6 +21,9 @@ const API: &str = "/api/";
 /// How a browser says which site's page a request is for.
 const FETCH_SITE: &str = "sec-fetch-site";
 
+/// The setting that allows further hosts.
+pub(super) const ALLOWED_HOSTS: &str = "ottla.admin.allowed.hosts";
+
 /// The reason for refusing a request; `None` if it is allowed.
 /// `scheme` is the one of this port.
 pub(super) fn refusal(
@@ -48,7 +51,7 @@ pub(super) fn refusal(
             return Some("a request that changes something needs the header Host".to_owned());
         }
     }
-    host_refusal(uri, headers, known_hosts)
+    host_refusal(uri, headers, known_hosts, ALLOWED_HOSTS)
 }
 
 /// Whether a browser sent the request for a page of another site.
@@ -61,15 +64,21 @@ fn is_of_other_site(headers: &HeaderMap, scheme: &str) -> bool {
     !headers.get_all(ORIGIN).iter().all(is_own) || !headers.get_all(FETCH_SITE).iter().all(may_be_sent)
 }
 
-/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed.
-pub(super) fn host_refusal(uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
+/// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
+/// is the one that allows further names.
+pub(in crate::http) fn host_refusal(
+    uri: &Uri,
+    headers: &HeaderMap,
+    known_hosts: &[String],
+    setting: &str,
+) -> Option<String> {
     if headers.get_all(HOST).iter().count() > 1 {
         return Some("a request may have one header Host only".to_owned());
     }
     let host = headers.get(HOST).map(|host| host.to_str().unwrap_or("(not text)"));
     let mut hosts = host.into_iter().chain(uri.authority().map(|authority| authority.as_str()));
     let unknown = hosts.find(|host| !is_known(host_name(host), known_hosts))?;
-    Some(format!("the host \"{unknown}\" is not allowed; add it to ottla.admin.allowed.hosts"))
+    Some(format!("the host \"{unknown}\" is not allowed; add it to {setting}"))
 }
 
 fn is_known(name: &str, known_hosts: &[String]) -> bool {

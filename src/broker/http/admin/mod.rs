@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
 //! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
 //! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
@@ -19,6 +21,8 @@ mod guard;
 mod oidc;
 mod routes;
 mod topics;
+mod trace;
+mod turns;
 
 use std::io;
 use std::sync::Arc;
@@ -26,22 +30,25 @@ use std::time::Duration;
 
 use axum::Router;
 use parking_lot::RwLock;
-use tokio::sync::Semaphore;
 
 use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+use crate::trace::TraceHub;
+pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
 use ottla_wire::types::ErrorCode;
+use turns::Turns;
 
 /// The number of concurrent connections.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 /// The number of connections that may wait to be accepted.
-const BACKLOG: i32 = 64;
+const BACKLOG: i32 = 256;
 /// Bytes that a connection, and so its one request, may send.
 const MAX_BYTES: usize = 64 << 10;
 /// The largest request body in bytes that is read.
@@ -55,8 +62,8 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token: liveness, and those whose clients authenticate in another way.
 /// The console's pages contain no data; what they show comes from the API.
 const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
-/// The number of concurrent changes, below the number of connections so that other requests are still served.
-const MAX_CHANGES: usize = 32;
+/// Connections for requests that change nothing, such as health checks.
+const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
 /// A bound port.
 #[derive(Debug)]
@@ -77,8 +84,10 @@ struct Shared {
     known_hosts: Vec<String>,
     /// `http` or `https`.
     scheme: &'static str,
-    changes: Semaphore,
+    turns: Turns,
     limiter: Arc<LogRateLimiter>,
+    trace: Arc<TraceHub>,
+    clock: Clock,
 }
 
 /// A broker that serves Kafka clients.
@@ -131,18 +140,21 @@ impl AdminPort {
         self,
         issuer: Option<Issuer>,
         console: Option<Router>,
+        metrics: Arc<Metrics>,
+        trace: Arc<TraceHub>,
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
-        let (serving, changes) = (RwLock::default(), Semaphore::new(MAX_CHANGES));
+        let (serving, turns) = (RwLock::default(), Turns::new(clock));
         let known_hosts = self.known_hosts;
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
-        let shared = Arc::new(Shared { serving, known_hosts, scheme, changes, limiter: Arc::clone(&limiter) });
+        let limiter_of_checks = Arc::clone(&limiter);
+        let shared = Arc::new(Shared { serving, known_hosts, scheme, turns, limiter: limiter_of_checks, trace, clock });
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
         let added = oidc.unwrap_or_default().merge(console.unwrap_or_default());
-        let server = self.port.open(routes::routes(Arc::clone(&shared), added), clock, limiter)?;
+        let server = self.port.open(routes::routes(Arc::clone(&shared), metrics, added), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -154,9 +166,16 @@ impl Admin {
         *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers, error_code });
     }
 
-    /// Reports the broker as not ready, and refuses changes.
+    /// Reports the broker as not ready, refuses changes and ends the followers of the trace.
     pub fn not_ready(&self) {
+        self.shared.trace.close();
         *self.shared.serving.write() = None;
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.shared.trace.close();
     }
 }
 
@@ -173,6 +192,7 @@ mod tests {
 
     use super::*;
     use ottla_config::{BindAddress, BindHost};
+    use ottla_metrics::Registry;
 
     /// The status code of the response to a request.
     async fn status(host: &str, request: &str) -> String {
@@ -188,14 +208,25 @@ mod tests {
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = AdminPort::bind(
-            &AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None, console: None },
+            &AdminConfig {
+                bind,
+                allowed_hosts: Vec::new(),
+                token: None,
+                tls: None,
+                console: None,
+                trace_ring_bytes: 0,
+            },
             None,
         )
         .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
-        let admin = port.open(None, None, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let metrics = Metrics::new(Registry::default(), 100, Clock::start());
+        let admin = port
+            .open(None, None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start()))
+            .unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
+        assert_eq!(status(&host, "GET /metrics").await, "200");
         assert_eq!(status(&host, "POST /reset").await, "503");
         drop(admin);
         assert!(TcpStream::connect(&host).await.is_err());

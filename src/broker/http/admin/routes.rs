@@ -12,21 +12,24 @@ use axum::routing::{get, post};
 use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
-use super::{Shared, guard, topics};
+use super::super::metrics::{self, Metrics};
+use super::{Shared, guard, topics, trace};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
 
-/// The routes. `added` are those of the OIDC issuer and of the console, where they are enabled.
-pub(super) fn routes(shared: Arc<Shared>, added: Router) -> Router {
+/// The routes, with those of the metrics. `added` are those of the OIDC issuer and of the console, where they are enabled.
+pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) -> Router {
     let routes = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
         .route("/reset", post(reset))
         .route("/topics", post(topics::create))
+        .route("/trace", get(trace::follow))
         .with_state(Arc::clone(&shared));
     routes
+        .merge(metrics::routes(metrics))
         .merge(added)
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
@@ -35,7 +38,7 @@ pub(super) fn routes(shared: Arc<Shared>, added: Router) -> Router {
 
 /// Answers `GET /health`; without the version if the host of the request is unknown.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
-    let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts) {
+    let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts, guard::ALLOWED_HOSTS) {
         None => json!({"status": "alive", "version": env!("CARGO_PKG_VERSION")}),
         Some(_) => json!({"status": "alive"}),
     };
@@ -57,10 +60,8 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn reset(State(shared): State<Arc<Shared>>) -> Response {
+    let Some(_turn) = shared.turns.next().await else { return too_many_changes() };
     let Some(serving) = shared.serving() else { return not_ready() };
-    let Ok(_change) = shared.changes.try_acquire() else {
-        return too_many_changes();
-    };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
     match tokio::spawn(serving.broker.reset()).await {
         Ok(Ok(done)) => respond(
@@ -76,7 +77,8 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, POST /reset and POST /topics";
+const SUPPORTED: &str =
+    "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, POST /reset and POST /topics";
 
 async fn unknown_path() -> Response {
     refuse(StatusCode::NOT_FOUND, SUPPORTED)

@@ -28,8 +28,8 @@ struct Body {
 }
 
 pub(super) async fn create(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let Some(_turn) = shared.turns.next().await else { return too_many_changes() };
     let Some(serving) = shared.serving() else { return not_ready() };
-    let Ok(_change) = shared.changes.try_acquire() else { return too_many_changes() };
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
         return error(ErrorCode::InvalidRequest, "the body is incomplete or too large");
     };

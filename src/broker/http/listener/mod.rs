@@ -40,8 +40,8 @@ pub use token::AccessToken;
 const REFUSED: &str = "refused HTTP requests";
 
 /// A body of more bytes, or of a size that the client does not say, is large.
-const SMALL_BODY: u64 = 64 << 10;
-/// The number of large bodies in memory; further ones wait, for the time in which a request must arrive.
+const SMALL_BODY: usize = 64 << 10;
+/// The number of large bodies in memory; further ones wait, for half of the time in which a request must arrive.
 const MAX_LARGE_BODIES: usize = 8;
 
 /// The bounds of a port.
@@ -199,6 +199,12 @@ async fn with_checks(
 impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
+        let is_public = self.access.is_public(head.uri.path());
+        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers) {
+            // Without a place among the large bodies.
+            let _ = to_bytes(body, self.limits.body_bytes.min(SMALL_BODY)).await;
+            return response;
+        }
         let Some(_large) = self.large_body(body.size_hint().upper()).await else {
             let reason = "too many large requests are in progress";
             self.log_refused(caller, reason);
@@ -211,11 +217,6 @@ impl Checks {
             return (self.access.refuse)(StatusCode::PAYLOAD_TOO_LARGE, reason);
         };
         caller.set_request_complete();
-        if !self.access.is_public(head.uri.path())
-            && let Some(response) = self.unauthorized(caller, &head.headers)
-        {
-            return response;
-        }
         next.run(Request::from_parts(head, Body::from(body))).await
     }
 
@@ -238,14 +239,14 @@ impl Checks {
         Some(response)
     }
 
-    /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small one; the result is `None` if
-    /// there was no memory in time.
+    /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small
+    /// one; the result is `None` if there was no memory in time.
     async fn large_body(&self, size: Option<u64>) -> Option<Option<SemaphorePermit<'_>>> {
-        let is_small = size.is_some_and(|size| size <= SMALL_BODY);
-        if is_small || self.limits.body_bytes as u64 <= SMALL_BODY {
+        let is_small = size.is_some_and(|size| size <= SMALL_BODY as u64);
+        if is_small || self.limits.body_bytes <= SMALL_BODY {
             return Some(None);
         }
-        let permit = self.clock.timeout(self.limits.request_timeout, self.large_bodies.acquire()).await?;
+        let permit = self.clock.timeout(self.limits.request_timeout / 2, self.large_bodies.acquire()).await?;
         permit.ok().map(Some)
     }
 
@@ -270,11 +271,18 @@ pub fn respond(status: StatusCode, body: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
+    use axum::body::Bytes;
     use axum::routing::get;
+    use futures_core::Stream;
+    use parking_lot::Mutex;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -282,15 +290,20 @@ mod tests {
 
     /// A port whose limit on bytes is less than two requests.
     fn open(keep_alive: bool) -> (SocketAddr, HttpServer) {
-        let limits = HttpLimits {
-            connections: 4,
-            backlog: 4,
-            request_bytes: REQUEST.len() + 1,
-            body_bytes: 0,
-            request_timeout: Duration::from_secs(30),
-            response_timeout: Duration::from_secs(30),
-            keep_alive,
-        };
+        open_with(HttpLimits { request_bytes: REQUEST.len() + 1, keep_alive, ..LIMITS })
+    }
+
+    const LIMITS: HttpLimits = HttpLimits {
+        connections: 4,
+        backlog: 4,
+        request_bytes: 0,
+        body_bytes: 0,
+        request_timeout: Duration::from_secs(30),
+        response_timeout: Duration::from_secs(30),
+        keep_alive: false,
+    };
+
+    fn open_with(limits: HttpLimits) -> (SocketAddr, HttpServer) {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
         let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
         let address = port.listener.address();
@@ -321,5 +334,103 @@ mod tests {
         assert_eq!(answered(address, 4).await, 1);
         let (address, _server) = open(true);
         assert_eq!(answered(address, 4).await, 4);
+    }
+
+    /// A body that is made from what is sent to a channel.
+    struct Parts(mpsc::Receiver<Bytes>);
+
+    impl Stream for Parts {
+        type Item = Result<Bytes, Infallible>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.poll_recv(cx).map(|part| part.map(Ok))
+        }
+    }
+
+    /// Requests the response that `parts` has, and returns its connection.
+    async fn streamed(parts: mpsc::Receiver<Bytes>, is_streaming: bool) -> (TcpStream, HttpServer) {
+        let limits = HttpLimits { request_bytes: 1024, ..LIMITS };
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
+        let address = port.listener.address();
+        let parts = Arc::new(Mutex::new(Some(parts)));
+        let route = move |ConnectInfo(caller): ConnectInfo<Caller>| async move {
+            if is_streaming {
+                caller.set_streaming();
+            }
+            Body::from_stream(Parts(parts.lock().take().unwrap()))
+        };
+        let routes = Router::new().route("/", get(route));
+        let server = port.open(routes, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(REQUEST).await.unwrap();
+        (socket, server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_may_take_any_time_while_its_parts_are_sent() {
+        for (is_streaming, expect) in [(true, true), (false, false)] {
+            let (parts, received) = mpsc::channel(1);
+            let (mut socket, _server) = streamed(received, is_streaming).await;
+            let feed = tokio::spawn(async move {
+                for _ in 0..20 {
+                    Clock::start().sleep(Duration::from_secs(20)).await;
+                    if parts.send(Bytes::from_static(b"part")).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            });
+            let mut response = Vec::new();
+            let read = socket.read_to_end(&mut response).await;
+            assert_eq!(feed.await.unwrap(), expect);
+            assert_eq!(read.is_ok() && response.ends_with(b"0\r\n\r\n"), expect);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_is_closed_if_its_client_does_not_read() {
+        let (parts, received) = mpsc::channel(1);
+        let (_socket, _server) = streamed(received, true).await;
+        let part = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut sent = 0;
+        while parts.send(part.clone()).await.is_ok() {
+            sent += 1;
+            assert!(sent < 1000);
+        }
+    }
+
+    /// Sends the head of a request and the first part of its body.
+    async fn send(address: SocketAddr, length: usize, part: usize) -> TcpStream {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        socket.write_all(&vec![b'x'; part]).await.unwrap();
+        socket
+    }
+
+    async fn is_answered(mut socket: TcpStream) -> bool {
+        let mut response = String::new();
+        socket.read_to_string(&mut response).await.is_ok() && response.ends_with("the body")
+    }
+
+    #[tokio::test]
+    async fn large_body_waits_for_others_and_small_ones_do_not() {
+        const LARGE: usize = SMALL_BODY + 1;
+        let limits = HttpLimits { connections: 20, backlog: 20, request_bytes: 1 << 20, body_bytes: LARGE, ..LIMITS };
+        let (address, _server) = open_with(limits);
+        let mut slow = Vec::new();
+        for _ in 0..MAX_LARGE_BODIES {
+            slow.push(send(address, LARGE, 1).await);
+        }
+        // They have their places when requests behind them are answered.
+        assert!(is_answered(send(address, SMALL_BODY, SMALL_BODY).await).await);
+        let late = tokio::spawn(is_answered(send(address, LARGE, LARGE).await));
+        assert!(is_answered(send(address, SMALL_BODY, SMALL_BODY).await).await);
+        assert!(!late.is_finished());
+        let mut first = slow.remove(0);
+        first.write_all(&[b'x'; LARGE - 1]).await.unwrap();
+        assert!(is_answered(first).await);
+        assert!(late.await.unwrap());
     }
 }

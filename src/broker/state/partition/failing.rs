@@ -12,7 +12,8 @@ use super::{Closed, Partition, Reopening, Slot};
 use ottla_log::{Log, LogError};
 use ottla_wire::types::TimestampMs;
 
-/// An open log, with the partition's lock. When the guard is dropped, a failure of the log is reported.
+/// An open log, with the partition's lock. When the guard is dropped, the log's figures are published, and a failure of
+/// the log is reported.
 pub struct LogGuard<'a> {
     pub(super) partition: &'a Partition,
     pub(super) log: MappedMutexGuard<'a, Log>,
@@ -34,6 +35,7 @@ impl DerefMut for LogGuard<'_> {
 
 impl Drop for LogGuard<'_> {
     fn drop(&mut self) {
+        self.partition.figures.publish(&self.log);
         self.partition.notice_failure(&self.log);
     }
 }
@@ -79,6 +81,7 @@ impl Partition {
         if let Some(config) = config {
             log.set_config(config);
         }
+        self.figures.publish(&log);
         *slot = Slot::Open(log);
         match &failure {
             Some(error) => self.report_failure(error),

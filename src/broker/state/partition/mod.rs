@@ -11,6 +11,7 @@ use ottla_wire::types::{
 
 mod conditional;
 mod failing;
+mod figures;
 mod group_commit;
 mod health;
 mod reading;
@@ -23,6 +24,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 pub use conditional::LogEnd;
 pub use failing::LogGuard;
+pub use figures::LogFigures;
+use figures::PublishedFigures;
 use group_commit::GroupCommit;
 use health::Health;
 use parking_lot::{Mutex, MutexGuard};
@@ -30,7 +33,10 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use unreadable::{Attempt, Unreadable};
 
+use super::figures::WorkFigures;
+use super::traffic::TopicTraffic;
 use super::waiters::{Registration, Waiters};
+use crate::clock::Clock;
 use ottla_log::{
     AbortedTxn, AppendError, AppendParams, Appended, DeletedFiles, Log, LogConfig, LogError, Origin,
     ProducerDescription, ReadError, Slice, SyncTicket, TxnVerification, Verification,
@@ -96,6 +102,10 @@ pub struct Partition {
     health: Health,
     /// Failed reads of an open log.
     unreadable: Unreadable,
+    figures: PublishedFigures,
+    traffic: Arc<TopicTraffic>,
+    /// Where the time of syncs is recorded.
+    flushes: Option<(Clock, Arc<WorkFigures>)>,
     /// Notified when the partition fails.
     partition_failed: watch::Sender<()>,
 }
@@ -195,8 +205,31 @@ impl Partition {
             reopening: Mutex::new(()),
             health: Health::default(),
             unreadable: Unreadable::default(),
+            figures: PublishedFigures::default(),
+            traffic: Arc::default(),
+            flushes: None,
             partition_failed,
         }
+    }
+
+    /// Counts what is produced and fetched in counters of the topic.
+    pub fn with_traffic(self, traffic: Arc<TopicTraffic>) -> Partition {
+        Partition { traffic, ..self }
+    }
+
+    /// Records the time of syncs.
+    pub fn with_flushes(self, clock: Clock, figures: Arc<WorkFigures>) -> Partition {
+        Partition { flushes: Some((clock, figures)), ..self }
+    }
+
+    /// The counters of the topic.
+    pub fn traffic(&self) -> &Arc<TopicTraffic> {
+        &self.traffic
+    }
+
+    /// The figures of the log, without its lock; `None` if it was never open.
+    pub fn figures(&self) -> Option<LogFigures> {
+        self.figures.get()
     }
 
     pub fn id(&self) -> &TopicPartition {
@@ -236,11 +269,12 @@ impl Partition {
         now: TimestampMs,
     ) -> Result<Appended, PartitionError> {
         let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
-        let mut log = self.log()?;
-        let appended = log.append(batch, how).map_err(PartitionError::from);
-        let appended = self.noted(&mut log, Attempt::Append, appended)?;
-        drop(log);
+        let appended = self.count_refusal(self.log().and_then(|mut log| {
+            let appended = log.append(batch, how).map_err(PartitionError::from);
+            self.noted(&mut log, Attempt::Append, appended)
+        }))?;
         if !appended.duplicate {
+            self.count_appended(batch);
             self.waiters.wake_all();
         }
         Ok(appended)
@@ -264,10 +298,12 @@ impl Partition {
             return self.append_verified(&set.first, origin, verification, now);
         }
         let how = AppendParams { leader_epoch: self.leader_epoch(), origin, verification, now };
-        let mut log = self.log()?;
-        let mut all = log.append(&set.first, how)?;
+        let mut log = self.count_refusal(self.log())?;
+        let mut all = self.count_refusal(log.append(&set.first, how).map_err(PartitionError::from))?;
+        self.count_appended(&set.first);
         let rest = set.rest.iter().try_for_each(|batch| {
             let appended = log.append(batch, how)?;
+            self.count_appended(batch);
             all.last_offset = appended.last_offset;
             all.rolled |= appended.rolled;
             Ok(())
@@ -275,6 +311,27 @@ impl Partition {
         drop(log);
         self.waiters.wake_all();
         rest.map(|()| all)
+    }
+
+    fn count_appended(&self, batch: &Verified) {
+        let header = batch.header();
+        self.traffic.add(|counters| &counters.produce_requests, 1);
+        self.traffic.add(|counters| &counters.messages_in, u64::try_from(header.record_count).unwrap_or(0));
+        self.traffic.add(|counters| &counters.bytes_in, header.size() as u64);
+    }
+
+    /// Counts an append that was refused.
+    fn count_refusal<T>(&self, appended: Result<T, PartitionError>) -> Result<T, PartitionError> {
+        if let Err(error) = &appended {
+            self.traffic.add(|counters| &counters.produce_requests, 1);
+            if let PartitionError::Append(error) = error {
+                self.traffic.add(|counters| &counters.failed_produce, 1);
+                if matches!(error, AppendError::OutOfOrderSequence { .. }) {
+                    self.traffic.add(|counters| &counters.invalid_offset, 1);
+                }
+            }
+        }
+        appended
     }
 
     /// Begins the verification of a transactional batch, before the coordinator is asked ([`Log::begin_verification`]).
@@ -369,6 +426,7 @@ impl Partition {
         match &mut *self.log.lock() {
             Slot::Open(log) => {
                 let outcome = work(log);
+                self.figures.publish(log);
                 self.notice_failure(log);
                 Some(outcome)
             }

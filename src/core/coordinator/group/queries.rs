@@ -156,6 +156,11 @@ impl GroupMachine {
         Some(self.groups.get(group)?.classic.describe())
     }
 
+    /// The number of a group's members; 0 if the group does not exist.
+    pub fn member_count(&self, group: &str) -> usize {
+        self.groups.get(group).map_or(0, |group| group.classic.member_count())
+    }
+
     /// ListGroups: the groups in one of `states` and of one of `types`, whose names are case-insensitive. An empty
     /// filter matches all groups, an unknown name matches none.
     pub fn list(&self, states: &[impl AsRef<str>], types: &[impl AsRef<str>]) -> Vec<ListedGroup> {

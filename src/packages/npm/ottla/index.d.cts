@@ -9,8 +9,10 @@ export interface BrokerOptions {
   settings?: Readonly<Record<string, string | number | boolean>>;
   /** Whether the broker also has listeners with TLS (`SSL`), and with TLS and SASL (`SASL_SSL`). */
   secure?: boolean;
-  /** Passwords by user, for SASL. */
+  /** Passwords by user, for SASL. A name has no colon. */
   users?: Readonly<Record<string, string>>;
+  /** Whether the broker has a schema registry: {@link Broker.schemaRegistryUrl}. */
+  schemaRegistry?: boolean;
   /** `off`, `error`, `warn`, `info` (the default), `debug` or `trace`; or `LOGGER=LEVEL`, separated by commas. */
   logLevel?: string;
   /** The path of the program; otherwise {@link findBinary} finds it. */
@@ -36,7 +38,7 @@ export interface NewTopic {
  * removed. It does not keep this process alive.
  */
 export class Broker {
-  /** Starts a broker, and waits until it answers clients. */
+  /** Starts a broker, and waits until it answers clients. Unknown options are a `TypeError`. */
   static start(options?: BrokerOptions): Promise<Broker>;
   private constructor();
 
@@ -46,6 +48,8 @@ export class Broker {
   readonly listeners: Readonly<Record<string, string>>;
   /** The URL of the admin port. */
   readonly adminUrl: string;
+  /** The URL of the schema registry; only with `schemaRegistry`. */
+  readonly schemaRegistryUrl: string | undefined;
   /** The path of the certificate that clients of listeners with TLS must trust; only with `secure`. */
   readonly ca: string | undefined;
   /** The folder with client configurations; only with `secure`. */

@@ -42,7 +42,7 @@ def post(
     request = "\r\n".join([*lines, "", ""]).encode() + content
     try:
         response = _exchange(scheme, host.strip("[]"), int(port), request, ca)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OttlaError(f"no response of the broker's admin port at {url}: {error}") from error
     return _parse(url, response)
 

@@ -30,6 +30,7 @@ class AsyncBroker:
         users: Optional[Mapping[str, str]] = None,
         secure: bool = False,
         port: int = 0,
+        schema_registry: bool = False,
         log_level: Optional[str] = None,
         binary: Optional[PathLike] = None,
         arguments: Sequence[str] = (),
@@ -42,6 +43,7 @@ class AsyncBroker:
             users=users,
             secure=secure,
             port=port,
+            schema_registry=schema_registry,
             log_level=log_level,
             binary=binary,
             arguments=arguments,
@@ -96,6 +98,11 @@ class AsyncBroker:
         return self._broker.admin_url
 
     @property
+    def schema_registry_url(self) -> str:
+        """See `Broker.schema_registry_url`."""
+        return self._broker.schema_registry_url
+
+    @property
     def pid(self) -> int:
         """See `Broker.pid`."""
         return self._broker.pid
@@ -142,7 +149,18 @@ class AsyncBroker:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             # The thread can't be cancelled: it ends in milliseconds, and nobody else would stop the broker.
-            await asyncio.wait([future])
+            await _end_of(future)
             if stop_if_cancelled:
-                await loop.run_in_executor(None, self._broker.stop)
+                await _end_of(loop.run_in_executor(None, self._broker.stop))
             raise
+
+
+async def _end_of(future: "asyncio.Future[T]") -> None:
+    """Wait for the end of a call in a thread, even if the task is cancelled again."""
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            pass  # the caller raises the first one
+    if not future.cancelled():
+        future.exception()  # seen, so that it is not logged; the caller raises the cancellation

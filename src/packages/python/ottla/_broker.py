@@ -37,6 +37,7 @@ class Broker:
         users: Optional[Mapping[str, str]] = None,
         secure: bool = False,
         port: int = 0,
+        schema_registry: bool = False,
         log_level: Optional[str] = None,
         binary: Optional[PathLike] = None,
         arguments: Sequence[str] = (),
@@ -46,9 +47,10 @@ class Broker:
 
         topics: exist from the start and after each reset: {"orders": 3}, ["orders", "orders:3"], or `Topic`s.
         settings: of the broker, by Kafka's names.
-        users: names and passwords for SASL.
+        users: names and passwords for SASL; a name has no colon.
         secure: adds listeners with TLS, and with TLS and SASL; see `listeners` and `ca`.
         port: of the first listener; 0 is a free one.
+        schema_registry: adds a schema registry; see `schema_registry_url`.
         log_level: as --log-level.
         binary: the program; see `find_binary`.
         arguments: further arguments of the program.
@@ -57,8 +59,12 @@ class Broker:
         self._topics = parse_topics(topics)
         self._settings = texts_of(settings or {})
         self._users = dict(users or {})
+        for name in self._users:
+            if ":" in name:
+                raise ValueError(f'the name "{name}" of a user has a colon, which separates names from passwords')
         self._secure = secure
         self._port = port
+        self._schema_registry = schema_registry
         self._log_level = log_level
         self._binary = binary
         self._arguments = list(arguments)
@@ -133,8 +139,9 @@ class Broker:
         body: Dict[str, object] = {"name": name, "configs": texts_of(configs or {})}
         if partitions is not None:
             body["partitions"] = partitions
-        created = self._post("/topics", body)["partitions"]
-        assert isinstance(created, int)
+        created = self._post("/topics", body).get("partitions")
+        if not isinstance(created, int):
+            raise OttlaError(f"the broker's admin port at {self.admin_url} did not answer with the topic's partitions")
         return created
 
     @property
@@ -158,6 +165,11 @@ class Broker:
     def admin_url(self) -> str:
         """The URL of the admin port."""
         return self._text("admin_url")
+
+    @property
+    def schema_registry_url(self) -> str:
+        """The URL of the schema registry; with `schema_registry`."""
+        return self._text("schema_registry_url")
 
     @property
     def pid(self) -> int:
@@ -231,19 +243,26 @@ class Broker:
             settings["listeners"] = _bound(settings.get("listeners", ""), listeners)
         elif "listeners" not in settings:
             command += ["--port", str(_port_of(self._ready.get("bootstrap_servers"), self._port))]
-        if "ottla.admin.listener" not in settings:
+        admin = settings.get("ottla.admin.listener")
+        if admin is None:
             command += ["--admin-port", str(_port_of(self._ready.get("admin_url"), 0))]
+        elif "admin_url" in self._ready:
+            host, colon, _ = admin.rpartition(":")
+            settings["ottla.admin.listener"] = f"{host}{colon}{_port_of(self._ready['admin_url'], 0)}"
+        # Values may begin with a hyphen, so they are not arguments of their own.
         for topic in self._topics:
             if not topic.configs:
-                command += ["--create-topic", start_argument(topic)]
+                command.append(f"--create-topic={start_argument(topic)}")
         for name, value in settings.items():
-            command += ["--set", f"{name}={value}"]
+            command.append(f"--set={name}={value}")
         for name, password in self._users.items():
-            command += ["--user", f"{name}:{password}"]
+            command.append(f"--user={name}:{password}")
         if self._secure:
             command.append("--secure")
+        if self._schema_registry and "ottla.registry.listener" not in settings:
+            command += ["--registry-port", str(_port_of(self._ready.get("schema_registry_url"), 0))]
         if self._log_level is not None:
-            command += ["--log-level", self._log_level]
+            command.append(f"--log-level={self._log_level}")
         return command + self._arguments
 
     def _create_configured_topics(self, may_exist: bool = False) -> None:
@@ -325,8 +344,9 @@ def _end(process: Optional[Process], directory: Optional[str], remover: Optional
 
 
 def _environment() -> Dict[str, str]:
-    """The environment of the broker: without KAFKA_ variables, which it would take as settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+    """The environment of the broker: without KAFKA_ variables, which it would take as settings, and without RUST_LOG."""
+    kept = (name for name in os.environ if not name.startswith("KAFKA_") and name != "RUST_LOG")
+    return {name: os.environ[name] for name in kept}
 
 
 def _port_of(address: object, default: int) -> int:

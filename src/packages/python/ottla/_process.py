@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from typing import IO, Deque, Dict, List, Optional, Sequence
 
-from ._errors import StartError
+from ._errors import OttlaError, StartError
 
 #: Bytes of a line of the log that are kept.
 MAX_LINE = 64 << 10
@@ -85,8 +85,10 @@ class Process:
                 start_new_session=True,
                 bufsize=0,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL character in an argument.
             raise StartError(f"cannot run {command[0]}: {error}") from error
+        self._program = command[0]
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
         self.pid = self._popen.pid
@@ -115,14 +117,15 @@ class Process:
             while not line.endswith(b"\n") and len(line) < MAX_READY:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0 or not poll.poll(remaining * 1000):
-                    raise StartError(f"the broker was not ready after {timeout:g} s{self._last_lines()}")
+                    raise self._start_error(f"was not ready after {timeout:g} s")
                 part = os.read(stdout.fileno(), 65536)
                 if not part:
                     self.wait(timeout=max(remaining, 1.0))
-                    raise StartError(f"the broker did not start (exit code {self.exit_code}){self._last_lines()}")
+                    raise self._start_error(f"did not start (exit code {self.exit_code})", line)
                 line += part
-            ready = json.loads(line)
-            assert isinstance(ready, dict)
+            ready = _parse_ready(line)
+            if ready is None:
+                raise self._start_error("did not write a ready line", line)
             return ready
         except BaseException:
             self.kill()
@@ -130,12 +133,15 @@ class Process:
         finally:
             stdout.close()
 
-    def _last_lines(self) -> str:
-        """The end of the log, for an error."""
+    def _start_error(self, what: str, output: bytes = b"") -> StartError:
+        """Kill the process, so that its log is complete; return an error with the program and the end of its log."""
+        self.kill()
         lines = self._log.lines()
         # One line says why it could not start.
         own = [line for line in lines if line.startswith("ottla: ")]
-        return "".join(f": {line}" for line in own[-1:]) or "".join(f"\n{line}" for line in lines[-10:])
+        last = "".join(f": {line}" for line in own[-1:]) or "".join(f"\n{line}" for line in lines[-10:])
+        quoted = f"; it wrote {output[:200]!r}" if output else ""
+        return StartError(f"the broker {what}{quoted} ({self._program}){last}")
 
     def end_input(self) -> None:
         """Stop it as if this process ended: it removes its data."""
@@ -143,8 +149,14 @@ class Process:
             self._popen.stdin.close()
 
     def terminate(self) -> None:
-        """Send SIGTERM: it stops and keeps its data."""
+        """Send SIGTERM: it stops, and keeps its data while stdin is open."""
         if self.is_owned:
+            if self._popen.stdin is not None and not self._popen.stdin.closed:
+                # Says that this process does not end as well, for which the broker would wait.
+                try:
+                    self._popen.stdin.write(b"keep\n")
+                except OSError:
+                    pass  # it has ended
             self._popen.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -208,6 +220,20 @@ class Process:
         return rest[:MAX_LINE]
 
 
+def _parse_ready(line: bytes) -> Optional[Dict[str, object]]:
+    """Return the content of a ready line; None if it is of another program."""
+    try:
+        ready = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(ready, dict):
+        return None
+    types = {"pid": int, "bootstrap_servers": str, "listeners": dict, "data_dir": str}
+    if any(not isinstance(ready.get(name), kind) for name, kind in types.items()):
+        return None
+    return ready
+
+
 def _open_pidfd(pid: int) -> Optional[int]:
     """Return a descriptor that is readable when the process has ended, where the system has such."""
     if sys.platform == "linux":
@@ -221,19 +247,24 @@ def _open_pidfd(pid: int) -> Optional[int]:
 class Remover:
     """Removes a directory when this process ends, while no broker does so.
 
-    Without it, the data of a killed broker would be left if this process is killed before the next start.
+    Without it, the data of a killed broker would be left if this process is killed before the next start. It ignores the
+    signals that may be sent to all processes of a test run.
     """
 
     def __init__(self, directory: str) -> None:
         self._owner = os.getpid()
-        self._popen: Optional["subprocess.Popen[bytes]"] = subprocess.Popen(
-            ["/bin/sh", "-c", 'read -r keep || rm -rf -- "$1"', "sh", directory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            bufsize=0,
-        )
+        self._popen: Optional["subprocess.Popen[bytes]"]
+        try:
+            self._popen = subprocess.Popen(
+                ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                bufsize=0,
+            )
+        except OSError as error:
+            raise OttlaError(f"cannot run /bin/sh, which would remove {directory}: {error}") from error
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
 

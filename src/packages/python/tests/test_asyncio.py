@@ -68,6 +68,22 @@ def test_cancelled_start_leaves_no_broker(temporary: Path) -> None:
     asyncio.run(use())
 
 
+def test_start_that_is_cancelled_twice_leaves_no_broker(temporary: Path) -> None:
+    async def use() -> None:
+        for delay in (0, 0.001, 0.005, 0.02):
+            broker = ottla.AsyncBroker()
+            starting = asyncio.create_task(broker.start())
+            for _ in range(3):
+                await asyncio.sleep(delay)
+                starting.cancel()
+            await asyncio.wait([starting])
+            assert starting.cancelled() == (not broker.is_running)
+            await broker.stop()
+            assert os.listdir(temporary) == []
+
+    asyncio.run(use())
+
+
 def test_many_brokers_start_together() -> None:
     async def use() -> None:
         brokers = [ottla.AsyncBroker() for _ in range(8)]

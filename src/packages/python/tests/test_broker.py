@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import stat
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,28 @@ def test_refused_topic_raises_kafkas_error(name: str, partitions: int, configs: 
             broker.create_topic(name, partitions, configs)
     assert (raised.value.status, raised.value.error) == (status, error)
     assert str(raised.value).startswith(f"{error}: ")
+
+
+def test_schema_registry_keeps_its_url_and_schemas_in_a_restart_and_is_emptied_by_a_reset() -> None:
+    def subjects(url: str) -> str:
+        with urllib.request.urlopen(f"{url}/subjects", timeout=30) as answer:
+            return str(answer.read().decode())
+
+    with ottla.Broker(schema_registry=True) as broker:
+        url = broker.schema_registry_url
+        registration = urllib.request.Request(
+            f"{url}/subjects/s/versions",
+            data=b'{"schema":"\\"int\\""}',
+            headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
+        )
+        with urllib.request.urlopen(registration, timeout=30) as answer:
+            assert b'"id":1' in answer.read()
+        broker.restart()
+        assert broker.schema_registry_url == url and subjects(url) == '["s"]'
+        broker.reset()
+        assert subjects(url) == "[]"
+    with ottla.Broker() as broker, pytest.raises(ottla.OttlaError):
+        broker.schema_registry_url  # noqa: B018
 
 
 def test_restarted_broker_has_its_ports_and_data() -> None:
@@ -199,6 +223,50 @@ def test_program_that_never_is_ready_is_killed_after_the_timeout(tmp_path: Path)
         ottla.Broker(binary=program, start_timeout=0.2).start()
 
 
+@pytest.mark.parametrize(
+    "text, expect",
+    [
+        ("echo a line >&2; echo hello; exec sleep 1000", r"did not write a ready line; it wrote b'hello\\n' \(PROGRAM\)\na line"),
+        ("echo 7; exec sleep 1000", r"did not write a ready line; it wrote b'7\\n'"),
+        ("""echo '{"pid": 1}'; exec sleep 1000""", "did not write a ready line"),
+        ("printf '\\377\\n'; exec sleep 1000", "did not write a ready line"),
+        ("echo a line >&2", r"did not start \(exit code 0\) \(PROGRAM\)\na line"),
+        ("printf part; exit 3", r"did not start \(exit code 3\); it wrote b'part' \(PROGRAM\)"),
+    ],
+)
+def test_program_that_is_another_one_is_an_error_with_what_it_wrote(tmp_path: Path, text: str, expect: str) -> None:
+    program = tmp_path / "ottla"
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    with pytest.raises(ottla.StartError, match=expect.replace("PROGRAM", re.escape(str(program)))):
+        ottla.Broker(binary=program, start_timeout=20).start()
+
+
+def test_program_that_cannot_be_run_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no program")
+    (tmp_path / "text").chmod(0o755)
+    for binary in [tmp_path, tmp_path / "none", tmp_path / "text"]:
+        with pytest.raises(ottla.OttlaError, match=re.escape(str(binary))):
+            ottla.Broker(binary=binary).start()
+    with pytest.raises(ottla.StartError, match="cannot run"):
+        ottla.Broker(arguments=["a\0b"]).start()
+
+
+def test_odd_names_of_topics_and_users() -> None:
+    with ottla.Broker(topics=["-a", "--port:2"], users={"-ann": "-secret:1,2"}) as broker:
+        assert exists(broker, "-a") and exists(broker, "--port")
+    with pytest.raises(ValueError, match="a:b"):
+        ottla.Broker(users={"a:b": "c"})
+
+
+def test_admin_listener_of_the_settings_keeps_its_host_and_port() -> None:
+    for listener in ["0", "127.0.0.1:0"]:
+        with ottla.Broker(settings={"ottla.admin.listener": listener}) as broker:
+            url = broker.admin_url
+            broker.restart()
+            assert broker.admin_url == url
+
+
 def test_log_lines_are_those_of_all_processes() -> None:
     with ottla.Broker() as broker:
         broker.restart()
@@ -216,8 +284,10 @@ def test_log_level_is_that_of_the_broker() -> None:
 def test_kafka_variables_of_the_environment_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_LISTENERS", "PLAINTEXT://nowhere.invalid:9092")
     monkeypatch.setenv("KAFKA_NUM_PARTITIONS", "7")
+    monkeypatch.setenv("RUST_LOG", "off")
     with ottla.Broker() as broker:
         assert broker.create_topic("orders") == 1
+    assert broker.log_lines != []
 
 
 def test_secure_broker_has_listeners_certificates_and_users_and_keeps_them() -> None:

@@ -199,19 +199,11 @@ sys.exit(3)
     assert running.returncode == 3 and not process_exists(int(output))
 
 
-@pytest.mark.parametrize(
-    "state",
-    [
-        "",
-        "broker.kill()",
-        "broker.restart()",
-        "broker.kill(); broker.start()",
-        "import threading; threading.Thread(target=lambda: [broker.restart() for _ in range(10**9)]).start()",
-        "import threading; threading.Thread(target=lambda: [(broker.kill(), broker.start()) for _ in range(10**9)]).start()",
-        "import threading; threading.Thread(target=lambda: [(broker.stop(), broker.start()) for _ in range(10**9)]).start()",
-    ],
-)
-def test_killed_program_leaves_no_process_and_no_directory(temporary: Path, state: str) -> None:
+RESTARTS = "import threading; threading.Thread(target=lambda: [broker.restart() for _ in range(10**9)]).start()"
+
+
+def start_program(state: str) -> "tuple[subprocess.Popen[str], int]":
+    """Start a program that uses a broker in this way, and return it with the broker's first process."""
     program = f"""
 import ottla, time
 broker = ottla.Broker().start()
@@ -225,13 +217,47 @@ time.sleep(1000)
     assert running.stdout is not None
     pid = int(running.stdout.readline())
     assert running.stdout.readline() == "ready\n"
-    # The whole group, as `timeout` and CI systems do it.
-    os.killpg(running.pid, signal.SIGKILL)
+    return running, pid
+
+
+def wait_until_nothing_is_left(running: "subprocess.Popen[str]", pid: int, temporary: Path) -> None:
     running.wait()
+    assert running.stdout is not None
     running.stdout.close()
     wait_until(lambda: os.listdir(temporary) == [], "the removal of the directory")
     wait_until(lambda: not process_exists(pid), "the end of the broker")
     wait_until(lambda: not started_in(temporary), "the end of all processes")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "broker.kill()",
+        "broker.restart()",
+        "broker.kill(); broker.start()",
+        RESTARTS,
+        "import threading; threading.Thread(target=lambda: [(broker.kill(), broker.start()) for _ in range(10**9)]).start()",
+        "import threading; threading.Thread(target=lambda: [(broker.stop(), broker.start()) for _ in range(10**9)]).start()",
+    ],
+)
+def test_killed_program_leaves_no_process_and_no_directory(temporary: Path, state: str) -> None:
+    running, pid = start_program(state)
+    # The whole group, as `timeout` and CI systems do it.
+    os.killpg(running.pid, signal.SIGKILL)
+    wait_until_nothing_is_left(running, pid, temporary)
+
+
+@pytest.mark.parametrize("state", ["", "broker.kill()", RESTARTS])
+def test_sigterm_of_all_processes_leaves_no_process_and_no_directory(temporary: Path, state: str) -> None:
+    running, pid = start_program(state)
+    # As a container or a CI system does it. The program is the first of them, but here the last to get the signal.
+    for process in sorted(started_in(temporary), key=int, reverse=True):
+        try:
+            os.kill(int(process), signal.SIGTERM)
+        except ProcessLookupError:
+            pass  # ended meanwhile
+    wait_until_nothing_is_left(running, pid, temporary)
 
 
 def started_in(temporary: Path) -> List[str]:

@@ -155,3 +155,73 @@ fn rules_are_merged_with_those_before() {
     let both = format!(r#"{{"ruleSet":{RULES},"rulesToRemove":["check"]}}"#);
     driven.expect_error("POST /subjects/s/versions/latest/tags", &both, 42210);
 }
+
+#[test]
+fn tags_of_json_schemas_are_added_found_and_removed() {
+    let mut driven = Driven::new();
+    let schema = r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":["null","object"],"properties":{"c":{}}},
+        "d":{"oneOf":[{"type":"string"},{"type":"object","properties":{"e":{"type":"array","items":{"type":"object",
+        "properties":{"f":true,"g.h":{}}}}}}]}},"definitions":{"x":{"type":"object"}}}"#;
+    let json = |schema: &str| Json::object([("schemaType", "JSON".into()), ("schema", schema.into())]).to_string();
+    assert_eq!(driven.call("POST /subjects/j/versions", &json(schema)).0, 200);
+    let tags = |list: &str, path: &str, entity: &str| {
+        format!(r#"{{"{list}":[{{"schemaEntity":{{"entityPath":"{path}","entityType":"{entity}"}},"tags":["PII"]}}]}}"#)
+    };
+    for (path, entity) in [
+        ("object.a", "sr_field"),
+        ("object", "sr_record"),
+        ("object.b.anyof.1.object.c", "sr_field"),
+        ("object.d.oneof.0.object.e.array.object.g.h", "sr_field"),
+        ("object.d.oneof.0.object", "sr_record"),
+        ("object.definitions.x.object", "sr_record"),
+    ] {
+        let (status, body) = driven.call("POST /subjects/j/versions/latest/tags", &tags("tagsToAdd", path, entity));
+        assert_eq!(status, 200, "{path}: {body}");
+        let (_, found) = driven.ask("GET /subjects/j/versions/latest?findTags=PII");
+        assert!(found.contains(&format!(r#""entityPath":"{path}","entityType":"{entity}""#)), "{path}: {found}");
+    }
+    let (_, body) = driven.call("POST /subjects/j/versions/latest/tags", &tags("tagsToRemove", "object.a", "sr_field"));
+    assert!(body.contains(r#"{\"a\":{\"type\":\"string\"}"#), "{body}");
+    for path in ["object.z", "object.properties", "array.object", "object.d.oneof.7.object", "object.d.oneof.x", ""] {
+        let message =
+            driven.expect_error("POST /subjects/j/versions/1/tags", &tags("tagsToAdd", path, "sr_field"), 42201);
+        assert_eq!(message, format!("No matching path '{path}' found in the schema"));
+    }
+}
+
+#[test]
+fn tags_of_protobuf_schemas_are_added_found_and_removed() {
+    let mut driven = Driven::new();
+    let schema =
+        "syntax = \"proto3\"; package p; message M { string a = 1 [deprecated = true]; oneof o { int32 b = 2; }
+        message N { int64 c = 1 [(confluent.field_meta).tags = \"OLD\"]; } }";
+    let body = Json::object([("schemaType", "PROTOBUF".into()), ("schema", schema.into())]).to_string();
+    assert_eq!(driven.call("POST /subjects/p/versions", &body).0, 200);
+    let tags = |list: &str, path: &str, entity: &str| {
+        format!(r#"{{"{list}":[{{"schemaEntity":{{"entityPath":"{path}","entityType":"{entity}"}},"tags":["PII"]}}]}}"#)
+    };
+    for (path, listed, entity) in [
+        ("M.a", "M.a", "sr_field"),
+        (".M.o.b", "M.b", "sr_field"),
+        ("M.N.c", "M.N.c", "sr_field"),
+        ("M.N", "M.N", "sr_record"),
+    ] {
+        let (status, body) = driven.call("POST /subjects/p/versions/latest/tags", &tags("tagsToAdd", path, entity));
+        assert_eq!(status, 200, "{path}: {body}");
+        let (_, found) = driven.ask("GET /subjects/p/versions/latest?findTags=PII");
+        assert!(found.contains(&format!(r#""entityPath":"{listed}","entityType":"{entity}""#)), "{path}: {found}");
+    }
+    let (_, found) = driven.ask("GET /subjects/p/versions/latest?findTags=PII");
+    assert!(found.contains(r#""tags":["OLD","PII"]"#), "{found}");
+    let (_, body) = driven.call("POST /subjects/p/versions/latest/tags", &tags("tagsToRemove", "M.N", "sr_record"));
+    assert!(!body.contains("message_meta"), "{body}");
+    for (path, entity, expected) in [
+        ("M.z", "sr_field", "No matching Field with name 'z' found in the schema"),
+        ("M.Q", "sr_record", "No matching Message with name 'Q' found in the schema"),
+        ("Q.a", "sr_field", "No matching Message with name 'Q' found in the schema"),
+        ("a", "sr_field", "No matching Field with name 'a' found in the schema"),
+    ] {
+        let message = driven.expect_error("POST /subjects/p/versions/1/tags", &tags("tagsToAdd", path, entity), 42201);
+        assert_eq!(message, expected);
+    }
+}

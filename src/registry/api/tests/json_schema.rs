@@ -95,3 +95,27 @@ fn what_is_no_json_schema_is_refused() {
     let (status, response) = driven.call("POST /subjects/s/versions", imported);
     assert_eq!(status, 200, "{response}");
 }
+
+#[test]
+fn names_that_begin_with_two_dollars_are_refused_where_fields_are_validated() {
+    let mut driven = Driven::new();
+    let schema = |name: &str| {
+        let schema = format!(r#"{{"type":"object","properties":{{"{name}":{{}}}}}}"#);
+        Json::object([("schemaType", "JSON".into()), ("schema", schema.into())]).to_string()
+    };
+    assert_eq!(driven.call("POST /subjects/s/versions", &schema("$$a")).0, 200);
+    assert_eq!(driven.call("PUT /config/t", r#"{"validateFields":true}"#).0, 200);
+    assert_eq!(driven.call("POST /subjects/t/versions", &schema("$a")).0, 200);
+    let message = driven.expect_error("POST /subjects/t/versions", &schema("$$a"), 42201);
+    assert!(message.starts_with("Invalid schema {subject=t,"), "{message}");
+    assert!(message.ends_with(", details: #: Field names cannot start with $$ prefix"), "{message}");
+}
+
+#[test]
+fn what_is_no_json_is_refused_without_the_schema_in_the_message() {
+    let mut driven = Driven::new();
+    let body = Json::object([("schemaType", "JSON".into()), ("schema", "{".into())]).to_string();
+    let message = driven.expect_error("POST /subjects/s/versions", &body, 42201);
+    let expected = "Invalid schema of type JSON, details: Invalid schema of type JSON, details: Invalid JSON schema: ";
+    assert!(message.starts_with(expected), "{message}");
+}

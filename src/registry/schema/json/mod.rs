@@ -6,7 +6,7 @@
 //!
 //! A schema that names no draft is of draft 7. For 2019-09 and 2020-12, the keywords that those drafts changed
 //! (`prefixItems`, `dependentRequired`, `unevaluatedProperties` and others) are mapped to the same model. References to other
-//! hosts are refused. Tags inside schemas are not supported yet.
+//! hosts are refused.
 //!
 //! | module | content |
 //! |---|---|
@@ -16,6 +16,7 @@
 //! | `hash` | equal parts |
 //! | `pattern` | regular expressions |
 //! | `diff`, `objects`, `arrays`, `numbers` | the comparison |
+//! | `tags` | `confluent:tags` of objects and properties |
 //! | `instance` | whether a value is valid |
 //! | [`difference`] | kinds of differences, their messages, and which are compatible |
 
@@ -32,6 +33,7 @@ mod numbers;
 mod objects;
 mod pattern;
 mod refs;
+mod tags;
 
 #[cfg(test)]
 mod tests;
@@ -40,13 +42,14 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::ResolvedReference;
 use super::nesting::MAX_DIFFERENCES;
 use super::value::ValueError;
+use super::{ResolvedReference, TagChanges, TaggedEntity};
 use crate::json::{Json, parse_exact};
 pub use difference::{Difference, DifferenceKind};
 use instance::Validator;
-use model::Model;
+use model::{Kind, Model};
+use pattern::{ESTIMATED_PATTERN_BYTES, MAX_VALIDATOR_PATTERN_BYTES};
 
 /// Why a text is not a JSON schema.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -56,6 +59,8 @@ pub enum JsonSchemaError {
     /// The schema refers to one that the registry would have to fetch.
     #[error("Remote schema reference fetching over HTTP(S) is disabled: {0}")]
     External(String),
+    #[error("#: Field names cannot start with $$ prefix")]
+    Reserved,
 }
 
 impl JsonSchemaError {
@@ -93,7 +98,8 @@ impl JsonSchema {
     /// About how much memory the schema takes with its model, which is several times larger than the text.
     pub fn estimated_bytes(&self) -> usize {
         let references: usize = self.references.iter().map(|reference| reference.text.len()).sum();
-        16 * (self.canonical.len() + references)
+        let patterns = self.canonical.matches("\"pattern").count() * ESTIMATED_PATTERN_BYTES;
+        16 * (self.canonical.len() + references) + patterns.min(MAX_VALIDATOR_PATTERN_BYTES)
     }
 
     /// The schema with sorted properties.
@@ -105,9 +111,15 @@ impl JsonSchema {
         self.model.get_or_init(|| load::load(&self.json, &self.references)).as_ref().map_err(Clone::clone)
     }
 
-    /// Checks keywords and references.
-    pub fn check(&self) -> Result<(), JsonSchemaError> {
-        self.model().map(|_| ())
+    /// Checks keywords and references, and if `is_strict` holds, the names of the properties of an object.
+    pub fn check(&self, is_strict: bool) -> Result<(), JsonSchemaError> {
+        let model = self.model()?;
+        match &model.get(model.root).kind {
+            Kind::Object(rules) if is_strict && rules.properties.keys().any(|name| name.starts_with("$$")) => {
+                Err(JsonSchemaError::Reserved)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the differences that keep this schema from accepting what `writer` accepts.
@@ -118,6 +130,16 @@ impl JsonSchema {
             .filter(|difference| !difference.kind.is_compatible(lenient))
             .take(MAX_DIFFERENCES)
             .collect())
+    }
+
+    /// The objects and properties with tags.
+    pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
+        tags::entities(&self.json)
+    }
+
+    /// Returns the text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, JsonSchemaError> {
+        tags::modify(&self.json, changes)
     }
 
     pub fn title(&self) -> Option<&str> {

@@ -9,6 +9,13 @@ const MAX_BACKTRACKING_PATTERN: usize = 1_000;
 /// Maximum number of steps back in the search for one match.
 const MAX_BACKTRACKS: usize = 10_000;
 
+/// The sizes that are tried for the patterns of a validator, so that the memory of each is known about.
+const SIZES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, MAX_PATTERN_BYTES];
+/// Maximum size of all compiled patterns of a validator.
+pub(super) const MAX_VALIDATOR_PATTERN_BYTES: usize = 4 << 20;
+/// What a pattern is taken to need before it is compiled.
+pub(super) const ESTIMATED_PATTERN_BYTES: usize = 64 << 10;
+
 pub(super) enum Pattern {
     /// Takes time that is linear in the length of the text.
     Linear(Regex),
@@ -19,10 +26,27 @@ pub(super) enum Pattern {
 impl Pattern {
     /// Compiles a pattern. Returns `None` for one that is none, or that is too large.
     pub fn compile(pattern: &str) -> Option<Pattern> {
-        let mut builder = RegexBuilder::new(pattern);
-        if let Ok(compiled) = builder.size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES).build() {
-            return Some(Pattern::Linear(compiled));
+        Pattern::linear(pattern, MAX_PATTERN_BYTES).or_else(|| Pattern::backtracking(pattern))
+    }
+
+    /// Compiles a pattern, and takes its size from a budget. Returns `None` if it does not fit there; a pattern that is none,
+    /// or that is too large by itself, is `Some(None)`.
+    pub fn compile_within(pattern: &str, budget: &mut usize) -> Option<Option<Pattern>> {
+        for size in SIZES {
+            if let Some(compiled) = Pattern::linear(pattern, size) {
+                *budget = budget.checked_sub(size)?;
+                return Some(Some(compiled));
+            }
         }
+        *budget = budget.checked_sub(MAX_PATTERN_BYTES)?;
+        Some(Pattern::backtracking(pattern))
+    }
+
+    fn linear(pattern: &str, size: usize) -> Option<Pattern> {
+        RegexBuilder::new(pattern).size_limit(size).dfa_size_limit(size).build().ok().map(Pattern::Linear)
+    }
+
+    fn backtracking(pattern: &str) -> Option<Pattern> {
         if pattern.len() > MAX_BACKTRACKING_PATTERN {
             return None;
         }

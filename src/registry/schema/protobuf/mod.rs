@@ -7,7 +7,7 @@
 //!
 //! A text may also be a `FileDescriptorProto` in Base64, as some serializers register schemas. Of the options in it,
 //! `edition_defaults`, `feature_support` and `declaration` are not kept; Google's own `descriptor.proto` has the first two.
-//! Tags inside schemas are not supported yet, and descriptors are not validated as Google's library for Java does where
+//! Descriptors are not validated as Google's library for Java does where
 //! `validateFields` asks for it. A default or a JSON name that has parts is refused; Wire prints objects of Kotlin for it.
 //!
 //! | module | content |
@@ -18,6 +18,7 @@
 //! | `known` | files that need no reference |
 //! | `names` | full names of types |
 //! | `writer`, `print`, `values`, `normal`, `numbers` | the canonical text and the normalized one |
+//! | `tags` | tags of messages and fields |
 //! | `codec` | values in the wire format and in JSON |
 //! | `diff`, `order`, [`difference`] | what a reader's schema cannot read |
 
@@ -35,6 +36,7 @@ mod order;
 mod parse;
 mod print;
 mod reader;
+mod tags;
 mod values;
 mod writer;
 
@@ -45,8 +47,8 @@ use std::sync::OnceLock;
 
 use thiserror::Error;
 
-use super::ResolvedReference;
 use super::value::ValueError;
+use super::{ResolvedReference, TagChanges, TaggedEntity};
 use codec::types::Descriptors;
 pub use difference::{Difference, DifferenceKind};
 use element::{File, Type};
@@ -134,6 +136,16 @@ impl ProtobufSchema {
         let original = diff::Side { file: &writer.file, types: writer.types() };
         let update = diff::Side { file: &self.file, types: self.types() };
         diff::compare(&original, &update)
+    }
+
+    /// The messages and fields with tags.
+    pub fn tagged_entities(&self) -> Vec<(TaggedEntity, Vec<String>)> {
+        tags::entities(&self.file)
+    }
+
+    /// Returns the canonical text with other tags.
+    pub fn text_with_tags(&self, changes: &TagChanges) -> Result<String, ProtobufError> {
+        tags::modify(&self.file, changes)
     }
 
     pub fn has_top_level_field(&self, name: &str) -> bool {

@@ -15,6 +15,8 @@ use crate::utf16::Utf16;
 
 pub(super) type Printed<T> = Result<T, ProtobufError>;
 
+pub(super) const TOO_LARGE: &str = "the options of the schema are too large to be merged";
+
 /// What is printed of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -52,7 +54,7 @@ fn print(file: &File, form: Form, types: &Types<'_>) -> Printed<String> {
     let mut printer = Printer { form, types, scope, out: Writer::default(), steps: Cell::new(0) };
     printer.file(file)?;
     if printer.steps.get() > MAX_MERGE_STEPS {
-        return Err(ProtobufError::new("the options of the schema are too large to be merged"));
+        return Err(ProtobufError::new(TOO_LARGE));
     }
     printer.out.finish()
 }

@@ -92,3 +92,41 @@ fn schemas_are_found_by_guid_and_in_contexts_and_their_parsed_forms_are_kept() {
     assert!(index.parsed(&found).is_none());
     assert!(index.find(":.c:a", SchemaIdentifier::Id(1)).is_none());
 }
+
+#[test]
+fn a_request_that_would_compare_too_many_versions_is_refused() {
+    let mut registry = registry();
+    registry.max_parsed_bytes = 64 << 10;
+    for version in 1..=150 {
+        put(
+            &mut registry,
+            "many",
+            version,
+            version,
+            &format!(r#"{{"type":"fixed","name":"F","size":{version}}}"#),
+            false,
+        );
+    }
+    let mut ask = |path: &str, body: &[u8]| {
+        let content_type = Some("application/json");
+        let request = crate::api::Request { method: "POST", path, query: "", accept: None, content_type, body };
+        match crate::api::handle(&mut registry, &request) {
+            crate::api::Decision::Respond(response) | crate::api::Decision::Append { response, .. } => response,
+        }
+    };
+    let body = br#"{"schema":"\"int\""}"#;
+    let response = ask("/subjects/many", body);
+    assert_eq!(response.status, 500);
+    assert!(response.body.contains("\"error_code\":50002"), "{}", response.body);
+    // The next request has a bound of its own.
+    assert_eq!(ask("/subjects/few/versions", body).status, 200);
+    assert_eq!(ask("/subjects/many", br#"{"schema":"{\"type\":\"fixed\",\"name\":\"F\",\"size\":1}"}"#).status, 200);
+}
+
+#[test]
+fn index_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    let registry = registry();
+    is_shared(&registry.index());
+    is_shared(&registry);
+}

@@ -200,6 +200,11 @@ impl ClassicGroup {
         }
     }
 
+    /// The number of members.
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// Whether this is a group of consumers.
     pub fn is_consumer(&self) -> bool {
         self.protocol_type.as_deref() == Some(CONSUMER)

@@ -13,6 +13,8 @@ const { ServerProcess } = require("./server_process.cjs");
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
+const OPTIONS = "topics settings secure schemaRegistry users logLevel binary args startTimeout stopTimeout".split(" ");
+const TOPIC_OPTIONS = ["partitions", "configs"];
 // Node 18 has it from 18.18 on; compilers use the same symbol before that.
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
@@ -40,6 +42,10 @@ class Broker {
   }
 
   constructor(options) {
+    checkNames("option", options, OPTIONS);
+    for (const user of Object.keys(options.users ?? {})) {
+      if (user.includes(":")) throw new TypeError(`the name "${user}" of a user has a colon, which separates names from passwords`);
+    }
     this.#options = options;
     this.#binary = findBinary(options.binary);
     // The broker creates it. Nobody else can guess the name.
@@ -56,6 +62,10 @@ class Broker {
 
   get adminUrl() {
     return this.#ready.admin_url;
+  }
+
+  get schemaRegistryUrl() {
+    return this.#ready.schema_registry_url;
   }
 
   get ca() {
@@ -86,7 +96,9 @@ class Broker {
     await this.#post("reset");
   }
 
-  async createTopic(name, { partitions, configs = {} } = {}) {
+  async createTopic(name, topic = {}) {
+    checkNames("option of a topic", topic, TOPIC_OPTIONS);
+    const { partitions, configs = {} } = topic;
     const texts = Object.fromEntries(Object.entries(configs).map(([key, value]) => [key, String(value)]));
     await this.#post("topics", { name, partitions, configs: texts });
   }
@@ -156,6 +168,12 @@ class Broker {
   }
 }
 
+/** Throws if an object has names other than the known ones. */
+function checkNames(kind, given, known) {
+  const unknown = Object.keys(given).find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new TypeError(`unknown ${kind} ${unknown}; there are ${known.join(", ")}`);
+}
+
 /** Returns the arguments of the program. After the first start, `before` is the announcement of the last process. */
 function serveArguments(options, directory, before) {
   const { topics = {}, users = {} } = options;
@@ -164,15 +182,19 @@ function serveArguments(options, directory, before) {
   // The same ports as before, or free ones.
   const several = before && Object.keys(before.listeners).length > 1;
   if (before && (several || "listeners" in settings)) settings.listeners = bound(settings.listeners ?? "", before);
+  const admin = settings["ottla.admin.listener"];
+  if (before?.admin_url && admin !== undefined) settings["ottla.admin.listener"] = withPort(String(admin), port(before.admin_url));
   return [
     ...["--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory],
+    ...(options.schemaRegistry ? ["--registry-port", port(before?.schema_registry_url)] : []),
     ...("listeners" in settings ? [] : ["--port", port(before?.bootstrap_servers)]),
     ...("ottla.admin.listener" in settings ? [] : ["--admin-port", port(before?.admin_url)]),
-    ...names.flatMap((name) => ["--create-topic", name]),
-    ...Object.entries(settings).flatMap(([name, value]) => ["--set", `${name}=${value}`]),
+    // Values may begin with a hyphen, so they are not arguments of their own.
+    ...names.map((name) => `--create-topic=${name}`),
+    ...Object.entries(settings).map(([name, value]) => `--set=${name}=${value}`),
     ...(options.secure ? ["--secure"] : []),
-    ...Object.entries(users).flatMap(([name, password]) => ["--user", `${name}:${password}`]),
-    ...(options.logLevel ? ["--log-level", options.logLevel] : []),
+    ...Object.entries(users).map(([name, password]) => `--user=${name}:${password}`),
+    ...(options.logLevel ? [`--log-level=${options.logLevel}`] : []),
     ...(options.args ?? []),
   ];
 }
@@ -185,6 +207,11 @@ function bound(given, { bootstrap_servers: first, listeners }) {
   // The bootstrap servers are the first listener.
   const sorted = Object.entries(listeners).sort(([, one], [, other]) => (other === first) - (one === first));
   return sorted.map(([name, address]) => `${name}://${hosts.get(name) ?? ""}:${port(address)}`).join(",");
+}
+
+/** Returns an address or a port alone with another port. */
+function withPort(address, port) {
+  return address.slice(0, address.lastIndexOf(":") + 1) + port;
 }
 
 /** Returns the port of an address; 0, which stands for a free one, if there is no address. */

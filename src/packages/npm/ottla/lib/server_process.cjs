@@ -15,8 +15,11 @@ const RUNNER_CHECK_MS = 200;
 const WORKER_VARIABLES = ["JEST_WORKER_ID", "NODE_TEST_CONTEXT", "VITEST_POOL_ID"];
 /** The lines of the log in an error's message. */
 const QUOTED_LINES = 5;
+/** The length of the output in an error's message. */
+const MAX_QUOTED = 200;
 
 class ServerProcess {
+  #binary;
   #child;
   #lines;
   /** Resolves with the line that announces the broker. */
@@ -26,9 +29,11 @@ class ServerProcess {
   #end;
 
   constructor(binary, args, lines) {
+    this.#binary = binary;
     this.#lines = lines;
-    // Settings in this process's environment are for other brokers.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("KAFKA_")));
+    // Settings in this process's environment are for other brokers, and RUST_LOG is for other programs.
+    const isPassedOn = (name) => !name.startsWith("KAFKA_") && name !== "RUST_LOG";
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => isPassedOn(name)));
     // The other end of stdin is held here: the broker stops when this process ends, whatever ends it. Detached, it does not
     // get the signals of a terminal, at which it would keep its data.
     const child = spawn(binary, args, { detached: true, env, stdio: ["pipe", "pipe", "pipe"] });
@@ -66,9 +71,11 @@ class ServerProcess {
   /** Returns the announcement of the broker. A process that is not ready in time is killed. */
   async ready(timeout) {
     const line = await this.#before(timeout, this.#announced, this.#closed);
-    if (typeof line === "string") return JSON.parse(line);
-    if (this.#end !== undefined) throw this.error(`the broker did not start: ${this.#end}`);
+    if (this.#end !== undefined && typeof line !== "string") throw this.error(`${this.#binary} did not start: ${this.#end}`);
+    const ready = typeof line === "string" ? parseReady(line) : undefined;
+    if (ready) return ready;
     await this.kill();
+    if (typeof line === "string") throw this.error(`${this.#binary} did not write a ready line, but ${line.slice(0, MAX_QUOTED)}`);
     throw this.error(`the broker did not start within ${timeout} ms`);
   }
 
@@ -78,8 +85,10 @@ class ServerProcess {
     if (!(await this.#wait(timeout / 2))) await this.terminate(timeout / 2);
   }
 
-  /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+  /** Stops the process with SIGTERM, at which it keeps its data while stdin is open; kills it if it does not end in time. */
   async terminate(timeout) {
+    // Says that this process does not end as well, for which the broker would wait.
+    if (this.#child.stdin?.writable) this.#child.stdin.write("keep\n");
     this.#signal("SIGTERM");
     if (!(await this.#wait(timeout))) await this.kill();
   }
@@ -124,6 +133,16 @@ class ServerProcess {
     } finally {
       timer.abort();
     }
+  }
+}
+
+/** Returns the content of a ready line; undefined if it is of another program. */
+function parseReady(line) {
+  try {
+    const ready = JSON.parse(line);
+    return typeof ready?.bootstrap_servers === "string" ? ready : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -78,6 +78,21 @@ test("a created topic has its partitions and settings; another with its name is 
   await broker.stop();
 });
 
+test("a schema registry keeps its URL in a restart, and is emptied by a reset", async () => {
+  const broker = await Broker.start({ schemaRegistry: true });
+  const url = broker.schemaRegistryUrl;
+  const subjects = async () => (await fetch(`${url}/subjects`)).json();
+  const body = JSON.stringify({ schema: '"int"' });
+  const headers = { "Content-Type": "application/vnd.schemaregistry.v1+json" };
+  assert.equal((await fetch(`${url}/subjects/s/versions`, { method: "POST", headers, body })).status, 200);
+  await broker.restart();
+  assert.equal(broker.schemaRegistryUrl, url);
+  assert.deepEqual(await subjects(), ["s"]);
+  await broker.reset();
+  assert.deepEqual(await subjects(), []);
+  await broker.stop();
+});
+
 for (const end of ["stop", "kill"]) {
   test(`a restart after a ${end} keeps addresses and records`, async () => {
     const broker = await Broker.start({ secure: true, users: { ann: "secret" }, topics: { orders: 1 } });
@@ -111,7 +126,9 @@ test("a broker that cannot start reports its own line", async () => {
   });
 });
 
-test("arguments that no process can have are an error", async () => {
+test("arguments that no process can have, unknown options and users with a colon are an error", async () => {
+  await assert.rejects(Broker.start({ topic: "orders" }), { name: "TypeError", message: /unknown option topic; there are topics/ });
+  await assert.rejects(Broker.start({ users: { "a:b": "c" } }), { name: "TypeError", message: /"a:b"/ });
   await assert.rejects(Broker.start({ args: ["a\0b"] }), { code: "ERR_INVALID_ARG_VALUE" });
 });
 
@@ -119,6 +136,14 @@ test("a broker that is not ready in time is killed", async () => {
   const binary = script("slow", "echo one >&2; printf two >&2; exec sleep 60");
   const start = Broker.start({ binary, startTimeout: 500 });
   await assert.rejects(start, /did not start within 500 ms\none\ntwo$/);
+});
+
+test("a program that is another one is an error with what it wrote", async () => {
+  const binary = script("other", "echo one >&2; echo hello; exec sleep 60");
+  const message = `${binary} did not write a ready line, but hello\none`;
+  await assert.rejects(Broker.start({ binary }), { name: "OttlaError", message });
+  const started = Broker.start({ binary: script("ends", "echo one >&2") });
+  await assert.rejects(started, { name: "OttlaError", message: /ends did not start: ottla ended with exit code 0\none$/ });
 });
 
 test("a process that ignores SIGTERM is killed after the bound", async () => {
@@ -130,8 +155,17 @@ test("a process that ignores SIGTERM is killed after the bound", async () => {
 });
 
 test("settings of other brokers in the environment have no effect", async () => {
-  process.env.KAFKA_NUM_PARTITIONS = "none";
-  await (await Broker.start()).stop().finally(() => delete process.env.KAFKA_NUM_PARTITIONS);
+  Object.assign(process.env, { KAFKA_NUM_PARTITIONS: "none", RUST_LOG: "off" });
+  try {
+    const broker = await Broker.start({ topics: ["-a"] });
+    assert.match(await topics(broker), /-a/);
+    await assert.rejects(broker.createTopic("b", { partition: 1 }), { name: "TypeError", message: /partition; there are partitions/ });
+    await broker.stop();
+    assert.notDeepEqual(broker.logLines, []);
+  } finally {
+    delete process.env.KAFKA_NUM_PARTITIONS;
+    delete process.env.RUST_LOG;
+  }
 });
 
 /** Runs a program that prints a broker's directory, and asserts that nothing remains after its end. */
@@ -151,7 +185,7 @@ test("a broker that nobody stops does not keep its process alive, and ends with 
 });
 
 test("a process that is killed leaves no broker and no directory, whether or not the broker runs", async () => {
-  for (const before of ["", "await broker.kill();"]) {
+  for (const before of ["", "await broker.kill();", 'process.kill(broker.pid, "SIGTERM");']) {
     const ended = await assertLeavesNothing(`require("ottla").Broker.start().then(async (broker) => {
       ${before}
       require("node:fs").writeSync(1, broker.dataDir);
@@ -165,12 +199,13 @@ test("a restart keeps the hosts and ports of given listeners", async () => {
   const settings = {
     listeners: "OUTSIDE://127.0.0.1:0,INSIDE://:0",
     "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
+    "ottla.admin.listener": "127.0.0.1:0",
   };
   const broker = await Broker.start({ settings });
-  const { bootstrapServers, listeners } = broker;
+  const { adminUrl, bootstrapServers, listeners } = broker;
   assert.equal(bootstrapServers, listeners.OUTSIDE);
   await broker.restart();
-  assert.deepEqual([broker.bootstrapServers, broker.listeners], [bootstrapServers, listeners]);
+  assert.deepEqual([broker.adminUrl, broker.bootstrapServers, broker.listeners], [adminUrl, bootstrapServers, listeners]);
   await broker.stop();
 });
 

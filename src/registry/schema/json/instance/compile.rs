@@ -9,6 +9,7 @@ use crate::schema::ResolvedReference;
 use crate::schema::json::JsonSchemaError;
 use crate::schema::json::draft::Draft;
 use crate::schema::json::load::base_of;
+use crate::schema::json::pattern::{MAX_VALIDATOR_PATTERN_BYTES, Pattern};
 use crate::schema::json::refs::{self, Document, Place, Target};
 use crate::schema::nesting::MAX_NODES;
 
@@ -24,6 +25,7 @@ pub(super) fn compile(root: &Json, references: &[ResolvedReference]) -> Compiled
         targets: HashMap::new(),
         pending: Vec::new(),
         has_unevaluated: false,
+        pattern_bytes: MAX_VALIDATOR_PATTERN_BYTES,
     };
     let root = compiler.node_of(&Place { document: 0, pointer: String::new() })?;
     while let Some(Pending { id, json, at }) = compiler.pending.pop() {
@@ -59,6 +61,8 @@ struct Compiler<'a> {
     targets: HashMap<Place, usize>,
     pending: Vec<Pending<'a>>,
     has_unevaluated: bool,
+    /// How much memory further patterns may take.
+    pattern_bytes: usize,
 }
 
 impl<'a> Compiler<'a> {
@@ -138,6 +142,8 @@ impl<'a> Compiler<'a> {
         if let Some(value) = object.get("const").filter(|_| self.draft > Draft::Four) {
             values.push(vec![value.clone()]);
         }
+        let pattern = object.get("pattern").and_then(Json::as_str);
+        let pattern = pattern.map(|pattern| self.pattern(pattern)).transpose()?;
         Ok(Rules {
             is_false: false,
             all_of,
@@ -150,10 +156,19 @@ impl<'a> Compiler<'a> {
             number: self.number(object),
             min_length: count(object, "minLength"),
             max_length: count(object, "maxLength"),
-            pattern: object.get("pattern").and_then(Json::as_str).map(CompiledPattern::new),
+            pattern,
             array: self.array(object, at)?.map(Box::new),
             object: self.object(object, at)?.map(Box::new),
         })
+    }
+
+    fn pattern(&mut self, text: &str) -> Compiled<CompiledPattern> {
+        let compiled = Pattern::compile_within(text, &mut self.pattern_bytes);
+        let compiled = compiled.ok_or_else(|| {
+            let limit = MAX_VALIDATOR_PATTERN_BYTES;
+            JsonSchemaError::new(format!("the patterns of the schema take more than {limit} bytes in memory"))
+        })?;
+        Ok(CompiledPattern { text: text.to_owned(), compiled })
     }
 
     fn condition(&mut self, object: &'a Object, at: &At) -> Compiled<Option<Condition>> {
@@ -217,7 +232,8 @@ impl<'a> Compiler<'a> {
         }
         let is_modern = self.draft.is_modern();
         let properties = self.named(object, at, "properties")?;
-        let patterns = self.named(object, at, "patternProperties")?;
+        let patterns = self.named(object, at, "patternProperties")?.into_iter();
+        let patterns = patterns.map(|(pattern, id)| Ok((self.pattern(pattern)?, id))).collect::<Compiled<Vec<_>>>()?;
         let mut dependent_required = Vec::new();
         let mut dependent_schemas = Vec::new();
         for keyword in ["dependencies", "dependentRequired", "dependentSchemas"] {
@@ -235,7 +251,7 @@ impl<'a> Compiler<'a> {
         self.has_unevaluated |= unevaluated.is_some();
         Ok(Some(ObjectRules {
             properties: properties.into_iter().map(|(name, id)| (name.clone(), id)).collect(),
-            patterns: patterns.into_iter().map(|(pattern, id)| (CompiledPattern::new(pattern), id)).collect(),
+            patterns,
             additional: self.optional(object, at, "additionalProperties")?,
             names: if self.draft > Draft::Four { self.optional(object, at, "propertyNames")? } else { None },
             required: object.get("required").and_then(Json::as_array).map(texts).unwrap_or_default(),

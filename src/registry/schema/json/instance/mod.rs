@@ -109,10 +109,6 @@ struct CompiledPattern {
 }
 
 impl CompiledPattern {
-    fn new(text: &str) -> CompiledPattern {
-        CompiledPattern { text: text.to_owned(), compiled: Pattern::compile(text) }
-    }
-
     fn is_match(&self, text: &str) -> bool {
         self.compiled.as_ref().is_some_and(|compiled| compiled.is_match(text))
     }

@@ -1,3 +1,4 @@
 mod bounds;
 mod table;
+mod tags;
 mod values;

@@ -103,6 +103,11 @@ fn options_in_many_pieces_are_merged_within_a_bound() {
     let error = large.check().unwrap_err().to_string();
     assert!(error.contains("too large to be merged"), "{error}");
     large.formatted("serialized");
+    assert_eq!(schema(200).unwrap().tagged_entities()[0].1.len(), 200);
+    assert_eq!(large.tagged_entities(), []);
+    let entity = TaggedEntity { path: "M.a".to_owned(), entity_type: crate::schema::EntityType::Field };
+    let changes = TagChanges { add: vec![(entity, vec!["t".to_owned()])], remove: Vec::new() };
+    assert!(large.text_with_tags(&changes).is_err());
 }
 
 #[test]

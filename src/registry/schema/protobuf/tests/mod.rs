@@ -2,4 +2,5 @@ mod bounds;
 mod names;
 mod properties;
 mod table;
+mod tags;
 mod values;

@@ -12,10 +12,12 @@ import java.util.Map;
 final class Arguments {
     private final List<String> arguments;
     private final Map<String, String> settings;
+    private final boolean schemaRegistry;
 
     Arguments(BrokerOptions<?> options) {
         arguments = List.copyOf(options.arguments);
         settings = new LinkedHashMap<>(options.settings);
+        schemaRegistry = options.schemaRegistry;
     }
 
     /** Returns a setting; null if it is not given. */
@@ -31,12 +33,18 @@ final class Arguments {
         if (before != null && (before.listeners.size() > 1 || set.containsKey("listeners"))) {
             set.put("listeners", bound(set.getOrDefault("listeners", ""), before));
         }
-        set.forEach((name, value) -> all.addAll(List.of("--set", name + "=" + value)));
+        if (before != null && before.adminUrl != null) {
+            set.computeIfPresent("ottla.admin.listener", (name, address) -> withPort(address, port(before.adminUrl)));
+        }
+        set.forEach((name, value) -> all.add("--set=" + name + "=" + value));
         if (!set.containsKey("listeners")) {
             all.addAll(List.of("--port", port(before == null ? null : before.bootstrapServers)));
         }
         if (!set.containsKey("ottla.admin.listener")) {
             all.addAll(List.of("--admin-port", port(before == null ? null : before.adminUrl)));
+        }
+        if (schemaRegistry) {
+            all.addAll(List.of("--registry-port", port(before == null ? null : before.schemaRegistryUrl.orElse(null))));
         }
         all.addAll(arguments);
         return all;
@@ -57,6 +65,11 @@ final class Arguments {
             bound.add(at, name + "://" + hosts.getOrDefault(name, "") + ":" + port(address));
         });
         return String.join(",", bound);
+    }
+
+    /** Returns an address or a port alone with another port. */
+    private static String withPort(String address, String port) {
+        return address.substring(0, address.lastIndexOf(':') + 1) + port;
     }
 
     /** Returns the port of an address; 0, which stands for a free one, if there is no address. */

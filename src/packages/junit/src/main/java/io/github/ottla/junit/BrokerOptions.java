@@ -15,6 +15,7 @@ import java.util.Map;
 public abstract class BrokerOptions<T extends BrokerOptions<T>> {
     final List<String> arguments = new ArrayList<>();
     final Map<String, String> settings = new LinkedHashMap<>();
+    boolean schemaRegistry;
     Path binary;
     Duration startTimeout = Duration.ofSeconds(30);
     Duration stopTimeout = Duration.ofSeconds(10);
@@ -25,7 +26,7 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
 
     /** Adds a topic that exists from the start, and again after each reset. */
     public T topic(String name, int partitions) {
-        return arguments("--create-topic", name + ":" + partitions);
+        return arguments("--create-topic=" + name + ":" + partitions);
     }
 
     /** Sets a setting of the broker by Kafka's name. */
@@ -40,19 +41,32 @@ public abstract class BrokerOptions<T extends BrokerOptions<T>> {
         return self();
     }
 
+    /** Adds a schema registry: {@link OttlaBroker#schemaRegistryUrl}. */
+    public T schemaRegistry() {
+        schemaRegistry = true;
+        return self();
+    }
+
     /** Adds listeners with TLS (SSL), and with TLS and SASL (SASL_SSL). */
     public T secure() {
         return arguments("--secure");
     }
 
-    /** Adds a user for SASL. */
+    /**
+     * Adds a user for SASL.
+     *
+     * @throws IllegalArgumentException if the name has a colon
+     */
     public T user(String name, String password) {
-        return arguments("--user", name + ":" + password);
+        if (name.contains(":")) {
+            throw new IllegalArgumentException("the name \"" + name + "\" of a user has a colon, which separates names from passwords");
+        }
+        return arguments("--user=" + name + ":" + password);
     }
 
     /** Sets the log level: off, error, warn, info (the default), debug or trace; or LOGGER=LEVEL, separated by commas. */
     public T logLevel(String level) {
-        return arguments("--log-level", level);
+        return arguments("--log-level=" + level);
     }
 
     /** Adds arguments of the program. */

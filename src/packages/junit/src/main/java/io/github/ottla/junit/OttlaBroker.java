@@ -71,6 +71,11 @@ public final class OttlaBroker implements AutoCloseable {
         return ready.adminUrl;
     }
 
+    /** Returns the URL of the schema registry, if there is one. */
+    public Optional<String> schemaRegistryUrl() {
+        return ready.schemaRegistryUrl;
+    }
+
     /** Returns the certificate that clients of listeners with TLS must trust, if the broker is secure. */
     public Optional<Path> ca() {
         return ready.ca;
@@ -164,9 +169,7 @@ public final class OttlaBroker implements AutoCloseable {
     }
 
     private void start() {
-        List<String> command = Program.inOwnSession(binary);
-        command.addAll(arguments.of(directory, ready));
-        process = new ServerProcess(command, log);
+        process = new ServerProcess(binary, arguments.of(directory, ready), log);
         ready = process.ready(startTimeout);
     }
 

@@ -120,7 +120,7 @@ public final class OttlaExtension extends BrokerOptions<OttlaExtension>
 
     private void apply(OttlaTest test) {
         for (String topic : test.topics()) {
-            arguments("--create-topic", topic);
+            arguments("--create-topic=" + topic);
         }
         for (String setting : test.settings()) {
             String[] parts = setting.split("=", 2);

@@ -60,8 +60,8 @@ final class Program {
         return Files.isRegularFile(file) && Files.isExecutable(file);
     }
 
-    /** Removes the settings of other brokers from the environment of a process. */
+    /** Removes the settings of other brokers, and RUST_LOG for other programs, from the environment of a process. */
     static void removeSettings(Map<String, String> environment) {
-        environment.keySet().removeIf(name -> name.startsWith("KAFKA_"));
+        environment.keySet().removeIf(name -> name.startsWith("KAFKA_") || name.equals("RUST_LOG"));
     }
 }

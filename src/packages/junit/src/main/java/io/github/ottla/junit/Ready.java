@@ -13,6 +13,7 @@ final class Ready {
     final Map<String, String> listeners;
     /** Null for a broker without an admin port. */
     final String adminUrl;
+    final Optional<String> schemaRegistryUrl;
     final Path dataDirectory;
     final Optional<Path> ca;
     final Optional<Path> secureDirectory;
@@ -28,6 +29,7 @@ final class Ready {
         bootstrapServers = text(fields, "bootstrap_servers").orElseThrow(() -> new IllegalArgumentException(line));
         listeners = Collections.unmodifiableMap(addresses);
         adminUrl = text(fields, "admin_url").orElse(null);
+        schemaRegistryUrl = text(fields, "schema_registry_url");
         dataDirectory = text(fields, "data_dir").map(Path::of).orElse(null);
         ca = text(fields, "ca").map(Path::of);
         secureDirectory = text(fields, "secure_dir").map(Path::of);

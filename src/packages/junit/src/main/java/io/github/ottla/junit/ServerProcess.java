@@ -4,6 +4,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -14,9 +15,12 @@ import java.util.concurrent.TimeoutException;
 /** The process of a broker, from its start to its end. */
 final class ServerProcess {
     private static final int MAX_READY_LENGTH = 1 << 20;
+    /** The length of the output in an error's message. */
+    private static final int MAX_QUOTED = 200;
     /** How long the end may take after a SIGKILL, and the rest of the log after the end. */
     private static final Duration END = Duration.ofSeconds(5);
 
+    private final Path program;
     private final Process process;
     private final LogLines log;
     private final Thread logReader;
@@ -24,14 +28,17 @@ final class ServerProcess {
     private final CompletableFuture<String> announced = new CompletableFuture<>();
 
     /** Starts the process. The other end of its stdin is held here: the broker stops when this process ends. */
-    ServerProcess(List<String> command, LogLines log) {
+    ServerProcess(Path program, List<String> arguments, LogLines log) {
+        this.program = program;
         this.log = log;
+        List<String> command = Program.inOwnSession(program);
+        command.addAll(arguments);
         ProcessBuilder builder = new ProcessBuilder(command);
         Program.removeSettings(builder.environment());
         try {
             process = builder.start();
         } catch (IOException error) {
-            throw new OttlaException("cannot run " + command.get(0) + ": " + error.getMessage(), null, List.of(), error);
+            throw new OttlaException("cannot run " + program + ": " + error.getMessage(), null, List.of(), error);
         }
         logReader = start("log", () -> log.readAll(process.getErrorStream()));
         start("output", () -> readAnnouncement(process.getInputStream()));
@@ -46,20 +53,22 @@ final class ServerProcess {
 
     /** Returns the announcement of the broker. A process that is not ready in time is killed. */
     Ready ready(Duration timeout) {
+        String line = "";
         try {
-            String line = announced.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
+            line = announced.get(timeout.toNanos(), TimeUnit.NANOSECONDS);
             if (!line.isEmpty()) {
                 return new Ready(line);
             }
             // Its output has ended, so it has too, or it is stopped now.
             stop(END);
-            throw failure("the broker did not start: " + end());
+            throw failure(program + " did not start: " + end());
         } catch (TimeoutException late) {
             kill();
             throw failure("the broker did not start within " + timeout.toMillis() + " ms");
         } catch (ExecutionException | IllegalArgumentException error) {
             kill();
-            throw new OttlaException("the announcement of the broker: " + error.getMessage(), null, log.all(), error);
+            String output = line.substring(0, Math.min(line.length(), MAX_QUOTED));
+            throw new OttlaException(program + " did not write a ready line, but " + output, null, log.all(), error);
         } catch (InterruptedException interrupted) {
             kill();
             Thread.currentThread().interrupt();
@@ -109,8 +118,15 @@ final class ServerProcess {
         }
     }
 
-    /** Stops the process with SIGTERM, at which it keeps its data; kills it if it does not end in time. */
+    /** Stops the process with SIGTERM, at which it keeps its data while stdin is open; kills it if it does not end in time. */
     void terminate(Duration timeout) {
+        try {
+            // Says that this process does not end as well, for which the broker would wait.
+            process.getOutputStream().write("keep\n".getBytes(StandardCharsets.UTF_8));
+            process.getOutputStream().flush();
+        } catch (IOException closed) {
+            // It is closed, or the process has ended.
+        }
         // The methods of Process also close the streams, and the last lines of the log would be lost.
         process.toHandle().destroy();
         if (waitFor(timeout)) {

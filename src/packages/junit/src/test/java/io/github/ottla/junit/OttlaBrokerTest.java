@@ -8,6 +8,11 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.File;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -85,6 +90,24 @@ class OttlaBrokerTest {
     }
 
     @Test
+    void schemaRegistryKeepsItsUrlInARestartAndIsEmptiedByAReset() throws Exception {
+        try (OttlaBroker broker = OttlaBroker.builder().schemaRegistry().start()) {
+            String url = broker.schemaRegistryUrl().orElseThrow();
+            HttpRequest registration = HttpRequest.newBuilder(URI.create(url + "/subjects/s/versions"))
+                    .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+                    .POST(BodyPublishers.ofString("{\"schema\":\"\\\"int\\\"\"}"))
+                    .build();
+            assertEquals(200, HttpClient.newHttpClient().send(registration, BodyHandlers.ofString()).statusCode());
+            broker.restart();
+            assertEquals(url, broker.schemaRegistryUrl().orElseThrow());
+            HttpRequest subjects = HttpRequest.newBuilder(URI.create(url + "/subjects")).build();
+            assertEquals("[\"s\"]", HttpClient.newHttpClient().send(subjects, BodyHandlers.ofString()).body());
+            broker.reset();
+            assertEquals("[]", HttpClient.newHttpClient().send(subjects, BodyHandlers.ofString()).body());
+        }
+    }
+
+    @Test
     void restartAfterStopAndKillKeepsAddressesAndRecords() throws Exception {
         OttlaBroker broker = OttlaBroker.builder().secure().user("ann", "secret").topic("orders", 1).start();
         Cli.run(broker, "produce", "orders", "a book");
@@ -127,6 +150,25 @@ class OttlaBrokerTest {
     }
 
     @Test
+    void programThatIsAnotherOneIsAnErrorWithWhatItWrote() throws Exception {
+        Path other = script("other", "echo one >&2; echo hello; exec sleep 60");
+        OttlaException failure = assertThrows(OttlaException.class, () -> OttlaBroker.builder().binary(other).start());
+        assertEquals(other + " did not write a ready line, but hello\none", failure.getMessage());
+        Path ends = script("ends", "echo one >&2");
+        failure = assertThrows(OttlaException.class, () -> OttlaBroker.builder().binary(ends).start());
+        assertEquals(ends + " did not start: ottla ended with exit code 0\none", failure.getMessage());
+    }
+
+    @Test
+    void namesMayBeginWithAHyphenAndUsersHaveNoColon() {
+        try (OttlaBroker broker = OttlaBroker.builder().topic("-a", 1).user("-ann", "-secret").start()) {
+            OttlaException refused = assertThrows(OttlaException.class, () -> broker.createTopic("-a", 1));
+            assertEquals(Optional.of("TOPIC_ALREADY_EXISTS"), refused.code(), refused::getMessage);
+        }
+        assertThrows(IllegalArgumentException.class, () -> OttlaBroker.builder().user("a:b", "c"));
+    }
+
+    @Test
     void processThatIgnoresSigtermIsKilledAfterTheBound() throws Exception {
         Path deaf = script("deaf", "trap '' TERM; echo '{\"bootstrap_servers\":\"a:1\"}'; exec sleep 60");
         OttlaBroker broker = OttlaBroker.builder().binary(deaf).stopTimeout(Duration.ofMillis(200)).start();
@@ -152,7 +194,7 @@ class OttlaBrokerTest {
 
     @Test
     void settingsOfOtherBrokersAreRemoved() {
-        Map<String, String> environment = new HashMap<>(Map.of("KAFKA_NUM_PARTITIONS", "none", "HOME", "/"));
+        Map<String, String> environment = new HashMap<>(Map.of("KAFKA_NUM_PARTITIONS", "none", "RUST_LOG", "off", "HOME", "/"));
         Program.removeSettings(environment);
         assertEquals(Map.of("HOME", "/"), environment);
     }
@@ -188,24 +230,24 @@ class OttlaBrokerTest {
     @Test
     void restartKeepsTheHostsAndPortsOfGivenListeners() {
         Map<String, String> settings = Map.of("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0",
-            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT");
+            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "ottla.admin.listener", "127.0.0.1:0");
         try (OttlaBroker broker = OttlaBroker.builder().settings(settings).start()) {
-            String before = broker.bootstrapServers() + broker.listeners();
+            String before = broker.bootstrapServers() + broker.adminUrl() + broker.listeners();
             broker.restart();
-            assertEquals(before, broker.bootstrapServers() + broker.listeners());
+            assertEquals(before, broker.bootstrapServers() + broker.adminUrl() + broker.listeners());
         }
     }
 
     @ParameterizedTest
-    @ValueSource(booleans = {true, false})
-    void killedProcessLeavesNoBrokerAndNoDirectory(boolean running) throws Exception {
+    @ValueSource(strings = {"running", "killed", "signalled"})
+    void killedProcessLeavesNoBrokerAndNoDirectory(String state) throws Exception {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         List<String> classPath = new ArrayList<>();
         for (Class<?> one : List.of(Hang.class, OttlaBroker.class)) {
             classPath.add(Path.of(one.getProtectionDomain().getCodeSource().getLocation().toURI()).toString());
         }
         Process process = new ProcessBuilder(java, "-XX:-UsePerfData", "-cp", String.join(":", classPath), Hang.class.getName(),
-            String.valueOf(running))
+            state)
             .redirectError(ProcessBuilder.Redirect.INHERIT).start();
         Path dataDirectory = Path.of(new String(process.getInputStream().readAllBytes()).strip());
         assertEquals(137, process.waitFor());
@@ -221,8 +263,11 @@ class OttlaBrokerTest {
 
         public static void main(String[] args) throws Exception {
             OttlaBroker broker = OttlaBroker.builder().start();
-            if (args[0].equals("false")) {
+            if (args[0].equals("killed")) {
                 broker.kill();
+            } else if (args[0].equals("signalled")) {
+                // As when all processes of a container or a CI job get it: this one ends just after.
+                ProcessHandle.of(broker.pid()).ifPresent(ProcessHandle::destroy);
             }
             System.out.println(broker.dataDirectory());
             System.out.flush();

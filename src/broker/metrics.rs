@@ -1,0 +1,18 @@
+//! All metrics that the broker declares, for the reference `docs/metrics.md`.
+
+use ottla_metrics::Metric;
+
+use crate::handlers::request_figures;
+use crate::http;
+use crate::server;
+use crate::state::figures;
+
+/// The metrics by subject, each where it is declared.
+pub fn declared() -> Vec<(&'static str, Vec<&'static Metric>)> {
+    vec![
+        ("Broker, topics, partitions and groups", figures::metrics()),
+        ("Requests by API", request_figures::metrics()),
+        ("Listeners and connections", server::figures::metrics()),
+        ("Process", http::metrics::metrics()),
+    ]
+}

@@ -1,0 +1,129 @@
+//! docs/metrics.md is generated from the declarations. After a change of them:
+//! `OTTLA_WRITE_DOCS=1 cargo test --test ottla the_reference_of_metrics_is_up_to_date`.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use ottla_broker::metrics::declared;
+use ottla_metrics::{Kind, Metric};
+
+#[test]
+fn the_reference_of_metrics_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let reference = reference();
+    if std::env::var_os("OTTLA_WRITE_DOCS").is_some() {
+        fs::write(&path, &reference).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == reference,
+        "docs/metrics.md is stale; write it with: OTTLA_WRITE_DOCS=1 cargo test --test ottla \
+         the_reference_of_metrics_is_up_to_date"
+    );
+}
+
+/// The test data has what a real broker has.
+#[test]
+fn every_declared_mbean_and_attribute_exists_in_kafka() {
+    let known: HashSet<(String, &str)> = include_str!("../../data/kafka-jmx-names.tsv")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let mut columns = line.split('\t');
+            (shape(columns.next().unwrap()), columns.next().unwrap())
+        })
+        .collect();
+    let mbeans = all().into_iter().filter_map(Metric::mbean);
+    // Of some meters of topics, only the one of all topics exists before the first count.
+    let is_known = |mbean: &str, attribute: &'static str| {
+        let shape = shape(mbean);
+        let of_all = shape.strip_suffix(",topic").unwrap_or(&shape).to_owned();
+        known.contains(&(shape, attribute)) || known.contains(&(of_all, attribute))
+    };
+    let unknown: Vec<_> = mbeans.filter(|(mbean, attribute)| !is_known(mbean, attribute)).collect();
+    assert_eq!(unknown, [("", ""); 0]);
+}
+
+#[test]
+fn every_metric_is_declared_once_with_a_help_text() {
+    let mut names = HashSet::new();
+    for metric in all() {
+        assert!(names.insert(metric.name().to_owned()), "{}", metric.name());
+        assert!(metric.help.ends_with('.'), "{}: {}", metric.name(), metric.help);
+    }
+}
+
+fn all() -> Vec<&'static Metric> {
+    declared().into_iter().flat_map(|(_, metrics)| metrics).collect()
+}
+
+/// An MBean's domain, its type and name, and its other keys.
+fn shape(mbean: &str) -> String {
+    let (domain, properties) = mbean.split_once(':').unwrap();
+    let part = |property: &str| match property.split_once('=') {
+        Some(("type" | "name", _)) => property.to_owned(),
+        Some((key, _)) => key.to_owned(),
+        None => property.to_owned(),
+    };
+    format!("{domain}:{}", properties.split(',').map(part).collect::<Vec<_>>().join(","))
+}
+
+const INTRODUCTION: &str = "\
+# Metrics
+
+`GET /metrics` on the admin port (`--admin-port`) has the broker's metrics for Prometheus, in its text format or in
+OpenMetrics, by the request's header `Accept`. `ottla.metrics.listener` opens a port for metrics alone. The ready file has the
+URL as `metrics_url`.
+
+```yaml
+scrape_configs:
+  - job_name: ottla
+    static_configs:
+      - targets: [\"localhost:9644\"]
+```
+
+If the broker runs in a container, Prometheus reaches it by the name of its service. The broker answers only requests for names
+that it knows, so name the service in `ottla.metrics.allowed.hosts` or, for the admin port, in `ottla.admin.allowed.hosts`.
+
+**Names** are those that boards and alerts for Apache Kafka query: the names that
+[jmx_exporter](https://github.com/prometheus/jmx_exporter) gives to Kafka's MBeans with its example `kafka-2_0_0.yml`; those of
+[kafka_exporter](https://github.com/danielqsj/kafka_exporter) for topics and groups; and those of kafka-lag-exporter for lag
+in seconds. Where the example has no rule for an MBean, it has the name that jmx_exporter gives without rules, in lower case.
+Names that begin with `ottla_` are Ottla's.
+
+**Summaries** have the quantiles 0.50, 0.75, 0.95, 0.98, 0.99 and 0.999, a sum and a count. The quantiles are about the last
+five to six minutes, if metrics are scraped at least once a minute; with fewer scrapes, about the time since an earlier one.
+Kafka's are about a sample in which older values count less and less. A value is known to about 6 %.
+
+**Limits.** A scrape has at most `ottla.metrics.max.series` series. A topic of one partition has 18 series for the partition and up to
+14 for what is produced and fetched; a committed offset has 5. Kafka's counters of a topic begin with the first count.
+
+**Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
+need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;
+and for `kafka_consumergroup_group_lag_seconds` it reads batches at committed offsets, once for each offset. Coordinators of
+groups and transactions are locked one after the other, as for ListGroups.
+";
+
+fn reference() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for (subject, metrics) in declared() {
+        write!(text, "\n## {subject}\n\n| Metric | Kind | Labels | Meaning | MBean |\n|---|---|---|---|---|\n")
+            .unwrap();
+        for metric in metrics {
+            let (kind, ending) = match metric.kind {
+                Kind::Counter => ("counter", "_total"),
+                Kind::Gauge => ("gauge", ""),
+                Kind::Summary => ("summary", ""),
+            };
+            let labels: Vec<String> = metric.label_names().map(|label| format!("`{label}`")).collect();
+            let mbean = metric.mbean().map(|(mbean, attribute)| match attribute {
+                "Count" | "Value" => format!("`{mbean}`"),
+                attribute => format!("`{mbean}`, `{attribute}`"),
+            });
+            let (name, labels, mbean) = (metric.name(), labels.join(", "), mbean.unwrap_or_default());
+            writeln!(text, "| `{name}{ending}` | {kind} | {labels} | {} | {mbean} |", metric.help).unwrap();
+        }
+    }
+    text
+}
