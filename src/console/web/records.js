@@ -108,7 +108,7 @@ function element(record) {
     const text = visible(part.text.slice(0, PREVIEW)).replace(/\s+/g, " ");
     return text + (part.text.length > PREVIEW ? "…" : "");
   };
-  const part = (label, it) => [h("dt", {}, label, " ", h("span", { class: "soft" }, `(${kind(it)})`)), h("dd", {}, h("pre", {}, content(it)))];
+  const part = (label, it) => [h("dt", {}, label, " ", h("span", { class: "soft" }, `(${kind(it)})`)), h("dd", {}, h("pre", { tabindex: "0" }, content(it)))];
   // The contents are made when they are opened: a page of a thousand records stays quick.
   const body = h("div");
   const details = h("details", {

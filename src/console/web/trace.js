@@ -68,7 +68,7 @@ export async function render(page) {
 
 function element(line) {
   const { requestHeader: header, request, response, errors, ...rest } = line;
-  const part = (label, value) => value !== undefined && [h("dt", {}, label), h("dd", {}, h("pre", {}, visible(prettyJson(JSON.stringify(value)))))];
+  const part = (label, value) => value !== undefined && [h("dt", {}, label), h("dd", {}, h("pre", { tabindex: "0" }, visible(prettyJson(JSON.stringify(value)))))];
   const body = h("div");
   const details = h("details", {
     class: "record",
