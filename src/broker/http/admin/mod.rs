@@ -149,15 +149,8 @@ impl AdminPort {
     ) -> io::Result<Admin> {
         let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared {
-            serving,
-            known_hosts,
-            turns,
-            user_changes,
-            limiter: Arc::clone(&limiter),
-            trace,
-            clock,
-        });
+        let shared =
+            Arc::new(Shared { serving, known_hosts, turns, user_changes, limiter: Arc::clone(&limiter), trace, clock });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
