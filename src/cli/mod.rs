@@ -20,6 +20,8 @@ mod outcome;
 mod parent;
 mod produce;
 mod ready_file;
+#[cfg(feature = "registry")]
+mod registry;
 mod serve;
 mod shutdown;
 mod table;
@@ -70,6 +72,9 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic.
     Consume(consume::ConsumeArgs),
+    /// Run a schema registry (Confluent's REST API) for any Kafka brokers, as a process of its own.
+    #[cfg(feature = "registry")]
+    Registry(registry::RegistryArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
     /// Print the contents of files of a data directory; needs no broker.
@@ -251,6 +256,8 @@ impl Cli {
             Some(Command::Transactions(args)) => Ok(transactions::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            #[cfg(feature = "registry")]
+            Some(Command::Registry(args)) => registry::run(&args, clock, logging),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
