@@ -22,6 +22,8 @@ mod produce;
 mod ready_file;
 #[cfg(feature = "registry")]
 mod registry;
+#[cfg(feature = "registry")]
+mod schemas;
 mod serve;
 mod shutdown;
 mod table;
@@ -75,6 +77,9 @@ enum Command {
     /// Run a schema registry (Confluent's REST API) for any Kafka brokers, as a process of its own.
     #[cfg(feature = "registry")]
     Registry(registry::RegistryArgs),
+    /// List, show, register, check and delete the schemas of a schema registry.
+    #[cfg(feature = "registry")]
+    Schemas(schemas::SchemasArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
     /// Print the contents of files of a data directory; needs no broker.
@@ -258,6 +263,8 @@ impl Cli {
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
             #[cfg(feature = "registry")]
             Some(Command::Registry(args)) => registry::run(&args, clock, logging),
+            #[cfg(feature = "registry")]
+            Some(Command::Schemas(args)) => Ok(schemas::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),
