@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::election::Leader;
 use super::follower::Follower;
-use super::forward::Forwarder;
+use super::forward::{Forwarder, NotPassedOn};
 use super::topic::Topic;
 use ottla_broker::clock::wall_clock_ms;
 use ottla_broker::http::registry::{BoxFuture, RegistryBackend};
@@ -20,7 +20,9 @@ use ottla_wire::types::Offset;
 /// How often a request is decided again because others have written to the topic meanwhile.
 const MAX_DECISIONS: usize = 100;
 /// How long a request waits for a leader.
-const LEADER_TIMEOUT: Duration = Duration::from_secs(10);
+///
+/// It is longer than the session of a leader that has ended without leaving the group.
+const LEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The registry of this process.
 pub struct Backend {
@@ -80,7 +82,8 @@ impl Shared {
         }
     }
 
-    async fn write(&self, request: OwnedRequest, turn: OwnedMutexGuard<()>) -> Response {
+    /// `_turn` is held until the end.
+    async fn write(&self, request: OwnedRequest, _turn: OwnedMutexGuard<()>) -> Response {
         for _ in 0..MAX_DECISIONS {
             if let Err(why) = self.follower.catch_up().await {
                 return store_error(&why);
@@ -89,13 +92,17 @@ impl Shared {
                 (Decision::Respond(response), _) => return response,
                 (Decision::Append { records, response }, position) => (records, response, position),
             };
-            match self.leader().await {
+            let leader = self.leader.borrow().clone();
+            match leader {
                 Leader::This => {}
                 Leader::Other(url) if !request.is_forwarded => {
-                    // The leader decides in its own order.
-                    drop(turn);
-                    return self.pass_on(&url, request).await;
+                    if let Some(response) = self.pass_on(&url, request.clone()).await {
+                        return response;
+                    }
+                    continue;
                 }
+                // The decision does not hold after the wait.
+                Leader::Unknown if self.waits_for_leader().await => continue,
                 Leader::Other(_) | Leader::Unknown => {
                     return Response::unknown_leader("The request failed since the leader is unknown");
                 }
@@ -124,29 +131,34 @@ impl Shared {
         Ok(base)
     }
 
-    /// The leader; waits for one, for example while the members of the group change.
-    async fn leader(&self) -> Leader {
+    /// Waits for a leader, for example while the members of the group change. Returns whether there is one.
+    async fn waits_for_leader(&self) -> bool {
         let mut leader = self.leader.clone();
-        match timeout(LEADER_TIMEOUT, leader.wait_for(|leader| *leader != Leader::Unknown)).await {
-            Ok(Ok(leader)) => leader.clone(),
-            _ => Leader::Unknown,
-        }
+        matches!(timeout(LEADER_TIMEOUT, leader.wait_for(|leader| *leader != Leader::Unknown)).await, Ok(Ok(_)))
     }
 
-    async fn pass_on(&self, url: &str, request: OwnedRequest) -> Response {
-        match self.forwarder.pass_on(url, request).await {
+    /// Passes a request on. `None` if there is another leader by now, which has not received it.
+    async fn pass_on(&self, url: &str, request: OwnedRequest) -> Option<Response> {
+        let why = match self.forwarder.pass_on(url, request).await {
+            // So that the client sees here what it has written.
             Ok(response) => {
-                // So that the client sees here what it has written.
-                match self.follower.catch_up().await {
+                return Some(match self.follower.catch_up().await {
                     Ok(()) => response,
                     Err(why) => store_error(&why),
+                });
+            }
+            Err(NotPassedOn::Unreachable(why)) => {
+                let mut leader = self.leader.clone();
+                let is_other = |leader: &Leader| !matches!(leader, Leader::Other(other) if other == url);
+                if timeout(LEADER_TIMEOUT, leader.wait_for(is_other)).await.is_ok() {
+                    return None;
                 }
+                why
             }
-            Err(why) => {
-                tracing::warn!(leader = url, error = why, "failed to pass a request on to the leader");
-                Response::forwarding_error(&format!("The request could not be passed on to the leader {url}: {why}"))
-            }
-        }
+            Err(NotPassedOn::Failed(why)) => why,
+        };
+        tracing::warn!(leader = url, error = why, "failed to pass a request on to the leader");
+        Some(Response::forwarding_error(&format!("The request could not be passed on to the leader {url}: {why}")))
     }
 }
 

@@ -124,7 +124,8 @@ impl Election {
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             self.leader.send_replace(Leader::Unknown);
-            if failures % ATTEMPTS_PER_LINE == 0 {
+            // A coordinator that is just being made needs a second attempt.
+            if failures % ATTEMPTS_PER_LINE == 2 {
                 tracing::warn!(group = self.group, error = why, "failed to elect a leader, trying again");
             }
             failures += 1;

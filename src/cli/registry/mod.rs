@@ -31,9 +31,9 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::name_and_value;
 use super::shutdown::StopSignals;
 use super::tools::connect::{Properties, connect};
-use super::name_and_value;
 use crate::logging::Logging;
 use backend::Backend;
 use election::{Election, Identity, Leader};
@@ -123,10 +123,10 @@ pub fn run(args: &RegistryArgs, clock: Clock, logging: &Logging) -> Result<ExitC
 
 impl RegistryArgs {
     fn settings(&self) -> Result<Settings, String> {
-        let mut given: BTreeMap<String, String> =
-            Properties::read_optional(self.config.as_deref())?.into_entries();
+        let mut given: BTreeMap<String, String> = Properties::read_optional(self.config.as_deref())?.into_entries();
         let variables = std::env::vars_os();
-        let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables =
+            variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         given.extend(settings::of_environment(variables));
         given.extend(self.set.iter().cloned());
         let port = self.port.map(|port| format!("http://0.0.0.0:{port}"));
@@ -184,7 +184,10 @@ fn bind(settings: &Settings) -> Result<RegistryPort, String> {
     let tls = config.tls.clone().map(TlsListener::load).transpose()?;
     let port = RegistryPort::bind(config, tls.map(Arc::new)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("the port {} is in use; stop the program that uses it, or choose another one with --port", config.bind.port)
+            format!(
+                "the port {} is in use; stop the program that uses it, or choose another one with --port",
+                config.bind.port
+            )
         }
         _ => format!("cannot listen at the port {}: {error}", config.bind.port),
     })?;
@@ -220,11 +223,7 @@ async fn start(
     let following = Arc::clone(&follower);
     tokio::spawn(async move { following.run().await });
     let in_time = |_| format!("the topic {} could not be read in time", settings.registry.topic);
-    timeout(settings.init_timeout, async {
-        while follower.catch_up().await.is_err() {}
-    })
-    .await
-    .map_err(in_time)?;
+    timeout(settings.init_timeout, async { while follower.catch_up().await.is_err() {} }).await.map_err(in_time)?;
 
     let (host, bound) = (host_name(settings), port_of(&port.url()));
     let identity = Identity::new(settings.scheme, &host, bound, settings.is_eligible);
@@ -264,8 +263,7 @@ fn port_of(url: &str) -> u16 {
 
 /// Logs that the registry is ready, and writes the line to stdout for which scripts for Confluent's registry wait.
 fn announce(settings: &Settings, url: &str, clock: Clock) {
-    let (version, servers, topic) =
-        (env!("CARGO_PKG_VERSION"), &settings.bootstrap_servers, &settings.registry.topic);
+    let (version, servers, topic) = (env!("CARGO_PKG_VERSION"), &settings.bootstrap_servers, &settings.registry.topic);
     let ready_ms = clock.monotonic().as_millis();
     tracing::info!(
         "ottla {version} schema registry {url}, schemas in the topic {topic} of {servers}, ready in {ready_ms} ms"

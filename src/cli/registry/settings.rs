@@ -149,8 +149,20 @@ pub fn of_environment(variables: impl Iterator<Item = (String, String)>) -> BTre
 /// Variables that start scripts of Java programs read, and those that Kubernetes and Docker set for a service called
 /// `schema-registry`.
 const IGNORED_VARIABLES: &[&str] = &[
-    "heap.opts", "opts", "jvm.performance.opts", "jmx.opts", "jmx.port", "jmx.hostname", "log4j.opts", "log4j.loggers",
-    "cub.kafka.timeout", "cub.kafka.min.brokers", "classpath", "port", "service.host", "service.port",
+    "heap.opts",
+    "opts",
+    "jvm.performance.opts",
+    "jmx.opts",
+    "jmx.port",
+    "jmx.hostname",
+    "log4j.opts",
+    "log4j.loggers",
+    "cub.kafka.timeout",
+    "cub.kafka.min.brokers",
+    "classpath",
+    "port",
+    "service.host",
+    "service.port",
 ];
 
 /// A setting that is not empty.

@@ -163,15 +163,12 @@ impl Topic {
         }
         match topic.partitions.as_slice() {
             [partition] => Ok(Some(Found { id: topic.topic_id, leader: partition.leader_id })),
-            partitions => {
-                Err(format!("the topic {} must have one partition, and has {}", self.name, partitions.len()))
-            }
+            partitions => Err(format!("the topic {} must have one partition, and has {}", self.name, partitions.len())),
         }
     }
 
     async fn create(&self, client: &Client, brokers: usize) -> Result<(), String> {
-        let policy =
-            CreatableTopicConfig { name: Str::from("cleanup.policy"), value: Some(Str::from("compact")) };
+        let policy = CreatableTopicConfig { name: Str::from("cleanup.policy"), value: Some(Str::from("compact")) };
         let topic = CreatableTopic {
             name: Str::from(self.name.as_str()),
             num_partitions: 1,

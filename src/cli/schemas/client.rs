@@ -60,7 +60,10 @@ impl RegistryClient {
     pub fn new(url: &str, user: Option<&str>) -> Result<RegistryClient, String> {
         let url = url.split(',').next().unwrap_or_default().trim().trim_end_matches('/');
         let Some((scheme @ ("http" | "https"), rest)) = url.split_once("://") else {
-            return Err(format!("{} is not the URL of a schema registry, such as http://localhost:8081", url.escape_debug()));
+            return Err(format!(
+                "{} is not the URL of a schema registry, such as http://localhost:8081",
+                url.escape_debug()
+            ));
         };
         let (in_url, address) = match rest.rsplit_once('@') {
             Some((user, address)) => (Some(user), address),
@@ -92,10 +95,9 @@ impl RegistryClient {
         }
         let sent = match body {
             None => builder.body(()).map(|request| self.agent.run(request)),
-            Some(body) => builder
-                .header("Content-Type", MEDIA_TYPE)
-                .body(body.to_string())
-                .map(|request| self.agent.run(request)),
+            Some(body) => {
+                builder.header("Content-Type", MEDIA_TYPE).body(body.to_string()).map(|request| self.agent.run(request))
+            }
         };
         let mut response =
             sent.map_err(|error| unusable(error.to_string()))?.map_err(|error| unusable(error.to_string()))?;
