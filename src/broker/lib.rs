@@ -9,6 +9,7 @@
 //! | [`state`] | [`Broker`](state::Broker): partitions, groups, metadata, and the tasks that keep them |
 //! | [`secure`] | certificates, client configurations and the OIDC issuer of `ottla.secure` |
 //! | [`tls`] | TLS of listeners, and its changes while the broker runs |
+//! | [`trace`] | the live trace: what clients sent and what was answered |
 //! | [`metrics`] | all metrics that are declared, for the reference |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
@@ -26,3 +27,4 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod trace;

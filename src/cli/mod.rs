@@ -20,6 +20,7 @@ mod outcome;
 mod parent;
 mod produce;
 mod ready_file;
+mod redpanda;
 #[cfg(feature = "registry")]
 mod registry;
 #[cfg(feature = "registry")]
@@ -29,6 +30,7 @@ mod shutdown;
 mod table;
 pub mod tools;
 mod topics;
+mod trace;
 mod transactions;
 
 use std::ffi::OsString;
@@ -80,6 +82,8 @@ enum Command {
     /// List, show, register, check and delete the schemas of a schema registry.
     #[cfg(feature = "registry")]
     Schemas(schemas::SchemasArgs),
+    /// Show what clients send to a running broker and what it answers, as it happens.
+    Trace(trace::TraceArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
     CheckLog(check_log::CheckLogArgs),
     /// Print the contents of files of a data directory; needs no broker.
@@ -163,6 +167,10 @@ pub struct ServeArgs {
     /// Set any broker setting by Kafka's name; may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+
+    /// How `redpanda start` started it.
+    #[arg(skip)]
+    redpanda: Option<redpanda::Started>,
 }
 
 /// `ottla.log.format`.
@@ -209,6 +217,10 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
     }
     if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
         return tool.run(words.cloned().collect());
+    }
+    // Redpanda's flags are parsed differently, too: unknown ones are allowed.
+    if redpanda::is_named(&line) {
+        return redpanda::run(line.get(2..).unwrap_or_default(), clock, logging);
     }
     match mistakes::parse(line) {
         Ok(cli) => cli.run(clock, logging),
@@ -265,6 +277,7 @@ impl Cli {
             Some(Command::Registry(args)) => registry::run(&args, clock, logging),
             #[cfg(feature = "registry")]
             Some(Command::Schemas(args)) => Ok(schemas::run(&args)),
+            Some(Command::Trace(args)) => Ok(trace::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),
             Some(Command::Healthcheck(args)) => healthcheck::run(&args),

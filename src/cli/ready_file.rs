@@ -51,10 +51,11 @@ pub struct Ready<'a> {
     pub ready_ms: f64,
 }
 
-/// The part of the file that `ottla healthcheck` reads.
+/// The part of the file that `ottla healthcheck` and `ottla trace` read.
 #[derive(Debug, Deserialize)]
 pub struct Announced {
     pub bootstrap_servers: String,
+    pub admin_url: Option<String>,
     pub health_check: Option<Target>,
 }
 

@@ -17,8 +17,12 @@ pub struct AdminConfig {
     pub allowed_hosts: Vec<String>,
     /// `ottla.admin.token`.
     pub token: Option<Password>,
+    /// `ottla.admin.scram.users`; empty if requests need no password.
+    pub scram_users: Vec<String>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
+    /// `ottla.trace.ring.bytes`.
+    pub trace_ring_bytes: usize,
 }
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
@@ -28,7 +32,14 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let bind = bind_address(LISTENER, text, "localhost:9644")?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
-    Ok(Some(AdminConfig { bind, allowed_hosts: values.read("ottla.admin.allowed.hosts"), token, tls }))
+    Ok(Some(AdminConfig {
+        bind,
+        allowed_hosts: values.read("ottla.admin.allowed.hosts"),
+        token,
+        scram_users: values.read("ottla.admin.scram.users"),
+        tls,
+        trace_ring_bytes: values.read("ottla.trace.ring.bytes"),
+    }))
 }
 
 /// Reads the address of a port for HTTP: `host:port`, or a port, which is bound to localhost.

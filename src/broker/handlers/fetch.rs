@@ -82,7 +82,9 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     }
     let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
     Answer::parked(async move {
+        let waiting = answering.broker.work_figures().waiting_fetch();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        drop(waiting);
         answering.respond(result.partitions)
     })
 }
@@ -92,7 +94,9 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
 fn converted(answering: Answering, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
+        let waiting = answering.broker.work_figures().waiting_fetch();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
+        drop(waiting);
         let response = blocking::run(move || answering.respond(result.partitions));
         response.await.unwrap_or_else(|_| FetchResponse::default())
     })

@@ -59,10 +59,13 @@ use request_figures::RequestFigures;
 use sasl::Gate;
 use throttling::Metering;
 
-use crate::server::{CloseReason, ConnectionInfo, ConnectionUse, Dispatch, Exchange, NewUse, Outcome, Reply, Then};
+use crate::server::{
+    CloseReason, ConnectionInfo, ConnectionUse, Dispatch, Excerpts, Exchange, NewUse, Outcome, Reply, Then,
+};
 use crate::state::Broker;
 use crate::state::arriving_clients::Arrival;
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_core::security::session::Identity;
 use ottla_log::faults;
 use ottla_metrics::Registry;
@@ -81,6 +84,7 @@ pub struct Handlers {
     large_batches: Arc<LargeBatches>,
     authorizer: Arc<dyn Authorizer>,
     tls: TlsListeners,
+    trace: Arc<TraceHub>,
     figures: Arc<RequestFigures>,
 }
 
@@ -91,12 +95,18 @@ impl Handlers {
         let authorizer = authorizer::configured(&broker);
         let large_batches = Arc::new(LargeBatches::new(batch_memory));
         let figures = request_figures::registered(metrics);
-        Handlers { broker, large_batches, authorizer, tls: TlsListeners::default(), figures }
+        let (tls, trace) = (TlsListeners::default(), TraceHub::new(0));
+        Handlers { broker, large_batches, authorizer, tls, trace, figures }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.
     pub fn with_tls(self, tls: TlsListeners) -> Handlers {
         Handlers { tls, ..self }
+    }
+
+    /// Sets what gets the requests that are done.
+    pub fn with_trace(self, trace: Arc<TraceHub>) -> Handlers {
+        Handlers { trace, ..self }
     }
 
     /// Creates the context of a request. `identity`: who has authenticated with SASL.
@@ -175,8 +185,13 @@ impl Dispatch for Handlers {
         faults::note_unreadable(chunk);
     }
 
-    fn on_done(&self, _: &Arc<ConnectionInfo>, exchange: &Exchange) {
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Arc<Excerpts>> {
+        self.trace.excerpts(connection, frame)
+    }
+
+    fn on_done(&self, connection: &Arc<ConnectionInfo>, exchange: &Exchange) {
         self.figures.record(exchange);
+        self.trace.done(|| self.broker.clock().wall(), connection, exchange);
     }
 
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {

@@ -178,7 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     last_returned
                 });
                 let times = Times::begin(arrived, last_returned);
-                let exchange = Exchange::begin(*requests, &bytes, info.is_authenticating(), times);
+                let excerpts = shared.dispatch.excerpts(info, &bytes);
+                let exchange = Exchange::begin(*requests, &bytes, info.is_authenticating(), excerpts, times);
                 let outcome = shared.dispatch.dispatch(info, bytes);
                 *requests += 1;
                 last_returned = shared.clock.monotonic();

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use ottla_core::security::session::SaslSession;
 use parking_lot::Mutex;
 
+use super::excerpt::Excerpts;
 use super::exchange::Exchange;
 use super::figures::{CountedConnection, ListenerFigures};
 use super::first_use::FirstUse;
@@ -27,6 +28,13 @@ pub trait Dispatch: Send + Sync + 'static {
     /// `frame` is an allocation of its own, which counts towards the request memory budget until the reply is sent.
     /// Data that outlives the request must be copied out of it.
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome;
+
+    /// What [`Exchange::excerpts`] will have of a request that is about to be dispatched, and how much of its reply. Must be
+    /// cheap.
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Arc<Excerpts>> {
+        let _ = (connection, frame);
+        None
+    }
 
     /// How often mapped memory has become unreadable since the process began. After a change, the connection calls
     /// [`Dispatch::is_intact`] before it sends more. Must be cheap.

@@ -3,9 +3,13 @@
 //! Every request passes here once: those with a reply, known at once or parked, those without one, and those whose
 //! connection is closed before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::dispatch::Then;
+use bytes::Bytes;
+
+use super::dispatch::{CloseReason, Then};
+use super::excerpt::{Excerpt, Excerpts};
 
 /// The bytes of a frame that an [`Exchange`] has.
 const HEAD: usize = 8;
@@ -14,7 +18,7 @@ const HEAD: usize = 8;
 const NOT_YET: Duration = Duration::MAX;
 
 /// A request that is done.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Exchange {
     /// How many requests of the same connection were dispatched before this one.
     pub number: u64,
@@ -30,6 +34,10 @@ pub struct Exchange {
     pub times: Times,
     /// For how long the connection was muted because of this request.
     pub throttled: Duration,
+    /// Why the broker closed the connection because of this request, if it has no reply.
+    pub refused: Option<CloseReason>,
+    /// Parts of the frames, if [`Dispatch::excerpts`](super::Dispatch::excerpts) asked for them.
+    pub excerpts: Option<Arc<Excerpts>>,
 }
 
 /// What became of a reply.
@@ -98,7 +106,13 @@ impl Times {
 
 impl Exchange {
     /// Begins with a frame that is about to be dispatched.
-    pub(super) fn begin(number: u64, frame: &[u8], authenticating: bool, times: Times) -> Exchange {
+    pub(super) fn begin(
+        number: u64,
+        frame: &[u8],
+        authenticating: bool,
+        excerpts: Option<Arc<Excerpts>>,
+        times: Times,
+    ) -> Exchange {
         Exchange {
             number,
             head: frame.first_chunk().copied(),
@@ -108,15 +122,20 @@ impl Exchange {
             ending: Ending::Dropped,
             times,
             throttled: Duration::ZERO,
+            refused: None,
+            excerpts,
         }
     }
 
     /// Notes a reply that is now known.
-    pub(super) fn reply_known(&mut self, bytes: usize, then: &Then, now: Duration) {
+    pub(super) fn reply_known(&mut self, chunks: &[Bytes], bytes: usize, then: &Then, now: Duration) {
         self.response_bytes = bytes;
         self.times.known = now;
         if let Then::Mute(time) = then {
             self.throttled = *time;
+        }
+        if let Some(excerpts) = self.excerpts.as_mut().and_then(Arc::get_mut) {
+            excerpts.reply = Excerpt::of_reply(chunks, excerpts.reply_limit);
         }
     }
 

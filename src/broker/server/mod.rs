@@ -12,6 +12,7 @@ mod accept;
 mod connection;
 mod connection_limits;
 pub mod dispatch;
+mod excerpt;
 mod exchange;
 pub mod figures;
 mod first_use;
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcome, ParkedReply, Reply, Then};
+pub use excerpt::{Excerpt, Excerpts, Hole};
 pub use exchange::{Ending, Exchange, Times};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
 pub use limits::Limits;

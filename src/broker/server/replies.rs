@@ -70,7 +70,10 @@ impl ReplyQueue {
             Outcome::Parked(reply) => (State::Parked(reply), None),
             Outcome::NoReply if self.pending.is_empty() => return Some(exchange.done(Ending::NoReply, now)),
             Outcome::NoReply => (State::Ready(VecDeque::new()), None),
-            Outcome::Close(why) => (State::Close(why), None),
+            Outcome::Close(why) => {
+                exchange.refused = Some(why.clone());
+                (State::Close(why), None)
+            }
         };
         self.request_bytes += exchange.request_bytes;
         self.pending.push_back(Pending { reply, exchange: Some(exchange), _reservation: reservation });
@@ -94,7 +97,7 @@ impl ReplyQueue {
         let bytes = chunks.iter().map(Bytes::len).sum();
         self.bytes += bytes;
         if let Some(exchange) = exchange {
-            exchange.reply_known(bytes, &then, now);
+            exchange.reply_known(&chunks, bytes, &then, now);
         }
         let close = match then {
             Then::Continue => None,
@@ -135,7 +138,10 @@ impl ReplyQueue {
                 let now = clock.monotonic();
                 let (reply, close) = match result {
                     Ok(reply) => self.known(reply, exchange.as_mut(), now),
-                    Err(why) => (State::Close(why), None),
+                    Err(why) => {
+                        exchange.iter_mut().for_each(|exchange| exchange.refused = Some(why.clone()));
+                        (State::Close(why), None)
+                    }
                 };
                 if close.is_some() || matches!(reply, State::Close(_)) {
                     let dropped = self.pending.drain(self.sendable + 1..).filter_map(|pending| pending.exchange);

@@ -21,12 +21,15 @@ use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
 use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
+use crate::http::rest_proxy::RestProxy;
+use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
+use crate::trace::TraceHub;
 use ottla_config::BrokerConfig;
 use registry::{BoundRegistry, RegistryService};
 
@@ -42,6 +45,7 @@ pub struct Service {
     metrics_port: Option<MetricsServer>,
     metrics_url: Option<String>,
     registry: RegistryService,
+    rest_proxy: Option<RestProxy>,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -83,9 +87,11 @@ impl Service {
         // First, because it fails without a trace.
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
-        let admin_port = bind::bind_admin_port(config)?;
+        let users = ScramUsers::default();
+        let admin_port = bind::bind_admin_port(config, &users)?;
         let metrics_port = bind::bind_metrics_port(config)?;
-        let registry = BoundRegistry::bind(config)?;
+        let registry = BoundRegistry::bind(config, &users)?;
+        let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -102,13 +108,16 @@ impl Service {
             metrics_port.map_err(|error| format!("cannot accept connections at the port for metrics: {error}"))?;
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
-        let admin = admin_port.map(|port| port.open(issuer, metrics, clock, Arc::clone(&limiter))).transpose();
+        let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
+        let admin = admin_port.map(|port| port.open(issuer, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
+        let admin = admin.transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let endpoints = bind::endpoints(config, &ports);
         let broker = Broker::open(config.clone(), environment, endpoints, loggers, Arc::clone(&limiter)).await;
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         broker.set_start_users().await.map_err(|error| error.to_string())?;
+        users.set_broker(&broker);
         if let Some(secure) = &secure {
             secure.write_clients(config, &listeners, issuer_url.as_deref())?;
         }
@@ -117,9 +126,13 @@ impl Service {
         tls.update(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers =
-            Arc::new(Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()));
+            Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
+        let handlers = Arc::new(handlers);
         let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
+        let rest_proxy =
+            rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
         let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
@@ -133,6 +146,7 @@ impl Service {
             metrics_port,
             metrics_url,
             registry,
+            rest_proxy,
             secure,
             listeners,
             addresses,
@@ -184,6 +198,11 @@ impl Service {
         self.admin_url.as_deref()
     }
 
+    /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
+    pub fn rest_proxy_url(&self) -> Option<&str> {
+        self.rest_proxy.as_ref().map(RestProxy::url)
+    }
+
     /// The URL of the metrics: on their own port, or else on the admin port.
     pub fn metrics_url(&self) -> Option<&str> {
         self.metrics_url.as_deref()
@@ -199,8 +218,7 @@ impl Service {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
-        drop(self.metrics_port);
-        drop(self.registry);
+        drop((self.metrics_port, self.registry, self.rest_proxy));
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

@@ -35,6 +35,7 @@ pub mod registry;
 mod reopening;
 pub mod reset;
 pub mod runtime;
+mod scram_users;
 pub mod silent_clients;
 mod start_topics;
 mod start_users;
@@ -57,7 +58,7 @@ use checkpointer::Checkpointer;
 use cleaner::Cleaner;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
-use figures::SessionFigures;
+use figures::{SessionFigures, WorkFigures};
 use groups::Groups;
 use loggers::Loggers;
 use metadata::{Metadata, MetadataUnavailable};
@@ -71,6 +72,7 @@ use producer_ids::ProducerIds;
 use publisher::Publisher;
 use quotas::Quotas;
 use random::Random;
+pub use scram_users::UserError;
 pub use start_topics::StartTopicError;
 pub use start_users::StartUserError;
 use topic_cause::TopicCause;
@@ -145,6 +147,11 @@ impl Broker {
 
     pub fn transactions(&self) -> &Arc<Transactions> {
         &self.transactions
+    }
+
+    /// The figures of syncs, waiting fetches and compactions.
+    pub fn work_figures(&self) -> &Arc<WorkFigures> {
+        self.publisher.work()
     }
 
     /// The client quotas.

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use super::cluster::{Cluster, Location, Topic};
+use super::figures::WorkFigures;
 use super::partition::{OpenLog, Partition};
 use super::quotas::Quotas;
 use super::random::Random;
@@ -38,6 +39,7 @@ pub struct Publisher {
     settings: watch::Sender<Arc<BrokerConfig>>,
     /// What is produced to all topics and fetched from them.
     traffic: Arc<Counters>,
+    work: Arc<WorkFigures>,
     /// Notified by each partition that fails.
     partition_failed: watch::Sender<()>,
 }
@@ -73,6 +75,7 @@ impl Publisher {
             quotas,
             settings,
             traffic: Arc::default(),
+            work: Arc::default(),
             partition_failed,
         }
     }
@@ -90,6 +93,11 @@ impl Publisher {
     /// The counters of all topics together.
     pub fn traffic(&self) -> &Arc<Counters> {
         &self.traffic
+    }
+
+    /// The figures of syncs, waiting fetches and compactions.
+    pub fn work(&self) -> &Arc<WorkFigures> {
+        &self.work
     }
 
     /// The broker's current settings, and their changes.
@@ -224,6 +232,7 @@ impl Publisher {
                 }
                 None => {
                     let partition = self.partition(topic, index, image, &log_config, config.flush_messages);
+                    let partition = partition.with_flushes(self.clock, Arc::clone(&self.work));
                     Arc::new(partition.with_traffic(Arc::clone(&traffic)))
                 }
             };

@@ -136,6 +136,15 @@ impl Quotas {
         })
     }
 
+    /// The rates of clients, of requests and responses in bytes and of handler time in percent, while there are quotas
+    /// of that type.
+    pub fn rates(&self) -> Vec<(QuotaType, Vec<(String, String, f64)>)> {
+        let meters =
+            [(QuotaType::Produce, &self.produce), (QuotaType::Fetch, &self.fetch), (QuotaType::Request, &self.request)];
+        let active = meters.into_iter().filter(|(quota, _)| self.is_active_for(*quota));
+        active.map(|(quota, meters)| (quota, meters.lock().rates(self.now_ms()))).collect()
+    }
+
     fn limits(&self) -> Arc<QuotaLimits> {
         Arc::clone(&self.limits.read())
     }

@@ -55,6 +55,16 @@ const OF_THE_REGISTRY: &[(&str, &str)] = &[
     ("ottla.registry.allowed.hosts", "ottla.registry.allowed.hosts"),
 ];
 
+/// Beginnings of settings about security, which are refused if they are not known.
+const SECURITY: [&str; 6] = [
+    "authentication.",
+    "ssl.client",
+    "ssl.keystore.",
+    "confluent.schema.registry.auth",
+    "ottla.registry.scram",
+    "ottla.registry.ssl",
+];
+
 /// Settings about security that are refused unless they have one of these values (or none).
 const REFUSED: &[(&str, &[&str])] = &[
     ("authentication.method", &["NONE"]),
@@ -105,6 +115,14 @@ impl Settings {
         let is_debug = take(&mut given, "debug").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let level = take(&mut given, "log4j.root.loglevel").map(|level| log_level(&level)).transpose()?;
         let registry = registry(&mut given, scheme, address, host_name.as_deref())?;
+        let is_https = scheme == "https";
+        let of_security = |name: &str| {
+            let counts = is_https || !name.starts_with("ssl.");
+            counts && SECURITY.iter().any(|beginning| name.starts_with(beginning))
+        };
+        if let Some(name) = given.keys().find(|name| of_security(name)) {
+            return Err(format!("{name} is not supported; remove it"));
+        }
         let mut client = Properties::default();
         client.set("security.protocol", &protocol);
         client.set("client.id", "schema-registry");
@@ -289,6 +307,8 @@ mod tests {
     fn security_that_cannot_be_honoured_is_refused() {
         for (name, value) in [
             ("AUTHENTICATION_METHOD", "BASIC"),
+            ("AUTHENTICATION_SKIP_PATHS", "/"),
+            ("OTTLA_REGISTRY_SCRAM_USERS", "*"),
             ("SSL_CLIENT_AUTHENTICATION", "REQUIRED"),
             ("RESOURCE_EXTENSION_CLASS", "a.B"),
             ("LISTENERS", "https://0.0.0.0:8081"),

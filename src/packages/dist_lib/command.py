@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import os
 import shutil
 
 from . import deb, go, homebrew, image, licences, maven, npm, programs, project, sbom, sums, tarball, wheel
@@ -22,6 +23,8 @@ KINDS = {
 
 
 def main(words):
+    # Permissions of what is packed do not depend on the user.
+    os.umask(0o022)
     arguments = parser().parse_args(words)
     everything = not arguments.kinds
     machines = arguments.target or (["x86_64", "aarch64"] if everything and not arguments.binary else [])

@@ -112,7 +112,9 @@ def staged(source, name, ignore=()):
     shutil.rmtree(goal, ignore_errors=True)
     usual = ("__pycache__", "*.pyc", "node_modules", "target", "dist", "build", "*.egg-info", ".pytest_cache", ".mypy_cache")
     shutil.copytree(source, goal, ignore=shutil.ignore_patterns(*usual, *ignore))
-    for path in sorted(goal.rglob("*")):
+    for path in [goal, *sorted(goal.rglob("*"))]:
+        # As in a checkout with the usual umask.
+        os.chmod(path, 0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         if path.is_file():
             stamp(path)
     return goal

@@ -313,7 +313,8 @@ impl ApiKey {
         if matches!(self, ApiKey::ApiVersions) || !self.is_flexible(api_version) { 0 } else { 1 }
     }
 
-    const fn is_flexible(self, api_version: i16) -> bool {
+    /// Whether requests and responses of this version have compact lengths and tagged fields (KIP-482).
+    pub const fn is_flexible(self, api_version: i16) -> bool {
         match self.flexible_from() {
             Some(first) => api_version >= first,
             None => false,

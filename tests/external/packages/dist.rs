@@ -23,12 +23,13 @@ impl Made {
         Made::with(kinds, binary, &[])
     }
 
-    /// As [`Made::new`], with variables for the environment.
+    /// As [`Made::new`], with variables for the environment. `UMASK` is the umask of the run.
     pub fn with(kinds: &[&str], binary: &Path, environment: &[(&str, &str)]) -> Made {
         let dir = TempDir::with_prefix("ottla-dist-").unwrap();
         let _alone = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = Command::new("python3");
+        let mut command = Command::new("sh");
         command
+            .args(["-c", "umask ${UMASK:-022}; exec python3 \"$@\"", "sh"])
             .arg(root().join("src/packages/dist"))
             .args(kinds)
             .arg("--binary")

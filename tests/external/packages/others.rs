@@ -200,6 +200,15 @@ fn sums_are_those_of_all_files() {
     assert_eq!(checked.lines().count(), files(made.path()).len() - 1, "{checked}");
 }
 
+fn packages_made_with_another_umask_and_time_zone_have_the_same_sums() {
+    let kinds: &[&str] = if is_installed("dpkg-deb", "dpkg", "dpkg") { &["go", "deb"] } else { &["go"] };
+    let sums = |environment: &[(&str, &str)]| {
+        let made = Made::with(kinds, stand_in(), environment);
+        fs::read_to_string(made.path().join("SHA256SUMS")).unwrap()
+    };
+    assert_eq!(sums(&[("UMASK", "077"), ("TZ", "Asia/Tokyo")]), sums(&[]));
+}
+
 fn bill_of_materials_names_linked_crates() {
     let tool = format!("dist-tools/cargo-cyclonedx-{}/bin/cargo-cyclonedx", cyclonedx_version());
     if !common::target_folder().join(tool).exists() {
@@ -235,6 +244,7 @@ pub fn tests() -> Vec<Trial> {
             npm_packages_have_the_program_for_one_platform_and_install_without_network,
             junit_artifact_has_jar_sources_documentation_and_pom, pytest_plugin_requires_the_same_version,
             go_module_is_taken_from_its_directory, licences_of_all_linked_crates_are_listed, sums_are_those_of_all_files,
+            packages_made_with_another_umask_and_time_zone_have_the_same_sums,
             bill_of_materials_names_linked_crates,
     ]
 }

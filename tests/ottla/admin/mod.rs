@@ -5,3 +5,4 @@ pub mod http;
 mod reset;
 mod reset_of_transactions;
 mod topics;
+mod trace;

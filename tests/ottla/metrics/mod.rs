@@ -69,6 +69,8 @@ async fn scrape_after_known_traffic_has_exact_counts() {
     let fixture = Fixture::with(Broker::with().set("ottla.admin.listener", "0")).await;
     let name = "odd.topic";
     fixture.client.create_topic(name, 2, &[]).await.unwrap();
+    fixture.client.create_topic("synced", 1, &[("flush.messages", "1")]).await.unwrap();
+    fixture.client.produce("synced", 0, batch("value")).await.unwrap();
     let records = batch("value");
     for _ in 0..3 {
         fixture.client.produce(name, 0, records.clone()).await.unwrap();
@@ -91,8 +93,10 @@ async fn scrape_after_known_traffic_has_exact_counts() {
         ("kafka_server_brokertopicmetrics_totalfetchrequests_total{topic=\"odd.topic\"}", 2.0),
         ("kafka_network_requestmetrics_requests_total{request=\"Fetch\",version=\"11\"}", 2.0),
         ("kafka_network_requestmetrics_requests_total{request=\"FetchConsumer\",version=\"11\"}", 2.0),
-        ("kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}", 3.0),
-        ("kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"NONE\"}", 3.0),
+        ("kafka_network_requestmetrics_totaltimems_count{request=\"Produce\"}", 4.0),
+        ("kafka_network_requestmetrics_errors_total{request=\"Produce\",error=\"NONE\"}", 4.0),
+        ("kafka_log_logflushstats_logflushrateandtimems_count", 1.0),
+        ("kafka_server_delayedoperationpurgatory_purgatorysize{delayedOperation=\"Fetch\"}", 0.0),
         ("kafka_log_log_logendoffset{topic=\"odd.topic\",partition=\"0\"}", 3.0),
         ("kafka_log_log_size{topic=\"odd.topic\",partition=\"0\"}", 3.0 * bytes),
         ("kafka_topic_partition_current_offset{topic=\"odd.topic\",partition=\"0\"}", 3.0),

@@ -56,11 +56,20 @@ fn protocol_messages_are_not_used_below_the_handlers() {
 fn modules_use_only_modules_below_them() {
     check(&["cli"], &["crate::embedded"], &[]);
     check(&["embedded.rs"], &["crate::cli", "crate::logging", "ottla_client"], &[]);
-    check(&["broker/state"], &["crate::service", "crate::handlers", "crate::server", "crate::http"], &[]);
-    check(&["broker/server"], &["crate::service", "crate::state", "crate::handlers", "crate::http"], &[]);
+    check(
+        &["broker/state"],
+        &["crate::service", "crate::handlers", "crate::server", "crate::http", "crate::trace"],
+        &[],
+    );
+    check(
+        &["broker/server"],
+        &["crate::service", "crate::state", "crate::handlers", "crate::http", "crate::trace"],
+        &[],
+    );
     let above_tls = ["crate::service", "crate::state", "crate::handlers", "crate::http", "crate::server"];
     check(&["broker/tls"], &above_tls, &[]);
     check(&["broker/http"], &["crate::service", "crate::handlers"], &[]);
+    check(&["broker/trace"], &["crate::service", "crate::state", "crate::handlers", "crate::http"], &[]);
     check(&["broker/handlers"], &["crate::service", "crate::http"], &[]);
     check(&["wire/codec"], &["crate::record"], &[]);
     check(&["wire/types"], &["crate::record", "crate::codec"], &[]);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
@@ -45,7 +45,32 @@ async fn records_of_other_clients_deletion_and_reset_are_seen_by_the_next_reques
     assert_eq!(registry.register("s", AVRO), 1);
 }
 
-/// The schemas of the test below: each is registered under several subjects.
+#[test]
+fn requests_during_resets_succeed() {
+    let broker = with_registry().arg("--admin-port").arg("0").start();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in 0..4 {
+            let mut registry = Registry::connect(&broker);
+            let is_over = &is_over;
+            scope.spawn(move || {
+                for turn in 0.. {
+                    registry.register(&format!("s{client}-{turn}"), &schema(turn % 100));
+                    registry.get("GET /subjects");
+                    if is_over.load(Ordering::Relaxed) {
+                        return;
+                    }
+                }
+            });
+        }
+        for _ in 0..30 {
+            reset(&broker);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// A schema of the tests. Each is registered under several subjects.
 fn schema(number: usize) -> String {
     format!(r#"{{"type":"fixed","name":"F","size":{}}}"#, number + 1)
 }

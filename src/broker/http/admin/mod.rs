@@ -7,6 +7,8 @@
 //! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
+//! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
+//! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -17,8 +19,10 @@
 
 mod guard;
 mod oidc;
+mod redpanda;
 mod routes;
 mod topics;
+mod trace;
 mod turns;
 
 use std::io;
@@ -26,14 +30,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tokio::sync::Mutex;
 
-use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
 use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
+use crate::trace::TraceHub;
 pub(super) use guard::host_refusal;
 use oidc::Oidc;
 use ottla_config::AdminConfig;
@@ -52,8 +58,9 @@ const MAX_BODY: usize = 16 << 10;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Paths that need no token: liveness, and those whose clients authenticate in another way.
-const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
+/// those whose clients authenticate in another way.
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
@@ -75,7 +82,11 @@ struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
     turns: Turns,
+    /// Held by changes of users.
+    user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
+    trace: Arc<TraceHub>,
+    clock: Clock,
 }
 
 /// A broker that serves Kafka clients.
@@ -116,7 +127,12 @@ impl AdminPort {
         self.known_hosts.extend_from_slice(hosts);
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.port.set_passwords(passwords);
+    }
+
+    /// Whether other machines can connect and need no token or password.
     pub fn is_unprotected(&self) -> bool {
         self.port.is_unprotected()
     }
@@ -127,12 +143,14 @@ impl AdminPort {
         self,
         issuer: Option<Issuer>,
         metrics: Arc<Metrics>,
+        trace: Arc<TraceHub>,
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
-        let (serving, turns) = (RwLock::default(), Turns::new(clock));
+        let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared = Arc::new(Shared { serving, known_hosts, turns, limiter: Arc::clone(&limiter) });
+        let shared =
+            Arc::new(Shared { serving, known_hosts, turns, user_changes, limiter: Arc::clone(&limiter), trace, clock });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
         let oidc =
@@ -149,9 +167,16 @@ impl Admin {
         *self.shared.serving.write() = Some(Serving { broker, bootstrap_servers, error_code });
     }
 
-    /// Reports the broker as not ready, and refuses changes.
+    /// Reports the broker as not ready, refuses changes and ends the followers of the trace.
     pub fn not_ready(&self) {
+        self.shared.trace.close();
         *self.shared.serving.write() = None;
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.shared.trace.close();
     }
 }
 
@@ -183,11 +208,22 @@ mod tests {
     #[tokio::test]
     async fn admin_port_without_broker_is_healthy_and_not_ready() {
         let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
-        let port =
-            AdminPort::bind(&AdminConfig { bind, allowed_hosts: Vec::new(), token: None, tls: None }, None).unwrap();
+        let port = AdminPort::bind(
+            &AdminConfig {
+                bind,
+                allowed_hosts: Vec::new(),
+                token: None,
+                scram_users: Vec::new(),
+                tls: None,
+                trace_ring_bytes: 0,
+            },
+            None,
+        )
+        .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
         let metrics = Metrics::new(Registry::default(), 100, Clock::start());
-        let admin = port.open(None, metrics, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin =
+            port.open(None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "GET /metrics").await, "200");

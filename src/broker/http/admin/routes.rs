@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
-use super::{Shared, guard, topics};
+use super::{Shared, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -26,8 +26,10 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, oidc: Option<Ro
         .route("/ready", get(ready))
         .route("/reset", post(reset))
         .route("/topics", post(topics::create))
+        .route("/trace", get(trace::follow))
         .with_state(Arc::clone(&shared));
     routes
+        .merge(redpanda::routes(Arc::clone(&shared)))
         .merge(metrics::routes(metrics))
         .merge(oidc.unwrap_or_default())
         .fallback(unknown_path)
@@ -77,7 +79,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 const SUPPORTED: &str =
-    "the supported requests are GET /health, GET /ready, GET /metrics, POST /reset and POST /topics";
+    "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, POST /reset and POST /topics";
 
 async fn unknown_path() -> Response {
     refuse(StatusCode::NOT_FOUND, SUPPORTED)

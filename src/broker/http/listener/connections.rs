@@ -89,7 +89,9 @@ impl Slots {
             deadline: Box::pin(self.clock.sleep(self.limits.request_timeout)),
             has_request,
             answered: Arc::default(),
+            streams: Arc::default(),
             is_extended: false,
+            is_streaming: false,
             has_answered: false,
             port: self.name,
             limits: Arc::clone(&self.limits),
@@ -178,8 +180,12 @@ pub(super) struct Connection {
     has_request: Arc<AtomicBool>,
     /// Whether the request was answered and the next one may arrive.
     answered: Arc<AtomicBool>,
+    /// Whether the response is sent as long as its client reads it.
+    streams: Arc<AtomicBool>,
     /// Whether `deadline` is the one of the response.
     is_extended: bool,
+    /// Whether `deadline` is the one for the next bytes of the response.
+    is_streaming: bool,
     /// Whether an earlier request was answered.
     has_answered: bool,
     port: &'static str,
@@ -197,6 +203,7 @@ pub struct Caller {
     pub peer: SocketAddr,
     has_request: Arc<AtomicBool>,
     answered: Arc<AtomicBool>,
+    streams: Arc<AtomicBool>,
 }
 
 impl Caller {
@@ -209,6 +216,11 @@ impl Caller {
     pub fn set_answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
     }
+
+    /// Lets the response take any time, as long as a part of it is sent within each [`HttpLimits::response_timeout`].
+    pub fn set_streaming(&self) {
+        self.streams.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Connected<IncomingStream<'_, Acceptor>> for Caller {
@@ -218,11 +230,18 @@ impl Connected<IncomingStream<'_, Acceptor>> for Caller {
             peer: connection.peer,
             has_request: Arc::clone(&connection.has_request),
             answered: Arc::clone(&connection.answered),
+            streams: Arc::clone(&connection.streams),
         }
     }
 }
 
 impl Connection {
+    /// Begins the time in which the next bytes of a response must be sent.
+    fn extend(&mut self) {
+        self.is_extended = true;
+        self.deadline = Box::pin(self.clock.sleep(self.limits.response_timeout));
+    }
+
     /// Fails if the deadline has passed or the connection was evicted.
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.answered.swap(false, Ordering::Relaxed) {
@@ -231,6 +250,10 @@ impl Connection {
             self.has_answered = true;
             self.remaining = self.limits.request_bytes;
             self.deadline = Box::pin(self.clock.sleep(self.limits.request_timeout));
+        }
+        if !self.is_streaming && self.streams.load(Ordering::Relaxed) {
+            self.is_streaming = true;
+            self.extend();
         }
         let has_request = self.has_request.load(Ordering::Relaxed);
         if has_request && !self.is_extended {
@@ -275,7 +298,11 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check(cx)?;
-        self.stream.poll_write(cx, buf)
+        let written = self.stream.poll_write(cx, buf);
+        if self.is_streaming && matches!(written, Poll::Ready(Ok(1..))) {
+            self.extend();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

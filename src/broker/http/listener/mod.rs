@@ -9,8 +9,10 @@ mod connections;
 mod stream;
 mod token;
 
+use std::fmt;
 use std::future::IntoFuture as _;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ use crate::tls::TlsListener;
 use connections::{Acceptor, Slots};
 use ottla_config::{BindAddress, BindHost, Password};
 
-pub use basic::BasicUsers;
+pub use basic::{BasicUsers, credentials};
 pub use connections::Caller;
 pub use token::AccessToken;
 
@@ -63,15 +65,26 @@ pub struct HttpLimits {
     pub keep_alive: bool,
 }
 
-/// Who may send requests.
+/// A future of a port's owner.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Passwords that are kept elsewhere.
+pub trait Passwords: fmt::Debug + Send + Sync {
+    /// Whether a user may send requests, and has this password.
+    fn admit(&self, name: String, password: Password) -> BoxFuture<'_, bool>;
+}
+
+/// Who may send requests: everybody, or those that one of `token`, `users` and `passwords` admits.
 #[derive(Clone, Debug)]
 pub struct HttpAccess {
     /// Encrypts all connections.
     pub tls: Option<Arc<TlsListener>>,
-    /// Demanded of all requests but those for public paths.
+    /// A token that admits requests.
     pub token: Option<AccessToken>,
-    /// If there are any, every request needs the name and password of one.
+    /// Users whose names and passwords admit requests.
     pub users: Option<BasicUsers>,
+    /// Users whose names and passwords admit requests, too.
+    pub passwords: Option<Arc<dyn Passwords>>,
     /// Paths that need no token and no user.
     pub public_paths: &'static [&'static str],
     /// The form of refusals.
@@ -108,7 +121,7 @@ struct Checks {
 impl Default for HttpAccess {
     /// Access for everybody.
     fn default() -> HttpAccess {
-        HttpAccess { tls: None, token: None, users: None, public_paths: &[], refuse }
+        HttpAccess { tls: None, token: None, users: None, passwords: None, public_paths: &[], refuse }
     }
 }
 
@@ -143,9 +156,15 @@ impl HttpPort {
         format!("{scheme}://{}:{}", self.host, self.listener.address().port())
     }
 
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.access.passwords = Some(passwords);
+    }
+
     /// Whether other machines can connect and need no token or user.
     pub fn is_unprotected(&self) -> bool {
-        let has_access = self.access.token.is_some() || self.access.users.is_some();
+        let access = &self.access;
+        let has_access = access.token.is_some() || access.users.is_some() || access.passwords.is_some();
         !has_access && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
     }
 
@@ -193,7 +212,7 @@ impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
         let is_public = self.access.public_paths.contains(&head.uri.path());
-        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers) {
+        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers).await {
             // Without a place among the large bodies.
             let _ = to_bytes(body, self.limits.body_bytes.min(SMALL_BODY)).await;
             return response;
@@ -214,15 +233,22 @@ impl Checks {
     }
 
     /// The refusal of a request without a valid token or user.
-    fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
-        let (reason, challenge) = match (&self.access.token, &self.access.users) {
-            (Some(token), _) if !token.admits(headers) => {
+    async fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
+        let access = &self.access;
+        let needs_password = access.users.is_some() || access.passwords.is_some();
+        let has_token = access.token.as_ref().is_some_and(|token| token.admits(headers));
+        if has_token || access.token.is_none() && !needs_password || needs_password && self.has_password(headers).await
+        {
+            return None;
+        }
+        let (reason, challenge) = match needs_password {
+            true => (
+                "the request needs the name and password of a user (basic authentication)",
+                format!("Basic realm=\"{}\"", self.name),
+            ),
+            false => {
                 ("the request needs the header Authorization: Bearer TOKEN with the port's token", "Bearer".to_owned())
             }
-            (_, Some(users)) if !users.admit(headers) => {
-                ("the request needs the name and password of a user (basic authentication)", users.challenge())
-            }
-            _ => return None,
         };
         self.log_refused(caller, reason);
         let mut response = (self.access.refuse)(StatusCode::UNAUTHORIZED, reason);
@@ -230,6 +256,18 @@ impl Checks {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         Some(response)
+    }
+
+    /// Whether the request has the name and password of a user.
+    async fn has_password(&self, headers: &HeaderMap) -> bool {
+        let (users, passwords) = (&self.access.users, &self.access.passwords);
+        if users.as_ref().is_some_and(|users| users.admit(headers)) {
+            return true;
+        }
+        match (passwords, basic::credentials(headers)) {
+            (Some(passwords), Some((name, password))) => passwords.admit(name, password).await,
+            _ => false,
+        }
     }
 
     /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small
@@ -264,11 +302,18 @@ pub fn respond(status: StatusCode, body: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::net::SocketAddr;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
 
+    use axum::body::Bytes;
     use axum::routing::get;
+    use futures_core::Stream;
+    use parking_lot::Mutex;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpStream;
+    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -321,6 +366,71 @@ mod tests {
         let (address, _server) = open(true);
         assert_eq!(answered(address, 4).await, 4);
     }
+
+    /// A body that is made from what is sent to a channel.
+    struct Parts(mpsc::Receiver<Bytes>);
+
+    impl Stream for Parts {
+        type Item = Result<Bytes, Infallible>;
+
+        fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            self.0.poll_recv(cx).map(|part| part.map(Ok))
+        }
+    }
+
+    /// Requests the response that `parts` has, and returns its connection.
+    async fn streamed(parts: mpsc::Receiver<Bytes>, is_streaming: bool) -> (TcpStream, HttpServer) {
+        let limits = HttpLimits { request_bytes: 1024, ..LIMITS };
+        let bind = BindAddress { host: BindHost::Named("127.0.0.1".to_owned()), port: 0 };
+        let port = HttpPort::bind("test", &bind, limits, HttpAccess::default()).unwrap();
+        let address = port.listener.address();
+        let parts = Arc::new(Mutex::new(Some(parts)));
+        let route = move |ConnectInfo(caller): ConnectInfo<Caller>| async move {
+            if is_streaming {
+                caller.set_streaming();
+            }
+            Body::from_stream(Parts(parts.lock().take().unwrap()))
+        };
+        let routes = Router::new().route("/", get(route));
+        let server = port.open(routes, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(REQUEST).await.unwrap();
+        (socket, server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_may_take_any_time_while_its_parts_are_sent() {
+        for (is_streaming, expect) in [(true, true), (false, false)] {
+            let (parts, received) = mpsc::channel(1);
+            let (mut socket, _server) = streamed(received, is_streaming).await;
+            let feed = tokio::spawn(async move {
+                for _ in 0..20 {
+                    Clock::start().sleep(Duration::from_secs(20)).await;
+                    if parts.send(Bytes::from_static(b"part")).await.is_err() {
+                        return false;
+                    }
+                }
+                true
+            });
+            let mut response = Vec::new();
+            let read = socket.read_to_end(&mut response).await;
+            assert_eq!(feed.await.unwrap(), expect);
+            assert_eq!(read.is_ok() && response.ends_with(b"0\r\n\r\n"), expect);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn streamed_response_is_closed_if_its_client_does_not_read() {
+        let (parts, received) = mpsc::channel(1);
+        let (_socket, _server) = streamed(received, true).await;
+        let part = Bytes::from(vec![b'x'; 1 << 20]);
+        let mut sent = 0;
+        while parts.send(part.clone()).await.is_ok() {
+            sent += 1;
+            assert!(sent < 1000);
+        }
+    }
+
     /// Sends the head of a request and the first part of its body.
     async fn send(address: SocketAddr, length: usize, part: usize) -> TcpStream {
         let mut socket = TcpStream::connect(address).await.unwrap();

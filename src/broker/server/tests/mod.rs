@@ -93,7 +93,7 @@ impl Dispatch for Arc<EchoDispatch> {
     }
 
     fn on_done(&self, _: &Arc<ConnectionInfo>, exchange: &Exchange) {
-        self.done.lock().push(*exchange);
+        self.done.lock().push(exchange.clone());
     }
 
     fn on_disconnect(&self, _: &Arc<ConnectionInfo>) {

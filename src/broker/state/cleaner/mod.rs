@@ -142,6 +142,10 @@ async fn clean_one(broker: &Arc<Broker>) -> bool {
     if let Some(line) = line {
         tracing::warn!(partition = %chosen.id(), "{line}");
     }
+    match &outcome {
+        Ok(_) => broker.work_figures().compactions.increment(),
+        Err(_) => broker.work_figures().failed_compactions.increment(),
+    }
     outcome.is_ok()
 }
 

@@ -3,7 +3,7 @@
 //! No lock is taken that appends and fetches need: what they change, they publish ([`Partition::figures`],
 //! [`SessionFigures`]). There are two exceptions. A log that was never open is opened, because nothing else knows its
 //! offsets. And for the age of what a group has not read, a batch is read ([`lag`]), as for one fetch. Group coordinators are
-//! locked one after the other, as for ListGroups.
+//! locked one after the other, as for ListGroups, and the meters of quotas while their values are copied.
 //!
 //! [`Partition::figures`]: super::partition::Partition::figures
 
@@ -11,7 +11,9 @@ mod broker;
 mod groups;
 mod lag;
 mod partitions;
+mod quotas;
 mod sessions;
+mod work;
 
 use std::sync::{Arc, Weak};
 
@@ -22,13 +24,22 @@ use lag::Timestamps;
 use ottla_metrics::{Collector, Metric, Registry, Scrape};
 use partitions::Partitions;
 pub use sessions::SessionFigures;
+pub use work::WorkFigures;
 
 /// Kafka's state of a broker that serves clients.
 const RUNNING: i32 = 3;
 
 /// The metrics of the state.
 pub fn metrics() -> Vec<&'static Metric> {
-    let own = [broker::GAUGES, broker::OTHERS, sessions::METRICS, groups::METRICS, partitions::METRICS];
+    let own = [
+        broker::GAUGES,
+        broker::OTHERS,
+        sessions::METRICS,
+        work::METRICS,
+        quotas::METRICS,
+        groups::METRICS,
+        partitions::METRICS,
+    ];
     own.into_iter().flatten().copied().chain(traffic::metrics()).collect()
 }
 
@@ -55,7 +66,9 @@ impl Collector for State {
         let groups = GroupFigures::of(&broker);
         BrokerFigures { broker: &broker, cluster: &cluster, partitions: &partitions }.collect(scrape);
         broker.session_figures.collect(scrape);
+        broker.publisher.work().collect(scrape);
         groups.collect_states(scrape);
+        quotas::collect(&broker, scrape);
         let mut topics: Vec<_> = cluster.topics_by_name().into_iter().map(|it| (&**it.name(), &*it.traffic)).collect();
         topics.truncate(scrape.series_left());
         traffic::collect(broker.publisher.traffic(), &topics, scrape);

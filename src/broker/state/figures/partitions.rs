@@ -99,9 +99,10 @@ static UNOPENED: Metric = Metric::named(
      them.",
 );
 
-/// Those with the cluster's name.
-const OFFSETS: [(&Metric, fn(&LogFigures) -> i64); 2] =
-    [(&LATEST_OFFSET, |log| log.end), (&EARLIEST_OFFSET, |log| log.start)];
+/// A metric with the cluster's name, and its value.
+type OfCluster = (&'static Metric, fn(&LogFigures) -> i64);
+
+const OFFSETS: [OfCluster; 2] = [(&LATEST_OFFSET, |log| log.end), (&EARLIEST_OFFSET, |log| log.start)];
 
 /// The metrics that this module has.
 pub(super) const METRICS: &[&Metric] = &[

@@ -106,7 +106,11 @@ impl Partition {
 
     fn finish_sync(&self, ticket: SyncTicket) -> Result<(), PartitionError> {
         let end = ticket.end_offset();
+        let began = self.flushes.as_ref().map(|(clock, _)| clock.monotonic());
         let outcome = ticket.sync();
+        if let (Some((clock, figures)), Some(began)) = (&self.flushes, began) {
+            figures.flushed(clock.monotonic().saturating_sub(began));
+        }
         let failure = outcome.as_ref().err().cloned();
         // If the partition was deleted meanwhile, there is no log to mark.
         if let Ok(mut log) = self.log() {

@@ -33,8 +33,10 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 use unreadable::{Attempt, Unreadable};
 
+use super::figures::WorkFigures;
 use super::traffic::TopicTraffic;
 use super::waiters::{Registration, Waiters};
+use crate::clock::Clock;
 use ottla_log::{
     AbortedTxn, AppendError, AppendParams, Appended, DeletedFiles, Log, LogConfig, LogError, Origin,
     ProducerDescription, ReadError, Slice, SyncTicket, TxnVerification, Verification,
@@ -102,6 +104,8 @@ pub struct Partition {
     unreadable: Unreadable,
     figures: PublishedFigures,
     traffic: Arc<TopicTraffic>,
+    /// Where the time of syncs is recorded.
+    flushes: Option<(Clock, Arc<WorkFigures>)>,
     /// Notified when the partition fails.
     partition_failed: watch::Sender<()>,
 }
@@ -203,6 +207,7 @@ impl Partition {
             unreadable: Unreadable::default(),
             figures: PublishedFigures::default(),
             traffic: Arc::default(),
+            flushes: None,
             partition_failed,
         }
     }
@@ -210,6 +215,11 @@ impl Partition {
     /// Counts what is produced and fetched in counters of the topic.
     pub fn with_traffic(self, traffic: Arc<TopicTraffic>) -> Partition {
         Partition { traffic, ..self }
+    }
+
+    /// Records the time of syncs.
+    pub fn with_flushes(self, clock: Clock, figures: Arc<WorkFigures>) -> Partition {
+        Partition { flushes: Some((clock, figures)), ..self }
     }
 
     /// The counters of the topic.

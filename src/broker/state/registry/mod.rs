@@ -31,6 +31,9 @@ use ottla_wire::record::RecordError;
 use ottla_wire::types::{Offset, TopicName};
 use replica::{Replica, Source, Step};
 
+/// How often a request is tried again because its topic was deleted, or is missing.
+const MAX_ATTEMPTS: usize = 10;
+
 /// The schema registry of a broker.
 pub struct SchemaRegistry {
     broker: Weak<Broker>,
@@ -57,7 +60,7 @@ enum StoreError {
     Unwritable(RecordError),
     #[error("others write to the topic {0} all the time")]
     Contended(TopicName),
-    #[error("the topic {0} was deleted")]
+    #[error("the topic {0} is deleted all the time")]
     Deleted(TopicName),
     #[error("the broker is stopping")]
     Stopping,
@@ -116,28 +119,27 @@ impl SchemaRegistry {
         broker: &Arc<Broker>,
         request: Option<Arc<OwnedRequest>>,
     ) -> Result<Option<Response>, StoreError> {
-        let mut may_create = true;
-        loop {
+        for _ in 0..MAX_ATTEMPTS {
             let mut replica = Arc::clone(&self.replica).lock_owned().await;
             let source =
                 Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() };
             let request = request.clone();
             // On a thread of its own the lock is held until the decision ends, even if the client disconnects.
             let stepped = blocking::run(move || replica.step(&source, request.as_deref())).await;
-            match stepped.map_err(|_| StoreError::Stopping)?? {
-                Step::Done { response, unsynced } => {
+            match stepped.map_err(|_| StoreError::Stopping)? {
+                Ok(Step::Done { response, unsynced }) => {
                     if let Some((partition, end)) = unsynced {
                         sync(&partition, end).await?;
                     }
                     return Ok(response);
                 }
-                Step::NeedsTopic if may_create => {
-                    may_create = false;
-                    self.create_topic(broker).await?;
-                }
-                Step::NeedsTopic => return Err(StoreError::Deleted(Arc::clone(&self.topic))),
+                Ok(Step::NeedsTopic) => self.create_topic(broker).await?,
+                // While the request was decided; the next attempt sees no topic, or another one.
+                Err(StoreError::Partition(PartitionError::Deleted)) => {}
+                Err(error) => return Err(error),
             }
         }
+        Err(StoreError::Deleted(Arc::clone(&self.topic)))
     }
 
     /// Creates the topic as Confluent's registry does.

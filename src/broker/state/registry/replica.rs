@@ -69,7 +69,8 @@ impl Source {
         let cluster = self.broker.cluster();
         let Some(topic) = cluster.topic(&self.topic) else { return Ok(None) };
         match topic.image.partition_count() {
-            1 => Ok(Some(Arc::clone(topic.partition(0)?))),
+            // A deleted partition is in the published view for a moment.
+            1 => Ok(Some(Arc::clone(topic.partition(0)?)).filter(|partition| !partition.is_deleted())),
             count => Err(StoreError::Partitions { topic: Arc::clone(&self.topic), count }),
         }
     }

@@ -44,6 +44,11 @@ impl<S: Default> Sensors<S> {
         &mut sensor.stat
     }
 
+    /// All sensors with their names.
+    fn all(&mut self) -> impl Iterator<Item = (&str, &mut S)> {
+        self.by_name.iter_mut().map(|(name, sensor)| (name.as_str(), &mut sensor.stat))
+    }
+
     /// The number of sensors.
     #[cfg(test)]
     pub fn len(&self) -> usize {
@@ -105,6 +110,18 @@ impl ByteMeters {
     pub fn unrecord(&mut self, limits: &Limits, (user, client_id): (&str, &str), value: f64, now_ms: i64) {
         let applicable = limits.applicable(user, client_id);
         self.sensors.get(sensor_name(&applicable), now_ms).record(self.windows, -value, now_ms);
+    }
+
+    /// The rate per second of each user and client id that is measured. Either name may be empty.
+    pub fn rates(&mut self, now_ms: i64) -> Vec<(String, String, f64)> {
+        let windows = self.windows;
+        let rate = |(name, rate): (&str, &mut Rate)| {
+            let (user, client_id) = name.split_once('\0').unwrap_or((name, ""));
+            (user.to_owned(), client_id.to_owned(), rate.measure(windows, now_ms))
+        };
+        let mut rates: Vec<_> = self.sensors.all().map(rate).collect();
+        rates.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        rates
     }
 
     /// The largest value that is not throttled if nothing else was counted; `None` if it is not limited.

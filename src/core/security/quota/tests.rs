@@ -195,3 +195,16 @@ fn throttled_connection_of_an_address_counts_for_nothing() {
     rates.set_ip_limits(HashMap::new(), Some(1.0));
     assert_eq!(rates.record_ip(&listener, limited, 11_000), Ok(()));
 }
+
+#[test]
+fn rates_are_listed_with_the_names_to_which_quotas_apply() {
+    let key = QuotaType::Produce.key();
+    let limits = limits(&[(&[("client-id", Some("app"))], key, 1_000.0), (&[("user", Some("bob"))], key, 1_000.0)]);
+    let mut meters = ByteMeters::new(DEFAULT, None);
+    for client in [("bob", "other"), ("ann", "app")] {
+        meters.record(limits.of(QuotaType::Produce), client, 1_000.0, 0);
+    }
+    let rates = meters.rates(0);
+    let shown: Vec<_> = rates.iter().map(|(user, client, rate)| format!("{user}/{client} {rate}")).collect();
+    assert_eq!(shown, ["/app 100", "bob/ 100"]);
+}

@@ -122,3 +122,11 @@ fn a_request_that_would_compare_too_many_versions_is_refused() {
     assert_eq!(ask("/subjects/few/versions", body).status, 200);
     assert_eq!(ask("/subjects/many", br#"{"schema":"{\"type\":\"fixed\",\"name\":\"F\",\"size\":1}"}"#).status, 200);
 }
+
+#[test]
+fn index_is_shared_between_threads() {
+    fn is_shared<T: Send + Sync>(_: &T) {}
+    let registry = registry();
+    is_shared(&registry.index());
+    is_shared(&registry);
+}

@@ -13,7 +13,7 @@ const { ServerProcess } = require("./server_process.cjs");
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
-const OPTIONS = "topics settings secure users logLevel binary args startTimeout stopTimeout".split(" ");
+const OPTIONS = "topics settings secure schemaRegistry users logLevel binary args startTimeout stopTimeout".split(" ");
 const TOPIC_OPTIONS = ["partitions", "configs"];
 // Node 18 has it from 18.18 on; compilers use the same symbol before that.
 const ASYNC_DISPOSE = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");

@@ -1,5 +1,7 @@
 //! Values against schemas.
 
+use proptest::prelude::*;
+
 use super::super::*;
 use crate::json::Json;
 
@@ -85,4 +87,24 @@ fn checks_that_take_exponential_time_or_have_no_end_are_refused() {
     let patterns: Vec<String> = (0..1_000).map(|at| format!(r#""^\\w{{20}}{at}":{{}}"#)).collect();
     let many = format!(r#"{{"patternProperties":{{{}}}}}"#, patterns.join(","));
     assert!(error(&many, "{}").contains("patterns of the schema take more than"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Schemas and values are drawn from the table, so that most pairs are of different cases.
+    #[test]
+    fn any_value_is_valid_or_refused_and_written_as_it_was(schema_at in any::<usize>(), value_at in any::<usize>()) {
+        let lines: Vec<&str> = VALUES.lines().collect();
+        let case = |at: usize| parse_exact(lines[at % lines.len()]).unwrap();
+        let schema = schema(&case(schema_at).get("schema").unwrap().to_string());
+        for value in case(value_at).get("valid").and_then(Json::as_array).unwrap() {
+            let text = value.to_string();
+            let encoded = schema.encode(&text);
+            prop_assert_eq!(encoded.is_ok(), schema.decodes(text.as_bytes()).is_ok());
+            if let Ok(encoded) = encoded {
+                prop_assert_eq!(String::from_utf8(encoded).unwrap(), text);
+            }
+        }
+    }
 }
