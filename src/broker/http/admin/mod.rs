@@ -144,8 +144,8 @@ impl AdminPort {
         self.port.is_unprotected()
     }
 
-    /// Accepts requests, before the broker is open. `console` has the routes of the console. `limiter` limits the log lines that peers cause. Needs a tokio
-    /// runtime.
+    /// Accepts requests, before the broker is open. `console` has the routes of the console. `limiter` limits the log lines
+    /// that peers cause. Needs a tokio runtime.
     pub fn open(
         self,
         issuer: Option<Issuer>,
