@@ -441,6 +441,31 @@ mod tests {
     }
 
     #[test]
+    fn class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
+        const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
+        const OF_LISTENER: &str = "listener.name.a.sasl.oauthbearer.jwt.validator.class";
+        let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
+        for (name, class, is_refused) in [
+            (CLASS, "com.example.Validator", true),
+            (CLASS, "com.example.BrokerJwtValidator", true),
+            (OF_LISTENER, "com.example.Validator", true),
+            (OF_LISTENER, "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
+        ] {
+            let given = [
+                ("listeners", "A://:0"),
+                ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
+                ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+                ("listener.name.a.oauthbearer.sasl.jaas.config", module),
+                (name, class),
+            ];
+            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+            let refused = format!("{name}={class} is a Java class, and those are not supported; remove it");
+            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl(refused)), "{name}={class}");
+        }
+    }
+
+    #[test]
     fn jaas_file_with_another_module_is_refused_also_beside_a_known_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("jaas.conf");
