@@ -30,6 +30,22 @@ pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
     notices
 }
 
+/// A notice about settings of delegation tokens, which do not exist without a secret key.
+pub(super) fn token_notices(values: &Values) -> Option<String> {
+    const PREFIX: &str = "delegation.token.";
+    const KEY: &str = "delegation.token.secret.key";
+    if is_given(values, KEY) {
+        return None;
+    }
+    let is_changed = |name: &str, value: &str| {
+        table::find(Scope::Broker, name)
+            .is_some_and(|setting| name.starts_with(PREFIX) && setting.default != Some(value))
+    };
+    let given = values.given_at_start().filter(|(name, value, _)| is_changed(name, value) && *name != KEY);
+    let names: Vec<_> = given.map(|(name, ..)| name).collect();
+    (!names.is_empty()).then(|| format!("settings without effect, as {KEY} is not set: {}", names.join(", ")))
+}
+
 /// Settings that lack the name of a mechanism.
 fn without_mechanism(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     let mut notices = Vec::new();
@@ -265,5 +281,16 @@ mod tests {
         let of_options = format!("the options unsecuredValidator... in {module} have no effect: {why}");
         check(&[&given[..], &[(KEYS_URL, "https://i")]].concat(), &[&of_handler, &of_options]);
         check(&[bearer, (module, "X required;"), (KEYS_URL, "https://i")], &[]);
+    }
+
+    #[test]
+    fn settings_of_delegation_tokens_without_a_secret_key_are_a_notice() {
+        let lifetime = ("delegation.token.max.lifetime.ms", "1000");
+        let expect =
+            "settings without effect, as delegation.token.secret.key is not set: delegation.token.max.lifetime.ms";
+        check(&[lifetime], &[expect]);
+        check(&[lifetime, ("delegation.token.secret.key", "")], &[expect]);
+        check(&[lifetime, ("delegation.token.secret.key", "s")], &[]);
+        check(&[("delegation.token.max.lifetime.ms", "604800000")], &[]);
     }
 }
