@@ -20,6 +20,7 @@ mod outcome;
 mod parent;
 mod produce;
 mod ready_file;
+mod redpanda;
 mod serve;
 mod shutdown;
 mod table;
@@ -160,6 +161,10 @@ pub struct ServeArgs {
     /// Set any broker setting by Kafka's name; may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
+
+    /// How `redpanda start` started it.
+    #[arg(skip)]
+    redpanda: Option<redpanda::Started>,
 }
 
 /// `ottla.log.format`.
@@ -206,6 +211,10 @@ pub fn main(clock: Clock, logging: &Logging, line: Vec<OsString>) -> ExitCode {
     }
     if let Some(tool) = words.next().and_then(|name| Tool::find(name)) {
         return tool.run(words.cloned().collect());
+    }
+    // Redpanda's flags are parsed differently, too: unknown ones are allowed.
+    if redpanda::is_named(&line) {
+        return redpanda::run(line.get(2..).unwrap_or_default(), clock, logging);
     }
     match mistakes::parse(line) {
         Ok(cli) => cli.run(clock, logging),

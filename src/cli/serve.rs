@@ -15,6 +15,7 @@ use super::ephemeral::EphemeralDir;
 use super::healthcheck::Target;
 use super::parent::Parent;
 use super::ready_file::{Ready, ReadyFile};
+use super::redpanda;
 use super::shutdown::StopSignals;
 use crate::logging::{Format, Logging};
 use ottla_broker::clock::Clock;
@@ -64,11 +65,17 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         });
         let service = service.await?;
         notices.iter().for_each(|notice| tracing::warn!("{notice}"));
+        if let Some(redpanda) = &args.redpanda {
+            redpanda.log();
+        }
         if !without_effect.is_empty() {
             tracing::info!("settings without effect: {}", without_effect.join(", "));
         }
-        match announce(&service, &config, ready_file.as_mut(), clock) {
-            Ok(()) => Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut(), clock).await),
+        match announce(&service, ready_file.as_mut(), clock) {
+            Ok(()) => {
+                write_ready_lines(ready_lines(args, &config));
+                Ok(until_stopped(service, &mut signals, &mut parent, ephemeral.as_mut(), clock).await)
+            }
             // It runs already, so it is stopped as usual.
             Err(why) => match stop(service).await {
                 End::Unclean(unclean) => Err(format!("{why}; the next start must recover the logs: {unclean}")),
@@ -126,12 +133,7 @@ enum End {
 }
 
 /// Announces that the broker is ready: in the log and in the ready file.
-fn announce(
-    service: &Service,
-    config: &BrokerConfig,
-    ready_file: Option<&mut ReadyFile>,
-    clock: Clock,
-) -> Result<(), String> {
+fn announce(service: &Service, ready_file: Option<&mut ReadyFile>, clock: Clock) -> Result<(), String> {
     let data_dir = service.broker().log_dir().path();
     let data_dir = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
     let ready_ms = milliseconds(clock.monotonic());
@@ -165,15 +167,13 @@ fn announce(
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     let console = service.console_url().map(|url| format!(", console {url}")).unwrap_or_default();
     let registry = service.schema_registry_url().map(|url| format!(", schema registry {url}")).unwrap_or_default();
+    let proxy = service.rest_proxy_url().map(|url| format!(", REST proxy {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{registry}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{registry}{proxy}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
-    if config.announcement.ready_lines {
-        write_ready_lines(config.node_id);
-    }
     Ok(())
 }
 
@@ -241,15 +241,29 @@ fn end(runtime: Runtime, ended: Result<End, String>) -> Result<ExitCode, String>
     }
 }
 
-/// Writes the lines by which Testcontainers' modules recognize that Kafka is ready. All lines in one write, so that a
-/// reader that stops at its line doesn't break the pipe for the others; on a separate thread, so that an unread pipe
-/// doesn't block the broker.
-fn write_ready_lines(node_id: i32) {
-    let lines = format!(
-        "[BrokerLifecycleManager id={node_id}] Transitioning from RECOVERY to RUNNING\n\
-         [KafkaServer id={node_id}] started\n\
-         Kafka Server started\n"
-    );
+/// The lines by which Testcontainers' modules recognize that Kafka or Redpanda is ready.
+fn ready_lines(args: &ServeArgs, config: &BrokerConfig) -> String {
+    let node_id = config.node_id;
+    let mut lines = String::new();
+    if config.announcement.ready_lines {
+        lines = format!(
+            "[BrokerLifecycleManager id={node_id}] Transitioning from RECOVERY to RUNNING\n\
+             [KafkaServer id={node_id}] started\n\
+             Kafka Server started\n"
+        );
+    }
+    if args.redpanda.is_some() {
+        lines.push_str(redpanda::READY_LINES);
+    }
+    lines
+}
+
+/// Writes all lines in one write, so that a reader that stops at its line doesn't break the pipe for the others; on a
+/// separate thread, so that an unread pipe doesn't block the broker.
+fn write_ready_lines(lines: String) {
+    if lines.is_empty() {
+        return;
+    }
     let write = move || {
         let mut stdout = io::stdout().lock();
         stdout.write_all(lines.as_bytes()).and_then(|()| stdout.flush())

@@ -20,6 +20,8 @@ pub struct AdminConfig {
     pub allowed_hosts: Vec<String>,
     /// `ottla.admin.token`.
     pub token: Option<Password>,
+    /// `ottla.admin.scram.users`; empty if requests need no password.
+    pub scram_users: Vec<String>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
     /// `None` without `ottla.console.enable`.
@@ -63,6 +65,7 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
         bind,
         allowed_hosts: values.read("ottla.admin.allowed.hosts"),
         token,
+        scram_users: values.read("ottla.admin.scram.users"),
         tls,
         console,
         trace_ring_bytes: values.read("ottla.trace.ring.bytes"),

@@ -24,6 +24,8 @@ pub struct RegistryConfig {
     pub allowed_hosts: Vec<String>,
     /// `ottla.registry.users`; empty if requests need no password.
     pub users: Vec<User>,
+    /// `ottla.registry.scram.users`; empty if requests need no password of a user of the broker.
+    pub scram_users: Vec<String>,
     /// `ottla.registry.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
     /// `ottla.registry.topic`.
@@ -37,11 +39,13 @@ pub struct RegistryConfig {
 /// Reads the settings; `None` if the registry is off. The error is one line.
 pub(super) fn resolve(values: &Values, listeners: &[Listener]) -> Result<Option<RegistryConfig>, String> {
     let users = read_users(USERS, values.given(USERS).unwrap_or_default())?;
+    let scram_users: Vec<String> = values.read("ottla.registry.scram.users");
+    let has_users = !users.is_empty() || !scram_users.is_empty();
     let bind = match values.given(LISTENER) {
         Some("") => None,
         // A port alone is bound to localhost, because everybody who reaches it may change schemas.
         Some(text) => Some(bind_address(LISTENER, text, "localhost:8081")?),
-        None => optional_port(values).filter(|_| !users.is_empty() || !is_protected(values, listeners)),
+        None => optional_port(values).filter(|_| has_users || !is_protected(values, listeners)),
     };
     let Some(bind) = bind else { return Ok(None) };
     let topic: String = values.read("ottla.registry.topic");
@@ -51,6 +55,7 @@ pub(super) fn resolve(values: &Values, listeners: &[Listener]) -> Result<Option<
         is_optional: values.given(LISTENER).is_none(),
         allowed_hosts: values.read("ottla.registry.allowed.hosts"),
         users,
+        scram_users,
         tls: TlsConfig::of_http_port(values, "SCHEMA_REGISTRY", "ottla.registry.ssl"),
         topic,
         compatibility_level: values.read("ottla.registry.compatibility.level"),

@@ -19,6 +19,7 @@ mod network;
 mod produce;
 mod protocol;
 mod quotas;
+mod redpanda;
 mod repository;
 mod sasl;
 mod sasl_exchange;

@@ -185,7 +185,7 @@ impl Dispatch for Handlers {
         faults::note_unreadable(chunk);
     }
 
-    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Arc<Excerpts>> {
         self.trace.excerpts(connection, frame)
     }
 

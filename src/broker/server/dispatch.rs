@@ -31,7 +31,7 @@ pub trait Dispatch: Send + Sync + 'static {
 
     /// What [`Exchange::excerpts`] will have of a request that is about to be dispatched, and how much of its reply. Must be
     /// cheap.
-    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+    fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Arc<Excerpts>> {
         let _ = (connection, frame);
         None
     }

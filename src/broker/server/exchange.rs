@@ -3,6 +3,7 @@
 //! Every request passes here once: those with a reply, known at once or parked, those without one, and those whose
 //! connection is closed before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ pub struct Exchange {
     /// Why the broker closed the connection because of this request, if it has no reply.
     pub refused: Option<CloseReason>,
     /// Parts of the frames, if [`Dispatch::excerpts`](super::Dispatch::excerpts) asked for them.
-    pub excerpts: Option<Box<Excerpts>>,
+    pub excerpts: Option<Arc<Excerpts>>,
 }
 
 /// What became of a reply.
@@ -109,7 +110,7 @@ impl Exchange {
         number: u64,
         frame: &[u8],
         authenticating: bool,
-        excerpts: Option<Box<Excerpts>>,
+        excerpts: Option<Arc<Excerpts>>,
         times: Times,
     ) -> Exchange {
         Exchange {
@@ -133,7 +134,7 @@ impl Exchange {
         if let Then::Mute(time) = then {
             self.throttled = *time;
         }
-        if let Some(excerpts) = &mut self.excerpts {
+        if let Some(excerpts) = self.excerpts.as_mut().and_then(Arc::get_mut) {
             excerpts.reply = Excerpt::of_reply(chunks, excerpts.reply_limit);
         }
     }

@@ -8,6 +8,8 @@ use crate::http::admin::AdminPort;
 use crate::http::metrics::MetricsPort;
 #[cfg(feature = "registry")]
 use crate::http::registry::RegistryPort;
+use crate::http::rest_proxy::RestProxyPort;
+use crate::http::scram_users::ScramUsers;
 use crate::secure::ListenerAddress;
 use crate::server;
 use crate::tls::{TlsListener, TlsListeners};
@@ -56,7 +58,7 @@ pub fn moved(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Moved> {
 }
 
 /// Binds the admin port, if it is configured. The error is one plain line.
-pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, String> {
+pub fn bind_admin_port(config: &BrokerConfig, users: &ScramUsers) -> Result<Option<AdminPort>, String> {
     let Some(admin) = &config.admin else { return Ok(None) };
     let port = admin.bind.port;
     let tls = admin.tls.clone().map(TlsListener::load).transpose().map_err(|why| format!("the admin port: {why}"))?;
@@ -67,6 +69,9 @@ pub fn bind_admin_port(config: &BrokerConfig) -> Result<Option<AdminPort>, Strin
         }
         _ => format!("cannot listen at the admin port {port}: {error}"),
     })?;
+    if let Some(passwords) = users.allowed(&admin.scram_users) {
+        bound.set_passwords(passwords);
+    }
     if let Some(secure) = &config.secure {
         bound.allow_hosts(&secure.hosts);
     }
@@ -86,18 +91,21 @@ pub fn bind_metrics_port(config: &BrokerConfig) -> Result<Option<MetricsPort>, S
     let port = metrics.bind.port;
     let tls = metrics.tls.clone().map(TlsListener::load).transpose();
     let tls = tls.map_err(|why| format!("the port for metrics: {why}"))?;
-    let bound = MetricsPort::bind(metrics, tls.map(Arc::new)).map_err(|error| match error.kind() {
+    let mut bound = MetricsPort::bind(metrics, tls.map(Arc::new)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("the port {port} for metrics is in use; choose another one with ottla.metrics.listener")
         }
         _ => format!("cannot listen at the port {port} for metrics: {error}"),
     })?;
+    if let Some(secure) = &config.secure {
+        bound.allow_hosts(&secure.hosts);
+    }
     Ok(Some(bound))
 }
 
 /// Binds the port of the schema registry, if it is configured. The error is one plain line.
 #[cfg(feature = "registry")]
-pub fn bind_registry_port(config: &BrokerConfig) -> Result<Option<RegistryPort>, String> {
+pub fn bind_registry_port(config: &BrokerConfig, users: &ScramUsers) -> Result<Option<RegistryPort>, String> {
     let Some(registry) = &config.registry else { return Ok(None) };
     let port = registry.bind.port;
     let tls = registry.tls.clone().map(TlsListener::load).transpose();
@@ -116,6 +124,9 @@ pub fn bind_registry_port(config: &BrokerConfig) -> Result<Option<RegistryPort>,
         }
         _ => format!("cannot listen at the schema registry's port {port}: {error}"),
     })?;
+    if let Some(passwords) = users.allowed(&registry.scram_users) {
+        bound.set_passwords(passwords);
+    }
     if let Some(secure) = &config.secure {
         bound.allow_hosts(&secure.hosts);
     }
@@ -125,6 +136,24 @@ pub fn bind_registry_port(config: &BrokerConfig) -> Result<Option<RegistryPort>,
             "the schema registry can be reached from other machines without a password; set ottla.registry.users, or bind \
              ottla.registry.listener to localhost"
         );
+    }
+    Ok(Some(bound))
+}
+
+/// Binds the port of the REST proxy, if it is configured. The error is one plain line.
+pub fn bind_rest_proxy_port(config: &BrokerConfig, users: &ScramUsers) -> Result<Option<RestProxyPort>, String> {
+    let Some(proxy) = &config.rest_proxy else { return Ok(None) };
+    let port = proxy.bind.port;
+    let tls = proxy.tls.clone().map(TlsListener::load).transpose().map_err(|why| format!("the REST proxy: {why}"))?;
+    let mut bound = RestProxyPort::bind(proxy, tls.map(Arc::new)).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "the REST proxy's port {port} is in use; stop the program that uses it, or choose another port with \
+             ottla.rest.proxy.listener"
+        ),
+        _ => format!("cannot listen at the REST proxy's port {port}: {error}"),
+    })?;
+    if let Some(passwords) = users.allowed(&proxy.scram_users) {
+        bound.set_passwords(passwords);
     }
     Ok(Some(bound))
 }
@@ -258,7 +287,7 @@ mod tests {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let config = config(&[("ottla.admin.listener", &format!("127.0.0.1:{port}"))]);
-        let error = bind_admin_port(&config).unwrap_err();
+        let error = bind_admin_port(&config, &ScramUsers::default()).unwrap_err();
         assert_eq!(
             error,
             format!(

@@ -23,6 +23,8 @@ use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
 use crate::http::admin::{Admin, AdminPort};
 use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
+use crate::http::rest_proxy::RestProxy;
+use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
@@ -45,6 +47,7 @@ pub struct Service {
     metrics_port: Option<MetricsServer>,
     metrics_url: Option<String>,
     registry: RegistryService,
+    rest_proxy: Option<RestProxy>,
     secure: Option<Secure>,
     listeners: Vec<ListenerAddress>,
     /// The `host:port` of each listener, for clients on this machine.
@@ -87,11 +90,13 @@ impl Service {
         // First, because it fails without a trace.
         let tls = TlsListeners::load(config)?;
         let ports = bind::bind_ports(config, &limits, &tls)?;
-        let admin_port = bind::bind_admin_port(config)?;
+        let users = ScramUsers::default();
+        let admin_port = bind::bind_admin_port(config, &users)?;
         let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
         let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
         let metrics_port = bind::bind_metrics_port(config)?;
-        let registry = BoundRegistry::bind(config)?;
+        let registry = BoundRegistry::bind(config, &users)?;
+        let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
         let moved = bind::moved(config, &ports);
@@ -118,6 +123,7 @@ impl Service {
         let broker = broker.map_err(|error| format!("cannot use the data directory: {error}"))?;
         broker.create_start_topics().await.map_err(|error| error.to_string())?;
         broker.set_start_users().await.map_err(|error| error.to_string())?;
+        users.set_broker(&broker);
         if let Some(secure) = &secure {
             secure.write_clients(config, &listeners, issuer_url.as_deref())?;
         }
@@ -134,6 +140,9 @@ impl Service {
         {
             connector.serve(&server, &config, console, &bound);
         }
+        let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
+        let rest_proxy =
+            rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
         let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
@@ -147,6 +156,7 @@ impl Service {
             metrics_port,
             metrics_url,
             registry,
+            rest_proxy,
             secure,
             listeners,
             addresses,
@@ -204,6 +214,11 @@ impl Service {
         self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
     }
 
+    /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
+    pub fn rest_proxy_url(&self) -> Option<&str> {
+        self.rest_proxy.as_ref().map(RestProxy::url)
+    }
+
     /// The URL of the metrics: on their own port, or else on the admin port.
     pub fn metrics_url(&self) -> Option<&str> {
         self.metrics_url.as_deref()
@@ -219,8 +234,7 @@ impl Service {
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }
-        drop(self.metrics_port);
-        drop(self.registry);
+        drop((self.metrics_port, self.registry, self.rest_proxy));
         let unanswered = self.server.stop(grace).await;
         let broker = self.broker;
         let limiter = Arc::clone(broker.log_rate_limiter());

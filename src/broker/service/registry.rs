@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::bind;
 use crate::clock::Clock;
+use crate::http::scram_users::ScramUsers;
 #[cfg(feature = "registry")]
 use crate::http::{listener::HttpServer, registry::RegistryPort};
 use crate::log_rate_limiter::LogRateLimiter;
@@ -36,8 +37,8 @@ impl RegistryService {
 #[cfg(feature = "registry")]
 impl BoundRegistry {
     /// Binds the port, if it is configured. The error is one plain line.
-    pub fn bind(config: &BrokerConfig) -> Result<BoundRegistry, String> {
-        Ok(BoundRegistry { port: bind::bind_registry_port(config)? })
+    pub fn bind(config: &BrokerConfig, users: &ScramUsers) -> Result<BoundRegistry, String> {
+        Ok(BoundRegistry { port: bind::bind_registry_port(config, users)? })
     }
 
     /// Accepts requests, and loads the registry meanwhile.
@@ -63,7 +64,7 @@ impl BoundRegistry {
 #[cfg(not(feature = "registry"))]
 impl BoundRegistry {
     /// Refuses a schema registry, which this program does not have. The error is one plain line.
-    pub fn bind(config: &BrokerConfig) -> Result<BoundRegistry, String> {
+    pub fn bind(config: &BrokerConfig, _: &ScramUsers) -> Result<BoundRegistry, String> {
         bind::refuse_registry(config).map(|()| BoundRegistry::default())
     }
 

@@ -1,9 +1,7 @@
 //! Sets the SCRAM credentials of `ottla.users`, before the broker is ready.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use thiserror::Error;
 
 use super::Broker;
@@ -11,7 +9,7 @@ use super::metadata::MetadataUnavailable;
 use crate::blocking;
 use ottla_config::User;
 use ottla_core::metadata::{AlterUserScramCredentials, MetadataError, ScramUpsertion, StartUser};
-use ottla_core::security::sasl::{ScramCredential, ScramMechanism};
+use ottla_core::security::sasl::ScramMechanism;
 use ottla_wire::codec::Str;
 
 /// Why the users could not be set.
@@ -83,30 +81,10 @@ impl Broker {
         for user in &self.config.users {
             for mechanism in ScramMechanism::ALL {
                 if !self.has_credential(user, mechanism) {
-                    missing.push(self.new_credential(user, mechanism)?);
+                    missing.push(self.new_credential(&user.name, &user.password, mechanism)?);
                 }
             }
         }
         Ok(missing)
-    }
-
-    fn has_credential(&self, user: &User, mechanism: ScramMechanism) -> bool {
-        let Some(found) = self.publisher.current().image.scram_credential(mechanism, &user.name) else { return false };
-        let Some(iterations) = NonZeroU32::new(found.iterations) else { return false };
-        ScramCredential::of_password(mechanism, &user.password, found.salt.clone(), iterations) == *found
-    }
-
-    fn new_credential(&self, user: &User, mechanism: ScramMechanism) -> Result<ScramUpsertion, String> {
-        let random = self.random.secret::<{ ScramCredential::SALT_LENGTH }>();
-        let random = random.map_err(|error| format!("the operating system has no random bytes: {error}"))?;
-        let salt = ScramCredential::salt_from(&random);
-        let iterations = NonZeroU32::new(ScramMechanism::FEWEST_ITERATIONS).unwrap_or(NonZeroU32::MIN);
-        Ok(ScramUpsertion {
-            user: user.name.as_str().into(),
-            mechanism: mechanism.code(),
-            iterations: i32::try_from(iterations.get()).unwrap_or(i32::MAX),
-            salted_password: ScramCredential::salted_password(mechanism, &user.password, &salt, iterations),
-            salt: Bytes::from(salt),
-        })
     }
 }

@@ -74,14 +74,14 @@ impl TraceHub {
     }
 
     /// What is kept of a request, and how much of its response.
-    pub fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Box<Excerpts>> {
+    pub fn excerpts(&self, connection: &ConnectionInfo, frame: &[u8]) -> Option<Arc<Excerpts>> {
         let limit = self.excerpt.load(Ordering::Relaxed);
         (limit > 0).then(|| {
             let request = match is_request(connection, frame) {
                 true => message::excerpt_of_request(frame, limit),
                 false => Default::default(),
             };
-            Box::new(Excerpts { request, reply_limit: limit, ..Excerpts::default() })
+            Arc::new(Excerpts { request, reply_limit: limit, ..Excerpts::default() })
         })
     }
 

@@ -31,7 +31,7 @@ fn connection() -> Arc<ConnectionInfo> {
 fn exchange(hub: &TraceHub, connection: &ConnectionInfo, frame: &[u8], reply: &[Bytes]) -> Exchange {
     let millis = Duration::from_millis;
     let mut excerpts = hub.excerpts(connection, frame);
-    if let Some(excerpts) = &mut excerpts {
+    if let Some(excerpts) = excerpts.as_mut().and_then(Arc::get_mut) {
         excerpts.reply = Excerpt::of_reply(reply, excerpts.reply_limit);
     }
     let times = Times {

@@ -11,6 +11,7 @@ use super::listener_values;
 use super::metrics::{self, MetricsConfig};
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
+use super::rest_proxy::{self, RestProxyConfig};
 use super::retention::check_retention;
 use super::secure::{self, SecureConfig, User};
 use super::start_topics::StartTopic;
@@ -31,6 +32,8 @@ pub struct BrokerConfig {
     pub metrics: MetricsConfig,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
+    /// `None` if the REST proxy is off.
+    pub rest_proxy: Option<RestProxyConfig>,
     /// Certificates, client configurations and the OIDC issuer that the broker makes.
     pub secure: Option<SecureConfig>,
     /// `ottla.users`.
@@ -246,6 +249,7 @@ impl BrokerConfig {
         admin::resolve(&values)?;
         metrics::resolve(&values)?;
         registry::resolve(&values, &listeners)?;
+        rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
         check_two_phase_commit(&values)?;
         check_cleaner(&values)?;
@@ -295,6 +299,7 @@ impl BrokerConfig {
             metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
             registry: registry::resolve(&values, &listeners).ok().flatten(),
             listeners,
+            rest_proxy: rest_proxy::resolve(&values).ok().flatten(),
             secure: secure::resolve(&values),
             // Checked by `load`.
             users: secure::users(&values).unwrap_or_default(),

@@ -23,6 +23,7 @@ use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
+use super::metrics;
 use super::protection;
 use super::registry;
 use super::sasl;
@@ -79,6 +80,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     resolved.notices.extend(secure::notices(&resolved.config));
     resolved.notices.extend(admin::notices(&resolved.config.values));
     resolved.notices.extend(registry::notices(&resolved.config.values));
+    resolved.notices.extend(metrics::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

@@ -12,6 +12,7 @@ pub mod engine;
 mod families;
 mod lifecycle;
 mod memory;
+mod redpanda;
 mod security;
 mod testcontainers;
 
@@ -32,6 +33,7 @@ pub fn tests() -> Vec<Trial> {
         families::tests(),
         lifecycle::tests(),
         memory::tests(),
+        redpanda::tests(),
         security::tests(),
         testcontainers::tests(),
     ];

@@ -12,10 +12,10 @@ use common::python_env::TESTCONTAINERS;
 use libtest_mimic::Trial;
 
 /// Limit for several containers in sequence on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(300);
+pub const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Disables Ryuk, whose image would have to be pulled, and the user's settings file.
-const ENVIRONMENT: [(&str, &str); 2] = [("TESTCONTAINERS_RYUK_DISABLED", "true"), ("TC_HOST", "localhost")];
+pub const ENVIRONMENT: [(&str, &str); 2] = [("TESTCONTAINERS_RYUK_DISABLED", "true"), ("TC_HOST", "localhost")];
 
 fn python() {
     if !docker_available() {
@@ -34,17 +34,24 @@ fn java_containers() {
     if !docker_available() {
         return;
     }
-    let Some(java) = java() else { return };
-    let libs = java.fetch("testcontainers", &source("java/pom.xml"));
-    let class_path = format!("{}/testcontainers/*:{}", libs.display(), java.libs("today"));
-    let mut command = java::jvm(&class_path);
-    command.arg(source("java/Containers.java")).arg(IMAGE).envs(ENVIRONMENT);
+    let Some(mut command) = java_command("Containers.java") else { return };
+    command.envs(ENVIRONMENT);
     let output = stdout_of_success(run_for(&mut command, TIMEOUT));
     assert_eq!(output.lines().count(), 5, "{output}");
     print_progress(&output.replace('\n', "; "));
 }
 
-fn source(path: &str) -> std::path::PathBuf {
+/// Returns the command that runs one of the Java programs with the image; without Java and Maven the test is skipped.
+pub fn java_command(program: &str) -> Option<Command> {
+    let java = java()?;
+    let libs = java.fetch("testcontainers", &source("java/pom.xml"));
+    let class_path = format!("{}/testcontainers/*:{}", libs.display(), java.libs("today"));
+    let mut command = java::jvm(&class_path);
+    command.arg(source("java").join(program)).arg(IMAGE);
+    Some(command)
+}
+
+pub fn source(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/external/docker").join(path)
 }
 

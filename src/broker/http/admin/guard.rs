@@ -8,11 +8,12 @@
 //! The console is a web page of this port: its requests to the API may have the `Origin` of this port, and no other. What
 //! browsers send for pages of other sites is recognized by `Sec-Fetch-Site` too.
 
-use axum::http::header::{HOST, ORIGIN};
+use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::super::hosts::{host_name, is_address};
 use super::oidc::TOKEN;
+use super::redpanda::USERS;
 
 /// The header required of requests for changes, with any value.
 pub const HEADER: &str = "x-ottla-admin";
@@ -43,8 +44,7 @@ pub(super) fn refusal(
         if headers.contains_key(ORIGIN) && !uri.path().starts_with(API) {
             return Some("requests from web pages (with an Origin header) are refused".to_owned());
         }
-        // Clients of the OIDC issuer send no header of ours; they authenticate.
-        if !headers.contains_key(HEADER) && uri.path() != TOKEN {
+        if !headers.contains_key(HEADER) && !needs_no_header(method, uri, headers) {
             return Some("a request that changes something needs the header X-Ottla-Admin: 1".to_owned());
         }
         if !headers.contains_key(HOST) {
@@ -62,6 +62,17 @@ fn is_of_other_site(headers: &HeaderMap, scheme: &str) -> bool {
     };
     let may_be_sent = |site: &HeaderValue| site == "same-origin" || site == "none";
     !headers.get_all(ORIGIN).iter().all(is_own) || !headers.get_all(FETCH_SITE).iter().all(may_be_sent)
+}
+
+/// Whether a request for a change needs no header of ours: clients of the OIDC issuer authenticate, and those of Redpanda's
+/// admin API send JSON, or use methods of which no web page can make use, either, without a CORS preflight request.
+fn needs_no_header(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_of_users = uri.path().strip_prefix(USERS).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    uri.path() == TOKEN
+        || is_of_users
+            && (matches!(*method, Method::PUT | Method::DELETE) || kind.eq_ignore_ascii_case("application/json"))
 }
 
 /// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
@@ -191,6 +202,28 @@ mod tests {
         check_get("/health", Some("evil.test"), true);
         check_get("http://evil.test/ready", Some("localhost"), false);
         check_get("http://localhost:9644/ready", Some("localhost:9644"), true);
+    }
+
+    #[test]
+    fn change_of_users_needs_json_or_a_method_that_web_pages_cannot_use() {
+        let check = |method: Method, path: &'static str, kind: Option<&'static str>, expect: bool| {
+            let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("localhost"))]);
+            headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
+            let allowed = refusal(&method, &Uri::from_static(path), &headers, &[], "http").is_none();
+            assert_eq!(allowed, expect, "{method} {path} {kind:?}");
+            headers.insert(ORIGIN, HeaderValue::from_static("http://localhost"));
+            let refusal = refusal(&method, &Uri::from_static(path), &headers, &[], "http");
+            assert!(refusal.is_some(), "{method} {path} {kind:?}");
+        };
+        check(Method::POST, "/v1/security/users", Some("application/json"), true);
+        check(Method::POST, "/v1/security/users", Some("Application/JSON; charset=utf-8"), true);
+        check(Method::POST, "/v1/security/users", Some("text/plain"), false);
+        check(Method::POST, "/v1/security/users", None, false);
+        check(Method::POST, "/v1/security/usersx", Some("application/json"), false);
+        check(Method::POST, "/reset", Some("application/json"), false);
+        check(Method::PUT, "/v1/security/users/ann", None, true);
+        check(Method::DELETE, "/v1/security/users/ann", None, true);
+        check(Method::DELETE, "/topics", None, false);
     }
 
     #[test]

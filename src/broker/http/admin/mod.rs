@@ -9,6 +9,7 @@
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
 //! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
+//! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -19,6 +20,7 @@
 
 mod guard;
 mod oidc;
+mod redpanda;
 mod routes;
 mod topics;
 mod trace;
@@ -30,8 +32,9 @@ use std::time::Duration;
 
 use axum::Router;
 use parking_lot::RwLock;
+use tokio::sync::Mutex;
 
-use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer};
+use super::listener::{HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
 use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
@@ -59,9 +62,9 @@ const MAX_CONSOLE_BODY: usize = 1 << 20;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
-/// Paths that need no token: liveness, and those whose clients authenticate in another way.
-/// The console's pages contain no data; what they show comes from the API.
-const PUBLIC_PATHS: &[&str] = &["/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
+/// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
+/// those whose clients authenticate in another way. The console's pages contain no data; what they show comes from the API.
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/*"];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
@@ -85,6 +88,8 @@ struct Shared {
     /// `http` or `https`.
     scheme: &'static str,
     turns: Turns,
+    /// Held by changes of users.
+    user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
     trace: Arc<TraceHub>,
     clock: Clock,
@@ -129,7 +134,12 @@ impl AdminPort {
         self.known_hosts.extend_from_slice(hosts);
     }
 
-    /// Whether other machines can connect and need no token.
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.port.set_passwords(passwords);
+    }
+
+    /// Whether other machines can connect and need no token or password.
     pub fn is_unprotected(&self) -> bool {
         self.port.is_unprotected()
     }
@@ -145,12 +155,20 @@ impl AdminPort {
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
     ) -> io::Result<Admin> {
-        let (serving, turns) = (RwLock::default(), Turns::new(clock));
+        let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
-        let limiter_of_checks = Arc::clone(&limiter);
-        let shared = Arc::new(Shared { serving, known_hosts, scheme, turns, limiter: limiter_of_checks, trace, clock });
+        let shared = Arc::new(Shared {
+            serving,
+            known_hosts,
+            scheme,
+            turns,
+            user_changes,
+            limiter: Arc::clone(&limiter),
+            trace,
+            clock,
+        });
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
         let added = oidc.unwrap_or_default().merge(console.unwrap_or_default());
@@ -212,6 +230,7 @@ mod tests {
                 bind,
                 allowed_hosts: Vec::new(),
                 token: None,
+                scram_users: Vec::new(),
                 tls: None,
                 console: None,
                 trace_ring_bytes: 0,

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
-use super::{Shared, guard, topics, trace};
+use super::{Shared, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -29,6 +29,7 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) 
         .route("/trace", get(trace::follow))
         .with_state(Arc::clone(&shared));
     routes
+        .merge(redpanda::routes(Arc::clone(&shared)))
         .merge(metrics::routes(metrics))
         .merge(added)
         .fallback(unknown_path)

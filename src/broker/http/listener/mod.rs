@@ -9,8 +9,10 @@ mod connections;
 mod stream;
 mod token;
 
+use std::fmt;
 use std::future::IntoFuture as _;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ use crate::tls::TlsListener;
 use connections::{Acceptor, Slots};
 use ottla_config::{BindAddress, BindHost, Password};
 
-pub use basic::BasicUsers;
+pub use basic::{BasicUsers, credentials};
 pub use connections::Caller;
 pub use token::AccessToken;
 
@@ -63,16 +65,27 @@ pub struct HttpLimits {
     pub keep_alive: bool,
 }
 
-/// Who may send requests.
+/// A future of a port's owner.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Passwords that are kept elsewhere.
+pub trait Passwords: fmt::Debug + Send + Sync {
+    /// Whether a user may send requests, and has this password.
+    fn admit(&self, name: String, password: Password) -> BoxFuture<'_, bool>;
+}
+
+/// Who may send requests: everybody, or those that one of `token`, `users` and `passwords` admits.
 #[derive(Clone, Debug)]
 pub struct HttpAccess {
     /// Encrypts all connections.
     pub tls: Option<Arc<TlsListener>>,
-    /// Demanded of all requests but those for public paths.
+    /// A token that admits requests.
     pub token: Option<AccessToken>,
-    /// If there are any, every request needs the name and password of one.
+    /// Users whose names and passwords admit requests.
     pub users: Option<BasicUsers>,
-    /// Paths that need no token and no user. One that ends with a slash stands for all paths that begin with it.
+    /// Users whose names and passwords admit requests, too.
+    pub passwords: Option<Arc<dyn Passwords>>,
+    /// Paths that need no token and no user. One that ends with `*` stands for all paths that begin so.
     pub public_paths: &'static [&'static str],
     /// The form of refusals.
     pub refuse: fn(StatusCode, &str) -> Response,
@@ -108,7 +121,7 @@ struct Checks {
 impl Default for HttpAccess {
     /// Access for everybody.
     fn default() -> HttpAccess {
-        HttpAccess { tls: None, token: None, users: None, public_paths: &[], refuse }
+        HttpAccess { tls: None, token: None, users: None, passwords: None, public_paths: &[], refuse }
     }
 }
 
@@ -120,9 +133,9 @@ impl HttpAccess {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        self.public_paths.iter().any(|public| match public.ends_with('/') {
-            true => path.starts_with(public),
-            false => path == *public,
+        self.public_paths.iter().any(|public| match public.strip_suffix('*') {
+            Some(beginning) => path.starts_with(beginning),
+            None => path == *public,
         })
     }
 }
@@ -150,9 +163,15 @@ impl HttpPort {
         format!("{scheme}://{}:{}", self.host, self.listener.address().port())
     }
 
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.access.passwords = Some(passwords);
+    }
+
     /// Whether other machines can connect and need no token or user.
     pub fn is_unprotected(&self) -> bool {
-        let has_access = self.access.token.is_some() || self.access.users.is_some();
+        let access = &self.access;
+        let has_access = access.token.is_some() || access.users.is_some() || access.passwords.is_some();
         !has_access && self.listener.addresses().iter().any(|address| !address.ip().is_loopback())
     }
 
@@ -200,7 +219,7 @@ impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
         let is_public = self.access.is_public(head.uri.path());
-        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers) {
+        if !is_public && let Some(response) = self.unauthorized(caller, &head.headers).await {
             // Without a place among the large bodies.
             let _ = to_bytes(body, self.limits.body_bytes.min(SMALL_BODY)).await;
             return response;
@@ -221,15 +240,22 @@ impl Checks {
     }
 
     /// The refusal of a request without a valid token or user.
-    fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
-        let (reason, challenge) = match (&self.access.token, &self.access.users) {
-            (Some(token), _) if !token.admits(headers) => {
+    async fn unauthorized(&self, caller: &Caller, headers: &HeaderMap) -> Option<Response> {
+        let access = &self.access;
+        let needs_password = access.users.is_some() || access.passwords.is_some();
+        let has_token = access.token.as_ref().is_some_and(|token| token.admits(headers));
+        if has_token || access.token.is_none() && !needs_password || needs_password && self.has_password(headers).await
+        {
+            return None;
+        }
+        let (reason, challenge) = match needs_password {
+            true => (
+                "the request needs the name and password of a user (basic authentication)",
+                format!("Basic realm=\"{}\"", self.name),
+            ),
+            false => {
                 ("the request needs the header Authorization: Bearer TOKEN with the port's token", "Bearer".to_owned())
             }
-            (_, Some(users)) if !users.admit(headers) => {
-                ("the request needs the name and password of a user (basic authentication)", users.challenge())
-            }
-            _ => return None,
         };
         self.log_refused(caller, reason);
         let mut response = (self.access.refuse)(StatusCode::UNAUTHORIZED, reason);
@@ -237,6 +263,18 @@ impl Checks {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         Some(response)
+    }
+
+    /// Whether the request has the name and password of a user.
+    async fn has_password(&self, headers: &HeaderMap) -> bool {
+        let (users, passwords) = (&self.access.users, &self.access.passwords);
+        if users.as_ref().is_some_and(|users| users.admit(headers)) {
+            return true;
+        }
+        match (passwords, basic::credentials(headers)) {
+            (Some(passwords), Some((name, password))) => passwords.admit(name, password).await,
+            _ => false,
+        }
     }
 
     /// Waits until there is memory for a request's body, whose size may not be known. The permit is `None` for a small

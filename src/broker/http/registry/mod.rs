@@ -10,7 +10,6 @@
 mod guard;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
-use super::listener::{BasicUsers, Caller, HttpAccess, HttpLimits, HttpPort, HttpServer};
+pub use super::listener::BoxFuture;
+use super::listener::{BasicUsers, Caller, HttpAccess, HttpLimits, HttpPort, HttpServer, Passwords};
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use crate::state::registry::SchemaRegistry;
@@ -48,9 +48,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused requests to the schema registry";
-
-/// A future of a backend.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Decides on requests, and appends their records.
 pub trait RegistryBackend: Send + Sync + 'static {
@@ -91,7 +88,7 @@ impl RegistryPort {
             response_timeout: RESPONSE_TIMEOUT,
             keep_alive: true,
         };
-        let users = (!config.users.is_empty()).then(|| BasicUsers::new("schema registry", &config.users));
+        let users = (!config.users.is_empty()).then(|| BasicUsers::new(&config.users));
         let access = HttpAccess { tls, users, refuse: refused, ..HttpAccess::default() };
         let port = HttpPort::bind("schema registry", &config.bind, limits, access)?;
         let mut known_hosts = config.allowed_hosts.clone();
@@ -108,6 +105,11 @@ impl RegistryPort {
     /// Accepts further names in the header Host.
     pub fn allow_hosts(&mut self, hosts: &[String]) {
         self.known_hosts.extend_from_slice(hosts);
+    }
+
+    /// Demands the name and password of a user.
+    pub fn set_passwords(&mut self, passwords: Arc<dyn Passwords>) {
+        self.port.set_passwords(passwords);
     }
 
     /// Whether other machines can connect and need no password.

@@ -19,6 +19,7 @@ fn config() -> RegistryConfig {
         is_optional: false,
         allowed_hosts: Vec::new(),
         users: Vec::new(),
+        scram_users: Vec::new(),
         tls: None,
         topic: TOPIC.to_owned(),
         compatibility_level: "backward".to_owned(),
@@ -157,6 +158,22 @@ fn deleted_topic_is_an_empty_registry_and_one_made_again_begins_at_id_1() {
         Arc::clone(&running.broker).reset().await.unwrap();
         assert_eq!(subjects(&registry).await, "[]");
         assert_eq!(register(&registry, "t", r#""long""#).await, 1);
+    })
+    .unwrap();
+}
+
+/// During a deletion, the view that requests see has the topic for a moment longer.
+#[test]
+fn deleted_partition_that_is_still_published_is_a_missing_topic() {
+    let mut host = Host::new(8, &[]);
+    host.run(async |running| {
+        let registry = registry(running);
+        assert_eq!(register(&registry, "s", r#""int""#).await, 1);
+        drop(partition(&running.broker).delete(running.broker.new_uuid()).unwrap().unwrap());
+        assert_eq!(subjects(&registry).await, "[]");
+        let (status, body) = call(&registry, "POST /subjects/s/versions", r#"{"schema":"\"int\""}"#).await;
+        let expect = r#"{"error_code":50001,"message":"the topic _schemas is deleted all the time"}"#;
+        assert_eq!((status, body.as_str()), (500, expect));
     })
     .unwrap();
 }

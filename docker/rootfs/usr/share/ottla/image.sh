@@ -33,12 +33,13 @@ is_mounted() {
 data_dir() {
     local dir
     for dir in /var/lib/kafka/data /bitnami/kafka/data /bitnami/kafka /tmp/kraft-combined-logs /tmp/kafka-logs \
-        /opt/kafka/data /var/lib/ottla /bitnami; do
+        /opt/kafka/data /var/lib/ottla /var/lib/redpanda/data /var/lib/redpanda /bitnami; do
         if is_mounted "$dir"; then
             # The anonymous volume at /bitnami/kafka hides that part of a volume at /bitnami.
             case $dir in
             /bitnami/kafka) echo /bitnami/kafka/data ;;
             /bitnami) echo /bitnami/ottla ;;
+            /var/lib/redpanda) echo /var/lib/redpanda/data ;;
             *) echo "$dir" ;;
             esac
             return
@@ -99,4 +100,13 @@ start_broker() {
     # If /tmp is not writable, the health check uses the settings.
     [[ ! -w /tmp ]] || has_flag --ready-file "$@" || arguments+=(--ready-file "$ready_file")
     run_ottla serve "${arguments[@]}" "$@"
+}
+
+# Replaces this shell by the broker, with Redpanda's arguments and files.
+start_redpanda() {
+    local arguments=()
+    [[ ! -w /tmp ]] || has_flag --ready-file "$@" || arguments+=(--ready-file "$ready_file")
+    # redpanda.yaml has precedence over the environment.
+    choose_data_dir ''
+    exec /usr/bin/ottla redpanda start "${arguments[@]}" "$@"
 }
