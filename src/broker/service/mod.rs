@@ -136,13 +136,13 @@ impl Service {
         let handlers = Arc::new(handlers);
         let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
+        let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
+        let rest_proxy =
+            rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
             connector.serve(&server, &config, console, &bound);
         }
-        let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
-        let rest_proxy =
-            rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
         let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
@@ -208,15 +208,15 @@ impl Service {
         self.admin_url.as_deref()
     }
 
+    /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
+    pub fn rest_proxy_url(&self) -> Option<&str> {
+        self.rest_proxy.as_ref().map(RestProxy::url)
+    }
+
     /// The URL of the console, if it is enabled: `http://localhost:9644/console/`.
     pub fn console_url(&self) -> Option<String> {
         let enabled = self.broker.settings().borrow().admin.as_ref().is_some_and(|admin| admin.console.is_some());
         self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
-    }
-
-    /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
-    pub fn rest_proxy_url(&self) -> Option<&str> {
-        self.rest_proxy.as_ref().map(RestProxy::url)
     }
 
     /// The URL of the metrics: on their own port, or else on the admin port.

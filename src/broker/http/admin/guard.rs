@@ -54,16 +54,6 @@ pub(super) fn refusal(
     host_refusal(uri, headers, known_hosts, ALLOWED_HOSTS)
 }
 
-/// Whether a browser sent the request for a page of another site.
-fn is_of_other_site(headers: &HeaderMap, scheme: &str) -> bool {
-    let is_own = |origin: &HeaderValue| {
-        let host = origin.as_bytes().strip_prefix(scheme.as_bytes()).and_then(|rest| rest.strip_prefix(b"://"));
-        host.zip(headers.get(HOST)).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host.as_bytes()))
-    };
-    let may_be_sent = |site: &HeaderValue| site == "same-origin" || site == "none";
-    !headers.get_all(ORIGIN).iter().all(is_own) || !headers.get_all(FETCH_SITE).iter().all(may_be_sent)
-}
-
 /// Whether a request for a change needs no header of ours: clients of the OIDC issuer authenticate, and those of Redpanda's
 /// admin API send JSON, or use methods of which no web page can make use, either, without a CORS preflight request.
 fn needs_no_header(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
@@ -73,6 +63,16 @@ fn needs_no_header(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     uri.path() == TOKEN
         || is_of_users
             && (matches!(*method, Method::PUT | Method::DELETE) || kind.eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether a browser sent the request for a page of another site.
+fn is_of_other_site(headers: &HeaderMap, scheme: &str) -> bool {
+    let is_own = |origin: &HeaderValue| {
+        let host = origin.as_bytes().strip_prefix(scheme.as_bytes()).and_then(|rest| rest.strip_prefix(b"://"));
+        host.zip(headers.get(HOST)).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host.as_bytes()))
+    };
+    let may_be_sent = |site: &HeaderValue| site == "same-origin" || site == "none";
+    !headers.get_all(ORIGIN).iter().all(is_own) || !headers.get_all(FETCH_SITE).iter().all(may_be_sent)
 }
 
 /// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
@@ -212,8 +212,10 @@ mod tests {
             let allowed = refusal(&method, &Uri::from_static(path), &headers, &[], "http").is_none();
             assert_eq!(allowed, expect, "{method} {path} {kind:?}");
             headers.insert(ORIGIN, HeaderValue::from_static("http://localhost"));
-            let refusal = refusal(&method, &Uri::from_static(path), &headers, &[], "http");
-            assert!(refusal.is_some(), "{method} {path} {kind:?}");
+            assert!(
+                refusal(&method, &Uri::from_static(path), &headers, &[], "http").is_some(),
+                "{method} {path} {kind:?}"
+            );
         };
         check(Method::POST, "/v1/security/users", Some("application/json"), true);
         check(Method::POST, "/v1/security/users", Some("Application/JSON; charset=utf-8"), true);

@@ -8,8 +8,8 @@
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
-//! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
+//! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -64,7 +64,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
 /// those whose clients authenticate in another way. The console's pages contain no data; what they show comes from the API.
-const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/*"];
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
@@ -159,13 +159,14 @@ impl AdminPort {
         let known_hosts = self.known_hosts;
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        let limiter_of_checks = Arc::clone(&limiter);
         let shared = Arc::new(Shared {
             serving,
             known_hosts,
             scheme,
             turns,
             user_changes,
-            limiter: Arc::clone(&limiter),
+            limiter: limiter_of_checks,
             trace,
             clock,
         });

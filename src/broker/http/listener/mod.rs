@@ -85,7 +85,7 @@ pub struct HttpAccess {
     pub users: Option<BasicUsers>,
     /// Users whose names and passwords admit requests, too.
     pub passwords: Option<Arc<dyn Passwords>>,
-    /// Paths that need no token and no user. One that ends with `*` stands for all paths that begin so.
+    /// Paths that need no token and no user. One that ends with a slash stands for all paths that begin with it.
     pub public_paths: &'static [&'static str],
     /// The form of refusals.
     pub refuse: fn(StatusCode, &str) -> Response,
@@ -133,9 +133,9 @@ impl HttpAccess {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        self.public_paths.iter().any(|public| match public.strip_suffix('*') {
-            Some(beginning) => path.starts_with(beginning),
-            None => path == *public,
+        self.public_paths.iter().any(|public| match public.ends_with('/') {
+            true => path.starts_with(public),
+            false => path == *public,
         })
     }
 }
