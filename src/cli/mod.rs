@@ -128,6 +128,10 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 
+    /// Serve the console, a web page, and its API on the admin port; without --admin-port on port 9644 of localhost
+    #[arg(long)]
+    console: bool,
+
     /// Serve a schema registry (Confluent's REST API) over HTTP on port N of localhost; 0 chooses a free port [default: off]
     #[arg(long, value_name = "N")]
     registry_port: Option<u16>,

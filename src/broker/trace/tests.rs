@@ -328,7 +328,7 @@ fn message_of_sasl_without_a_header_is_not_kept() {
     let hub = TraceHub::new(1 << 20);
     let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let connection = ConnectionInfo::new(7, address(1), address(2), "SASL".into()).with_sasl();
-    let kept = |frame: &[u8]| hub.excerpts(&connection, frame).unwrap().request;
+    let kept = |frame: &[u8]| hub.excerpts(&connection, frame).unwrap().request.clone();
     // A user's name can look like the key of an API.
     let token = b"\0$\0\0\0\0\0\0\0\x02pw and more";
     assert_eq!(kept(token), Excerpt::default());

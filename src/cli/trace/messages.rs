@@ -27,7 +27,7 @@ pub(super) fn request(api: &str, body: &Value) -> String {
         },
         "API_VERSIONS" => format!("{} {}", text("clientSoftwareName"), text("clientSoftwareVersion")).trim().to_owned(),
         "CREATE_TOPICS" => join(list(&body["topics"]).map(|topic| match topic["numPartitions"].as_i64() {
-            Some(count @ 1..) => format!("{} ({count} partitions)", topic_name(topic)),
+            Some(count @ 1..) => format!("{} ({})", topic_name(topic), counted(count, "partition")),
             _ => topic_name(topic),
         })),
         "FIND_COORDINATOR" => match &body["coordinatorKeys"] {
@@ -59,7 +59,7 @@ pub(super) fn response(api: &str, body: &Value) -> String {
         },
         "LIST_OFFSETS" => in_topics(|partition| position(partition, "offset")),
         "METADATA" => join(list(&body["topics"]).map(|topic| {
-            let partitions = format!("{} partitions", list(&topic["partitions"]).count());
+            let partitions = counted(list(&topic["partitions"]).count(), "partition");
             format!("{} ({})", topic_name(topic), error_or(topic, partitions))
         })),
         "API_VERSIONS" => format!("{} APIs", list(&body["apiKeys"]).count()),
@@ -82,13 +82,21 @@ pub(super) fn response(api: &str, body: &Value) -> String {
         },
         "JOIN_GROUP" => match (error(body), list(&body["members"]).count()) {
             (None, 0) => format!("generation {} of leader {}", body["generationId"], field(&body["leader"])),
-            (None, members) => format!("generation {} as the leader of {members} members", body["generationId"]),
+            (None, members) => {
+                format!("generation {} as the leader of {}", body["generationId"], counted(members, "member"))
+            }
             (Some(error), _) => error.to_owned(),
         },
         "SYNC_GROUP" => error_or(body, format!("assignment of {}", bytes(&body["assignmentSizeInBytes"]))),
         "HEARTBEAT" => error_or(body, String::new()),
         _ => fields(body),
     }
+}
+
+/// A number of things: `1 record`, `2 records`.
+fn counted(count: impl TryInto<u64> + Copy + std::fmt::Display, thing: &str) -> String {
+    let plural = if matches!(count.try_into(), Ok(1)) { "" } else { "s" };
+    format!("{count} {thing}{plural}")
 }
 
 /// A group, and a member of it.
@@ -120,8 +128,7 @@ fn index(partition: &Value) -> &Value {
 fn records(partition: &Value) -> String {
     let size = bytes(&partition["recordsSizeInBytes"]);
     match partition["batch"]["recordCount"].as_i64() {
-        Some(1) => format!(" (1 record, {size})"),
-        Some(count) if count > 0 => format!(" ({count} records, {size})"),
+        Some(count @ 1..) => format!(" ({}, {size})", counted(count, "record")),
         _ => format!(" ({size})"),
     }
 }

@@ -67,6 +67,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         loader.apply_port(port)?;
     }
     loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
+    admin::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
