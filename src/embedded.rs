@@ -319,13 +319,15 @@ fn run(config: &BrokerConfig, started_tx: &mpsc::SyncSender<Result<Started, Stri
         }
     };
     runtime.block_on(async {
-        let service = match Service::start(config, clock, Arc::new(NoLoggers), || Ok(())).await {
-            Ok(service) => service,
-            Err(why) => {
-                let _ = started_tx.send(Err(why));
-                return;
-            }
-        };
+        let service =
+            match Service::start(config, clock, Arc::new(NoLoggers), crate::web_console::routes(None), || Ok(())).await
+            {
+                Ok(service) => service,
+                Err(why) => {
+                    let _ = started_tx.send(Err(why));
+                    return;
+                }
+            };
         let started = Started {
             bootstrap_servers: service.bootstrap_servers().to_owned(),
             listeners: service.listeners().iter().map(|it| (it.name.clone(), it.address.clone())).collect(),

@@ -19,6 +19,7 @@
 //! | `ottla-registry` | `src/registry` | the schema registry: parsers and comparison of schemas, its state and REST API; pure | `wire` |
 //! | `ottla-core` | `src/core` | pure state machines: metadata (topics, settings, registration, producer ids), groups and their offsets | `config`, `wire` |
 //! | `ottla-client` ([`client`]) | `src/client` | a small async Kafka client, for tests, benchmarks and tools | `wire` |
+//! | `ottla-console` | `src/console` | the web console and its HTTP API, a Kafka client (feature `console`, on by default) | `client`, `wire` |
 //! | `ottla-log` | `src/log` | the storage library: segments, indexes, producer state, recovery, compaction, verification; the only `unsafe` | `wire` |
 //! | `ottla-config` | `src/config` | one table of settings, loading of settings, and the typed structs that other crates use | `wire` |
 //! | `ottla-wire` ([`wire`]) | `src/wire` | bytes ↔ structs for every API and version; record batches; ids, times, error codes | none |
@@ -38,6 +39,7 @@ mod embedded;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod logging;
+mod web_console;
 
 pub use embedded::{Broker, BrokerError, BrokerOptions};
 /// The client that the project's tools and tests use.

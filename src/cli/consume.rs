@@ -61,6 +61,10 @@ pub struct ConsumeArgs {
     /// Print each record as one line of JSON; bytes that aren't UTF-8 are {"base64": "..."}
     #[arg(long)]
     json: bool,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    formats: super::schemas::formats::FormatArgs,
 }
 
 /// Prints records until the given end, or until a signal.
@@ -79,6 +83,7 @@ pub fn run(args: &ConsumeArgs) -> ExitCode {
 impl ConsumeArgs {
     async fn consume(&self) -> Result<ExitCode, String> {
         let mut stop = Stop::listen().map_err(|error| error.message)?;
+        let mut printer = Printer::new(self)?;
         let properties = self.properties()?;
         let config = config(&properties).map_err(|error| error.message)?;
         let client = tokio::select! {
@@ -89,7 +94,6 @@ impl ConsumeArgs {
         let ends = if self.until_end { Some(ends(&client, &self.topic, isolation).await?) } else { None };
         let mut consumer = Consumer::new(client.clone(), config).await.map_err(|error| error.to_string())?;
         consumer.subscribe(Topics::named(&self.topic));
-        let mut printer = Printer::new(self);
         let ended = tokio::select! {
             ended = self.print_all(&client, &mut consumer, &mut printer, ends) => ended.map(|()| ExitCode::SUCCESS),
             code = stop.next() => Ok(ExitCode::from(code)),
@@ -126,7 +130,7 @@ impl ConsumeArgs {
             }
             let timeout = if ends.is_some() { END_CHECK } else { PROGRESS };
             match consumer.poll(timeout).await.map_err(|error| error.to_string())? {
-                Some(Event::Records(records)) => self.print(consumer, printer, &records),
+                Some(Event::Records(records)) => self.print(consumer, printer, &records)?,
                 Some(Event::Warning(text)) => warn(&text),
                 Some(Event::Assigned(_) | Event::Revoked(_)) => {}
                 None if consumer.lacks_topics() && !reported_missing => {
@@ -141,17 +145,23 @@ impl ConsumeArgs {
     }
 
     /// Prints records up to `--count`. Records that aren't printed stay unread.
-    fn print(&self, consumer: &mut Consumer, printer: &mut Printer, records: &[PartitionRecords]) {
+    fn print(
+        &self,
+        consumer: &mut Consumer,
+        printer: &mut Printer,
+        records: &[PartitionRecords],
+    ) -> Result<(), String> {
         for PartitionRecords { partition, records } in records {
             for consumed in records {
                 if self.count.is_some_and(|count| printer.count >= count) {
                     consumer.seek(partition, Start::At(consumed.record.offset));
                     break;
                 }
-                printer.print(partition, consumed);
+                printer.print(partition, consumed)?;
             }
         }
         printer.output.flush();
+        Ok(())
     }
 }
 
@@ -191,19 +201,34 @@ struct Printer {
     json: bool,
     count: u64,
     bytes: u64,
+    #[cfg(feature = "registry")]
+    decoder: Option<super::schemas::formats::RecordDecoder>,
     /// When progress was last shown; `None` if it isn't shown.
     shown: Option<Instant>,
 }
 
 impl Printer {
-    fn new(args: &ConsumeArgs) -> Printer {
+    fn new(args: &ConsumeArgs) -> Result<Printer, String> {
         // Progress is useful if records are redirected to a file.
         let shown = (!stdout().is_terminal() && stderr().is_terminal()).then(Instant::now);
-        Printer { output: Output::stdout(), json: args.json, count: 0, bytes: 0, shown }
+        Ok(Printer {
+            output: Output::stdout(),
+            json: args.json,
+            count: 0,
+            bytes: 0,
+            #[cfg(feature = "registry")]
+            decoder: args.formats.decoder()?,
+            shown,
+        })
     }
 
-    fn print(&mut self, partition: &TopicPartition, consumed: &ConsumedRecord) {
+    /// The error, one line, is about a key or a value that cannot be decoded.
+    fn print(&mut self, partition: &TopicPartition, consumed: &ConsumedRecord) -> Result<(), String> {
         let record = &consumed.record;
+        #[cfg(feature = "registry")]
+        let decoded = self.decoded(record)?;
+        #[cfg(feature = "registry")]
+        let record = decoded.as_ref().unwrap_or(record);
         self.count += 1;
         self.bytes += record.value.as_ref().map_or(0, bytes::Bytes::len) as u64;
         if self.json {
@@ -211,6 +236,16 @@ impl Printer {
         } else {
             self.output.line(line(partition, record));
         }
+        Ok(())
+    }
+
+    /// The record with its key and value as text; `None` if they are text already.
+    #[cfg(feature = "registry")]
+    fn decoded(&self, record: &Record) -> Result<Option<Record>, String> {
+        let Some(decoder) = &self.decoder else { return Ok(None) };
+        let mut decoded = record.clone();
+        decoder.decode(&mut decoded)?;
+        Ok(Some(decoded))
     }
 
     fn progress(&mut self) {

@@ -21,6 +21,10 @@ mod parent;
 mod produce;
 mod ready_file;
 mod redpanda;
+#[cfg(feature = "registry")]
+mod registry;
+#[cfg(feature = "registry")]
+mod schemas;
 mod serve;
 mod shutdown;
 mod table;
@@ -72,6 +76,12 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Print the records of a topic.
     Consume(consume::ConsumeArgs),
+    /// Run a schema registry (Confluent's REST API) for any Kafka brokers, as a process of its own.
+    #[cfg(feature = "registry")]
+    Registry(registry::RegistryArgs),
+    /// List, show, register, check and delete the schemas of a schema registry.
+    #[cfg(feature = "registry")]
+    Schemas(schemas::SchemasArgs),
     /// Show what clients send to a running broker and what it answers, as it happens.
     Trace(trace::TraceArgs),
     /// Verify the files of a data directory that no broker uses; with --repair, repair them.
@@ -117,6 +127,10 @@ pub struct ServeArgs {
     /// Serve /health, /ready, /reset and /topics over HTTP on port N of localhost; 0 chooses a free port [default: off]
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
+
+    /// Serve the console, a web page, and its API on the admin port; without --admin-port on port 9644 of localhost
+    #[arg(long)]
+    console: bool,
 
     /// Serve a schema registry (Confluent's REST API) over HTTP on port N of localhost; 0 chooses a free port [default: off]
     #[arg(long, value_name = "N")]
@@ -263,6 +277,10 @@ impl Cli {
             Some(Command::Transactions(args)) => Ok(transactions::run(args)),
             Some(Command::Produce(args)) => produce::run(args),
             Some(Command::Consume(args)) => Ok(consume::run(&args)),
+            #[cfg(feature = "registry")]
+            Some(Command::Registry(args)) => registry::run(&args, clock, logging),
+            #[cfg(feature = "registry")]
+            Some(Command::Schemas(args)) => Ok(schemas::run(&args)),
             Some(Command::Trace(args)) => Ok(trace::run(&args)),
             Some(Command::CheckLog(args)) => Ok(check_log::run(&args, clock)),
             Some(Command::DumpLog(args)) => Ok(dump_log::run(&args)),

@@ -55,9 +55,11 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
 
     set_up_logging(&config, logging)?;
 
+    let console = config.admin.as_ref().is_some_and(|admin| admin.console.is_some());
+    let console = crate::web_console::routes(console.then(|| logging.keep_recent()));
     let ended = runtime.block_on(async {
         let mut ready_file = None;
-        let service = Service::start(&config, clock, logging.loggers(), || {
+        let service = Service::start(&config, clock, logging.loggers(), console, || {
             ready_file = args.ready_file.as_deref().map(claim_ready_file).transpose()?;
             Ok(())
         });
@@ -163,12 +165,13 @@ fn announce(service: &Service, ready_file: Option<&mut ReadyFile>, clock: Clock)
     let moved = |it: &Moved| format!(", {} at port {} because {} is in use", it.listener, it.port, it.wanted);
     let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
+    let console = service.console_url().map(|url| format!(", console {url}")).unwrap_or_default();
     let registry = service.schema_registry_url().map(|url| format!(", schema registry {url}")).unwrap_or_default();
     let proxy = service.rest_proxy_url().map(|url| format!(", REST proxy {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{registry}{proxy}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{registry}{proxy}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     Ok(())
@@ -299,6 +302,9 @@ pub fn sources(args: &ServeArgs, ephemeral: Option<&Path>) -> Sources {
     }
     if !args.user.is_empty() {
         flag("ottla.users", join_users(args.user.iter().map(String::as_str)));
+    }
+    if args.console {
+        flag("ottla.console.enable", "true".to_owned());
     }
     if let Some(port) = args.admin_port {
         flag("ottla.admin.listener", port.to_string());

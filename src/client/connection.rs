@@ -76,11 +76,14 @@ impl Connection {
                 let (read, write) = socket.into_split();
                 Connection::start(read, write, max_frame)
             }
-            Stream::Tls(stream) => {
-                let (read, write) = tokio::io::split(stream);
-                Connection::start(read, write, max_frame)
-            }
+            Stream::Tls(stream) => Connection::over(stream, max_frame),
         }
+    }
+
+    /// Starts both tasks on a stream that is not a socket.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Send + 'static, max_frame: usize) -> Connection {
+        let (read, write) = tokio::io::split(stream);
+        Connection::start(read, write, max_frame)
     }
 
     fn start(

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -115,7 +116,8 @@ impl Client {
             }
             opened => opened?,
         };
-        let mut client = Client::negotiated(address, stream, options).await?;
+        let connection = Connection::new(stream, options.max_response_bytes);
+        let mut client = Client::negotiated(address, connection, options).await?;
         if let Some(sasl) = &client.options.sasl {
             authentication::authenticate(&client, sasl).await?;
         }
@@ -123,11 +125,22 @@ impl Client {
         Ok(client)
     }
 
+    /// Creates a client for a stream that is not a socket, such as one inside this process, and negotiates the API versions.
+    /// `name` stands for the address; such a client opens no further connections.
+    pub async fn over(
+        name: &str,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        options: ClientOptions,
+    ) -> Result<Client> {
+        let connection = Connection::over(stream, options.max_response_bytes);
+        Client::negotiated(name, connection, options).await
+    }
+
     /// Creates a client for an open connection, and negotiates the API versions.
-    async fn negotiated(address: &str, stream: Stream, options: ClientOptions) -> Result<Client> {
+    async fn negotiated(address: &str, connection: Connection, options: ClientOptions) -> Result<Client> {
         let mut client = Client {
             address: Arc::from(address),
-            connection: Arc::new(Connection::new(stream, options.max_response_bytes)),
+            connection: Arc::new(connection),
             options: Arc::new(options),
             correlation_ids: Arc::default(),
             served: Arc::default(),
@@ -327,7 +340,10 @@ async fn answers_without_tls(address: &str, options: &ClientOptions) -> bool {
     let timeout_of_check = options.timeout.min(PLAIN_CHECK_TIMEOUT);
     let options = ClientOptions { tls: None, sasl: None, timeout: timeout_of_check, ..options.clone() };
     match timeout(timeout_of_check, open(address, None)).await {
-        Ok(Ok(stream)) => Client::negotiated(address, stream, options).await.is_ok(),
+        Ok(Ok(stream)) => {
+            let connection = Connection::new(stream, options.max_response_bytes);
+            Client::negotiated(address, connection, options).await.is_ok()
+        }
         _ => false,
     }
 }

@@ -1,12 +1,15 @@
-//! The admin port: its bind address and the host names that it accepts.
+//! The admin port: its bind address, the host names that it accepts, and the console.
 
 use super::listener::{BindAddress, parse_host_and_port};
 use super::password::Password;
 use super::tls::TlsConfig;
-use super::values::Values;
+use super::values::{Source, Values};
 
 const LISTENER: &str = "ottla.admin.listener";
 const TOKEN: &str = "ottla.admin.token";
+const CONSOLE: &str = "ottla.console.enable";
+/// The admin port if the console is enabled and no other is set.
+const CONSOLE_PORT: &str = "9644";
 
 /// The settings of the admin port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +24,32 @@ pub struct AdminConfig {
     pub scram_users: Vec<String>,
     /// `ottla.admin.ssl.*`; `None` without a keystore.
     pub tls: Option<TlsConfig>,
+    /// `None` without `ottla.console.enable`.
+    pub console: Option<ConsoleConfig>,
     /// `ottla.trace.ring.bytes`.
     pub trace_ring_bytes: usize,
+}
+
+/// The settings of the console.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleConfig {
+    /// `ottla.console.principal`, such as `User:ANONYMOUS`.
+    pub principal: String,
+}
+
+/// Opens the admin port if the console is enabled and no admin port is set. The error is one line.
+pub(super) fn apply(values: &mut Values) -> Result<(), String> {
+    if !values.read::<bool>(CONSOLE) {
+        return Ok(());
+    }
+    match values.given(LISTENER) {
+        Some("") => Err(format!("{CONSOLE}=true needs the admin port; set {LISTENER}, or use --admin-port")),
+        Some(_) => Ok(()),
+        None => {
+            values.set_static(LISTENER, CONSOLE_PORT, Source::Setting(CONSOLE));
+            Ok(())
+        }
+    }
 }
 
 /// Reads the settings; `None` if the admin port is off. The error is one line.
@@ -32,12 +59,15 @@ pub(super) fn resolve(values: &Values) -> Result<Option<AdminConfig>, String> {
     let bind = bind_address(LISTENER, text, "localhost:9644")?;
     let token = values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty());
     let tls = TlsConfig::of_http_port(values, "ADMIN", "ottla.admin.ssl");
+    let console =
+        values.read::<bool>(CONSOLE).then(|| ConsoleConfig { principal: values.read("ottla.console.principal") });
     Ok(Some(AdminConfig {
         bind,
         allowed_hosts: values.read("ottla.admin.allowed.hosts"),
         token,
         scram_users: values.read("ottla.admin.scram.users"),
         tls,
+        console,
         trace_ring_bytes: values.read("ottla.trace.ring.bytes"),
     }))
 }
@@ -123,6 +153,19 @@ mod tests {
         assert!(!format!("{config:?}").contains("secret"));
         let keystore = config.tls.unwrap().keystore;
         assert_eq!((keystore.store_type.value.as_str(), keystore.location.unwrap().value.as_str()), ("PEM", "/k.pem"));
+    }
+
+    #[test]
+    fn console_opens_the_admin_port_unless_it_is_off() {
+        let enabled = (CONSOLE, "true");
+        let config = admin(&[enabled]).unwrap().unwrap();
+        assert_eq!(config.bind, BindAddress { host: BindHost::Named("localhost".to_owned()), port: 9644 });
+        assert_eq!(config.console.unwrap().principal, "User:ANONYMOUS");
+        let config = admin(&[enabled, (LISTENER, "0"), ("ottla.console.principal", "User:ann")]).unwrap().unwrap();
+        assert_eq!((config.bind.port, config.console.unwrap().principal.as_str()), (0, "User:ann"));
+        assert_eq!(admin(&[(LISTENER, "0")]).unwrap().unwrap().console, None);
+        let expect = "ottla.console.enable=true needs the admin port; set ottla.admin.listener, or use --admin-port";
+        assert_eq!(admin(&[enabled, (LISTENER, "")]).unwrap_err(), expect);
     }
 
     #[test]

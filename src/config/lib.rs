@@ -32,7 +32,7 @@ mod tls;
 mod topic;
 mod values;
 
-pub use admin::AdminConfig;
+pub use admin::{AdminConfig, ConsoleConfig};
 pub use authorizer::AuthorizerConfig;
 pub use broker::{
     AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,

@@ -7,6 +7,7 @@ use super::tls::TlsConfig;
 use super::values::Values;
 
 const LISTENER: &str = "ottla.metrics.listener";
+const TOKEN: &str = "ottla.metrics.token";
 
 /// The settings of metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +42,16 @@ pub(super) fn resolve(values: &Values) -> Result<MetricsConfig, String> {
     let port = MetricsPortConfig {
         bind: bind_address(LISTENER, text, "localhost:9645")?,
         allowed_hosts,
-        token: values.given("ottla.metrics.token").map(Password::new).filter(|token| !token.expose().is_empty()),
+        token: values.given(TOKEN).map(Password::new).filter(|token| !token.expose().is_empty()),
         tls: TlsConfig::of_http_port(values, "METRICS", "ottla.admin.ssl"),
     };
     Ok(MetricsConfig { max_series, port: Some(port) })
+}
+
+/// A notice about a token that protects nothing.
+pub(super) fn notices(values: &Values) -> Option<String> {
+    let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
+    (is_given(TOKEN) && !is_given(LISTENER)).then(|| format!("{TOKEN} has no effect without {LISTENER}"))
 }
 
 fn max_series(values: &Values) -> usize {
@@ -81,12 +88,19 @@ mod tests {
     }
 
     #[test]
+    fn token_without_a_port_for_metrics_is_a_notice() {
+        let command_line = vec![(TOKEN.to_owned(), "hush".to_owned())];
+        let notices = load(&Sources { command_line, ..Sources::default() }).unwrap().notices;
+        assert_eq!(notices, ["ottla.metrics.token has no effect without ottla.metrics.listener"]);
+    }
+
+    #[test]
     fn port_of_metrics_accepts_its_own_host_names_and_those_of_the_admin_port() {
         let pairs = [
             (LISTENER, ":0"),
             ("ottla.metrics.allowed.hosts", "ottla"),
             ("ottla.admin.allowed.hosts", "kafka"),
-            ("ottla.metrics.token", "secret"),
+            (TOKEN, "secret"),
         ];
         let port = metrics(&pairs).unwrap().port.unwrap();
         assert_eq!(port.allowed_hosts, ["ottla", "kafka"]);

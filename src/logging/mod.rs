@@ -10,6 +10,7 @@
 mod levels;
 mod line;
 mod panics;
+mod recent;
 mod subscriber;
 mod writer;
 
@@ -95,6 +96,13 @@ impl Logging {
     /// Waits until everything logged so far is written, or until the writing makes no progress.
     pub fn flush(&self) {
         self.writer.flush();
+    }
+
+    /// Keeps the last lines in memory from now on, and returns what reads them, oldest first.
+    pub fn keep_recent(&self) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+        let writer = Arc::clone(&self.writer);
+        writer.recent().enable();
+        Arc::new(move || writer.recent().lines())
     }
 
     /// The broker loggers, for reading and changing their levels.

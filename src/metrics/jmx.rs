@@ -1,7 +1,10 @@
 //! The names of Kafka's MBeans in Prometheus.
 //!
 //! Boards and alerts for Kafka query the names that jmx_exporter gives with its example configuration `kafka-2_0_0.yml`.
-//! Attributes for which that has no rule get the name that jmx_exporter gives without rules, in lower case.
+//! There, the rule for quotas of a client id also matches those of a user and a client id, with `Produce, user=NAME` as the
+//! resource; here they have the labels of the rule that is meant for them.
+//!
+//! Attributes for which the example has no rule get the name that jmx_exporter gives without rules, in lower case.
 
 /// A metric's name and its labels, in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,7 @@
 pub mod certificates;
 pub mod messages;
 pub mod python_env;
+mod registry;
 pub mod test_server;
 pub mod transactions;
 
@@ -36,6 +37,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+pub use registry::RegistryProcess;
 
 /// Far longer than any wait takes on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);

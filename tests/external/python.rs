@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{plain, skip, trials};
 use crate::testing_page::write_listings;
-use common::Broker;
 use common::certificates::{Authority, Validity};
 use common::python_env::{Environment, PINNED_OLD, QUIXSTREAMS, TODAY, Unavailable};
+use common::{Broker, RegistryProcess};
 use libtest_mimic::Trial;
 use rcgen::DnType;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -123,6 +123,15 @@ fn schema_registry(environment: &Environment) {
     let broker = Broker::with().arg("--registry-port").arg("0").start();
     let registry = format!("--registry={}", broker.ready().schema_registry_url.clone().unwrap());
     run(&python, "confluent_schema_registry", &broker, &[&registry]);
+}
+
+/// The same at a registry that is a process of its own.
+fn schema_registry_process(environment: &Environment) {
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(environment) else { return };
+    let broker = Broker::start();
+    let registry = RegistryProcess::start(&broker, &[]);
+    run(&python, "confluent_schema_registry", &broker, &[&format!("--registry={}", registry.url())]);
 }
 
 fn run_shared(program: &str, environment: &Environment) {
@@ -243,6 +252,7 @@ pub fn tests() -> Vec<Trial> {
     let module = format!("{}::schema_registry", module_path!());
     tests.push(plain(&module, "pinned_old", || schema_registry(&PINNED_OLD)));
     tests.push(plain(&module, "today", || schema_registry(&TODAY)));
+    tests.push(plain(&module, "of_its_own", || schema_registry_process(&TODAY)));
     for (program, environments) in PROGRAMS {
         for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY), ("quixstreams", &QUIXSTREAMS)] {
             if environments.contains(&name) {

@@ -8,6 +8,7 @@ mod authorization;
 mod client;
 mod cluster;
 mod commands;
+mod console;
 mod crash;
 mod fetch;
 mod fixture;

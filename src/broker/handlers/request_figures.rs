@@ -171,8 +171,9 @@ impl Collector for RequestFigures {
         let mut errors = scrape.family(&ERRORS);
         for (name, api) in self.named() {
             for (index, count) in counted(&api.errors) {
-                let code = i16::try_from(index).ok().and_then(|index| ErrorCode::from_code(index - 1));
-                errors.sample(&[name, code.map_or("UNKNOWN", ErrorCode::name)], count);
+                if let Some(code) = i16::try_from(index).ok().and_then(|index| ErrorCode::from_code(index - 1)) {
+                    errors.sample(&[name, code.name()], count);
+                }
             }
         }
         for (metric, histogram) in HISTOGRAMS {

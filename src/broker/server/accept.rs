@@ -230,10 +230,10 @@ async fn secure(
 }
 
 /// Serves a connection until it ends or the server stops. An encrypted stream has an end of its own, which is sent then.
-async fn run_connection<S: AsyncRead + AsyncWrite + Unpin>(
+pub(super) async fn run_connection<S: AsyncRead + AsyncWrite + Unpin, P>(
     stream: S,
     info: ConnectionInfo,
-    permit: IpPermit,
+    permit: P,
     mut phase: watch::Receiver<Phase>,
     shared: Arc<Shared>,
     encrypted: bool,

@@ -19,6 +19,7 @@ mod first_use;
 mod handshake;
 #[cfg(test)]
 pub mod in_memory;
+mod in_process;
 mod limits;
 mod listener;
 mod memory;
@@ -35,6 +36,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -44,6 +46,7 @@ pub use dispatch::{ClientSoftware, CloseReason, ConnectionInfo, Dispatch, Outcom
 pub use excerpt::{Excerpt, Excerpts, Hole};
 pub use exchange::{Ending, Exchange, Times};
 pub use first_use::{ConnectionUse, FirstUse, NewUse};
+pub use in_process::{InProcessClient, InProcessConnector, NotConnected};
 pub use limits::Limits;
 pub use listener::{Listener, resolve};
 pub use memory_limit::default_request_memory;
@@ -67,7 +70,9 @@ const TRIM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A running server. Dropping it stops it at once.
 pub struct Server {
-    phase: watch::Sender<Phase>,
+    phase: Arc<watch::Sender<Phase>>,
+    shared: Arc<Shared>,
+    next_id: Arc<AtomicU64>,
     connection_limits: Arc<ConnectionLimits>,
     tasks: JoinSet<()>,
     clock: Clock,
@@ -101,7 +106,7 @@ pub fn serve(
     log_rate_limiter: Arc<LogRateLimiter>,
     metrics: &Registry,
 ) -> io::Result<Server> {
-    let phase = watch::Sender::new(Phase::Running);
+    let phase = Arc::new(watch::Sender::new(Phase::Running));
     let buffers = Arc::new(BufferPool::new((limits.request_memory / POOL_SHARE).min(MAX_POOL_BYTES)));
     let shared = Arc::new(Shared {
         dispatch,
@@ -118,7 +123,7 @@ pub fn serve(
     let handshakes = Arc::new(Handshakes::new(limits.idle, clock));
     let connection_limits = Arc::new(ConnectionLimits::new(limits, clock));
     let refused_later = Arc::new(Semaphore::new(MAX_REFUSED_LATER));
-    let next_id = Arc::default();
+    let next_id = Arc::<AtomicU64>::default();
     let mut figures = ServerFigures { budget: Arc::clone(&shared.budget), listeners: Vec::new() };
     let mut tasks = JoinSet::new();
     for listener in listeners {
@@ -150,13 +155,24 @@ pub fn serve(
             buffers.trim();
         }
     });
-    Ok(Server { phase, connection_limits, tasks, clock })
+    Ok(Server { phase, shared, next_id, connection_limits, tasks, clock })
 }
 
 impl Server {
     /// Returns a handle that changes the connection limits.
     pub fn limits_handle(&self) -> LimitsHandle {
         LimitsHandle(self.connection_limits.clone())
+    }
+
+    /// Returns what opens connections from within this process.
+    pub fn connector(&self, client: InProcessClient) -> InProcessConnector {
+        InProcessConnector {
+            client,
+            shared: Arc::clone(&self.shared),
+            next_id: Arc::clone(&self.next_id),
+            connection_limits: Arc::clone(&self.connection_limits),
+            phase: Arc::downgrade(&self.phase),
+        }
     }
 
     /// Stops accepting and reading, waits up to `grace` until the pending replies are sent, and closes all connections.

@@ -91,12 +91,15 @@ pub fn bind_metrics_port(config: &BrokerConfig) -> Result<Option<MetricsPort>, S
     let port = metrics.bind.port;
     let tls = metrics.tls.clone().map(TlsListener::load).transpose();
     let tls = tls.map_err(|why| format!("the port for metrics: {why}"))?;
-    let bound = MetricsPort::bind(metrics, tls.map(Arc::new)).map_err(|error| match error.kind() {
+    let mut bound = MetricsPort::bind(metrics, tls.map(Arc::new)).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!("the port {port} for metrics is in use; choose another one with ottla.metrics.listener")
         }
         _ => format!("cannot listen at the port {port} for metrics: {error}"),
     })?;
+    if let Some(secure) = &config.secure {
+        bound.allow_hosts(&secure.hosts);
+    }
     Ok(Some(bound))
 }
 

@@ -3,6 +3,7 @@
 //! Shared by `ottla serve` and `ottla::Broker`, which own signals, environment variables and the log's output.
 
 pub mod bind;
+pub mod console;
 mod ip_quotas;
 mod open_files;
 mod registry;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bind::Moved;
+use console::ConsoleRoutes;
 use tokio::sync::watch;
 
 use crate::blocking;
@@ -68,12 +70,13 @@ impl Service {
     /// The error is one plain line.
     ///
     /// Ports are bound first, so that a second broker on the same machine fails before it opens the data directory.
-    /// `loggers` controls the log levels of this process. `on_bound` runs when the ports are bound: until then, another
+    /// `loggers` controls the log levels of this process. `console` makes the routes of the console. `on_bound` runs when the ports are bound: until then, another
     /// broker may still use what it removes.
     pub async fn start(
         config: &BrokerConfig,
         clock: Clock,
         loggers: Arc<dyn Loggers>,
+        console: Option<ConsoleRoutes>,
         on_bound: impl FnOnce() -> Result<(), String>,
     ) -> Result<Service, String> {
         open_files::raise_limit();
@@ -89,6 +92,8 @@ impl Service {
         let ports = bind::bind_ports(config, &limits, &tls)?;
         let users = ScramUsers::default();
         let admin_port = bind::bind_admin_port(config, &users)?;
+        let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
+        let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
         let metrics_port = bind::bind_metrics_port(config)?;
         let registry = BoundRegistry::bind(config, &users)?;
         let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
@@ -109,7 +114,8 @@ impl Service {
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
         let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
-        let admin = admin_port.map(|port| port.open(issuer, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
+        let admin =
+            admin_port.map(|port| port.open(issuer, console, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
         let admin = admin.transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let endpoints = bind::endpoints(config, &ports);
@@ -133,6 +139,10 @@ impl Service {
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
+        if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
+        {
+            connector.serve(&server, &config, console, &bound);
+        }
         let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
@@ -201,6 +211,12 @@ impl Service {
     /// The URL of the REST proxy, if there is one: `http://localhost:8082`.
     pub fn rest_proxy_url(&self) -> Option<&str> {
         self.rest_proxy.as_ref().map(RestProxy::url)
+    }
+
+    /// The URL of the console, if it is enabled: `http://localhost:9644/console/`.
+    pub fn console_url(&self) -> Option<String> {
+        let enabled = self.broker.settings().borrow().admin.as_ref().is_some_and(|admin| admin.console.is_some());
+        self.admin_url.as_ref().filter(|_| enabled).map(|url| format!("{url}/console/"))
     }
 
     /// The URL of the metrics: on their own port, or else on the admin port.

@@ -15,6 +15,9 @@ use ottla_core::security::quota::{ByteMeters, IpLimits, MutationMeters, Permits,
 /// A user and a client id.
 pub type ClientNames<'a> = (&'a str, &'a str);
 
+/// A user, a client id, of which either may be empty, and what it uses per second.
+pub type ClientRate = (String, String, f64);
+
 /// The limits and the measured use of all clients. Requests of a broker without quotas cost one atomic read.
 #[derive(Debug)]
 pub struct Quotas {
@@ -138,7 +141,7 @@ impl Quotas {
 
     /// The rates of clients, of requests and responses in bytes and of handler time in percent, while there are quotas
     /// of that type.
-    pub fn rates(&self) -> Vec<(QuotaType, Vec<(String, String, f64)>)> {
+    pub fn rates(&self) -> Vec<(QuotaType, Vec<ClientRate>)> {
         let meters =
             [(QuotaType::Produce, &self.produce), (QuotaType::Fetch, &self.fetch), (QuotaType::Request, &self.request)];
         let active = meters.into_iter().filter(|(quota, _)| self.is_active_for(*quota));

@@ -88,6 +88,10 @@ pub struct ProduceArgs {
     /// 10 s); may be given many times
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = producer_setting)]
     settings: Vec<(String, String)>,
+
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    schemas: super::schemas::formats::SchemaArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -215,6 +219,8 @@ impl ProduceArgs {
             key: self.key.clone(),
             key_separator: self.key_separator.clone(),
             null: self.null.clone(),
+            #[cfg(feature = "registry")]
+            encoder: Arc::new(self.schemas.encoder(&self.topic)?),
         };
         if !self.values.is_empty() {
             for (number, value) in (1..).zip(&self.values) {
@@ -262,17 +268,28 @@ impl ProduceArgs {
 }
 
 /// The rules that convert a value or a line into a record.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 struct Rules {
     json: bool,
     key: Option<String>,
     key_separator: Option<String>,
     null: Option<String>,
+    #[cfg(feature = "registry")]
+    encoder: Arc<super::schemas::formats::RecordEncoder>,
 }
 
 impl Rules {
     /// Converts one. `number` counts values or lines from 1. The error is one line.
     fn item(&self, text: &str, number: u64) -> Result<Item, String> {
+        #[cfg_attr(not(feature = "registry"), allow(unused_mut))]
+        let mut item = self.text_item(text, number)?;
+        #[cfg(feature = "registry")]
+        self.encoder.encode(&mut item.key, &mut item.value, number)?;
+        Ok(item)
+    }
+
+    /// The record of a text before it is encoded.
+    fn text_item(&self, text: &str, number: u64) -> Result<Item, String> {
         if self.json {
             let mut item = json::item(text).map_err(|why| format!("record {number} is not valid JSON: {why}"))?;
             item.key = item.key.or_else(|| self.bytes(self.key.as_deref()));

@@ -49,6 +49,8 @@ pub mod output;
 pub mod producing;
 pub mod releases;
 pub mod schema_json;
+#[cfg(feature = "registry")]
+mod schema_properties;
 pub mod security;
 pub mod servers;
 mod throttle;
@@ -91,6 +93,19 @@ const TOOLS: &[Tool] = &[
     kafka_verifiable_producer::TOOL,
 ];
 
+/// Confluent's console tools: those of Kafka with other defaults.
+#[cfg(feature = "registry")]
+const CONFLUENT_TOOLS: &[Tool] = &[
+    kafka_console_consumer::tool("kafka-avro-console-consumer"),
+    kafka_console_consumer::tool("kafka-json-schema-console-consumer"),
+    kafka_console_consumer::tool("kafka-protobuf-console-consumer"),
+    kafka_console_producer::tool("kafka-avro-console-producer"),
+    kafka_console_producer::tool("kafka-json-schema-console-producer"),
+    kafka_console_producer::tool("kafka-protobuf-console-producer"),
+];
+#[cfg(not(feature = "registry"))]
+const CONFLUENT_TOOLS: &[Tool] = &[];
+
 /// One of Kafka's tools.
 pub struct Tool {
     /// Kafka's name for the tool, without `.sh`.
@@ -111,7 +126,7 @@ impl Tool {
     pub fn find(name: &OsStr) -> Option<&'static Tool> {
         let name = Path::new(name).file_name()?.to_str()?;
         let name = name.strip_suffix(".sh").unwrap_or(name);
-        TOOLS.iter().find(|tool| tool.name == name)
+        TOOLS.iter().chain(CONFLUENT_TOOLS).find(|tool| tool.name == name)
     }
 
     /// Runs the tool with these arguments, without the tool's name.
@@ -141,7 +156,7 @@ trait RunTool {
 
 /// Returns the flags of all tools, for completions.
 pub fn commands() -> impl Iterator<Item = clap::Command> {
-    TOOLS.iter().map(Tool::command)
+    TOOLS.iter().chain(CONFLUENT_TOOLS).map(Tool::command)
 }
 
 /// Returns what a script for bash needs to complete the tools under their own names, after the function `_ottla` for
@@ -155,7 +170,7 @@ _ottla_tool() {
     _ottla ottla "$2" "${COMP_WORDS[COMP_CWORD - 1]}"
 }
 "#;
-    let names: Vec<String> = TOOLS.iter().map(|tool| format!("{0} {0}.sh", tool.name)).collect();
+    let names: Vec<String> = TOOLS.iter().chain(CONFLUENT_TOOLS).map(|tool| format!("{0} {0}.sh", tool.name)).collect();
     format!("{FUNCTION}complete -F _ottla_tool -o bashdefault -o default {}\n", names.join(" "))
 }
 

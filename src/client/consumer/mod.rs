@@ -29,14 +29,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-pub use chunk::ConsumedRecord;
+pub use chunk::{Chunk, ConsumedRecord};
 pub use config::{ConsumerConfig, FetchConfig, GroupConfig, IsolationLevel, OffsetReset};
 pub use error::ConsumerError;
 pub use positions::Start;
 pub use topics::Topics;
 
 use super::{Client, ClientError};
-use chunk::Chunk;
 use coordinator::{CoordinatorClient, Joining};
 use fetching::InFlight;
 use ottla_wire::types::{LeaderEpoch, Offset, TopicPartition};

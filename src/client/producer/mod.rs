@@ -40,6 +40,7 @@ pub use error::SendError;
 pub use options::ProducerOptions;
 use ottla_wire::codec::Str;
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TimestampMs};
+pub use partitioner::partition_of_key;
 use sender::Sender;
 
 /// Where a batch of records was stored.

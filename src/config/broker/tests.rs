@@ -52,6 +52,8 @@ const UNTYPED: &[&str] = &[
     "ottla.admin.ssl.keystore.password",
     "ottla.admin.ssl.keystore.type",
     "ottla.admin.token",
+    "ottla.console.enable",
+    "ottla.console.principal",
     // By `registry`.
     "ottla.registry.allowed.hosts",
     "ottla.registry.compatibility.level",

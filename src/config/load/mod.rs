@@ -23,6 +23,7 @@ use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
+use super::metrics;
 use super::protection;
 use super::registry;
 use super::sasl;
@@ -66,6 +67,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         loader.apply_port(port)?;
     }
     loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
+    admin::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
@@ -78,6 +80,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     resolved.notices.extend(secure::notices(&resolved.config));
     resolved.notices.extend(admin::notices(&resolved.config.values));
     resolved.notices.extend(registry::notices(&resolved.config.values));
+    resolved.notices.extend(metrics::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use tracing::Level;
 
 use super::line::{Format, Line};
+use super::recent::Recent;
 use ottla_broker::clock::Clock;
 
 /// Size limit of the queue, in bytes.
@@ -61,6 +62,7 @@ impl Sink for Stderr {
 /// A bounded queue of lines with a thread that writes them.
 pub(super) struct LineWriter {
     shared: Arc<Shared>,
+    recent: Recent,
     /// The destination, until the thread has taken it.
     sink: Mutex<Option<Box<dyn Sink>>>,
 }
@@ -99,7 +101,12 @@ impl LineWriter {
 
     fn with_retry_delay(sink: Box<dyn Sink>, first_retry_delay: Duration) -> LineWriter {
         let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), first_retry_delay };
-        LineWriter { shared: Arc::new(shared), sink: Mutex::new(Some(sink)) }
+        LineWriter { shared: Arc::new(shared), recent: Recent::default(), sink: Mutex::new(Some(sink)) }
+    }
+
+    /// The last lines, also those that were dropped.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Sets the format of the notice about dropped lines.
@@ -109,6 +116,7 @@ impl LineWriter {
 
     /// Appends a line to the queue, or drops it if the queue is full. Never blocks on stderr.
     pub fn push(&self, line: Vec<u8>, is_important: bool) {
+        self.recent.add(&line);
         let mut queue = self.shared.queue.lock();
         let capacity = if is_important { CAPACITY } else { CAPACITY - RESERVE };
         if queue.bytes + line.len() > capacity {

@@ -54,9 +54,25 @@ impl Response {
         Response::error(&RegistryError::new(50002, message), MEDIA_TYPE)
     }
 
+    /// The response to a request that could not be passed on to the leader of the group of registries.
+    pub fn forwarding_error(message: &str) -> Response {
+        Response::error(&RegistryError::new(50003, message), MEDIA_TYPE)
+    }
+
+    /// The response to a request that needs a leader while there is none.
+    pub fn unknown_leader(message: &str) -> Response {
+        Response::error(&RegistryError::new(50004, message), MEDIA_TYPE)
+    }
+
     /// The response to a request that the listener refuses, such as one whose body is too large.
     pub fn refused(status: u16, message: &str) -> Response {
         Response::error(&RegistryError::http(status, message), MEDIA_TYPE)
+    }
+
+    /// The response that another registry sent. Its media type is one of those of this API.
+    pub fn passed_on(status: u16, content_type: &str, body: String) -> Response {
+        let content_type = request::known_media_type(content_type).unwrap_or(MEDIA_TYPE);
+        Response { status, content_type, body }
     }
 
     fn error(error: &RegistryError, content_type: &'static str) -> Response {

@@ -3,7 +3,7 @@
 use super::Request;
 
 /// A request with its own memory; [`OwnedRequest::borrowed`] is what [`super::handle`] gets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct OwnedRequest {
     pub method: String,
     /// The path, with escapes.
@@ -12,6 +12,10 @@ pub struct OwnedRequest {
     pub query: String,
     pub content_type: Option<String>,
     pub accept: Option<String>,
+    /// The header Authorization, which a driver passes on with the request.
+    pub authorization: Option<String>,
+    /// Whether another registry of the group has passed the request on. It is not passed on again.
+    pub is_forwarded: bool,
     pub body: Vec<u8>,
 }
 

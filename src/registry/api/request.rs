@@ -14,6 +14,12 @@ const CONSUMED: [&str; 4] =
 /// Media types of responses, the preferred one first.
 const PRODUCED: [&str; 3] = [MEDIA_TYPE, "application/vnd.schemaregistry+json", "application/json"];
 
+/// The media type of responses that a header Content-Type has.
+pub(super) fn known_media_type(text: &str) -> Option<&'static str> {
+    let name = text.split(';').next().unwrap_or_default().trim();
+    PRODUCED.into_iter().find(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// A request as a listener received it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {

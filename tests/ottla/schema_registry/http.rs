@@ -28,7 +28,11 @@ pub struct Registry {
 
 impl Registry {
     pub fn connect(broker: &Broker) -> Registry {
-        let url = broker.ready().schema_registry_url.clone().expect("a schema registry");
+        Registry::connect_to(broker.ready().schema_registry_url.as_deref().expect("a schema registry"))
+    }
+
+    /// Connects to the registry at this URL.
+    pub fn connect_to(url: &str) -> Registry {
         let host = url.strip_prefix("http://").expect("a URL").to_owned();
         let stream = TcpStream::connect(&host).expect("the registry accepts");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");

@@ -2,7 +2,9 @@
 //! restarts and kill -9.
 
 mod access;
+mod consoles;
 mod http;
+mod process;
 mod records;
 
 use serde_json::json;

@@ -4,9 +4,12 @@
 //! an `Origin` (except those of old forms). A custom header needs a CORS preflight request, which is refused here.
 //! And if the page's own host name resolves to this machine (DNS rebinding), `Host` contains that name: so only known
 //! names are allowed. IP addresses are allowed, because DNS rebinding needs a name.
+//!
+//! The console is a web page of this port: its requests to the API may have the `Origin` of this port, and no other. What
+//! browsers send for pages of other sites is recognized by `Sec-Fetch-Site` too.
 
 use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::super::hosts::{host_name, is_address};
 use super::oidc::TOKEN;
@@ -14,17 +17,31 @@ use super::redpanda::USERS;
 
 /// The header required of requests for changes, with any value.
 pub const HEADER: &str = "x-ottla-admin";
+/// Where the console's API begins.
+const API: &str = "/api/";
+/// How a browser says which site's page a request is for.
+const FETCH_SITE: &str = "sec-fetch-site";
 
 /// The setting that allows further hosts.
 pub(super) const ALLOWED_HOSTS: &str = "ottla.admin.allowed.hosts";
 
 /// The reason for refusing a request; `None` if it is allowed.
-pub(super) fn refusal(method: &Method, uri: &Uri, headers: &HeaderMap, known_hosts: &[String]) -> Option<String> {
+/// `scheme` is the one of this port.
+pub(super) fn refusal(
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    known_hosts: &[String],
+    scheme: &str,
+) -> Option<String> {
+    if uri.path().starts_with(API) && is_of_other_site(headers, scheme) {
+        return Some("requests from web pages of other sites are refused".to_owned());
+    }
     if matches!(*method, Method::GET | Method::HEAD) && uri.path() == "/health" {
         return None;
     }
     if !method.is_safe() {
-        if headers.contains_key(ORIGIN) {
+        if headers.contains_key(ORIGIN) && !uri.path().starts_with(API) {
             return Some("requests from web pages (with an Origin header) are refused".to_owned());
         }
         if !headers.contains_key(HEADER) && !needs_no_header(method, uri, headers) {
@@ -46,6 +63,16 @@ fn needs_no_header(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
     uri.path() == TOKEN
         || is_of_users
             && (matches!(*method, Method::PUT | Method::DELETE) || kind.eq_ignore_ascii_case("application/json"))
+}
+
+/// Whether a browser sent the request for a page of another site.
+fn is_of_other_site(headers: &HeaderMap, scheme: &str) -> bool {
+    let is_own = |origin: &HeaderValue| {
+        let host = origin.as_bytes().strip_prefix(scheme.as_bytes()).and_then(|rest| rest.strip_prefix(b"://"));
+        host.zip(headers.get(HOST)).is_some_and(|(origin, host)| origin.eq_ignore_ascii_case(host.as_bytes()))
+    };
+    let may_be_sent = |site: &HeaderValue| site == "same-origin" || site == "none";
+    !headers.get_all(ORIGIN).iter().all(is_own) || !headers.get_all(FETCH_SITE).iter().all(may_be_sent)
 }
 
 /// The reason for refusing a request's host. Requests without a host, which browsers never send, are allowed. `setting`
@@ -74,18 +101,23 @@ fn is_known(name: &str, known_hosts: &[String]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::{HeaderName, HeaderValue};
+    use axum::http::HeaderName;
 
     use super::*;
 
     /// Checks whether a POST with these headers is allowed.
     #[track_caller]
     fn check(headers: &[(&str, &str)], expect: bool) {
+        check_at(&Method::POST, "/reset", headers, expect);
+    }
+
+    #[track_caller]
+    fn check_at(method: &Method, path: &'static str, headers: &[(&str, &str)], expect: bool) {
         let header = |(name, value): &(&str, &str)| {
             (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
         };
         let headers: HeaderMap = headers.iter().map(header).collect();
-        let refusal = refusal(&Method::POST, &Uri::from_static("/reset"), &headers, &["kafka".to_owned()]);
+        let refusal = refusal(method, &Uri::from_static(path), &headers, &["kafka".to_owned()], "http");
         assert_eq!(refusal.is_none(), expect, "{refusal:?}");
     }
 
@@ -127,11 +159,35 @@ mod tests {
         check(&[("x-ottla-admin", "1"), ("host", "localhost"), ("origin", "null")], false);
     }
 
+    #[test]
+    fn request_to_the_api_is_allowed_for_pages_of_this_port_only() {
+        let (admin, host) = (("x-ottla-admin", "1"), ("host", "localhost:9644"));
+        for method in [Method::GET, Method::POST, Method::PATCH, Method::DELETE] {
+            for (added, expect) in [
+                (("accept", "*/*"), true),
+                (("origin", "http://localhost:9644"), true),
+                (("origin", "https://localhost:9644"), false),
+                (("origin", "http://localhost:9645"), false),
+                (("origin", "http://localhost"), false),
+                (("origin", "http://evil.test"), false),
+                (("origin", "null"), false),
+                (("sec-fetch-site", "same-origin"), true),
+                (("sec-fetch-site", "none"), true),
+                (("sec-fetch-site", "same-site"), false),
+                (("sec-fetch-site", "cross-site"), false),
+            ] {
+                check_at(&method, "/api/v1/topics", &[admin, host, added], expect);
+            }
+        }
+        check_at(&Method::POST, "/api/v1/topics", &[host, ("origin", "http://localhost:9644")], false);
+        check_at(&Method::GET, "/api/v1/topics", &[("host", "evil.test"), ("origin", "http://evil.test")], false);
+    }
+
     /// Checks whether a GET is allowed.
     #[track_caller]
     fn check_get(uri: &'static str, host: Option<&'static str>, expect: bool) {
         let headers = host.map(|host| (HOST, HeaderValue::from_static(host))).into_iter().collect();
-        let refusal = refusal(&Method::GET, &Uri::from_static(uri), &headers, &["kafka".to_owned()]);
+        let refusal = refusal(&Method::GET, &Uri::from_static(uri), &headers, &["kafka".to_owned()], "http");
         assert_eq!(refusal.is_none(), expect, "{uri} {host:?}: {refusal:?}");
     }
 
@@ -153,10 +209,13 @@ mod tests {
         let check = |method: Method, path: &'static str, kind: Option<&'static str>, expect: bool| {
             let mut headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("localhost"))]);
             headers.extend(kind.map(|kind| (CONTENT_TYPE, HeaderValue::from_static(kind))));
-            let allowed = refusal(&method, &Uri::from_static(path), &headers, &[]).is_none();
+            let allowed = refusal(&method, &Uri::from_static(path), &headers, &[], "http").is_none();
             assert_eq!(allowed, expect, "{method} {path} {kind:?}");
             headers.insert(ORIGIN, HeaderValue::from_static("http://localhost"));
-            assert!(refusal(&method, &Uri::from_static(path), &headers, &[]).is_some(), "{method} {path} {kind:?}");
+            assert!(
+                refusal(&method, &Uri::from_static(path), &headers, &[], "http").is_some(),
+                "{method} {path} {kind:?}"
+            );
         };
         check(Method::POST, "/v1/security/users", Some("application/json"), true);
         check(Method::POST, "/v1/security/users", Some("Application/JSON; charset=utf-8"), true);
@@ -172,7 +231,8 @@ mod tests {
     #[test]
     fn unsafe_methods_need_the_conditions_of_a_change() {
         for method in [Method::DELETE, Method::PUT, Method::POST, Method::PATCH] {
-            assert!(refusal(&method, &Uri::from_static("/health"), &HeaderMap::new(), &[]).is_some(), "{method}");
+            let refusal = refusal(&method, &Uri::from_static("/health"), &HeaderMap::new(), &[], "http");
+            assert!(refusal.is_some(), "{method}");
         }
     }
 }

@@ -9,6 +9,7 @@
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
 //! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
+//! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
 //!
 //! Responses are JSON; an unsuccessful one has an `error`. The admin port is open only if `ottla.admin.listener` is
@@ -29,6 +30,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use parking_lot::RwLock;
 use tokio::sync::Mutex;
 
@@ -54,13 +56,15 @@ const BACKLOG: i32 = 256;
 const MAX_BYTES: usize = 64 << 10;
 /// The largest request body in bytes that is read.
 const MAX_BODY: usize = 16 << 10;
+/// The largest request body in bytes with the console, which produces records.
+const MAX_CONSOLE_BODY: usize = 1 << 20;
 /// The longest time for a request to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from the start of a connection to its response, far longer than a reset takes.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
-/// those whose clients authenticate in another way.
-const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN];
+/// those whose clients authenticate in another way. The console's pages contain no data; what they show comes from the API.
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 
@@ -81,6 +85,8 @@ pub struct Admin {
 struct Shared {
     serving: RwLock<Option<Serving>>,
     known_hosts: Vec<String>,
+    /// `http` or `https`.
+    scheme: &'static str,
     turns: Turns,
     /// Held by changes of users.
     user_changes: Mutex<()>,
@@ -100,11 +106,12 @@ struct Serving {
 impl AdminPort {
     /// Binds the port; connections are accepted from [`AdminPort::open`] on. May block to resolve a host name.
     pub fn bind(config: &AdminConfig, tls: Option<Arc<TlsListener>>) -> io::Result<AdminPort> {
+        let body_bytes = if config.console.is_some() { MAX_CONSOLE_BODY } else { MAX_BODY };
         let limits = HttpLimits {
             connections: MAX_CONNECTIONS,
             backlog: BACKLOG,
-            request_bytes: MAX_BYTES,
-            body_bytes: MAX_BODY,
+            request_bytes: MAX_BYTES - MAX_BODY + body_bytes,
+            body_bytes,
             request_timeout: REQUEST_TIMEOUT,
             response_timeout: RESPONSE_TIMEOUT,
             keep_alive: false,
@@ -137,11 +144,12 @@ impl AdminPort {
         self.port.is_unprotected()
     }
 
-    /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
+    /// Accepts requests, before the broker is open. `console` has the routes of the console. `limiter` limits the log lines that peers cause. Needs a tokio
     /// runtime.
     pub fn open(
         self,
         issuer: Option<Issuer>,
+        console: Option<Router>,
         metrics: Arc<Metrics>,
         trace: Arc<TraceHub>,
         clock: Clock,
@@ -149,13 +157,23 @@ impl AdminPort {
     ) -> io::Result<Admin> {
         let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
-        let shared =
-            Arc::new(Shared { serving, known_hosts, turns, user_changes, limiter: Arc::clone(&limiter), trace, clock });
         let url = self.port.url();
         let scheme = if url.starts_with("https:") { "https" } else { "http" };
+        let limiter_of_checks = Arc::clone(&limiter);
+        let shared = Arc::new(Shared {
+            serving,
+            known_hosts,
+            scheme,
+            turns,
+            user_changes,
+            limiter: limiter_of_checks,
+            trace,
+            clock,
+        });
         let oidc =
             issuer.map(|issuer| oidc::routes(Arc::new(Oidc { issuer, scheme, url, limiter: Arc::clone(&limiter) })));
-        let server = self.port.open(routes::routes(Arc::clone(&shared), metrics, oidc), clock, limiter)?;
+        let added = oidc.unwrap_or_default().merge(console.unwrap_or_default());
+        let server = self.port.open(routes::routes(Arc::clone(&shared), metrics, added), clock, limiter)?;
         Ok(Admin { shared, _server: server })
     }
 }
@@ -215,6 +233,7 @@ mod tests {
                 token: None,
                 scram_users: Vec::new(),
                 tls: None,
+                console: None,
                 trace_ring_bytes: 0,
             },
             None,
@@ -222,8 +241,9 @@ mod tests {
         .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
         let metrics = Metrics::new(Registry::default(), 100, Clock::start());
-        let admin =
-            port.open(None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
+        let admin = port
+            .open(None, None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start()))
+            .unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "GET /metrics").await, "200");

@@ -19,8 +19,8 @@ use crate::log_rate_limiter::log_limited;
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
 
-/// The routes, with those of the metrics, and those of the OIDC issuer if there is one.
-pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, oidc: Option<Router>) -> Router {
+/// The routes, with those of the metrics. `added` are those of the OIDC issuer and of the console, where they are enabled.
+pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) -> Router {
     let routes = Router::new()
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -31,7 +31,7 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, oidc: Option<Ro
     routes
         .merge(redpanda::routes(Arc::clone(&shared)))
         .merge(metrics::routes(metrics))
-        .merge(oidc.unwrap_or_default())
+        .merge(added)
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(shared, with_guard))
@@ -101,10 +101,14 @@ pub(super) fn not_ready() -> Response {
 async fn with_guard(
     State(shared): State<Arc<Shared>>,
     ConnectInfo(caller): ConnectInfo<Caller>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(reason) = guard::refusal(request.method(), request.uri(), request.headers(), &shared.known_hosts) else {
+    let (known_hosts, scheme) = (&shared.known_hosts, shared.scheme);
+    let refusal = guard::refusal(request.method(), request.uri(), request.headers(), known_hosts, scheme);
+    let Some(reason) = refusal else {
+        // For the console, which opens connections on behalf of this address.
+        request.extensions_mut().insert(caller.peer);
         return next.run(request).await;
     };
     let (limiter, peer) = (&shared.limiter, caller.peer);

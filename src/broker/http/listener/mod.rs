@@ -85,7 +85,7 @@ pub struct HttpAccess {
     pub users: Option<BasicUsers>,
     /// Users whose names and passwords admit requests, too.
     pub passwords: Option<Arc<dyn Passwords>>,
-    /// Paths that need no token and no user.
+    /// Paths that need no token and no user. One that ends with a slash stands for all paths that begin with it.
     pub public_paths: &'static [&'static str],
     /// The form of refusals.
     pub refuse: fn(StatusCode, &str) -> Response,
@@ -130,6 +130,13 @@ impl HttpAccess {
     pub fn with_token(token: Option<&Password>) -> HttpAccess {
         let token = token.filter(|token| !token.expose().is_empty()).map(AccessToken::new);
         HttpAccess { token, ..HttpAccess::default() }
+    }
+
+    fn is_public(&self, path: &str) -> bool {
+        self.public_paths.iter().any(|public| match public.ends_with('/') {
+            true => path.starts_with(public),
+            false => path == *public,
+        })
     }
 }
 
@@ -204,14 +211,14 @@ async fn with_checks(
         true => caller.set_answered(),
         false => drop(response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"))),
     }
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
 impl Checks {
     async fn run(&self, caller: &Caller, request: Request, next: Next) -> Response {
         let (head, body) = request.into_parts();
-        let is_public = self.access.public_paths.contains(&head.uri.path());
+        let is_public = self.access.is_public(head.uri.path());
         if !is_public && let Some(response) = self.unauthorized(caller, &head.headers).await {
             // Without a place among the large bodies.
             let _ = to_bytes(body, self.limits.body_bytes.min(SMALL_BODY)).await;

@@ -64,6 +64,11 @@ impl MetricsPort {
         Ok(MetricsPort { port, known_hosts })
     }
 
+    /// Accepts further names in the header Host.
+    pub fn allow_hosts(&mut self, hosts: &[String]) {
+        self.known_hosts.extend_from_slice(hosts);
+    }
+
     /// The URL of the metrics for clients on this machine.
     pub fn url(&self) -> String {
         format!("{}/metrics", self.port.url())

@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
@@ -46,6 +46,8 @@ const DECISION_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest time from the start of a request to the end of its response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// The header of requests that another registry has passed on.
+const FORWARDED: &str = "x-forward";
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused requests to the schema registry";
 
@@ -155,6 +157,8 @@ async fn respond(
         query: head.uri.query().unwrap_or_default().to_owned(),
         content_type: first(&head.headers, &CONTENT_TYPE),
         accept: all(&head.headers, &ACCEPT),
+        authorization: first(&head.headers, &AUTHORIZATION),
+        is_forwarded: head.headers.contains_key(FORWARDED),
         body: body.into(),
     };
     written(shared.decided(request).await)

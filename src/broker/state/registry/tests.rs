@@ -162,6 +162,22 @@ fn deleted_topic_is_an_empty_registry_and_one_made_again_begins_at_id_1() {
     .unwrap();
 }
 
+/// During a deletion, the view that requests see has the topic for a moment longer.
+#[test]
+fn deleted_partition_that_is_still_published_is_a_missing_topic() {
+    let mut host = Host::new(8, &[]);
+    host.run(async |running| {
+        let registry = registry(running);
+        assert_eq!(register(&registry, "s", r#""int""#).await, 1);
+        drop(partition(&running.broker).delete(running.broker.new_uuid()).unwrap().unwrap());
+        assert_eq!(subjects(&registry).await, "[]");
+        let (status, body) = call(&registry, "POST /subjects/s/versions", r#"{"schema":"\"int\""}"#).await;
+        let expect = r#"{"error_code":50001,"message":"the topic _schemas is deleted all the time"}"#;
+        assert_eq!((status, body.as_str()), (500, expect));
+    })
+    .unwrap();
+}
+
 #[test]
 fn failed_append_is_an_error_and_its_id_is_given_to_the_next_schema() {
     let mut host = Host::new(5, &[]);

@@ -19,6 +19,8 @@ pub enum Formatter {
     Default(Box<Columns>),
     NoOp,
     Coordinator(Kind),
+    #[cfg(feature = "registry")]
+    Schemas(Box<super::schema_formatter::SchemaColumns>),
 }
 
 /// `DefaultMessageFormatter`: prints the selected parts of a record in columns.
@@ -46,6 +48,10 @@ impl Formatter {
     /// name, as in Java.
     pub fn new(class: Option<&str>, properties: &Properties) -> Result<Formatter, String> {
         let class = class.unwrap_or(DEFAULT_CLASS);
+        #[cfg(feature = "registry")]
+        if let Some(formatter) = super::schema_formatter::SchemaColumns::of_class(class, properties) {
+            return formatter.map(|formatter| Formatter::Schemas(Box::new(formatter)));
+        }
         match class.strip_prefix(PACKAGE) {
             // LoggingMessageFormatter also logs at INFO, which Kafka's tools don't show.
             Some("DefaultMessageFormatter" | "LoggingMessageFormatter") => {
@@ -70,6 +76,8 @@ impl Formatter {
             Formatter::Default(columns) => columns.write(partition, record, out),
             Formatter::NoOp => Ok(()),
             Formatter::Coordinator(kind) => kind.write(&record.record, out),
+            #[cfg(feature = "registry")]
+            Formatter::Schemas(columns) => columns.write(partition, record, out),
         }
     }
 }

@@ -6,6 +6,8 @@ mod coordinator_records;
 mod deserializers;
 mod formatter;
 mod options;
+#[cfg(feature = "registry")]
+mod schema_formatter;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -21,7 +23,12 @@ use options::{Options, Plan, Source, UsageError};
 use ottla_client::consumer::{Consumer, Event, PartitionRecords, Start, Topics};
 use ottla_wire::types::TopicPartition;
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-console-consumer", ParserStyle::JoptSimple);
+pub const TOOL: Tool = tool("kafka-console-consumer");
+
+/// This tool under a name, which decides on the default formatter.
+pub const fn tool(name: &'static str) -> Tool {
+    Tool::new::<Options>(name, ParserStyle::JoptSimple)
+}
 
 /// The class under which this tool's errors are logged.
 const CLASS: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
@@ -30,7 +37,7 @@ const FLUSH_AT: usize = 64 << 10;
 
 impl RunTool for Options {
     fn run(self, tool: &Tool) -> ExitCode {
-        match self.plan() {
+        match self.plan(tool.name) {
             Ok(plan) => block_on_multi_thread(consume(plan)),
             Err(UsageError::WithHelp(message)) => tool.usage_error(&message),
             Err(UsageError::WithoutHelp(message)) => {

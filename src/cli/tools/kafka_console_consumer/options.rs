@@ -139,7 +139,8 @@ fn usage<T>(message: impl Into<String>) -> Result<T, UsageError> {
 }
 
 impl Options {
-    pub fn plan(&self) -> Result<Plan, UsageError> {
+    /// The plan of the tool with this name.
+    pub fn plan(&self, tool: &str) -> Result<Plan, UsageError> {
         let topic = one_value("topic", &self.topic)?;
         let include = one_value("include", &self.include)?;
         if topic.is_some() == include.is_some() {
@@ -153,7 +154,7 @@ impl Options {
         let properties = self.consumer_properties(partition.is_some())?;
         let start = self.start()?;
         let timeout_ms: Option<i64> = one_number("timeout-ms", &self.timeout_ms)?;
-        let formatter = self.formatter()?;
+        let formatter = self.formatter(tool)?;
         let source = match (topic, include, partition) {
             (Some(topic), _, Some(partition)) => Source::Partition(TopicPartition::new(topic, partition), start),
             (_, Some(pattern), _) => Source::Include(whole_name_regex(pattern)?),
@@ -262,8 +263,13 @@ impl Options {
         }
     }
 
-    fn formatter(&self) -> Result<Formatter, UsageError> {
-        let given = self.old_or_new("property", &self.property, "formatter-property", &self.formatter_property)?;
+    fn formatter(&self, tool: &str) -> Result<Formatter, UsageError> {
+        let default = default_formatter(tool);
+        let given = match (self.property.as_slice(), self.formatter_property.as_slice()) {
+            // The documentation of Confluent's tools has the deprecated option.
+            (old, []) if default.is_some() => old,
+            (old, new) => self.old_or_new("property", old, "formatter-property", new)?,
+        };
         let mut merged = properties(one_value("formatter-config", &self.formatter_config)?, &[])?;
         let deserializers = [
             ("key.deserializer", one_value("key-deserializer", &self.key_deserializer)?),
@@ -275,7 +281,7 @@ impl Options {
             }
         }
         properties(None, given)?.entries().for_each(|(name, value)| merged.set(name, value));
-        let class = one_value("formatter", &self.formatter)?;
+        let class = one_value("formatter", &self.formatter)?.or(default.as_deref());
         Formatter::new(class, &merged).or_else(usage)
     }
 
@@ -296,6 +302,17 @@ impl Options {
             _ => usage(format!("Options --{old} and --{new} cannot be specified together.")),
         }
     }
+}
+
+/// The formatter of a tool of Confluent's.
+#[cfg(feature = "registry")]
+fn default_formatter(tool: &str) -> Option<String> {
+    super::super::schema_properties::default_class(tool, "MessageFormatter")
+}
+
+#[cfg(not(feature = "registry"))]
+fn default_formatter(_: &str) -> Option<String> {
+    None
 }
 
 fn set_default(properties: &mut Properties, name: &str, value: &str) {

@@ -4,6 +4,8 @@
 
 pub mod input;
 pub mod line_reader;
+#[cfg(feature = "registry")]
+mod schema_reader;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,12 @@ use super::{RunTool, Tool};
 use line_reader::{LineReader, LineRecord};
 use ottla_client::producer::{Delivered, NewRecord, Observer, Producer, RecordHeader, SendError};
 
-pub const TOOL: Tool = Tool::new::<Options>("kafka-console-producer", ParserStyle::JoptSimple);
+pub const TOOL: Tool = tool("kafka-console-producer");
+
+/// This tool under a name, which decides on the default line reader.
+pub const fn tool(name: &'static str) -> Tool {
+    Tool::new::<Options>(name, ParserStyle::JoptSimple)
+}
 
 /// The only supported line reader.
 const LINE_READER: &str = "org.apache.kafka.tools.LineMessageReader";
@@ -121,8 +128,9 @@ impl RunTool for Options {
         if let Err(message) = self.check() {
             return tool.usage_error(&message);
         }
-        self.warn_of_deprecated_options();
-        run_to_exit(self.produce())
+        let reader = default_reader(tool.name);
+        self.warn_of_deprecated_options(reader.is_some());
+        run_to_exit(self.produce(reader))
     }
 }
 
@@ -156,7 +164,8 @@ impl Options {
         Ok(())
     }
 
-    fn warn_of_deprecated_options(&self) {
+    /// The documentation of Confluent's tools has `--property`, so they do not warn of it.
+    fn warn_of_deprecated_options(&self, is_confluents: bool) {
         let future = "is deprecated and will be removed in a future version.";
         if !self.producer_property.is_empty() {
             out_line!("Warning: --producer-property {future} Use --command-property instead.");
@@ -164,7 +173,7 @@ impl Options {
         if self.producer_config.is_some() {
             out_line!("Warning: --producer.config {future} Use --command-config instead.");
         }
-        if !self.property.is_empty() {
+        if !self.property.is_empty() && !is_confluents {
             out_line!("Warning: --property {future} Use --reader-property instead.");
         }
         if self.max_partition_memory_bytes.is_some() {
@@ -175,18 +184,17 @@ impl Options {
         }
     }
 
-    async fn produce(&self) -> Result<ExitCode, String> {
-        if let Some(class) = self.line_reader.as_deref().filter(|class| *class != LINE_READER) {
-            return Err(format!("java.lang.ClassNotFoundException: {class}"));
-        }
-        let kafka_exception = |why| format!("org.apache.kafka.common.KafkaException: {why}");
+    async fn produce(&self, default_reader: Option<String>) -> Result<ExitCode, String> {
         let properties = self.reader_properties()?;
+        let class = self.line_reader.clone().or(default_reader).unwrap_or_else(|| LINE_READER.to_owned());
+        let encode = encoder(&class, &properties)?;
+        let kafka_exception = |why| format!("org.apache.kafka.common.KafkaException: {why}");
         let topic = properties.get("topic").cloned().unwrap_or_default();
         let reader = LineReader::new(&properties).map_err(kafka_exception)?;
         let producer = start(&self.producer_properties()?, Log)?;
         let sending = async {
             let (stdin, prompt) = input::stdin();
-            let mut lines = input::lines(stdin, prompt, move |line, number| reader.record(line, number));
+            let mut lines = input::lines(stdin, prompt, move |line, number| encode(reader.record(line, number)?));
             while let Some(group) = lines.recv().await {
                 for record in group {
                     self.send(&producer, &topic, record.map_err(kafka_exception)?).await?;
@@ -265,6 +273,35 @@ impl Options {
         }
         Ok(properties)
     }
+}
+
+/// Encodes what was read from a line.
+type Encode = Box<dyn Fn(LineRecord) -> Result<LineRecord, String> + Send>;
+
+/// How the line reader of a class encodes keys and values.
+fn encoder(class: &str, properties: &BTreeMap<String, String>) -> Result<Encode, String> {
+    #[cfg(feature = "registry")]
+    if let Some(reader) = schema_reader::SchemaReader::of_class(class, properties) {
+        let reader = reader.map_err(|why| format!("org.apache.kafka.common.config.ConfigException: {why}"))?;
+        return Ok(Box::new(move |record| reader.encode(record)));
+    }
+    #[cfg(not(feature = "registry"))]
+    let _ = properties;
+    match class {
+        LINE_READER => Ok(Box::new(Ok)),
+        class => Err(format!("java.lang.ClassNotFoundException: {class}")),
+    }
+}
+
+/// The line reader of a tool of Confluent's.
+#[cfg(feature = "registry")]
+fn default_reader(tool: &str) -> Option<String> {
+    super::schema_properties::default_class(tool, "MessageReader")
+}
+
+#[cfg(not(feature = "registry"))]
+fn default_reader(_: &str) -> Option<String> {
+    None
 }
 
 fn text<T: ToString>(value: Option<T>) -> Option<String> {

@@ -1,0 +1,92 @@
+//! The web console of a broker and its HTTP API, under `/console/` and `/api/v1/`.
+//!
+//! The API is a Kafka client: each request opens a connection through [`Connect`] and does what any client could do, so the
+//! checks and limits of clients apply to it. The pages (`web/`) use nothing but the API. Nothing here knows the broker, and
+//! the port's own protection (hosts, origins, the token) is in front of these routes.
+//!
+//! `docs/console-api.md` describes the API, which is stable.
+
+mod api;
+mod assets;
+mod error;
+mod filter;
+mod query;
+mod value;
+
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use tokio::sync::Semaphore;
+
+use error::ApiError;
+use ottla_client::{Client, ClientError};
+
+pub use value::{Decode, Decoded, Part};
+
+/// The number of requests that read records at a time. They use threads that the broker needs as well.
+const MAX_SCANS: usize = 16;
+
+/// A connection that is being opened.
+pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send>>;
+
+/// Opens connections to the broker.
+pub trait Connect: Send + Sync + 'static {
+    /// Opens a connection on behalf of a client at this address.
+    fn connect(&self, peer: IpAddr) -> Connecting;
+}
+
+/// The last lines of the broker's log, oldest first.
+pub type LogLines = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+
+/// The console of one broker.
+pub struct Console {
+    connect: Arc<dyn Connect>,
+    log: Option<LogLines>,
+    decode: Option<Arc<dyn Decode>>,
+    /// Chooses the partitions of records without a key, in rotation.
+    next_partition: AtomicUsize,
+    /// Limits how many requests read records at a time.
+    scans: Arc<Semaphore>,
+}
+
+impl Console {
+    pub fn new(connect: Arc<dyn Connect>) -> Console {
+        let (next_partition, scans) = (AtomicUsize::new(0), Arc::new(Semaphore::new(MAX_SCANS)));
+        Console { connect, log: None, decode: None, next_partition, scans }
+    }
+
+    /// Shows the last lines of a log.
+    pub fn with_log(mut self, log: LogLines) -> Console {
+        self.log = Some(log);
+        self
+    }
+
+    /// Decodes keys and values with schemas.
+    pub fn with_decoder(mut self, decode: Arc<dyn Decode>) -> Console {
+        self.decode = Some(decode);
+        self
+    }
+
+    /// The routes. Requests need the client's [`SocketAddr`] as an extension.
+    pub fn routes(self) -> Router {
+        api::routes(Arc::new(self)).merge(assets::routes())
+    }
+}
+
+/// A connection for one request.
+struct Kafka(Client);
+
+impl FromRequestParts<Arc<Console>> for Kafka {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Arc<Console>) -> Result<Kafka, ApiError> {
+        let peer = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+        let peer = peer.ok_or_else(|| ApiError::internal("the address of the client is unknown"))?;
+        Ok(Kafka(console.connect.connect(peer).await?))
+    }
+}
