@@ -132,8 +132,9 @@ impl HttpAccess {
         HttpAccess { token, ..HttpAccess::default() }
     }
 
+    /// Whether a path needs no token. A public path that ends in a slash is a folder, except `/`, which would be all paths.
     fn is_public(&self, path: &str) -> bool {
-        self.public_paths.iter().any(|public| match public.ends_with('/') {
+        self.public_paths.iter().any(|public| match public.ends_with('/') && *public != "/" {
             true => path.starts_with(public),
             false => path == *public,
         })
