@@ -41,6 +41,7 @@ const CALLBACK_HANDLER: &str = "sasl.server.callback.handler.class";
 const SESSION_LIFETIME: &str = "connections.max.reauth.ms";
 
 type Listeners = HashMap<Arc<str>, Arc<ListenerSasl>>;
+type ReadSasl = Result<Arc<ListenerSasl>, InvalidSasl>;
 
 /// SASL of all listeners.
 #[derive(Debug)]
@@ -186,10 +187,7 @@ fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listen
 }
 
 /// Reads SASL of each listener that demands it, with an error for each that cannot be used.
-fn read_each(
-    config: &BrokerConfig,
-    in_use: &[Arc<IssuerKeys>],
-) -> Vec<(Arc<str>, Result<Arc<ListenerSasl>, InvalidSasl>)> {
+fn read_each(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Vec<(Arc<str>, ReadSasl)> {
     let demanding: Vec<_> = config.listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
     // As in Java, the file is read when a listener needs it: it may be a client's, for ZooKeeper.
     let file = if demanding.is_empty() { Ok(None) } else { jaas_file(config) };
