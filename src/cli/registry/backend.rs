@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::timeout;
+use tracing::Level;
 
 use super::election::Leader;
 use super::follower::Follower;
@@ -12,6 +13,7 @@ use super::forward::{Forwarder, NotPassedOn};
 use super::topic::Topic;
 use ottla_broker::clock::wall_clock_ms;
 use ottla_broker::http::registry::{BoxFuture, RegistryBackend};
+use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_registry::api::{Decision, OwnedRequest, Response};
 use ottla_registry::store::Record;
 use ottla_wire::record::{BatchBuilder, Codec};
@@ -36,6 +38,8 @@ struct Shared {
     follower: Arc<Follower>,
     leader: watch::Receiver<Leader>,
     forwarder: Forwarder,
+    /// Clients cause requests, and so lines about those that fail.
+    limiter: Arc<LogRateLimiter>,
 }
 
 impl Backend {
@@ -44,8 +48,9 @@ impl Backend {
         follower: Arc<Follower>,
         leader: watch::Receiver<Leader>,
         forwarder: Forwarder,
+        limiter: Arc<LogRateLimiter>,
     ) -> Backend {
-        Backend { shared: Arc::new(Shared { topic, follower, leader, forwarder }), turn: Arc::default() }
+        Backend { shared: Arc::new(Shared { topic, follower, leader, forwarder, limiter }), turn: Arc::default() }
     }
 }
 
@@ -74,7 +79,7 @@ impl RegistryBackend for Backend {
 impl Shared {
     async fn after_catch_up(&self, request: &OwnedRequest) -> Response {
         if let Err(why) = self.follower.catch_up().await {
-            return store_error(&why);
+            return self.store_error(&why);
         }
         match self.follower.decide(request).await {
             (Decision::Respond(response), _) => response,
@@ -86,7 +91,7 @@ impl Shared {
     async fn write(&self, request: OwnedRequest, _turn: OwnedMutexGuard<()>) -> Response {
         for _ in 0..MAX_DECISIONS {
             if let Err(why) = self.follower.catch_up().await {
-                return store_error(&why);
+                return self.store_error(&why);
             }
             let (records, response, position) = match self.follower.decide(&request).await {
                 (Decision::Respond(response), _) => return response,
@@ -113,10 +118,10 @@ impl Shared {
                 Ok(_) if request.method != "POST" => return response,
                 // Others have written at the same time: the schema's id may be that of another one, or it has one already.
                 Ok(_) => {}
-                Err(why) => return store_error(&why),
+                Err(why) => return self.store_error(&why),
             }
         }
-        store_error("others write to the topic all the time")
+        self.store_error("others write to the topic all the time")
     }
 
     /// Writes the records as one batch, and waits until they are replayed. Returns the offset of the first one.
@@ -144,7 +149,7 @@ impl Shared {
             Ok(response) => {
                 return Some(match self.follower.catch_up().await {
                     Ok(()) => response,
-                    Err(why) => store_error(&why),
+                    Err(why) => self.store_error(&why),
                 });
             }
             Err(NotPassedOn::Unreachable(why)) => {
@@ -157,12 +162,16 @@ impl Shared {
             }
             Err(NotPassedOn::Failed(why)) => why,
         };
-        tracing::warn!(leader = url, error = why, "failed to pass a request on to the leader");
+        if self.limiter.admits(Level::WARN, None, "requests that were not passed on") {
+            tracing::warn!(leader = url, error = why, "failed to pass a request on to the leader");
+        }
         Some(Response::forwarding_error(&format!("The request could not be passed on to the leader {url}: {why}")))
     }
-}
 
-fn store_error(why: &str) -> Response {
-    tracing::error!(error = why, "failed to read or write the schema registry's topic");
-    Response::store_error(why)
+    fn store_error(&self, why: &str) -> Response {
+        if self.limiter.admits(Level::ERROR, None, "failures of the schema registry's topic") {
+            tracing::error!(error = why, "failed to read or write the schema registry's topic");
+        }
+        Response::store_error(why)
+    }
 }

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 use tokio::time::{sleep, timeout};
+use tracing::Level;
 
 use super::topic::Topic;
+use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_client::{Client, ClientError};
 use ottla_registry::api::{Decision, OwnedRequest, handle};
 use ottla_registry::store::{Registry, RegistrySettings};
@@ -27,6 +29,8 @@ pub struct Follower {
     replica: Mutex<Replica>,
     /// The end of what is replayed; changed only by the task, while it holds the replica.
     position: watch::Sender<Offset>,
+    /// Others write to the topic, and so cause lines about their records.
+    limiter: Arc<LogRateLimiter>,
 }
 
 struct Replica {
@@ -36,10 +40,10 @@ struct Replica {
 }
 
 impl Follower {
-    pub fn new(topic: Arc<Topic>, settings: RegistrySettings) -> Follower {
+    pub fn new(topic: Arc<Topic>, settings: RegistrySettings, limiter: Arc<LogRateLimiter>) -> Follower {
         let replica = Mutex::new(Replica { registry: Registry::new(settings.clone()), topic: None });
         // No end of a topic is reached before the first record is asked for.
-        Follower { topic, settings, replica, position: watch::Sender::new(-1) }
+        Follower { topic, settings, replica, position: watch::Sender::new(-1), limiter }
     }
 
     /// Decides on a request with what is replayed now. Returns the offset up to which that is.
@@ -122,7 +126,7 @@ impl Follower {
             };
             *failures = 0;
             let replica = &mut *self.replica.lock().await;
-            let next = match replay_all(&mut replica.registry, &fetched.records, from) {
+            let next = match self.replay_all(&mut replica.registry, &fetched.records, from) {
                 Ok(next) => next,
                 Err(why) => return why,
             };
@@ -142,41 +146,48 @@ impl Follower {
             self.empty(&mut replica);
         }
     }
-}
 
-/// Replays batches from an offset on, and returns the offset after them. The error is one line. A corrupt batch is not
-/// skipped, because its ids could be given again.
-fn replay_all(registry: &mut Registry, bytes: &bytes::Bytes, from: Offset) -> Result<Offset, String> {
-    let mut next = from;
-    for batch in batches(bytes) {
-        let unreadable = |error| format!("the batch after the offset {next} cannot be read: {error}");
-        let batch = match batch {
-            Ok(batch) => batch,
-            // The last batch may be cut off.
-            Err(_) if next > from => break,
-            Err(error) => return Err(unreadable(error)),
-        };
-        batch.check_crc().map_err(unreadable)?;
-        replay(registry, &batch, from).map_err(unreadable)?;
-        next = next.max(batch.header().next_offset());
+    /// Replays batches from an offset on, and returns the offset after them. The error is one line. A corrupt batch is not
+    /// skipped, because its ids could be given again.
+    fn replay_all(&self, registry: &mut Registry, bytes: &bytes::Bytes, from: Offset) -> Result<Offset, String> {
+        let mut next = from;
+        for batch in batches(bytes) {
+            let unreadable = |error| format!("the batch after the offset {next} cannot be read: {error}");
+            let batch = match batch {
+                Ok(batch) => batch,
+                // The last batch may be cut off.
+                Err(_) if next > from => break,
+                Err(error) => return Err(unreadable(error)),
+            };
+            batch.check_crc().map_err(unreadable)?;
+            self.replay(registry, &batch, from).map_err(unreadable)?;
+            next = next.max(batch.header().next_offset());
+        }
+        Ok(next)
     }
-    Ok(next)
-}
 
-/// Replays a batch. Records of transactions count whether they are committed or not, as in Confluent's registry.
-fn replay(registry: &mut Registry, batch: &Batch, from: Offset) -> Result<(), ottla_wire::record::RecordError> {
-    if batch.header().is_control() {
-        return Ok(());
-    }
-    for record in batch.records() {
-        let record = record?;
-        if record.offset < from {
-            continue;
+    /// Replays a batch. Records of transactions count whether they are committed or not, as in Confluent's registry.
+    fn replay(
+        &self,
+        registry: &mut Registry,
+        batch: &Batch,
+        from: Offset,
+    ) -> Result<(), ottla_wire::record::RecordError> {
+        if batch.header().is_control() {
+            return Ok(());
         }
-        let key = record.key.unwrap_or_default();
-        if let Err(error) = registry.replay(&key, record.value.as_deref(), record.timestamp) {
-            tracing::warn!(offset = record.offset, %error, "skipped a record of the schema registry's topic");
+        for record in batch.records() {
+            let record = record?;
+            if record.offset < from {
+                continue;
+            }
+            let key = record.key.unwrap_or_default();
+            if let Err(error) = registry.replay(&key, record.value.as_deref(), record.timestamp)
+                && self.limiter.admits(Level::WARN, None, "unreadable records of the schema registry's topic")
+            {
+                tracing::warn!(offset = record.offset, %error, "skipped a record of the schema registry's topic");
+            }
         }
+        Ok(())
     }
-    Ok(())
 }

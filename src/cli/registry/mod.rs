@@ -219,7 +219,8 @@ async fn start(
     // Errors such as a topic with two partitions end the start.
     drop(topic.open().await?);
     let state = registry_settings(settings, metadata.cluster_id.unwrap_or_default());
-    let follower = Arc::new(Follower::new(Arc::clone(&topic), state));
+    let limiter = LogRateLimiter::new(clock);
+    let follower = Arc::new(Follower::new(Arc::clone(&topic), state, Arc::clone(&limiter)));
     let following = Arc::clone(&follower);
     tokio::spawn(async move { following.run().await });
     let in_time = |_| format!("the topic {} could not be read in time", settings.registry.topic);
@@ -229,11 +230,11 @@ async fn start(
     let identity = Identity::new(settings.scheme, &host, bound, settings.is_eligible);
     let election = Election::new(cluster, &settings.group, identity);
     let mut leader = election.leader();
-    let backend = Backend::new(topic, follower, leader.clone(), Forwarder::new());
+    let backend = Backend::new(topic, follower, leader.clone(), Forwarder::new(), Arc::clone(&limiter));
     let election = tokio::spawn(async move { election.run(stopped).await });
     // Without a leader, requests that write wait for one.
     let _ = timeout(settings.init_timeout, leader.wait_for(|leader| *leader != Leader::Unknown)).await;
-    let server = port.open(Arc::new(backend), clock, LogRateLimiter::new(clock));
+    let server = port.open(Arc::new(backend), clock, limiter);
     let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
     Ok(Started { server, election })
 }

@@ -180,7 +180,7 @@ mod tests {
             "HEARTBEAT",
             json!({"groupId": "\u{1b}[2J\n\u{9b}1m"}),
             json!(null),
-            "Heartbeat v9 groupId=\\u{1b}[2J\\n\\u{9b}1m -> ok",
+            "Heartbeat v9 \\u{1b}[2J\\n\\u{9b}1m new member -> ok",
         );
         let long = line(
             &json!({"requestHeader": {"requestApiKeyName": "HEARTBEAT"}, "request": {"groupId": "g".repeat(9999)}}),

@@ -64,7 +64,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Paths that need no token or password: one without content, by which clients of Redpanda see that it runs; liveness; and
 /// those whose clients authenticate in another way. The console's pages contain no data; what they show comes from the API.
-const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/"];
+const PUBLIC_PATHS: &[&str] = &["/", "/health", oidc::DISCOVERY, oidc::KEYS, oidc::TOKEN, "/console/*"];
 /// Connections for requests that change nothing, such as health checks.
 const _: () = assert!(turns::MAX_CHANGES + turns::MAX_WAITING + 32 <= MAX_CONNECTIONS);
 

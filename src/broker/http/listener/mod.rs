@@ -85,7 +85,7 @@ pub struct HttpAccess {
     pub users: Option<BasicUsers>,
     /// Users whose names and passwords admit requests, too.
     pub passwords: Option<Arc<dyn Passwords>>,
-    /// Paths that need no token and no user. One that ends with a slash stands for all paths that begin with it.
+    /// Paths that need no token and no user. One that ends with `*` stands for all paths that begin so.
     pub public_paths: &'static [&'static str],
     /// The form of refusals.
     pub refuse: fn(StatusCode, &str) -> Response,
@@ -133,9 +133,9 @@ impl HttpAccess {
     }
 
     fn is_public(&self, path: &str) -> bool {
-        self.public_paths.iter().any(|public| match public.ends_with('/') {
-            true => path.starts_with(public),
-            false => path == *public,
+        self.public_paths.iter().any(|public| match public.strip_suffix('*') {
+            Some(beginning) => path.starts_with(beginning),
+            None => path == *public,
         })
     }
 }
@@ -364,6 +364,23 @@ mod tests {
             }
         }
         requests
+    }
+
+    #[test]
+    fn public_path_stands_for_others_only_if_it_ends_with_an_asterisk() {
+        let access = HttpAccess { public_paths: &["/", "/health", "/console/*"], ..HttpAccess::default() };
+        for (path, expect) in [
+            ("/", true),
+            ("/health", true),
+            ("/console/", true),
+            ("/console/app.js", true),
+            ("/console", false),
+            ("/ready", false),
+            ("/health/", false),
+            ("/api/v1/topics", false),
+        ] {
+            assert_eq!(access.is_public(path), expect, "{path}");
+        }
     }
 
     #[tokio::test]
