@@ -228,6 +228,23 @@ fn unsupported_critical_extension_and_version_are_refused_in_plain_words() {
     check_other(&root, &[&changed.into()], "not a certificate of X.509 version 3");
 }
 
+/// Java accepts these; docs/security.md names them as exceptions.
+#[test]
+fn usage_and_directory_names_of_an_issuer_between_are_checked_stricter_than_in_java() {
+    let root = root(params("root", AUTHORITY));
+    let mut for_servers = params("servers", AUTHORITY);
+    for_servers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let for_servers = intermediate(for_servers, &root);
+    let own = signed(&peer(), &for_servers);
+    assert_eq!(verify(&[&root], &[&own, for_servers.der()], Usage::Server), Ok(()));
+    assert_eq!(verify(&[&root], &[&own, for_servers.der()], Usage::Client), Err(InvalidPurpose));
+    let mut limited = params("limited", AUTHORITY);
+    let permitted_subtrees = vec![GeneralSubtree::DirectoryName(peer().distinguished_name)];
+    limited.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    let limited = intermediate(limited, &root);
+    check_other(&root, &[&signed(&peer(), &limited), limited.der()], "may not sign certificates with this name");
+}
+
 /// Each value was tried with the trust manager of Java 17.
 #[test]
 fn netscape_certificate_type_must_name_the_usage() {
