@@ -320,9 +320,10 @@ func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
 
 func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
 	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
-		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"))
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"),
+		Setting("ottla.registry.listener", "127.0.0.1:0"), SchemaRegistry())
 	addresses := func() string {
-		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners())
+		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners(), broker.SchemaRegistryURL())
 	}
 	before := addresses()
 	must(t, broker.Restart())

@@ -240,15 +240,15 @@ class Broker:
         settings = dict(self._settings)
         listeners = self._ready.get("listeners")
         if isinstance(listeners, dict) and ("listeners" in settings or len(listeners) > 1):
-            settings["listeners"] = _bound(settings.get("listeners", ""), listeners)
+            settings["listeners"] = _bound(settings.get("listeners", ""), listeners, self.bootstrap_servers)
         elif "listeners" not in settings:
             command += ["--port", str(_port_of(self._ready.get("bootstrap_servers"), self._port))]
-        admin = settings.get("ottla.admin.listener")
-        if admin is None:
+        if "ottla.admin.listener" not in settings:
             command += ["--admin-port", str(_port_of(self._ready.get("admin_url"), 0))]
-        elif "admin_url" in self._ready:
-            host, colon, _ = admin.rpartition(":")
-            settings["ottla.admin.listener"] = f"{host}{colon}{_port_of(self._ready['admin_url'], 0)}"
+        for setting, url in ("ottla.admin.listener", "admin_url"), ("ottla.registry.listener", "schema_registry_url"):
+            if setting in settings and url in self._ready:
+                host, colon, _ = settings[setting].rpartition(":")
+                settings[setting] = f"{host}{colon}{_port_of(self._ready[url], 0)}"
         # Values may begin with a hyphen, so they are not arguments of their own.
         for topic in self._topics:
             if not topic.configs:
@@ -354,12 +354,14 @@ def _port_of(address: object, default: int) -> int:
     return default if address is None else int(str(address).rpartition(":")[2])
 
 
-def _bound(given: str, addresses: Mapping[str, str]) -> str:
-    """A value of `listeners` with the hosts of the given value, and with the ports that were bound."""
+def _bound(given: str, addresses: Mapping[str, str], first: str) -> str:
+    """A value of `listeners` with the hosts of the given value, and with the ports that were bound.
+
+    It begins with the listener of the address `first`: the bootstrap servers are the first listener.
+    """
     hosts = {}
     for entry in given.split(","):
         name, _, address = entry.strip().partition("://")
         hosts[name.upper()] = address.rpartition(":")[0]
-    return ",".join(
-        f"{name}://{hosts.get(name.upper(), '')}:{_port_of(address, 0)}" for name, address in addresses.items()
-    )
+    ordered = sorted(addresses.items(), key=lambda listener: listener[1] != first)
+    return ",".join(f"{name}://{hosts.get(name.upper(), '')}:{_port_of(address, 0)}" for name, address in ordered)

@@ -302,15 +302,20 @@ def test_secure_broker_has_listeners_certificates_and_users_and_keeps_them() -> 
 
 def test_listeners_of_the_settings_keep_their_hosts_and_ports() -> None:
     settings = {
-        "listeners": "ONE://127.0.0.1:0,TWO://localhost:0",
+        "listeners": "TWO://127.0.0.1:0,ONE://localhost:0",
         "listener.security.protocol.map": "ONE:PLAINTEXT,TWO:PLAINTEXT",
         "inter.broker.listener.name": "ONE",
+        "ottla.registry.listener": "127.0.0.1:0",
     }
-    with ottla.Broker(settings=settings) as broker:
-        listeners = broker.listeners
-        assert broker.bootstrap_servers == listeners["ONE"] and listeners["ONE"].startswith("127.0.0.1:")
-        broker.restart()
-        assert broker.listeners == listeners
+    with ottla.Broker(settings=settings, schema_registry=True) as broker:
+        listeners, address, registry = broker.listeners, broker.bootstrap_servers, broker.schema_registry_url
+        assert broker.bootstrap_servers == listeners["TWO"] and listeners["TWO"].startswith("127.0.0.1:")
+        for stop in broker.kill, lambda: None:
+            stop()
+            broker.restart()
+            assert broker.listeners == listeners and broker.bootstrap_servers == address
+            assert broker.schema_registry_url == registry
+        assert not registry.endswith(":0")
 
 
 def test_admin_token_is_sent() -> None:

@@ -182,11 +182,12 @@ function serveArguments(options, directory, before) {
   // The same ports as before, or free ones.
   const several = before && Object.keys(before.listeners).length > 1;
   if (before && (several || "listeners" in settings)) settings.listeners = bound(settings.listeners ?? "", before);
-  const admin = settings["ottla.admin.listener"];
-  if (before?.admin_url && admin !== undefined) settings["ottla.admin.listener"] = withPort(String(admin), port(before.admin_url));
+  for (const [name, url] of [["ottla.admin.listener", before?.admin_url], ["ottla.registry.listener", before?.schema_registry_url]]) {
+    if (url && name in settings) settings[name] = withPort(String(settings[name]), port(url));
+  }
   return [
     ...["--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory],
-    ...(options.schemaRegistry ? ["--registry-port", port(before?.schema_registry_url)] : []),
+    ...(options.schemaRegistry && !("ottla.registry.listener" in settings) ? ["--registry-port", port(before?.schema_registry_url)] : []),
     ...("listeners" in settings ? [] : ["--port", port(before?.bootstrap_servers)]),
     ...("ottla.admin.listener" in settings ? [] : ["--admin-port", port(before?.admin_url)]),
     // Values may begin with a hyphen, so they are not arguments of their own.

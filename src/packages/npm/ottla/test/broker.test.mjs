@@ -200,12 +200,15 @@ test("a restart keeps the hosts and ports of given listeners", async () => {
     listeners: "OUTSIDE://127.0.0.1:0,INSIDE://:0",
     "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
     "ottla.admin.listener": "127.0.0.1:0",
+    "ottla.registry.listener": "127.0.0.1:0",
   };
-  const broker = await Broker.start({ settings });
-  const { adminUrl, bootstrapServers, listeners } = broker;
+  const broker = await Broker.start({ settings, schemaRegistry: true });
+  const { adminUrl, bootstrapServers, listeners, schemaRegistryUrl } = broker;
   assert.equal(bootstrapServers, listeners.OUTSIDE);
   await broker.restart();
   assert.deepEqual([broker.adminUrl, broker.bootstrapServers, broker.listeners], [adminUrl, bootstrapServers, listeners]);
+  assert.match(schemaRegistryUrl, /:[1-9]\d*$/);
+  assert.equal(broker.schemaRegistryUrl, schemaRegistryUrl);
   await broker.stop();
 });
 

@@ -230,11 +230,14 @@ class OttlaBrokerTest {
     @Test
     void restartKeepsTheHostsAndPortsOfGivenListeners() {
         Map<String, String> settings = Map.of("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0",
-            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "ottla.admin.listener", "127.0.0.1:0");
-        try (OttlaBroker broker = OttlaBroker.builder().settings(settings).start()) {
+            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "ottla.admin.listener", "127.0.0.1:0",
+            "ottla.registry.listener", "127.0.0.1:0");
+        try (OttlaBroker broker = OttlaBroker.builder().settings(settings).schemaRegistry().start()) {
+            String registry = broker.schemaRegistryUrl().orElseThrow();
             String before = broker.bootstrapServers() + broker.adminUrl() + broker.listeners();
             broker.restart();
             assertEquals(before, broker.bootstrapServers() + broker.adminUrl() + broker.listeners());
+            assertEquals(registry, broker.schemaRegistryUrl().orElseThrow());
         }
     }
 
