@@ -108,7 +108,6 @@ class Broker:
             return
         with self._lock:
             if self._process is not None and self.is_running:
-                self._keep_data()
                 self._process.terminate()
                 if not self._process.wait(STOP_TIMEOUT):
                     self._process.kill()
@@ -121,7 +120,6 @@ class Broker:
             return
         with self._lock:
             if self._process is not None:
-                self._keep_data()
                 self._process.kill()
 
     def reset(self) -> None:
@@ -223,16 +221,16 @@ class Broker:
             process = Process(self._command(self._data_dir), _environment(), self._log)
             # At the end of the interpreter, or when the last reference is lost. First, so that Ctrl-C cannot prevent it.
             self._process = process
-            self._finalizer = weakref.finalize(self, _end, process, self._data_dir, None)
+            before, self._remover = self._remover, Remover(self._data_dir, process.pid)
+            if before is not None:
+                before.release()
+            self._finalizer = weakref.finalize(self, _end, process, self._data_dir, self._remover)
             self._ready = process.wait_until_ready(self._start_timeout)
             self._create_configured_topics(may_exist=not is_new)
         except BaseException:
-            if self._remover is None:
+            if is_new:
                 self.stop()
             raise
-        if self._remover is not None:
-            self._remover.release()
-            self._remover = None
 
     def _command(self, data_dir: str) -> List[str]:
         command = [str(find_binary(self._binary)), "--ephemeral", "--data-dir", data_dir]
@@ -294,11 +292,6 @@ class Broker:
                 raise
             last = "".join(f"\n{line}" for line in self._log.lines()[-10:])
             raise OttlaError(f"the broker has ended with exit code {code}; the end of its log:{last}") from None
-
-    def _keep_data(self) -> None:
-        """Make sure that the data is removed if this process ends while no broker runs."""
-        if self._remover is None and self._data_dir is not None:
-            self._remover = Remover(self._data_dir)
 
     def _reap(self) -> None:
         """Forget the process, which has ended."""

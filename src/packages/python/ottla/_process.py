@@ -14,7 +14,7 @@ import weakref
 from collections import deque
 from typing import IO, Deque, Dict, List, Optional, Sequence
 
-from ._errors import OttlaError, StartError
+from ._errors import StartError
 
 #: Bytes of a line of the log that are kept.
 MAX_LINE = 64 << 10
@@ -244,27 +244,37 @@ def _open_pidfd(pid: int) -> Optional[int]:
     return None
 
 
-class Remover:
-    """Removes a directory when this process ends, while no broker does so.
+#: Without a line on stdin before its end: waits for the end of the process $2, but not for long, and removes $1.
+REMOVE = """trap "" HUP INT TERM
+read -r keep && exit
+tries=100
+while kill -0 "$2" 2>/dev/null && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
+rm -rf -- "$1"
+"""
 
-    Without it, the data of a killed broker would be left if this process is killed before the next start. It ignores the
-    signals that may be sent to all processes of a test run.
+
+class Remover:
+    """Removes a broker's directory when this process ends, after the broker's process.
+
+    Without it, the data would be left if this process is killed after the broker, or long after a signal at which the
+    broker keeps its data. It ignores the signals that may be sent to all processes of a test run. Without /bin/sh it does
+    nothing.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, pid: int) -> None:
         self._owner = os.getpid()
-        self._popen: Optional["subprocess.Popen[bytes]"]
+        self._popen: Optional["subprocess.Popen[bytes]"] = None
         try:
             self._popen = subprocess.Popen(
-                ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
+                ["/bin/sh", "-c", REMOVE, "sh", directory, str(pid)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 bufsize=0,
             )
-        except OSError as error:
-            raise OttlaError(f"cannot run /bin/sh, which would remove {directory}: {error}") from error
+        except OSError:
+            return
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
 

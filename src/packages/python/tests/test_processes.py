@@ -248,7 +248,11 @@ def test_killed_program_leaves_no_process_and_no_directory(temporary: Path, stat
     wait_until_nothing_is_left(running, pid, temporary)
 
 
-@pytest.mark.parametrize("state", ["", "broker.kill()", RESTARTS])
+#: The program ends long after the broker, which keeps its data at the signal.
+ENDS_LATE = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), os._exit(0)))"
+
+
+@pytest.mark.parametrize("state", ["", "broker.kill()", RESTARTS, ENDS_LATE])
 def test_sigterm_of_all_processes_leaves_no_process_and_no_directory(temporary: Path, state: str) -> None:
     running, pid = start_program(state)
     # As a container or a CI system does it. The program is the first of them, but here the last to get the signal.

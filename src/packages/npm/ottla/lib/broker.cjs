@@ -22,7 +22,7 @@ class Broker {
   #options;
   #binary;
   #directory;
-  /** Exists while the process may not run, but its data is kept. */
+  /** Removes the directory of the last process that was started. */
   #remover;
   #lines = new LogLines();
   #process;
@@ -108,18 +108,13 @@ class Broker {
   }
 
   kill() {
-    return this.#inTurn(() => {
-      this.#remover ??= new Remover(this.#directory);
-      return this.#process.kill();
-    });
+    return this.#inTurn(() => this.#process.kill());
   }
 
   restart() {
     return this.#inTurn(async () => {
-      this.#remover ??= new Remover(this.#directory);
       await this.#process.terminate(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
       await this.#start();
-      this.#release();
     });
   }
 
@@ -129,6 +124,10 @@ class Broker {
 
   async #start() {
     this.#process = new ServerProcess(this.#binary, serveArguments(this.#options, this.#directory, this.#ready), this.#lines);
+    const before = this.#remover;
+    // A program that cannot be run has no id.
+    this.#remover = this.#process.pid && new Remover(this.#directory, this.#process.pid);
+    before?.release();
     this.#ready = await this.#process.ready(this.#options.startTimeout ?? START_TIMEOUT_MS);
   }
 
@@ -136,10 +135,6 @@ class Broker {
     await this.#process?.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
     // A broker that was killed has not removed it.
     await fs.rm(this.#directory, { recursive: true, force: true });
-    this.#release();
-  }
-
-  #release() {
     this.#remover?.release();
     this.#remover = undefined;
   }
