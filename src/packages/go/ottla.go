@@ -43,6 +43,8 @@ type Broker struct {
 	binary    string
 	directory string
 	log       *logLines
+	// requests has an element for each request that the admin port handles.
+	requests chan struct{}
 
 	// changing is held by methods that change the process.
 	changing sync.Mutex
@@ -98,7 +100,7 @@ func run(m interface{ Run() int }, broker **Broker, opts []Option) int {
 
 // New starts a broker that the caller has to stop, and waits until it answers clients.
 func New(opts ...Option) (*Broker, error) {
-	broker := &Broker{log: &logLines{}}
+	broker := &Broker{log: &logLines{}, requests: make(chan struct{}, maxRequests)}
 	for _, option := range opts {
 		option(&broker.options)
 	}

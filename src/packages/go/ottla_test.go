@@ -140,6 +140,20 @@ func TestCreatedTopicHasItsSettingsAndASecondOneIsRefused(t *testing.T) {
 	}
 }
 
+func TestMoreRequestsThanTheAdminPortHasConnectionsAreAllAnswered(t *testing.T) {
+	broker := Start(t)
+	errs := make(chan error)
+	for i := 0; i < 400; i++ {
+		go func() { errs <- broker.CreateTopic("a/b", 1, nil) }()
+	}
+	for i := 0; i < 400; i++ {
+		var refused *Error
+		if err := <-errs; !errors.As(err, &refused) || refused.Code != "INVALID_TOPIC_EXCEPTION" {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSchemaRegistryKeepsItsURLInARestartAndIsEmptiedByAReset(t *testing.T) {
 	broker := Start(t, SchemaRegistry())
 	url := broker.SchemaRegistryURL()

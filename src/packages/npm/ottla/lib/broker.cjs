@@ -5,7 +5,7 @@ const crypto = require("node:crypto");
 const fs = require("node:fs/promises");
 const os = require("node:os");
 const path = require("node:path");
-const { post } = require("./admin.cjs");
+const { AdminPort } = require("./admin.cjs");
 const { findBinary } = require("./binary.cjs");
 const { LogLines } = require("./log_lines.cjs");
 const { Remover } = require("./remover.cjs");
@@ -25,6 +25,7 @@ class Broker {
   /** Removes the directory of the last process that was started. */
   #remover;
   #lines = new LogLines();
+  #admin = new AdminPort();
   #process;
   #ready;
   /** The end of the last call that changes the process: such calls run one after the other. */
@@ -144,7 +145,7 @@ class Broker {
     if (!this.running) throw gone();
     let result;
     try {
-      result = await post(`${this.adminUrl}/${action}`, body, this.#options.settings?.["ottla.admin.token"]);
+      result = await this.#admin.post(`${this.adminUrl}/${action}`, body, this.#options.settings?.["ottla.admin.token"]);
     } catch (cause) {
       throw this.running ? this.#process.error(`${action}: ${cause.message}`, { cause }) : gone();
     }

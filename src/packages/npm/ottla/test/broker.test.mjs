@@ -78,6 +78,13 @@ test("a created topic has its partitions and settings; another with its name is 
   await broker.stop();
 });
 
+test("more requests than the admin port has connections are all answered", async () => {
+  const broker = await Broker.start();
+  const refused = Array.from({ length: 400 }, () => broker.createTopic("a/b").catch((error) => error.code));
+  assert.deepEqual([...new Set(await Promise.all(refused))], ["INVALID_TOPIC_EXCEPTION"]);
+  await broker.stop();
+});
+
 test("a schema registry keeps its URL in a restart, and is emptied by a reset", async () => {
   const broker = await Broker.start({ schemaRegistry: true });
   const url = broker.schemaRegistryUrl;
