@@ -146,7 +146,7 @@ func (p *process) terminate(timeout time.Duration) error {
 
 func (p *process) kill() error {
 	if p.running() {
-		_ = p.command.Process.Kill() // fails if it has ended
+		killGroup(p.command.Process) // and what it has started, which may hold its pipes
 	}
 	if !p.wait(2 * endTimeout) {
 		return p.failure(fmt.Sprintf("process %d does not end after SIGKILL", p.command.Process.Pid))

@@ -145,6 +145,15 @@ test("a broker that is not ready in time is killed", async () => {
   await assert.rejects(start, /did not start within 500 ms\none\ntwo$/);
 });
 
+test("a program whose child holds its pipes does not delay the error", async () => {
+  const begin = Date.now();
+  const slow = script("parent", "sleep 60; exit");
+  await assert.rejects(Broker.start({ binary: slow, startTimeout: 200 }), /did not start within 200 ms$/);
+  const ended = script("ended", "sleep 7 & exit 3");
+  await assert.rejects(Broker.start({ binary: ended }), /did not start: ottla ended with exit code 3$/);
+  assert.ok(Date.now() - begin < 5_000);
+});
+
 test("a program that is another one is an error with what it wrote", async () => {
   const binary = script("other", "echo one >&2; echo hello; exec sleep 60");
   const message = `${binary} did not write a ready line, but hello\none`;
