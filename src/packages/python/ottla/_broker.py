@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Type
 from . import _admin
 from ._errors import AdminError, OttlaError, StartError
 from ._find import PathLike, find_binary
-from ._process import Log, Process, Remover
+from ._process import Log, Process, Remover, no_interrupt
 from ._topics import Topic, Topics, parse_topics, start_argument, texts_of
 
 #: Seconds that a broker may take to stop before it is killed.
@@ -76,6 +76,7 @@ class Broker:
         #: The directory, from the first start until `stop`.
         self._data_dir: Optional[str] = None
         self._remover: Optional[Remover] = None
+        self._aborted = False
         self._finalizer: Optional[weakref.finalize[..., Broker]] = None
 
     def start(self) -> Broker:
@@ -218,16 +219,22 @@ class Broker:
 
             self._data_dir = os.path.join(tempfile.gettempdir(), f"ottla-{os.getpid()}-{os.urandom(6).hex()}")
         try:
-            process = Process(self._command(self._data_dir), _environment(), self._log)
-            # At the end of the interpreter, or when the last reference is lost. First, so that Ctrl-C cannot prevent it.
-            self._process = process
-            before, self._remover = self._remover, Remover(self._data_dir, process.pid)
+            command = self._command(self._data_dir)
+            # Ctrl-C cannot leave a process that nothing stops.
+            with no_interrupt():
+                self._process = process = Process(command, _environment(), self._log)
+                before, self._remover = self._remover, Remover(self._data_dir, process.pid)
+                # At the end of the interpreter, or when the last reference is lost.
+                self._finalizer = weakref.finalize(self, _end, process, self._data_dir, self._remover)
             if before is not None:
                 before.release()
-            self._finalizer = weakref.finalize(self, _end, process, self._data_dir, self._remover)
+            if self._aborted:
+                raise OttlaError("the start was cancelled")
             self._ready = process.wait_until_ready(self._start_timeout)
             self._create_configured_topics(may_exist=not is_new)
         except BaseException:
+            if self._process is not None:
+                self._process.kill()
             if is_new:
                 self.stop()
             raise
@@ -301,6 +308,13 @@ class Broker:
         if self._process is not None:
             self._process.wait(STOP_TIMEOUT)
             self._process = None
+
+    def _abort(self) -> None:
+        """Kill the process, and what is started until `_aborted` is false again. For another thread than that of `start`."""
+        self._aborted = True
+        process = self._process
+        if process is not None:
+            process.send_kill()
 
     def _is_foreign(self) -> bool:
         """Whether this process was forked from the one that started the broker."""

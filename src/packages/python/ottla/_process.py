@@ -12,7 +12,9 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import IO, Deque, Dict, List, Optional, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import IO, Deque, Dict, Iterator, List, Optional, Sequence
 
 from ._errors import StartError
 
@@ -34,6 +36,23 @@ def _close_held() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_held)
+
+
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Delay Ctrl-C in the main thread until the end of the `with` statement."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    frames: List[Optional[FrameType]] = []
+    signal.signal(signal.SIGINT, lambda _, frame: frames.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if frames:
+            before(signal.SIGINT, frames[0])
 
 
 class Log:
@@ -162,8 +181,16 @@ class Process:
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""
         if self.is_owned:
-            self._popen.send_signal(signal.SIGKILL)
+            self.send_kill()
             self.wait(timeout=None)
+
+    def send_kill(self) -> None:
+        """Send SIGKILL to the process and to what it has started, which may hold its pipes."""
+        if self.is_owned and self._popen.poll() is None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except OSError:
+                self._popen.kill()
 
     def wait(self, timeout: Optional[float]) -> bool:
         """Wait for the end of the process and of its log; return whether it ended in time."""
