@@ -58,6 +58,10 @@ class Broker:
         """
         self._topics = parse_topics(topics)
         self._settings = texts_of(settings or {})
+        if isinstance(arguments, str):
+            raise TypeError(f'arguments is a list, such as ["{arguments}"]')
+        if not isinstance(users or {}, Mapping):
+            raise TypeError(f'users is a dict, such as {{"ann": "secret"}}, not {users!r}')
         self._users = dict(users or {})
         for name in self._users:
             if ":" in name:

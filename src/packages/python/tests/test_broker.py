@@ -72,6 +72,14 @@ def test_invalid_topics_are_refused() -> None:
             ottla.Broker(topics=topics[0] if topics == ["orders"] else topics)
 
 
+@pytest.mark.parametrize(
+    "options", [{"topics": [("a", 1)]}, {"settings": ["a=b"]}, {"users": ["ann"]}, {"arguments": "--secure"}]
+)
+def test_options_of_wrong_types_are_refused_with_an_example(options: Any) -> None:
+    with pytest.raises(TypeError, match="such as"):
+        ottla.Broker(**options)
+
+
 def test_settings_are_those_of_the_broker() -> None:
     with ottla.Broker(settings={"num.partitions": 7, "auto.create.topics.enable": False}) as broker:
         assert broker.create_topic("orders") == 7

@@ -44,7 +44,12 @@ class Broker {
 
   constructor(options) {
     checkNames("option", options, OPTIONS);
-    for (const user of Object.keys(options.users ?? {})) {
+    const { topics = {}, settings = {}, users = {} } = options;
+    if (!Array.isArray(topics)) checkObject("topics", topics);
+    else if (!topics.every((topic) => typeof topic === "string")) throw new TypeError('a topic is a text, such as "orders:3"');
+    checkObject("settings", settings);
+    checkObject("users", users);
+    for (const user of Object.keys(users)) {
       if (user.includes(":")) throw new TypeError(`the name "${user}" of a user has a colon, which separates names from passwords`);
     }
     this.#options = options;
@@ -98,7 +103,7 @@ class Broker {
   }
 
   async createTopic(name, topic = {}) {
-    checkNames("option of a topic", topic, TOPIC_OPTIONS);
+    checkNames("topic option", topic, TOPIC_OPTIONS);
     const { partitions, configs = {} } = topic;
     const texts = Object.fromEntries(Object.entries(configs).map(([key, value]) => [key, String(value)]));
     await this.#post("topics", { name, partitions, configs: texts });
@@ -164,8 +169,15 @@ class Broker {
   }
 }
 
+/** Throws if a value is not an object with names, but a list, a Map, a number or the like. */
+function checkObject(name, given) {
+  const isObject = typeof given === "object" && given !== null && !(Symbol.iterator in given);
+  if (!isObject) throw new TypeError(`${name} must be an object with names and values, such as { name: value }`);
+}
+
 /** Throws if an object has names other than the known ones. */
 function checkNames(kind, given, known) {
+  checkObject(`the ${kind}s`, given);
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown !== undefined) throw new TypeError(`unknown ${kind} ${unknown}; there are ${known.join(", ")}`);
 }

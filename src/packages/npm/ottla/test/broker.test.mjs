@@ -70,6 +70,7 @@ test("a created topic has its partitions and settings; another with its name is 
   const broker = await Broker.start();
   await broker.createTopic("orders", { partitions: 3, configs: { "retention.ms": 1000, "cleanup.policy": "compact" } });
   await broker.createTopic("one");
+  await assert.rejects(broker.createTopic("three", 3), { name: "TypeError", message: /the topic options must be an object/ });
   assert.equal(await partitions(broker, "orders"), 3);
   assert.match(await ottla(broker, "topics", "describe", "orders"), /retention\.ms=1000/);
   assert.equal(await partitions(broker, "one"), 1);
@@ -136,6 +137,9 @@ test("a broker that cannot start reports its own line", async () => {
 test("arguments that no process can have, unknown options and users with a colon are an error", async () => {
   await assert.rejects(Broker.start({ topic: "orders" }), { name: "TypeError", message: /unknown option topic; there are topics/ });
   await assert.rejects(Broker.start({ users: { "a:b": "c" } }), { name: "TypeError", message: /"a:b"/ });
+  for (const options of [{ topics: new Map([["a", 1]]) }, { topics: [{ a: 1 }] }, { users: ["ann"] }, { settings: ["a=b"] }, "orders"]) {
+    await assert.rejects(Broker.start(options), { name: "TypeError", message: /such as/ });
+  }
   await assert.rejects(Broker.start({ args: ["a\0b"] }), { code: "ERR_INVALID_ARG_VALUE" });
 });
 
