@@ -52,7 +52,7 @@ struct Past {
 pub struct Summary {
     pub count: u64,
     pub sum: f64,
-    /// For each of [`QUANTILES`]; `None` if there are no values of the last minutes.
+    /// For each of `QUANTILES`; `None` if there are no values of the last minutes.
     pub quantiles: [Option<f64>; QUANTILES.len()],
 }
 

@@ -220,8 +220,8 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
              signed with another key",
         ),
         InvalidCertificate(CertificateError::InvalidPurpose) => f.write_str(
-            "the client's certificate is not for TLS clients: its key usage lacks digitalSignature, or its extended key \
-             usage lacks clientAuth",
+            "the client's certificate is not for TLS clients: its key usage lacks digitalSignature, its extended key usage \
+             lacks clientAuth, or its Netscape certificate type lacks client",
         ),
         InvalidCertificate(other) => write!(f, "the client's certificate is not valid: {other}"),
         AlertReceived(

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
-use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
+use p12_keystore::{CertificateBag, KeyStore, Pkcs12Archive, Pkcs12ImportPolicy};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use jks::JksError;
@@ -191,37 +191,34 @@ fn wrong_password(store: &StoreConfig) -> String {
 }
 
 fn key_of_pkcs12(file: &[u8], store: &StoreConfig) -> Result<KeyMaterial, String> {
-    let entries = open_pkcs12(file, store, Pkcs12ImportPolicy::Strict)?;
+    let entries = KeyStore::from_pkcs12(file, password(store).unwrap_or_default(), Pkcs12ImportPolicy::Strict)
+        .map_err(|error| explain_pkcs12(error, store))?;
     let (_, chain) = entries.private_key_chain().ok_or("there is no private key with a certificate")?;
     let key = PrivateKeyDer::Pkcs8(chain.key().as_der().to_vec().into());
     Ok(KeyMaterial { key, chain: chain.certs().iter().map(certificate).collect() })
 }
 
-/// The certificates that are marked as trusted, as Java marks them; without any, all of them, because other programs
-/// mark none.
+/// The certificates that are marked as trusted, as Java marks them, and those of private keys, but not the others of a
+/// key's chain: its owner has not said that their signatures are trusted. In a file without a private key and without
+/// marks, all certificates count, because other programs than Java mark none.
 fn certificates_of_pkcs12(file: &[u8], store: &StoreConfig) -> Result<Vec<CertificateDer<'static>>, String> {
-    for policy in [Pkcs12ImportPolicy::Strict, Pkcs12ImportPolicy::Raw] {
-        let opened = open_pkcs12(file, store, policy)?;
-        let found: Vec<_> = opened
-            .entries()
-            .filter_map(|(_, entry)| match entry {
-                KeyStoreEntry::Certificate(found) => Some(certificate(found)),
-                _ => None,
-            })
-            .collect();
-        if !found.is_empty() {
-            return Ok(found);
-        }
+    let archive = Pkcs12Archive::from_pkcs12(file, password(store).unwrap_or_default())
+        .map_err(|error| explain_pkcs12(error, store))?;
+    let is_of_key = |id: &[u8]| archive.keys.iter().any(|key| key.local_key_id.as_ref().is_some_and(|key| key.0 == id));
+    let counts = |bag: &&CertificateBag| bag.local_key_id.as_deref().map_or(bag.trusted, is_of_key);
+    let found: Vec<_> = archive.certs.iter().filter(counts).map(|bag| certificate(&bag.cert)).collect();
+    match found.is_empty() && archive.keys.is_empty() {
+        true => Ok(archive.certs.iter().map(|bag| certificate(&bag.cert)).collect()),
+        false => Ok(found),
     }
-    Ok(Vec::new())
 }
 
-fn open_pkcs12(file: &[u8], store: &StoreConfig, policy: Pkcs12ImportPolicy) -> Result<KeyStore, String> {
-    KeyStore::from_pkcs12(file, password(store).unwrap_or_default(), policy).map_err(|error| match error {
+fn explain_pkcs12(error: p12_keystore::error::Error, store: &StoreConfig) -> String {
+    match error {
         p12_keystore::error::Error::MacError(_) => wrong_password(store),
         p12_keystore::error::Error::DerError(_) => "the file is neither PKCS12 nor JKS, or it is damaged".to_owned(),
         error => format!("the file cannot be read: {error}"),
-    })
+    }
 }
 
 fn certificate(found: &p12_keystore::Certificate) -> CertificateDer<'static> {

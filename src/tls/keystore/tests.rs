@@ -101,3 +101,24 @@ fn trusted_certificates_are_read() {
     assert!(error(&[location("$encrypted.pem")]).contains("the file is PEM; set ssl.truststore.type=PEM"));
     assert!(error(&[location("$nowhere")]).contains("cannot read the file"));
 }
+
+/// openssl and keytool made the stores: a key with its certificate "ok" and that of the authority "root", and in those
+/// named mixed the trusted certificate "other". Java trusts the same.
+#[test]
+fn truststore_with_a_private_key_trusts_the_certificate_of_the_key_and_not_its_issuer() {
+    let trusted = |file: &str| {
+        let settings = [("ssl.truststore.location", file), ("ssl.truststore.password", "secret")];
+        let found = load_trusted(&config(&settings).truststore).unwrap().unwrap();
+        let mut subjects: Vec<_> = found.iter().map(|der| Certificate::parse(der).unwrap().subject).collect();
+        subjects.sort();
+        subjects
+    };
+    for file in ["$openssl-chain.p12", "$keytool-chain.jks"] {
+        assert_eq!(trusted(file), ["CN=ok"], "{file}");
+    }
+    for file in ["$keytool-mixed.p12", "$keytool-mixed.jks"] {
+        assert_eq!(trusted(file), ["CN=ok", "CN=other"], "{file}");
+    }
+    // Without a private key, nothing but the certificates can be meant.
+    assert_eq!(trusted("$openssl-nokeys.p12"), ["CN=root"]);
+}

@@ -23,6 +23,9 @@ use x509_parser::prelude::{FromDer as _, X509Certificate, X509Version};
 pub use chain::Usage;
 use ottla_core::security::der;
 
+/// 2.16.840.1.113730.1.1, the extension netscape-cert-type.
+const NETSCAPE_TYPE: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x86, 0xf8, 0x42, 0x01, 0x01];
+
 /// Checks certificates of peers against a truststore.
 #[derive(Debug)]
 pub struct TruststoreChecks {
@@ -96,6 +99,7 @@ impl TruststoreChecks {
             return if self.is_signed(&certificate) { Ok(()) } else { Err(CertificateError::UnknownIssuer) };
         }
         check_key_usage(&certificate)?;
+        check_netscape_type(&certificate, usage)?;
         // webpki itself does not check that the key usage of an intermediate certificate allows signing.
         let intermediates: Vec<_> = intermediates.iter().filter(|der| is_authority(der)).cloned().collect();
         chain::verify(der, &certificate, &intermediates, &self.authorities, now, usage, self.algorithms)
@@ -189,6 +193,23 @@ fn check_key_usage(certificate: &X509Certificate<'_>) -> Result<(), CertificateE
         Ok(Some(_)) => Err(CertificateError::InvalidPurpose),
         Err(_) => Err(CertificateError::BadEncoding),
     }
+}
+
+/// Checks that the Netscape certificate type, if there is one, names the usage. As in Java, it counts beside an extended key
+/// usage, and one that cannot be read does not count.
+fn check_netscape_type(certificate: &X509Certificate<'_>, usage: Usage) -> Result<(), CertificateError> {
+    let mut extensions = certificate.extensions().iter();
+    let found = extensions.find(|extension| extension.oid.as_bytes() == NETSCAPE_TYPE);
+    let Some((bits, _)) = found.and_then(|extension| der::read(extension.value, der::BIT_STRING)) else {
+        return Ok(());
+    };
+    // The first byte is the number of unused bits.
+    let types = bits.get(1).copied().unwrap_or_default();
+    let required = match usage {
+        Usage::Client => 0x80,
+        Usage::Server => 0x40,
+    };
+    if types & required == 0 { Err(CertificateError::InvalidPurpose) } else { Ok(()) }
 }
 
 /// Checks that a certificate is valid at this time.

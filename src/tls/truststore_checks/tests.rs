@@ -200,6 +200,37 @@ fn certificate_must_be_for_the_usage() {
     }
 }
 
+/// Each value was tried with the trust manager of Java 17.
+#[test]
+fn netscape_certificate_type_must_name_the_usage() {
+    let root = root(params("root", AUTHORITY));
+    let check = |value: &[u8], client, server| {
+        for (is_ca, extended) in
+            [(AUTHORITY, &[][..]), (IsCa::NoCa, &[]), (IsCa::NoCa, &[ExtendedKeyUsagePurpose::Any])]
+        {
+            let mut params = params("peer", is_ca);
+            params.extended_key_usages = extended.to_vec();
+            let oid = [2, 16, 840, 1, 113730, 1, 1];
+            params.custom_extensions.push(CustomExtension::from_oid_content(&oid, value.to_vec()));
+            let own = signed(&params, &root);
+            for (usage, is_allowed) in [(Usage::Client, client), (Usage::Server, server)] {
+                let expect = if is_allowed { Ok(()) } else { Err(InvalidPurpose) };
+                assert_eq!(verify(&[&root], &[&own], usage), expect, "{usage:?} {value:x?} {extended:?}");
+            }
+        }
+    };
+    check(&[3, 2, 7, 0x80], true, false); // client
+    check(&[3, 2, 6, 0x40], false, true); // server
+    check(&[3, 2, 6, 0xc0], true, true); // client, server
+    check(&[3, 3, 0, 0xc0, 0], true, true);
+    check(&[3, 2, 2, 0x04], false, false); // sslCA
+    check(&[3, 2, 2, 0x84], true, false); // client, sslCA
+    check(&[3, 2, 5, 0x20], false, false); // email
+    check(&[3, 1, 0], false, false);
+    // Not a string of bits: no type.
+    check(&[5, 0], true, true);
+}
+
 #[test]
 fn certificate_in_the_truststore_that_is_not_of_an_authority_is_trusted_for_its_owner_alone() {
     let authority = root(params("root", AUTHORITY));

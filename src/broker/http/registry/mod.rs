@@ -5,7 +5,7 @@
 //!
 //! Serializers keep their connections, so there are many, and each has at most one request at a time. A body is in memory
 //! until its response is sent: `listener` bounds the number of large ones. The driver decides on one request at a time;
-//! what waits longer than [`DECISION_TIMEOUT`] gets the error 50002.
+//! what waits longer than `DECISION_TIMEOUT` gets the error 50002.
 
 mod guard;
 

@@ -2,7 +2,7 @@
 //!
 //! No lock is taken that appends and fetches need: what they change, they publish ([`Partition::figures`],
 //! [`SessionFigures`]). There are two exceptions. A log that was never open is opened, because nothing else knows its
-//! offsets. And for the age of what a group has not read, a batch is read ([`lag`]), as for one fetch. Group coordinators are
+//! offsets. And for the age of what a group has not read, a batch is read (`lag`), as for one fetch. Group coordinators are
 //! locked one after the other, as for ListGroups, and the meters of quotas while their values are copied.
 //!
 //! [`Partition::figures`]: super::partition::Partition::figures
