@@ -125,6 +125,40 @@ fn explain_certificate(why: &CertificateError) -> String {
         NotValidYet | NotValidYetContext { .. } => {
             "the broker's certificate is not valid yet; check the clocks of both machines".to_owned()
         }
+        BadSignature => {
+            "the broker's certificate, or that of its issuer, has the name of a trusted authority as its issuer, but was \
+             signed with another key; set ssl.truststore.location to the authority's present certificate"
+                .to_owned()
+        }
+        InvalidPurpose => {
+            "the broker's certificate is not for TLS servers: its key usage lacks digitalSignature, its extended key usage \
+             or that of an issuer in its chain lacks serverAuth, or its Netscape certificate type lacks server"
+                .to_owned()
+        }
+        BadEncoding => "the broker's certificate is malformed".to_owned(),
+        Other(why) => format!("the broker's certificate is not valid: {}", why.0),
         other => format!("the broker's certificate is not valid: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn reasons_of_refused_certificates_are_plain_sentences() {
+        let check = |why: CertificateError, expect: &str| {
+            let text = explain(&why.into());
+            assert!(text.starts_with("the broker's certificate") && text.contains(expect), "{text}");
+        };
+        check(CertificateError::InvalidPurpose, "is not for TLS servers: ");
+        check(CertificateError::BadSignature, "was signed with another key");
+        check(CertificateError::BadEncoding, "is malformed");
+        let other = io::Error::other("its chain is long");
+        check(CertificateError::Other(OtherError(Arc::new(other))), "is not valid: its chain is long");
     }
 }

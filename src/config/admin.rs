@@ -7,6 +7,8 @@ use super::values::{Source, Values};
 
 const LISTENER: &str = "ottla.admin.listener";
 const TOKEN: &str = "ottla.admin.token";
+/// The prefix of the settings of TLS.
+const TLS: &str = "ottla.admin.ssl.";
 const CONSOLE: &str = "ottla.console.enable";
 /// The admin port if the console is enabled and no other is set.
 const CONSOLE_PORT: &str = "9644";
@@ -84,11 +86,16 @@ pub(super) fn bind_address(name: &str, text: &str, example: &str) -> Result<Bind
     })
 }
 
-/// A notice about a token that protects nothing.
-pub(super) fn notices(values: &Values) -> Option<String> {
+/// Notices about a token and a keystore that protect nothing.
+pub(super) fn notices(values: &Values) -> Vec<String> {
     let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
-    (is_given(TOKEN) && !is_given(LISTENER))
-        .then(|| format!("{TOKEN} has no effect without the admin port; set {LISTENER}, or use --admin-port"))
+    if is_given(LISTENER) {
+        return Vec::new();
+    }
+    let of_tls = values.given_at_start().filter(|(name, value, _)| name.starts_with(TLS) && !value.is_empty());
+    let names = std::iter::once(TOKEN).filter(|name| is_given(name)).chain(of_tls.map(|(name, ..)| name));
+    let notice = |name| format!("{name} has no effect without the admin port; set {LISTENER}, or use --admin-port");
+    names.map(notice).collect()
 }
 
 #[cfg(test)]
@@ -109,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn token_without_an_admin_port_is_a_notice() {
+    fn token_or_keystore_without_an_admin_port_is_a_notice() {
         let notices = |pairs: &[(&str, &str)]| {
             let command_line = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             load(&Sources { command_line, ..Sources::default() }).unwrap().notices
@@ -117,6 +124,9 @@ mod tests {
         let expect =
             "ottla.admin.token has no effect without the admin port; set ottla.admin.listener, or use --admin-port";
         assert_eq!(notices(&[(TOKEN, "hush")]), [expect]);
+        let keystore = "ottla.admin.ssl.keystore.location";
+        assert_eq!(notices(&[(keystore, "/k")]), [expect.replace(TOKEN, keystore)]);
+        assert!(notices(&[(keystore, "/k"), (LISTENER, "0")]).is_empty());
         assert!(notices(&[(TOKEN, "")]).is_empty());
         assert!(notices(&[(TOKEN, "hush"), (LISTENER, "0")]).is_empty());
     }

@@ -15,13 +15,35 @@ const JAAS: &str = "sasl.jaas.config";
 const OF_A_MECHANISM: [&str; 2] = [JAAS, "sasl.server.callback.handler.class"];
 /// The prefix of the settings of OAUTHBEARER.
 const OF_BEARER: &str = "sasl.oauthbearer.";
+const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
+const HANDLER_OF_BEARER: &str = "oauthbearer.sasl.server.callback.handler.class";
+const JAAS_OF_BEARER: &str = "oauthbearer.sasl.jaas.config";
+/// The beginning of the options about unsigned tokens in a login module.
+const OF_UNSIGNED: &str = "unsecuredValidator";
 
 pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
     let listeners: Vec<&Listener> = listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
     let mut notices = without_mechanism(values, &listeners);
     notices.extend(of_disabled_mechanisms(values, &listeners));
     notices.extend(of_unused_bearer(values, &listeners));
+    notices.extend(of_other_tokens(values, &listeners));
     notices
+}
+
+/// A notice about settings of delegation tokens, which do not exist without a secret key.
+pub(super) fn token_notices(values: &Values) -> Option<String> {
+    const PREFIX: &str = "delegation.token.";
+    const KEY: &str = "delegation.token.secret.key";
+    if is_given(values, KEY) {
+        return None;
+    }
+    let is_changed = |name: &str, value: &str| {
+        table::find(Scope::Broker, name)
+            .is_some_and(|setting| name.starts_with(PREFIX) && setting.default != Some(value))
+    };
+    let given = values.given_at_start().filter(|(name, value, _)| is_changed(name, value) && *name != KEY);
+    let names: Vec<_> = given.map(|(name, ..)| name).collect();
+    (!names.is_empty()).then(|| format!("settings without effect, as {KEY} is not set: {}", names.join(", ")))
 }
 
 /// Settings that lack the name of a mechanism.
@@ -63,17 +85,8 @@ fn of_disabled_mechanisms(values: &Values, listeners: &[&Listener]) -> Vec<Strin
 
 /// Settings of OAUTHBEARER that no listener uses, in one line for all listeners and in one for each.
 fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Vec<String> {
-    let has_bearer = |listener: &Listener| mechanisms(values, listener).iter().any(|it| it == "OAUTHBEARER");
-    let given = |prefix: &str| {
-        let is_bearers = |name: &str, value: &str| {
-            let Some(setting) = name.strip_prefix(prefix) else { return false };
-            let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
-            setting.starts_with(OF_BEARER) && default != Some(value)
-        };
-        let given = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
-        given.collect::<Vec<_>>().join(", ")
-    };
-    let without: Vec<_> = listeners.iter().filter(|listener| !has_bearer(listener)).collect();
+    let given = |prefix: &str| bearer_settings(values, prefix);
+    let without: Vec<_> = listeners.iter().filter(|listener| !has_bearer(values, listener)).collect();
     let mut notices = Vec::new();
     let general = given("");
     if !general.is_empty() && !listeners.is_empty() && without.len() == listeners.len() {
@@ -90,6 +103,62 @@ fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     notices
 }
 
+/// Settings about signed tokens of listeners that accept unsigned ones, and the reverse.
+fn of_other_tokens(values: &Values, listeners: &[&Listener]) -> Vec<String> {
+    let listeners: Vec<_> = listeners.iter().filter(|listener| has_bearer(values, listener)).collect();
+    let is_unsigned = |listener: &Listener| {
+        let own = values.of_listener(&listener.name);
+        let validates = own
+            .own(HANDLER_OF_BEARER)
+            .is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
+        own.text(KEYS_URL).is_none() && !validates
+    };
+    let mut notices = Vec::new();
+    let general = bearer_settings(values, "");
+    if !general.is_empty() && !listeners.is_empty() && listeners.iter().all(|listener| is_unsigned(listener)) {
+        notices.push(format!("settings without effect, as tokens are not signed without {KEYS_URL}: {general}"));
+    }
+    for listener in listeners {
+        let (name, own) = (&listener.name, values.of_listener(&listener.name));
+        if is_unsigned(listener) {
+            let given = bearer_settings(values, &full_name(name, ""));
+            if !given.is_empty() {
+                notices.push(format!(
+                    "settings without effect, as tokens of listener {name} are not signed without {KEYS_URL}: {given}"
+                ));
+            }
+            continue;
+        }
+        let why = format!("tokens of listener {name} must be signed with a key of {KEYS_URL}");
+        if let Some((setting, class, _)) = own.own(HANDLER_OF_BEARER)
+            && class.ends_with(".OAuthBearerUnsecuredValidatorCallbackHandler")
+        {
+            notices.push(format!("{setting} has no effect: {why}"));
+        }
+        if let Some((setting, module, _)) = own.own(JAAS_OF_BEARER)
+            && module.contains(OF_UNSIGNED)
+        {
+            notices.push(format!("the options {OF_UNSIGNED}... in {setting} have no effect: {why}"));
+        }
+    }
+    notices
+}
+
+/// The given settings of OAUTHBEARER behind `prefix` that are not the defaults, separated by commas.
+fn bearer_settings(values: &Values, prefix: &str) -> String {
+    let is_bearers = |name: &str, value: &str| {
+        let Some(setting) = name.strip_prefix(prefix) else { return false };
+        let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
+        setting.starts_with(OF_BEARER) && default != Some(value)
+    };
+    let given = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
+    given.collect::<Vec<_>>().join(", ")
+}
+
+fn has_bearer(values: &Values, listener: &Listener) -> bool {
+    mechanisms(values, listener).iter().any(|mechanism| mechanism == "OAUTHBEARER")
+}
+
 fn is_given(values: &Values, name: &str) -> bool {
     values.given(name).is_some_and(|value| !value.trim().is_empty())
 }
@@ -104,6 +173,7 @@ fn mechanisms(values: &Values, listener: &Listener) -> Vec<String> {
 mod tests {
     use super::super::broker::Resolved;
     use super::super::{Sources, load};
+    use super::KEYS_URL;
 
     /// A start with a listener SASL_PLAINTEXT that has PLAIN.
     fn start(given: &[(&str, &str)]) -> Resolved {
@@ -173,7 +243,7 @@ mod tests {
         let own = "settings without effect, as sasl.enabled.mechanisms of listener SASL_PLAINTEXT has no OAUTHBEARER: \
                    listener.name.sasl_plaintext.sasl.oauthbearer.expected.issuer";
         check(&given, &[general, own]);
-        check(&[given[0], ("sasl.enabled.mechanisms", "OAUTHBEARER")], &[]);
+        check(&[given[0], ("sasl.enabled.mechanisms", "OAUTHBEARER"), (KEYS_URL, "https://i")], &[]);
         check(&[given[0], ("listeners", "PLAINTEXT://:1")], &[]);
         // Another listener has it.
         let other = [
@@ -181,7 +251,46 @@ mod tests {
             ("listener.security.protocol.map", "SASL_PLAINTEXT:SASL_PLAINTEXT,OTHER:SASL_PLAINTEXT"),
             ("listener.name.other.sasl.enabled.mechanisms", "OAUTHBEARER"),
             ("listener.name.other.sasl.oauthbearer.expected.issuer", "i"),
+            ("listener.name.other.sasl.oauthbearer.jwks.endpoint.url", "https://i"),
         ];
         check(&[&given[..], &other].concat(), &[own]);
+    }
+
+    #[test]
+    fn settings_of_signed_tokens_without_keys_and_of_unsigned_ones_beside_keys_are_notices() {
+        let bearer = ("sasl.enabled.mechanisms", "OAUTHBEARER");
+        let handler = "listener.name.sasl_plaintext.oauthbearer.sasl.server.callback.handler.class";
+        let module = "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config";
+        let options = "X required unsecuredValidatorRequiredScope=\"a\";";
+        let unsecured = "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler";
+        let given = [
+            bearer,
+            (module, options),
+            (handler, unsecured),
+            ("sasl.oauthbearer.sub.claim.name", "user"),
+            ("sasl.oauthbearer.scope.claim.name", "scope"),
+            ("listener.name.sasl_plaintext.sasl.oauthbearer.clock.skew.seconds", "5"),
+        ];
+        let general = "settings without effect, as tokens are not signed without sasl.oauthbearer.jwks.endpoint.url: \
+                       sasl.oauthbearer.sub.claim.name";
+        let own = "settings without effect, as tokens of listener SASL_PLAINTEXT are not signed without \
+                   sasl.oauthbearer.jwks.endpoint.url: listener.name.sasl_plaintext.sasl.oauthbearer.clock.skew.seconds";
+        check(&given, &[general, own]);
+        let why = "tokens of listener SASL_PLAINTEXT must be signed with a key of sasl.oauthbearer.jwks.endpoint.url";
+        let of_handler = format!("{handler} has no effect: {why}");
+        let of_options = format!("the options unsecuredValidator... in {module} have no effect: {why}");
+        check(&[&given[..], &[(KEYS_URL, "https://i")]].concat(), &[&of_handler, &of_options]);
+        check(&[bearer, (module, "X required;"), (KEYS_URL, "https://i")], &[]);
+    }
+
+    #[test]
+    fn settings_of_delegation_tokens_without_a_secret_key_are_a_notice() {
+        let lifetime = ("delegation.token.max.lifetime.ms", "1000");
+        let expect =
+            "settings without effect, as delegation.token.secret.key is not set: delegation.token.max.lifetime.ms";
+        check(&[lifetime], &[expect]);
+        check(&[lifetime, ("delegation.token.secret.key", "")], &[expect]);
+        check(&[lifetime, ("delegation.token.secret.key", "s")], &[]);
+        check(&[("delegation.token.max.lifetime.ms", "604800000")], &[]);
     }
 }

@@ -86,7 +86,10 @@ fn issuer(values: &Values) -> Option<IssuerConfig> {
 
 /// Sets what `ottla.secure` and the OIDC issuer imply. The error is one line.
 pub(super) fn apply(values: &mut Values) -> Result<(), String> {
-    users(values)?;
+    let users = users(values)?;
+    if values.read(SECURE) {
+        check_names(&users)?;
+    }
     if issuer(values).is_some() && values.given("ottla.admin.listener").is_none_or(str::is_empty) {
         return Err(format!("{ISSUER}=true needs the admin port; set ottla.admin.listener, or use --admin-port"));
     }
@@ -196,8 +199,38 @@ pub(super) fn read_users(setting: &str, text: &str) -> Result<Vec<User>, String>
     Ok(users)
 }
 
+/// Refuses names that SCRAM cannot log in: Kafka's grammar of its messages is ASCII, and the client configurations have
+/// SCRAM. Names do not appear in the error, as an entry that is not split as it was meant may have a password.
+fn check_names(users: &[User]) -> Result<(), String> {
+    match users.iter().zip(1..).find(|(user, _)| !is_of_scram(user)) {
+        None => Ok(()),
+        Some((_, at)) => Err(format!(
+            "{USERS}: the name of user {at} has a character outside of ASCII, with which SCRAM cannot log in; use other \
+             letters"
+        )),
+    }
+}
+
+/// Whether SCRAM can log in this user.
+fn is_of_scram(user: &User) -> bool {
+    user.name.is_ascii() && !user.name.contains('\0')
+}
+
+/// Notices about users that can log in nowhere, or not with every mechanism.
+pub(super) fn notices(config: &BrokerConfig) -> Vec<String> {
+    let has_scram = |listener: &listener::Listener| {
+        let mechanisms = config.values.of_listener(&listener.name).text(MECHANISMS).unwrap_or_default();
+        listener.protocol.is_sasl() && text::list(&mechanisms).any(|mechanism| mechanism.starts_with("SCRAM-"))
+    };
+    let without_scram = config.users.iter().zip(1..).find(|(user, _)| !is_of_scram(user));
+    let without_scram = without_scram.filter(|_| config.listeners.iter().any(has_scram)).map(|(_, at)| {
+        format!("{USERS}: user {at} cannot log in with SCRAM, as in Kafka, because its name has a character outside of ASCII")
+    });
+    without_login(config).into_iter().chain(without_scram).collect()
+}
+
 /// A notice about users that can log in nowhere.
-pub(super) fn notices(config: &BrokerConfig) -> Option<String> {
+fn without_login(config: &BrokerConfig) -> Option<String> {
     let has_login = config.listeners.iter().any(|listener| listener.protocol.is_sasl());
     let has_issuer = config.secure.as_ref().is_some_and(|secure| secure.issuer.is_some());
     (!config.users.is_empty() && !has_login && !has_issuer).then(|| {
@@ -370,6 +403,25 @@ mod tests {
         }
         assert_eq!(users("a:b,a:c").unwrap_err(), "ottla.users: the name of user 2 is listed twice");
         assert!(!format!("{:?}", users("a:secret").unwrap()).contains("secret"));
+    }
+
+    #[test]
+    fn name_that_scram_cannot_log_in_is_refused_where_clients_are_configured_with_scram_and_else_a_notice() {
+        let user = (USERS, "ann:secret,n\u{e9}:secret");
+        assert_eq!(
+            config(None, &[(SECURE, "true"), user]).unwrap_err(),
+            "ottla.users: the name of user 2 has a character outside of ASCII, with which SCRAM cannot log in; use other \
+             letters"
+        );
+        let notices = |mechanisms: &str| {
+            let given = [user, ("listeners", "SASL_PLAINTEXT://:1"), (MECHANISMS, mechanisms)];
+            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            load(&Sources { command_line, ..Sources::default() }).unwrap().notices
+        };
+        let expect = "ottla.users: user 2 cannot log in with SCRAM, as in Kafka, because its name has a character outside \
+                      of ASCII";
+        assert_eq!(notices("PLAIN,SCRAM-SHA-256"), [expect]);
+        assert!(notices("PLAIN").is_empty());
     }
 
     #[test]

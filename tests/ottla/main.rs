@@ -22,6 +22,7 @@ mod quotas;
 mod redpanda;
 mod repository;
 mod sasl;
+mod sasl_changes;
 mod sasl_exchange;
 mod schema_registry;
 mod security;

@@ -221,8 +221,12 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ),
         InvalidCertificate(CertificateError::InvalidPurpose) => f.write_str(
             "the client's certificate is not for TLS clients: its key usage lacks digitalSignature, its extended key usage \
-             lacks clientAuth, or its Netscape certificate type lacks client",
+             or that of an issuer in its chain lacks clientAuth, or its Netscape certificate type lacks client",
         ),
+        InvalidCertificate(CertificateError::BadEncoding) => f.write_str("the client's certificate is malformed"),
+        InvalidCertificate(CertificateError::Other(why)) => {
+            write!(f, "the client's certificate is not valid: {}", why.0)
+        }
         InvalidCertificate(other) => write!(f, "the client's certificate is not valid: {other}"),
         AlertReceived(
             AlertDescription::UnknownCA | AlertDescription::BadCertificate | AlertDescription::CertificateUnknown,
@@ -242,5 +246,28 @@ fn explain(error: &rustls::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("the client offers no cipher suite that is supported")
         }
         other => write!(f, "{other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::OtherError;
+
+    use super::*;
+
+    #[test]
+    fn reasons_of_refused_certificates_are_plain_sentences() {
+        let check = |why: CertificateError, expect: &str| {
+            let error = HandshakeError::Failed(io::Error::other(rustls::Error::from(why)));
+            let text = error.to_string();
+            assert!(
+                text.starts_with("the TLS handshake failed: the client's certificate") && text.ends_with(expect),
+                "{text}"
+            );
+        };
+        check(CertificateError::InvalidPurpose, "or its Netscape certificate type lacks client");
+        check(CertificateError::BadEncoding, "certificate is malformed");
+        let other = io::Error::other("its chain is long");
+        check(CertificateError::Other(OtherError(Arc::new(other))), "is not valid: its chain is long");
     }
 }

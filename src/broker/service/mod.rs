@@ -130,6 +130,7 @@ impl Service {
         // The settings of an earlier run may differ from those of the start.
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
+        broker.authentication().apply_at_start(&config);
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers =
             Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
@@ -263,17 +264,18 @@ async fn follow_limits(mut settings: watch::Receiver<Arc<BrokerConfig>>, limits_
     }
 }
 
-/// Applies the SASL settings of listeners each time the settings change.
+/// Applies the SASL settings of listeners each time the settings change, and once for changes since the start.
 async fn follow_sasl(broker: Weak<Broker>) {
     let Some(mut settings) = broker.upgrade().map(|broker| broker.settings()) else { return };
-    while settings.changed().await.is_ok() {
+    loop {
         let config = Arc::clone(&settings.borrow_and_update());
         let Some(broker) = broker.upgrade() else { return };
         // May block: reads the JAAS file.
-        match blocking::run(move || broker.authentication().reconfigure(&config)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "failed to apply SASL settings, keeping the previous ones"),
-            Err(_) => return,
+        if blocking::run(move || broker.authentication().reconfigure(&config)).await.is_err() {
+            return;
+        }
+        if settings.changed().await.is_err() {
+            return;
         }
     }
 }

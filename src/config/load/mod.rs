@@ -77,6 +77,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         .map_err(LoadError::Unprotected)?;
     resolved.config.check_tls_parts().map_err(LoadError::Unprotected)?;
     resolved.notices.extend(sasl::notices(&resolved.config.values, &resolved.config.listeners));
+    resolved.notices.extend(sasl::token_notices(&resolved.config.values));
     resolved.notices.extend(secure::notices(&resolved.config));
     resolved.notices.extend(admin::notices(&resolved.config.values));
     resolved.notices.extend(registry::notices(&resolved.config.values));

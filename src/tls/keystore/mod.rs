@@ -55,7 +55,7 @@ pub fn load_key(store: &StoreConfig, key_password: Option<&Password>) -> Result<
 pub fn load_trusted(store: &StoreConfig) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
     check_type(store)?;
     let trusted = match (&store.certificates, &store.location) {
-        (None, None) => return Ok(None),
+        (None, None) => return check_no_password(store).map(|()| None),
         (Some(certificates), Some(location)) => {
             return Err(format!("{} and {} are both set; remove one", certificates.name, location.name));
         }
@@ -102,6 +102,17 @@ fn check_inline(store: &StoreConfig, given: &Named<Password>) -> Result<(), Stri
         return Err(format!("{} is PEM, but {name}={value}; set {name}=PEM", given.name));
     }
     check_pem_password(store)
+}
+
+/// Kafka's rule for a password without a truststore, which shows that a location is missing.
+fn check_no_password(store: &StoreConfig) -> Result<(), String> {
+    match &store.password {
+        Some(password) if !password.value.expose().is_empty() => Err(format!(
+            "{} is set, but no truststore is; set ssl.truststore.location, or remove the password",
+            password.name
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn check_pem_password(store: &StoreConfig) -> Result<(), String> {

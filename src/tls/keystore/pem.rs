@@ -29,6 +29,10 @@ pub fn private_key(text: &str, password: Option<&Password>) -> Result<PrivateKey
                 .to_owned(),
         );
     }
+    // As in Kafka, which tries to decrypt the key.
+    if block.label != "ENCRYPTED PRIVATE KEY" && password.is_some_and(|password| !password.expose().is_empty()) {
+        return Err("ssl.key.password is set, but the private key is not encrypted; remove the password".to_owned());
+    }
     let der = block.decode()?;
     match block.label {
         "PRIVATE KEY" => Ok(PrivateKeyDer::Pkcs8(der.into())),
@@ -112,5 +116,15 @@ mod tests {
         assert!(key(old).contains("openssl pkcs8 -topk8"));
         let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----AQID-----END ENCRYPTED PRIVATE KEY-----";
         assert_eq!(key(encrypted), "the private key is encrypted; set ssl.key.password");
+    }
+
+    #[test]
+    fn password_of_a_private_key_that_is_not_encrypted_is_refused() {
+        let key = |password: &str| {
+            private_key("-----BEGIN PRIVATE KEY-----AQID-----END PRIVATE KEY-----", Some(&Password::new(password)))
+        };
+        let expect = "ssl.key.password is set, but the private key is not encrypted; remove the password";
+        assert_eq!(key("secret").unwrap_err(), expect);
+        assert!(key("").is_ok(), "an empty one is none");
     }
 }

@@ -100,6 +100,11 @@ fn trusted_certificates_are_read() {
     assert!(error(&[location("$trusted.p12")]).contains("set ssl.truststore.password"));
     assert!(error(&[location("$encrypted.pem")]).contains("the file is PEM; set ssl.truststore.type=PEM"));
     assert!(error(&[location("$nowhere")]).contains("cannot read the file"));
+    assert_eq!(
+        error(&[password]),
+        "ssl.truststore.password is set, but no truststore is; set ssl.truststore.location, or remove the password"
+    );
+    assert_eq!(trust(&[("ssl.truststore.password", "")]), Ok(None), "an empty one is none");
 }
 
 /// openssl and keytool made the stores: a key with its certificate "ok" and that of the authority "root", and in those

@@ -19,6 +19,7 @@ use webpki::{
 use x509_parser::oid_registry::OID_X509_EXT_BASIC_CONSTRAINTS;
 use x509_parser::prelude::X509Certificate;
 
+use super::chain_error::ChainError;
 use ottla_core::security::der;
 
 /// `CA:TRUE` at the begin of basicConstraints.
@@ -148,6 +149,6 @@ fn reason(error: webpki::Error) -> CertificateError {
         UnknownIssuer => CertificateError::UnknownIssuer,
         InvalidSignatureForPublicKey => CertificateError::BadSignature,
         RequiredEkuNotFoundContext(_) => CertificateError::InvalidPurpose,
-        error => CertificateError::Other(OtherError(Arc::new(error))),
+        error => CertificateError::Other(OtherError(Arc::new(ChainError(error)))),
     }
 }

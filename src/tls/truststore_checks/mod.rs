@@ -9,6 +9,7 @@
 //! signed it itself.
 
 mod chain;
+mod chain_error;
 #[cfg(test)]
 mod tests;
 

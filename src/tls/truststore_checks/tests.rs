@@ -73,7 +73,7 @@ fn check(trusted: &Issuer, sent: &[&Der], expect: Result<(), CertificateError>) 
 #[track_caller]
 fn check_other(trusted: &Issuer, sent: &[&Der], reason: &str) {
     match verify(&[trusted], sent, Usage::Client) {
-        Err(Other(error)) => assert!(format!("{error:?}").contains(reason), "{error:?}"),
+        Err(Other(error)) => assert!(error.0.to_string().contains(reason), "{error:?}"),
         found => panic!("{found:?}"),
     }
 }
@@ -162,7 +162,11 @@ fn path_length_and_names_of_the_chain_are_checked() {
     let last = intermediate(params("last", IsCa::Ca(BasicConstraints::Constrained(0))), &root);
     check(&root, &[&signed(&peer(), &last), last.der()], Ok(()));
     let further = intermediate(params("further", AUTHORITY), &last);
-    check_other(&root, &[&signed(&peer(), &further), further.der(), last.der()], "PathLenConstraintViolated");
+    check_other(
+        &root,
+        &[&signed(&peer(), &further), further.der(), last.der()],
+        "more authorities than one of them allows (pathlen",
+    );
     let mut limited = params("limited", AUTHORITY);
     let permitted_subtrees = vec![GeneralSubtree::DnsName("ok.example".to_owned())];
     limited.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
@@ -173,7 +177,11 @@ fn path_length_and_names_of_the_chain_are_checked() {
         signed(&params, &limited)
     };
     check(&root, &[&with_name("a.ok.example"), limited.der()], Ok(()));
-    check_other(&root, &[&with_name("other.example"), limited.der()], "NameConstraintViolation");
+    check_other(
+        &root,
+        &[&with_name("other.example"), limited.der()],
+        "may not sign certificates with this name (nameConstraints)",
+    );
 }
 
 #[test]
@@ -198,6 +206,43 @@ fn certificate_must_be_for_the_usage() {
         check(&[], &[ServerAuth], false, true);
         check(&[], &[Any], true, true);
     }
+}
+
+#[test]
+fn unsupported_critical_extension_and_version_are_refused_in_plain_words() {
+    let root = root(params("root", AUTHORITY));
+    for name in ["peer", "between"] {
+        let mut special = params(name, AUTHORITY);
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        special.custom_extensions.push(extension);
+        let special = intermediate(special, &root);
+        let expect = "a critical extension that is not supported";
+        check_other(&root, &[special.der()], expect);
+        check_other(&root, &[&signed(&peer(), &special), special.der()], expect);
+    }
+    // The version, in which 2 stands for version 3.
+    let mut changed = signed(&peer(), &root).to_vec();
+    let at = changed.windows(5).position(|bytes| bytes == [0xa0, 3, 2, 1, 2]).unwrap();
+    changed[at + 4] = 1;
+    check_other(&root, &[&changed.into()], "not a certificate of X.509 version 3");
+}
+
+/// Java accepts these; docs/security.md names them as exceptions.
+#[test]
+fn usage_and_directory_names_of_an_issuer_between_are_checked_stricter_than_in_java() {
+    let root = root(params("root", AUTHORITY));
+    let mut for_servers = params("servers", AUTHORITY);
+    for_servers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let for_servers = intermediate(for_servers, &root);
+    let own = signed(&peer(), &for_servers);
+    assert_eq!(verify(&[&root], &[&own, for_servers.der()], Usage::Server), Ok(()));
+    assert_eq!(verify(&[&root], &[&own, for_servers.der()], Usage::Client), Err(InvalidPurpose));
+    let mut limited = params("limited", AUTHORITY);
+    let permitted_subtrees = vec![GeneralSubtree::DirectoryName(peer().distinguished_name)];
+    limited.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    let limited = intermediate(limited, &root);
+    check_other(&root, &[&signed(&peer(), &limited), limited.der()], "may not sign certificates with this name");
 }
 
 /// Each value was tried with the trust manager of Java 17.

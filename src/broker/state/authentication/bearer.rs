@@ -33,6 +33,7 @@ impl Bearer {
         listener: &Listener,
         in_use: &[Arc<IssuerKeys>],
     ) -> Result<Bearer, InvalidSasl> {
+        check_validator_class(values)?;
         let url = values.text("sasl.oauthbearer.jwks.endpoint.url");
         let handler = values.own(&format!("oauthbearer.{CALLBACK_HANDLER}"));
         let validates = handler.is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
@@ -55,14 +56,6 @@ impl Bearer {
         let url = url.ok_or_else(|| {
             InvalidSasl(format!("listener {}: sasl.oauthbearer.jwks.endpoint.url is not set", listener.name))
         })?;
-        if let Some(class) = values.text("sasl.oauthbearer.jwt.validator.class")
-            && !["DefaultJwtValidator", "BrokerJwtValidator"].iter().any(|known| class.ends_with(&format!(".{known}")))
-        {
-            return Err(InvalidSasl(format!(
-                "sasl.oauthbearer.jwt.validator.class={} is a Java class, and those are not supported; remove it",
-                class.escape_debug()
-            )));
-        }
         let settings = jwt_settings(values);
         settings.check().map_err(|why| InvalidSasl(format!("listener {}: {why}", listener.name)))?;
         let ms = |name: &str| Duration::from_millis(values.text(name).and_then(|ms| ms.parse().ok()).unwrap_or(0));
@@ -92,6 +85,22 @@ impl Bearer {
             }),
         }
     }
+}
+
+/// Refuses a class that would validate tokens in its own way, also where Kafka would not use it.
+fn check_validator_class(values: ListenerValues<'_>) -> Result<(), InvalidSasl> {
+    const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
+    let Some(class) = values.text(CLASS).filter(|class| !class.is_empty()) else { return Ok(()) };
+    let is_kafkas = class.starts_with("org.apache.kafka.")
+        && ["DefaultJwtValidator", "BrokerJwtValidator"].iter().any(|known| class.ends_with(&format!(".{known}")));
+    if is_kafkas {
+        return Ok(());
+    }
+    Err(InvalidSasl(format!(
+        "{}={} is a Java class, and those are not supported; remove it",
+        values.name_of(CLASS),
+        class.escape_debug()
+    )))
 }
 
 fn jwt_settings(values: ListenerValues<'_>) -> JwtSettings {

@@ -3,6 +3,7 @@
 //! Users of PLAIN are in the listener's JAAS configuration and in `ottla.users`; those of SCRAM are in the metadata log.
 
 mod bearer;
+mod changes;
 mod issuer_keys;
 
 use std::collections::HashMap;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bearer::Bearer;
+pub use changes::check_change;
 use issuer_keys::IssuerKeys;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::OpenError;
 use super::delegation_tokens;
@@ -39,11 +41,14 @@ const CALLBACK_HANDLER: &str = "sasl.server.callback.handler.class";
 const SESSION_LIFETIME: &str = "connections.max.reauth.ms";
 
 type Listeners = HashMap<Arc<str>, Arc<ListenerSasl>>;
+type ReadSasl = Result<Arc<ListenerSasl>, InvalidSasl>;
 
 /// SASL of all listeners.
 #[derive(Debug)]
 pub struct Authentication {
     listeners: RwLock<Listeners>,
+    /// The last error of each listener whose settings cannot be used, so that each is logged once.
+    failed: Mutex<HashMap<Arc<str>, InvalidSasl>>,
     clock: Clock,
     random: Random,
     failure_delay: Duration,
@@ -53,7 +58,7 @@ pub struct Authentication {
     token_key: Option<TokenKey>,
 }
 
-/// SASL of one listener.
+/// SASL of one listener. Without a mechanism, it refuses all logins.
 #[derive(Debug)]
 pub struct ListenerSasl(Vec<MechanismSettings>);
 
@@ -91,16 +96,8 @@ impl Authentication {
         let secret = if listeners.is_empty() { [0; SECRET_BYTES] } else { secret(log_dir, &random)? };
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
         let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
-        Ok(Authentication { listeners: RwLock::new(listeners), clock, random, failure_delay, secret, token_key })
-    }
-
-    /// Applies changed settings to new authentications.
-    pub fn reconfigure(&self, config: &BrokerConfig) -> Result<(), InvalidSasl> {
-        let in_use = keys_of(self.listeners.read().values());
-        let listeners = listeners(config, &in_use)?;
-        start_keys(&listeners, &in_use, self.clock);
-        *self.listeners.write() = listeners;
-        Ok(())
+        let (listeners, failed) = (RwLock::new(listeners), Mutex::default());
+        Ok(Authentication { listeners, failed, clock, random, failure_delay, secret, token_key })
     }
 
     /// SASL of a listener; `None` if it does not demand it.
@@ -186,17 +183,23 @@ fn no_randomness(error: &io::Error) -> String {
 
 /// Reads SASL of all listeners that demand it. Keys of issuers that are in use are kept.
 fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
+    read_each(config, in_use).into_iter().map(|(name, read)| Ok((name, read?))).collect()
+}
+
+/// Reads SASL of each listener that demands it, with an error for each that cannot be used.
+fn read_each(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Vec<(Arc<str>, ReadSasl)> {
     let demanding: Vec<_> = config.listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
     // As in Java, the file is read when a listener needs it: it may be a client's, for ZooKeeper.
-    let file = if demanding.is_empty() { None } else { jaas_file(config)? };
-    let (mut listeners, mut known) = (Listeners::new(), in_use.to_vec());
-    for listener in demanding {
+    let file = if demanding.is_empty() { Ok(None) } else { jaas_file(config) };
+    let mut known = in_use.to_vec();
+    let mut read = |listener: &Listener| {
+        let file = file.as_ref().map_err(InvalidSasl::clone)?;
         let sasl = Arc::new(ListenerSasl::read(config, file.as_ref(), listener, &known)?);
         // Listeners with the same issuer share its keys, which are then read once.
         known.extend(keys_of([&sasl]));
-        listeners.insert(listener.name.as_str().into(), sasl);
-    }
-    Ok(listeners)
+        Ok(sasl)
+    };
+    demanding.into_iter().map(|listener| (listener.name.as_str().into(), read(listener))).collect()
 }
 
 impl ListenerSasl {
@@ -222,6 +225,11 @@ impl ListenerSasl {
             return Err(InvalidSasl(format!("{setting} is empty, but listener {} demands SASL", listener.name)));
         }
         Ok(ListenerSasl(mechanisms))
+    }
+
+    /// SASL of a listener that refuses all logins.
+    fn refusing() -> ListenerSasl {
+        ListenerSasl(Vec::new())
     }
 
     /// The enabled mechanisms, in the order of the setting.
@@ -428,6 +436,31 @@ mod tests {
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.expected.audience", "other")]), 1);
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.url", "https://other/keys")]), 2);
         assert_eq!(count(&[("listener.name.b.sasl.oauthbearer.jwks.endpoint.refresh.ms", "1000")]), 2);
+    }
+
+    #[test]
+    fn class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
+        const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
+        const OF_LISTENER: &str = "listener.name.a.sasl.oauthbearer.jwt.validator.class";
+        let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
+        for (name, class, is_refused) in [
+            (CLASS, "com.example.Validator", true),
+            (CLASS, "com.example.BrokerJwtValidator", true),
+            (OF_LISTENER, "com.example.Validator", true),
+            (OF_LISTENER, "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
+        ] {
+            let given = [
+                ("listeners", "A://:0"),
+                ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
+                ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+                ("listener.name.a.oauthbearer.sasl.jaas.config", module),
+                (name, class),
+            ];
+            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+            let refused = format!("{name}={class} is a Java class, and those are not supported; remove it");
+            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl(refused)), "{name}={class}");
+        }
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! How a client connects: with TLS, SASL, both or neither, by Kafka's client settings.
 //!
-//! A setting that asks for something that is not supported, such as a Java class, is an error and never ignored. As in Kafka,
-//! `ssl.*` counts only with TLS, and `sasl.*` only with SASL.
+//! A setting that asks for something that is not supported, such as a Java class, is an error and never ignored; one that
+//! Kafka's clients do not have is a warning. As in Kafka, `ssl.*` counts only with TLS, and `sasl.*` only with SASL.
 
+mod known;
 mod sasl;
 mod tls;
 mod tokens;
 
 use std::collections::BTreeMap;
+use std::sync::Once;
 
 use ottla_client::{Sasl, Tls};
 
@@ -25,6 +27,7 @@ pub struct Security {
 impl Security {
     /// Reads the settings, and the files that they name. The error is one plain line.
     pub fn read(properties: &BTreeMap<String, String>) -> Result<Security, String> {
+        warn_of_unknown(properties);
         let settings = Settings(properties);
         let protocol = settings.given(PROTOCOL).unwrap_or("PLAINTEXT");
         let (has_tls, has_sasl) = match protocol.to_ascii_uppercase().as_str() {
@@ -49,6 +52,17 @@ impl Security {
     /// Whether a setting is one of those that are read here.
     pub fn is_setting(name: &str) -> bool {
         ["security.", "ssl.", "sasl."].iter().any(|prefix| name.starts_with(prefix))
+    }
+}
+
+/// Prints a warning of unknown settings with the text of Kafka's clients, once: some commands connect several times.
+fn warn_of_unknown(properties: &BTreeMap<String, String>) {
+    static WARNED: Once = Once::new();
+    let unknown = known::unknown(properties);
+    if !unknown.is_empty() {
+        let names = unknown.join(", ");
+        let names = names.escape_debug();
+        WARNED.call_once(|| err_line!("WARN These configurations '[{names}]' were supplied but are not used yet."));
     }
 }
 
@@ -79,6 +93,14 @@ impl<'a> Settings<'a> {
             false => {
                 Err(format!("{name}={} is a Java class, and those are not supported; remove it", class.escape_debug()))
             }
+        }
+    }
+
+    /// Refuses settings with this prefix.
+    fn refuse_all(self, prefix: &str) -> Result<(), String> {
+        match self.0.keys().find(|name| name.starts_with(prefix)) {
+            Some(name) => Err(format!("{} is not supported; remove it", name.escape_debug())),
+            None => Ok(()),
         }
     }
 
@@ -212,6 +234,8 @@ mod tests {
             ("ssl.cipher.suites", "TLS_RSA_WITH_AES_128_CBC_SHA"),
             ("ssl.truststore.type", "BCFKS"),
             ("ssl.keystore.location", "/nowhere"),
+            ("ssl.keystore.password", "secret"),
+            ("ssl.keystore.password", ""),
             ("sasl.mechanism", "GSSAPI"),
             ("sasl.client.callback.handler.class", "a.Handler"),
             ("sasl.login.callback.handler.class", "a.Handler"),
@@ -219,12 +243,28 @@ mod tests {
             ("sasl.login.class", "a.Login"),
             ("sasl.oauthbearer.jwt.retriever.class", &format!("{oauthbearer}.JwtBearerJwtRetriever")),
             ("sasl.oauthbearer.jwt.validator.class", "a.Validator"),
+            ("sasl.oauthbearer.assertion.file", "/nowhere"),
+            ("sasl.oauthbearer.assertion.claim.iss", "a"),
             ("sasl.oauthbearer.token.endpoint.url", "ftp://localhost/token"),
             ("sasl.oauthbearer.token.endpoint.url", "/token"),
         ] {
             let error = read(&[&base[..], &[(name, value)]].concat()).unwrap_err();
             assert!(error.contains(name) && !error.contains('\n'), "{name}={value}: {error}");
         }
+    }
+
+    #[test]
+    fn password_of_a_truststore_without_the_store_is_refused() {
+        let expect =
+            "ssl.truststore.password is set, but there is no truststore; set ssl.truststore.location or remove it";
+        check(&[("security.protocol", "SSL"), ("ssl.truststore.password", "secret")], Err(expect));
+    }
+
+    #[test]
+    fn settings_that_clients_of_kafka_do_not_have_are_found() {
+        let names = ["acks", "sasl.mechanism", "security.nonsense", "ssl.keystore.key", "ssl.nonsense"];
+        let properties = names.into_iter().map(|name| (name.to_owned(), String::new())).in_order();
+        assert_eq!(known::unknown(&properties), ["security.nonsense", "ssl.nonsense"]);
     }
 
     #[test]

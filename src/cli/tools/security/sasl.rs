@@ -37,6 +37,7 @@ fn scram(settings: Settings<'_>, name: &str, mechanism: Scram) -> Result<Sasl, S
 }
 
 fn bearer(settings: Settings<'_>) -> Result<Sasl, String> {
+    settings.refuse_all("sasl.oauthbearer.assertion.")?;
     let handlers = ["OAuthBearerLoginCallbackHandler", "OAuthBearerUnsecuredLoginCallbackHandler"];
     settings.refuse_class(LOGIN_HANDLER, &handlers)?;
     let retrievers = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];

@@ -25,7 +25,19 @@ pub fn read(settings: Settings<'_>) -> Result<Tls, String> {
         // An empty value accepts every host, as in Kafka.
         checks_host: settings.text(HOST_CHECK) != Some(""),
     };
+    check_password(&tls.keystore, "keystore")?;
+    check_password(&tls.truststore, "truststore")?;
     tls.load().map(Tls::new)
+}
+
+/// Refuses a password without a store, as Kafka does.
+fn check_password(store: &StoreConfig, kind: &str) -> Result<(), String> {
+    match &store.password {
+        Some(password) if store.is_empty() => {
+            Err(format!("{} is set, but there is no {kind}; set ssl.{kind}.location or remove it", password.name))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The store of `ssl.keystore.*` or `ssl.truststore.*`.
