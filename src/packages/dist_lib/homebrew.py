@@ -22,7 +22,9 @@ def formula(all_programs, out):
         parts.append(f"  on_{CPUS[program.machine]} do\n{text}\n  end")
     out.mkdir(parents=True, exist_ok=True)
     text = SOURCE.read_text(encoding="utf-8")
-    described = {"{description}": project.description().split(":")[0], "{url}": url, "{resources}": "\n".join(parts)}
+    # `brew audit` refuses an article.
+    description = project.description().split(":")[0].removeprefix("A ")
+    described = {"{description}": description, "{url}": url, "{resources}": "\n".join(parts)}
     for name, value in described.items():
         text = text.replace(name, value)
     (out / "ottla.rb").write_text(text, encoding="utf-8")

@@ -13,6 +13,8 @@ import (
 const (
 	adminTimeout    = 30 * time.Second
 	maxAnswerLength = 1 << 20
+	// maxRequests is how many requests are sent to a broker at a time; it closes connections beyond 256.
+	maxRequests = 64
 )
 
 // admin sends requests to admin ports. The broker closes each connection after one request; proxies are not for localhost.
@@ -20,6 +22,8 @@ var admin = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Ti
 
 // post sends a request to the admin port, and returns the error that the broker answers.
 func (b *Broker) post(action string, body any) error {
+	b.requests <- struct{}{}
+	defer func() { <-b.requests }()
 	process, url := b.current(), b.AdminURL()
 	if !process.running() {
 		return process.failure(action + ": the broker does not run: " + process.end())

@@ -92,11 +92,7 @@ func (o *options) setting(name string) (value string) {
 func (o *options) arguments(directory string, before ready) []string {
 	all := []string{"--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory}
 	for _, setting := range o.settings {
-		value := setting[1]
-		if setting[0] == "ottla.admin.listener" && before.AdminURL != "" {
-			value = value[:strings.LastIndexByte(value, ':')+1] + port(before.AdminURL)
-		}
-		all = append(all, "--set="+setting[0]+"="+value)
+		all = append(all, "--set="+setting[0]+"="+withPort(setting[1], before.url(setting[0])))
 	}
 	listeners := o.setting("listeners")
 	if len(before.Listeners) > 1 || listeners != "" && before.BootstrapServers != "" {
@@ -107,7 +103,7 @@ func (o *options) arguments(directory string, before ready) []string {
 	if o.setting("ottla.admin.listener") == "" {
 		all = append(all, "--admin-port", port(before.AdminURL))
 	}
-	if o.registry {
+	if o.registry && o.setting("ottla.registry.listener") == "" {
 		all = append(all, "--registry-port", port(before.SchemaRegistryURL))
 	}
 	return append(all, o.args...)
@@ -131,6 +127,14 @@ func bound(given string, before ready) string {
 		}
 	}
 	return strings.Join(append(first, others...), ",")
+}
+
+// withPort returns an address or a port alone with the port of a URL; as it is if the URL is empty.
+func withPort(address, url string) string {
+	if url == "" {
+		return address
+	}
+	return address[:strings.LastIndexByte(address, ':')+1] + port(url)
 }
 
 // port returns the port of an address; 0, which stands for a free one, if there is no address.

@@ -43,10 +43,12 @@ type Broker struct {
 	binary    string
 	directory string
 	log       *logLines
+	// requests has an element for each request that the admin port handles.
+	requests chan struct{}
 
 	// changing is held by methods that change the process.
 	changing sync.Mutex
-	// remover exists while the process may not run, but its data is kept; changing protects it.
+	// remover removes the directory of the last process that was started; changing protects it.
 	remover *remover
 	// state protects the fields below.
 	state   sync.RWMutex
@@ -98,7 +100,7 @@ func run(m interface{ Run() int }, broker **Broker, opts []Option) int {
 
 // New starts a broker that the caller has to stop, and waits until it answers clients.
 func New(opts ...Option) (*Broker, error) {
-	broker := &Broker{log: &logLines{}}
+	broker := &Broker{log: &logLines{}, requests: make(chan struct{}, maxRequests)}
 	for _, option := range opts {
 		option(&broker.options)
 	}
@@ -187,9 +189,6 @@ func (b *Broker) Stop() error {
 func (b *Broker) Kill() error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	if err := b.keepData(); err != nil {
-		return err
-	}
 	return b.current().kill()
 }
 
@@ -197,17 +196,10 @@ func (b *Broker) Kill() error {
 func (b *Broker) Restart() error {
 	b.changing.Lock()
 	defer b.changing.Unlock()
-	if err := b.keepData(); err != nil {
-		return err
-	}
 	if err := b.current().terminate(b.options.stopTimeoutOrDefault()); err != nil {
 		return err
 	}
-	if err := b.start(); err != nil {
-		return err
-	}
-	b.release()
-	return nil
+	return b.start()
 }
 
 func (b *Broker) current() *process {
@@ -231,6 +223,9 @@ func (b *Broker) start() error {
 	b.state.Lock()
 	b.process = process
 	b.state.Unlock()
+	before := b.remover
+	b.remover = startRemover(b.directory, process.command.Process.Pid)
+	before.release()
 	content, err := process.waitReady(b.options.startTimeoutOrDefault())
 	if err != nil {
 		return err
@@ -245,21 +240,7 @@ func (b *Broker) stop() error {
 	err := b.current().stop(b.options.stopTimeoutOrDefault())
 	// A broker that was killed has not removed it.
 	err = errors.Join(err, os.RemoveAll(b.directory))
-	b.release()
+	b.remover.release()
+	b.remover = nil
 	return err
-}
-
-// keepData makes sure that the data is removed if this process ends while no broker runs.
-func (b *Broker) keepData() (err error) {
-	if b.remover == nil {
-		b.remover, err = startRemover(b.directory)
-	}
-	return err
-}
-
-func (b *Broker) release() {
-	if b.remover != nil {
-		b.remover.release()
-		b.remover = nil
-	}
 }

@@ -140,6 +140,20 @@ func TestCreatedTopicHasItsSettingsAndASecondOneIsRefused(t *testing.T) {
 	}
 }
 
+func TestMoreRequestsThanTheAdminPortHasConnectionsAreAllAnswered(t *testing.T) {
+	broker := Start(t)
+	errs := make(chan error)
+	for i := 0; i < 400; i++ {
+		go func() { errs <- broker.CreateTopic("a/b", 1, nil) }()
+	}
+	for i := 0; i < 400; i++ {
+		var refused *Error
+		if err := <-errs; !errors.As(err, &refused) || refused.Code != "INVALID_TOPIC_EXCEPTION" {
+			t.Error(err)
+		}
+	}
+}
+
 func TestSchemaRegistryKeepsItsURLInARestartAndIsEmptiedByAReset(t *testing.T) {
 	broker := Start(t, SchemaRegistry())
 	url := broker.SchemaRegistryURL()
@@ -320,9 +334,10 @@ func TestKilledProcessLeavesNoBrokerAndNoDirectory(t *testing.T) {
 
 func TestRestartKeepsTheHostsAndPortsOfGivenListeners(t *testing.T) {
 	broker := Start(t, Setting("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0"),
-		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"))
+		Setting("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT"), Setting("ottla.admin.listener", "127.0.0.1:0"),
+		Setting("ottla.registry.listener", "127.0.0.1:0"), SchemaRegistry())
 	addresses := func() string {
-		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners())
+		return fmt.Sprint(broker.BootstrapServers(), broker.AdminURL(), broker.Listeners(), broker.SchemaRegistryURL())
 	}
 	before := addresses()
 	must(t, broker.Restart())

@@ -47,6 +47,17 @@ type ready struct {
 	DataDir           string            `json:"data_dir"`
 }
 
+// url returns the URL of what a setting is the address of; empty for other settings, and before the first start.
+func (r ready) url(setting string) string {
+	switch setting {
+	case "ottla.admin.listener":
+		return r.AdminURL
+	case "ottla.registry.listener":
+		return r.SchemaRegistryURL
+	}
+	return ""
+}
+
 func startProcess(binary string, args []string, log *logLines) (*process, error) {
 	p := &process{command: exec.Command(binary, args...), log: log, ended: make(chan struct{})}
 	p.announced.line = make(chan []byte, 1)
@@ -135,7 +146,7 @@ func (p *process) terminate(timeout time.Duration) error {
 
 func (p *process) kill() error {
 	if p.running() {
-		_ = p.command.Process.Kill() // fails if it has ended
+		killGroup(p.command.Process) // and what it has started, which may hold its pipes
 	}
 	if !p.wait(2 * endTimeout) {
 		return p.failure(fmt.Sprintf("process %d does not end after SIGKILL", p.command.Process.Pid))

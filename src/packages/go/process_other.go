@@ -2,6 +2,11 @@
 
 package ottla
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 func ownProcessGroup() *syscall.SysProcAttr { return nil }
+
+func killGroup(leader *os.Process) { _ = leader.Kill() } // fails if it has ended

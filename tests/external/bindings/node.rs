@@ -68,7 +68,7 @@ fn npm_package_passes_its_own_tests() {
     let mut node = command("node");
     node.args(["--test", "--test-reporter", "tap", "test/"]).env("OTTLA_BINARY", common::ottla());
     let output = run(&package("npm/ottla"), &mut node);
-    assert!(output.contains("\n# pass 19\n") && output.contains("\n# fail 0\n"), "{output}");
+    assert!(output.contains("\n# pass 22\n") && output.contains("\n# fail 0\n"), "{output}");
 }
 
 /// Four files at a time, each with a broker of its own.

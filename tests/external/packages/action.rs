@@ -1,6 +1,7 @@
 //! The action for GitHub's runners: what its step runs.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::dist::{Made, files, root, stand_in};
@@ -62,13 +63,18 @@ fn step_starts_a_broker_and_passes_its_address_on() {
     assert!(outputs.contains("admin-url=http://"), "{outputs}");
     assert!(runner.read("GITHUB_ENV").contains(&format!("OTTLA_BOOTSTRAP_SERVERS={servers}\n")));
     // Later steps have the tools on the PATH.
-    let bin = runner.read("GITHUB_PATH");
-    let tool = format!("{}/ottla", bin.trim_end());
-    let topics =
-        Command::new(tool).args(["kafka-topics", "--bootstrap-server", servers, "--describe"]).output().unwrap();
+    let path = runner.read("GITHUB_PATH");
+    let path = Path::new(path.trim_end());
+    let topics = Command::new(path.join("kafka-topics"));
+    let describe = ["--bootstrap-server", servers, "--describe"];
+    let topics = Command::new(path.join("kafka-topics")).args(describe).output().unwrap();
     let topics = String::from_utf8_lossy(&topics.stdout).into_owned();
     assert!(topics.contains("Topic: orders") && topics.contains("PartitionCount: 3"), "{topics}");
     assert!(topics.contains("Topic: bills") && topics.contains("PartitionCount: 5"), "{topics}");
+    // The job keeps its own python and pip.
+    let names = files(path).into_iter().map(|file| file.file_name().unwrap().to_string_lossy().into_owned());
+    let (tools, others): (Vec<_>, Vec<_>) = names.partition(|name| name.starts_with("kafka-"));
+    assert_eq!((tools.is_empty(), others), (false, vec!["ottla".to_owned()]));
 }
 
 fn job_with_two_brokers_has_the_addresses_of_both_and_no_settings_of_its_environment() {

@@ -100,7 +100,7 @@ def ottla_factory(
     brokers: List[Broker] = []
 
     def start(**options: Any) -> Broker:
-        settings = {**common["settings"], **options.pop("settings", {})}
+        settings = {**common["settings"], **(options.pop("settings", None) or {})}
         broker = Broker(**{**common, **options, "settings": settings})
         _log.note_use(request.node, broker)
         brokers.append(broker)

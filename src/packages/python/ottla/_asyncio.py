@@ -68,14 +68,15 @@ class AsyncBroker:
         await self._run(self._broker.kill)
 
     async def reset(self) -> None:
-        """See `Broker.reset`."""
-        await self._run(self._broker.reset)
+        """See `Broker.reset`. If the task is cancelled, the broker may still be reset later."""
+        await self._run(self._broker.reset, wait_if_cancelled=False)
 
     async def create_topic(
         self, name: str, partitions: Optional[int] = None, configs: Optional[Mapping[str, object]] = None
     ) -> int:
-        """See `Broker.create_topic`."""
-        return await self._run(partial(self._broker.create_topic, name, partitions, configs))
+        """See `Broker.create_topic`. If the task is cancelled, the topic may still be created later."""
+        create = partial(self._broker.create_topic, name, partitions, configs)
+        return await self._run(create, wait_if_cancelled=False)
 
     @property
     def is_running(self) -> bool:
@@ -141,18 +142,27 @@ class AsyncBroker:
     def __repr__(self) -> str:
         return repr(self._broker).replace("Broker", "AsyncBroker", 1)
 
-    async def _run(self, call: Callable[[], T], *, stop_if_cancelled: bool = False) -> T:
+    async def _run(
+        self, call: Callable[[], T], *, stop_if_cancelled: bool = False, wait_if_cancelled: bool = True
+    ) -> T:
         """Run a call in a thread of the event loop."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(None, call)
         try:
-            return await asyncio.shield(future)
+            await asyncio.wait([future])
         except asyncio.CancelledError:
-            # The thread can't be cancelled: it ends in milliseconds, and nobody else would stop the broker.
-            await _end_of(future)
+            # The thread can't be cancelled, and nobody else would stop the broker.
             if stop_if_cancelled:
+                self._broker._abort()
+                await _end_of(future)
                 await _end_of(loop.run_in_executor(None, self._broker.stop))
+                self._broker._aborted = False
+            elif wait_if_cancelled:
+                await _end_of(future)
+            else:
+                future.add_done_callback(lambda done: done.cancelled() or done.exception())  # so that it is not logged
             raise
+        return future.result()
 
 
 async def _end_of(future: "asyncio.Future[T]") -> None:

@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Type
 from . import _admin
 from ._errors import AdminError, OttlaError, StartError
 from ._find import PathLike, find_binary
-from ._process import Log, Process, Remover
+from ._process import Log, Process, Remover, no_interrupt
 from ._topics import Topic, Topics, parse_topics, start_argument, texts_of
 
 #: Seconds that a broker may take to stop before it is killed.
@@ -58,6 +58,10 @@ class Broker:
         """
         self._topics = parse_topics(topics)
         self._settings = texts_of(settings or {})
+        if isinstance(arguments, str):
+            raise TypeError(f'arguments is a list, such as ["{arguments}"]')
+        if not isinstance(users or {}, Mapping):
+            raise TypeError(f'users is a dict, such as {{"ann": "secret"}}, not {users!r}')
         self._users = dict(users or {})
         for name in self._users:
             if ":" in name:
@@ -76,6 +80,7 @@ class Broker:
         #: The directory, from the first start until `stop`.
         self._data_dir: Optional[str] = None
         self._remover: Optional[Remover] = None
+        self._aborted = False
         self._finalizer: Optional[weakref.finalize[..., Broker]] = None
 
     def start(self) -> Broker:
@@ -108,7 +113,6 @@ class Broker:
             return
         with self._lock:
             if self._process is not None and self.is_running:
-                self._keep_data()
                 self._process.terminate()
                 if not self._process.wait(STOP_TIMEOUT):
                     self._process.kill()
@@ -121,7 +125,6 @@ class Broker:
             return
         with self._lock:
             if self._process is not None:
-                self._keep_data()
                 self._process.kill()
 
     def reset(self) -> None:
@@ -220,19 +223,25 @@ class Broker:
 
             self._data_dir = os.path.join(tempfile.gettempdir(), f"ottla-{os.getpid()}-{os.urandom(6).hex()}")
         try:
-            process = Process(self._command(self._data_dir), _environment(), self._log)
-            # At the end of the interpreter, or when the last reference is lost. First, so that Ctrl-C cannot prevent it.
-            self._process = process
-            self._finalizer = weakref.finalize(self, _end, process, self._data_dir, None)
+            command = self._command(self._data_dir)
+            # Ctrl-C cannot leave a process that nothing stops.
+            with no_interrupt():
+                self._process = process = Process(command, _environment(), self._log)
+                before, self._remover = self._remover, Remover(self._data_dir, process.pid)
+                # At the end of the interpreter, or when the last reference is lost.
+                self._finalizer = weakref.finalize(self, _end, process, self._data_dir, self._remover)
+            if before is not None:
+                before.release()
+            if self._aborted:
+                raise OttlaError("the start was cancelled")
             self._ready = process.wait_until_ready(self._start_timeout)
             self._create_configured_topics(may_exist=not is_new)
         except BaseException:
-            if self._remover is None:
+            if self._process is not None:
+                self._process.kill()
+            if is_new:
                 self.stop()
             raise
-        if self._remover is not None:
-            self._remover.release()
-            self._remover = None
 
     def _command(self, data_dir: str) -> List[str]:
         command = [str(find_binary(self._binary)), "--ephemeral", "--data-dir", data_dir]
@@ -240,15 +249,15 @@ class Broker:
         settings = dict(self._settings)
         listeners = self._ready.get("listeners")
         if isinstance(listeners, dict) and ("listeners" in settings or len(listeners) > 1):
-            settings["listeners"] = _bound(settings.get("listeners", ""), listeners)
+            settings["listeners"] = _bound(settings.get("listeners", ""), listeners, self.bootstrap_servers)
         elif "listeners" not in settings:
             command += ["--port", str(_port_of(self._ready.get("bootstrap_servers"), self._port))]
-        admin = settings.get("ottla.admin.listener")
-        if admin is None:
+        if "ottla.admin.listener" not in settings:
             command += ["--admin-port", str(_port_of(self._ready.get("admin_url"), 0))]
-        elif "admin_url" in self._ready:
-            host, colon, _ = admin.rpartition(":")
-            settings["ottla.admin.listener"] = f"{host}{colon}{_port_of(self._ready['admin_url'], 0)}"
+        for setting, url in ("ottla.admin.listener", "admin_url"), ("ottla.registry.listener", "schema_registry_url"):
+            if setting in settings and url in self._ready:
+                host, colon, _ = settings[setting].rpartition(":")
+                settings[setting] = f"{host}{colon}{_port_of(self._ready[url], 0)}"
         # Values may begin with a hyphen, so they are not arguments of their own.
         for topic in self._topics:
             if not topic.configs:
@@ -295,11 +304,6 @@ class Broker:
             last = "".join(f"\n{line}" for line in self._log.lines()[-10:])
             raise OttlaError(f"the broker has ended with exit code {code}; the end of its log:{last}") from None
 
-    def _keep_data(self) -> None:
-        """Make sure that the data is removed if this process ends while no broker runs."""
-        if self._remover is None and self._data_dir is not None:
-            self._remover = Remover(self._data_dir)
-
     def _reap(self) -> None:
         """Forget the process, which has ended."""
         if self._finalizer is not None:
@@ -308,6 +312,13 @@ class Broker:
         if self._process is not None:
             self._process.wait(STOP_TIMEOUT)
             self._process = None
+
+    def _abort(self) -> None:
+        """Kill the process, and what is started until `_aborted` is false again. For another thread than that of `start`."""
+        self._aborted = True
+        process = self._process
+        if process is not None:
+            process.send_kill()
 
     def _is_foreign(self) -> bool:
         """Whether this process was forked from the one that started the broker."""
@@ -354,12 +365,14 @@ def _port_of(address: object, default: int) -> int:
     return default if address is None else int(str(address).rpartition(":")[2])
 
 
-def _bound(given: str, addresses: Mapping[str, str]) -> str:
-    """A value of `listeners` with the hosts of the given value, and with the ports that were bound."""
+def _bound(given: str, addresses: Mapping[str, str], first: str) -> str:
+    """A value of `listeners` with the hosts of the given value, and with the ports that were bound.
+
+    It begins with the listener of the address `first`: the bootstrap servers are the first listener.
+    """
     hosts = {}
     for entry in given.split(","):
         name, _, address = entry.strip().partition("://")
         hosts[name.upper()] = address.rpartition(":")[0]
-    return ",".join(
-        f"{name}://{hosts.get(name.upper(), '')}:{_port_of(address, 0)}" for name, address in addresses.items()
-    )
+    ordered = sorted(addresses.items(), key=lambda listener: listener[1] != first)
+    return ",".join(f"{name}://{hosts.get(name.upper(), '')}:{_port_of(address, 0)}" for name, address in ordered)

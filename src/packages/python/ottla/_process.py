@@ -12,9 +12,11 @@ import threading
 import time
 import weakref
 from collections import deque
-from typing import IO, Deque, Dict, List, Optional, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import IO, Deque, Dict, Iterator, List, Optional, Sequence
 
-from ._errors import OttlaError, StartError
+from ._errors import StartError
 
 #: Bytes of a line of the log that are kept.
 MAX_LINE = 64 << 10
@@ -34,6 +36,23 @@ def _close_held() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_held)
+
+
+@contextmanager
+def no_interrupt() -> Iterator[None]:
+    """Delay Ctrl-C in the main thread until the end of the `with` statement."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    frames: List[Optional[FrameType]] = []
+    signal.signal(signal.SIGINT, lambda _, frame: frames.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if frames:
+            before(signal.SIGINT, frames[0])
 
 
 class Log:
@@ -162,8 +181,16 @@ class Process:
     def kill(self) -> None:
         """Send SIGKILL, and wait for the end."""
         if self.is_owned:
-            self._popen.send_signal(signal.SIGKILL)
+            self.send_kill()
             self.wait(timeout=None)
+
+    def send_kill(self) -> None:
+        """Send SIGKILL to the process and to what it has started, which may hold its pipes."""
+        if self.is_owned and self._popen.poll() is None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except OSError:
+                self._popen.kill()
 
     def wait(self, timeout: Optional[float]) -> bool:
         """Wait for the end of the process and of its log; return whether it ended in time."""
@@ -244,27 +271,37 @@ def _open_pidfd(pid: int) -> Optional[int]:
     return None
 
 
-class Remover:
-    """Removes a directory when this process ends, while no broker does so.
+#: Without a line on stdin before its end: waits for the end of the process $2, but not for long, and removes $1.
+REMOVE = """trap "" HUP INT TERM
+read -r keep && exit
+tries=100
+while kill -0 "$2" 2>/dev/null && [ $((tries -= 1)) -gt 0 ]; do sleep 0.1; done
+rm -rf -- "$1"
+"""
 
-    Without it, the data of a killed broker would be left if this process is killed before the next start. It ignores the
-    signals that may be sent to all processes of a test run.
+
+class Remover:
+    """Removes a broker's directory when this process ends, after the broker's process.
+
+    Without it, the data would be left if this process is killed after the broker, or long after a signal at which the
+    broker keeps its data. It ignores the signals that may be sent to all processes of a test run. Without /bin/sh it does
+    nothing.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, pid: int) -> None:
         self._owner = os.getpid()
-        self._popen: Optional["subprocess.Popen[bytes]"]
+        self._popen: Optional["subprocess.Popen[bytes]"] = None
         try:
             self._popen = subprocess.Popen(
-                ["/bin/sh", "-c", 'trap "" HUP INT TERM; read -r keep || rm -rf -- "$1"', "sh", directory],
+                ["/bin/sh", "-c", REMOVE, "sh", directory, str(pid)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
                 bufsize=0,
             )
-        except OSError as error:
-            raise OttlaError(f"cannot run /bin/sh, which would remove {directory}: {error}") from error
+        except OSError:
+            return
         assert self._popen.stdin is not None
         _held.add(self._popen.stdin)
 

@@ -28,8 +28,10 @@ def parse_topics(topics: Topics) -> List[Topic]:
     return [topic if isinstance(topic, Topic) else _parse(topic) for topic in topics]
 
 
-def _parse(text: str) -> Topic:
+def _parse(text: object) -> Topic:
     """Parse NAME[:PARTITIONS[:REPLICATION-FACTOR[:CLEANUP-POLICY]]], as --create-topic does."""
+    if not isinstance(text, str):
+        raise TypeError(f'{text!r} is not a topic; a topic is a text, such as "orders:3", or an ottla.Topic')
     name, *rest = (part.strip() for part in text.split(":"))
     partitions, policy = (rest + [""])[0], (rest + ["", "", ""])[2]
     if len(rest) > 3 or not name or (partitions and not partitions.lstrip("-").isdigit()):
@@ -50,4 +52,6 @@ def text_of(value: object) -> str:
 
 def texts_of(settings: Mapping[str, object]) -> Dict[str, str]:
     """Return settings with their values as texts."""
+    if not isinstance(settings, Mapping):
+        raise TypeError(f'settings are a dict, such as {{"num.partitions": 3}}, not {settings!r}')
     return {name: text_of(value) for name, value in settings.items()}

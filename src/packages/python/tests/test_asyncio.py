@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from pathlib import Path
 
 import ottla
@@ -90,5 +92,33 @@ def test_many_brokers_start_together() -> None:
         await asyncio.gather(*(broker.start() for broker in brokers))
         assert len({broker.bootstrap_servers for broker in brokers}) == 8
         await asyncio.gather(*(broker.stop() for broker in brokers))
+
+    asyncio.run(use())
+
+
+def test_cancelled_start_of_a_program_that_hangs_ends_at_once(tmp_path: Path) -> None:
+    program = tmp_path / "slow"
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.chmod(0o755)
+
+    async def use() -> None:
+        begin = time.monotonic()
+        broker = ottla.AsyncBroker(binary=program)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(broker.start(), 0.3)
+        assert not broker.is_running and time.monotonic() - begin < 10
+
+    asyncio.run(use())
+
+
+def test_cancelled_reset_of_a_broker_that_hangs_ends_at_once() -> None:
+    async def use() -> None:
+        async with ottla.AsyncBroker() as broker:
+            os.kill(broker.pid, signal.SIGSTOP)
+            begin = time.monotonic()
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(broker.reset(), 0.1)
+            assert time.monotonic() - begin < 10
+            await broker.kill()
 
     asyncio.run(use())

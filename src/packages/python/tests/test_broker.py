@@ -72,6 +72,14 @@ def test_invalid_topics_are_refused() -> None:
             ottla.Broker(topics=topics[0] if topics == ["orders"] else topics)
 
 
+@pytest.mark.parametrize(
+    "options", [{"topics": [("a", 1)]}, {"settings": ["a=b"]}, {"users": ["ann"]}, {"arguments": "--secure"}]
+)
+def test_options_of_wrong_types_are_refused_with_an_example(options: Any) -> None:
+    with pytest.raises(TypeError, match="such as"):
+        ottla.Broker(**options)
+
+
 def test_settings_are_those_of_the_broker() -> None:
     with ottla.Broker(settings={"num.partitions": 7, "auto.create.topics.enable": False}) as broker:
         assert broker.create_topic("orders") == 7
@@ -302,15 +310,20 @@ def test_secure_broker_has_listeners_certificates_and_users_and_keeps_them() -> 
 
 def test_listeners_of_the_settings_keep_their_hosts_and_ports() -> None:
     settings = {
-        "listeners": "ONE://127.0.0.1:0,TWO://localhost:0",
+        "listeners": "TWO://127.0.0.1:0,ONE://localhost:0",
         "listener.security.protocol.map": "ONE:PLAINTEXT,TWO:PLAINTEXT",
         "inter.broker.listener.name": "ONE",
+        "ottla.registry.listener": "127.0.0.1:0",
     }
-    with ottla.Broker(settings=settings) as broker:
-        listeners = broker.listeners
-        assert broker.bootstrap_servers == listeners["ONE"] and listeners["ONE"].startswith("127.0.0.1:")
-        broker.restart()
-        assert broker.listeners == listeners
+    with ottla.Broker(settings=settings, schema_registry=True) as broker:
+        listeners, address, registry = broker.listeners, broker.bootstrap_servers, broker.schema_registry_url
+        assert broker.bootstrap_servers == listeners["TWO"] and listeners["TWO"].startswith("127.0.0.1:")
+        for stop in broker.kill, lambda: None:
+            stop()
+            broker.restart()
+            assert broker.listeners == listeners and broker.bootstrap_servers == address
+            assert broker.schema_registry_url == registry
+        assert not registry.endswith(":0")
 
 
 def test_admin_token_is_sent() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Callable, List
+from typing import Any, Callable, List
 
 import ottla
 import pytest
@@ -248,7 +248,11 @@ def test_killed_program_leaves_no_process_and_no_directory(temporary: Path, stat
     wait_until_nothing_is_left(running, pid, temporary)
 
 
-@pytest.mark.parametrize("state", ["", "broker.kill()", RESTARTS])
+#: The program ends long after the broker, which keeps its data at the signal.
+ENDS_LATE = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), os._exit(0)))"
+
+
+@pytest.mark.parametrize("state", ["", "broker.kill()", RESTARTS, ENDS_LATE])
 def test_sigterm_of_all_processes_leaves_no_process_and_no_directory(temporary: Path, state: str) -> None:
     running, pid = start_program(state)
     # As a container or a CI system does it. The program is the first of them, but here the last to get the signal.
@@ -290,3 +294,19 @@ with ottla.Broker() as broker:
     os.killpg(running.pid, signal.SIGINT)
     output, _ = running.communicate(timeout=60)
     assert output == "interrupted\n" and running.returncode == 0 and not process_exists(pid)
+
+
+def test_interrupt_right_after_the_start_of_the_process_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: List[int] = []
+
+    class Interrupted(ottla._broker.Process):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            started.append(self.pid)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("ottla._broker.Process", Interrupted)
+    broker = ottla.Broker()
+    with pytest.raises(KeyboardInterrupt):
+        broker.start()
+    assert not broker.is_running and not process_exists(started[0])

@@ -5,6 +5,27 @@ const http = require("node:http");
 
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_LENGTH = 1 << 20;
+/** Requests to a broker at a time; a broker closes connections beyond 256. */
+const MAX_REQUESTS = 64;
+
+/** Sends requests to the admin port of a broker; others wait for their turn. */
+class AdminPort {
+  #running = 0;
+  #waiting = [];
+
+  /** Sends a POST request. Returns the status and the JSON object of the answer. */
+  async post(url, body, token) {
+    if (this.#running < MAX_REQUESTS) this.#running += 1;
+    else await new Promise((resolve) => this.#waiting.push(resolve));
+    try {
+      return await post(url, body, token);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
+    }
+  }
+}
 
 /** Sends a POST request. Returns the status and the JSON object of the answer. */
 function post(url, body, token) {
@@ -44,4 +65,4 @@ function parse(text) {
   }
 }
 
-module.exports = { post };
+module.exports = { AdminPort };

@@ -5,7 +5,7 @@ const crypto = require("node:crypto");
 const fs = require("node:fs/promises");
 const os = require("node:os");
 const path = require("node:path");
-const { post } = require("./admin.cjs");
+const { AdminPort } = require("./admin.cjs");
 const { findBinary } = require("./binary.cjs");
 const { LogLines } = require("./log_lines.cjs");
 const { Remover } = require("./remover.cjs");
@@ -22,9 +22,10 @@ class Broker {
   #options;
   #binary;
   #directory;
-  /** Exists while the process may not run, but its data is kept. */
+  /** Removes the directory of the last process that was started. */
   #remover;
   #lines = new LogLines();
+  #admin = new AdminPort();
   #process;
   #ready;
   /** The end of the last call that changes the process: such calls run one after the other. */
@@ -43,7 +44,12 @@ class Broker {
 
   constructor(options) {
     checkNames("option", options, OPTIONS);
-    for (const user of Object.keys(options.users ?? {})) {
+    const { topics = {}, settings = {}, users = {} } = options;
+    if (!Array.isArray(topics)) checkObject("topics", topics);
+    else if (!topics.every((topic) => typeof topic === "string")) throw new TypeError('a topic is a text, such as "orders:3"');
+    checkObject("settings", settings);
+    checkObject("users", users);
+    for (const user of Object.keys(users)) {
       if (user.includes(":")) throw new TypeError(`the name "${user}" of a user has a colon, which separates names from passwords`);
     }
     this.#options = options;
@@ -97,7 +103,7 @@ class Broker {
   }
 
   async createTopic(name, topic = {}) {
-    checkNames("option of a topic", topic, TOPIC_OPTIONS);
+    checkNames("topic option", topic, TOPIC_OPTIONS);
     const { partitions, configs = {} } = topic;
     const texts = Object.fromEntries(Object.entries(configs).map(([key, value]) => [key, String(value)]));
     await this.#post("topics", { name, partitions, configs: texts });
@@ -108,18 +114,13 @@ class Broker {
   }
 
   kill() {
-    return this.#inTurn(() => {
-      this.#remover ??= new Remover(this.#directory);
-      return this.#process.kill();
-    });
+    return this.#inTurn(() => this.#process.kill());
   }
 
   restart() {
     return this.#inTurn(async () => {
-      this.#remover ??= new Remover(this.#directory);
       await this.#process.terminate(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
       await this.#start();
-      this.#release();
     });
   }
 
@@ -129,6 +130,10 @@ class Broker {
 
   async #start() {
     this.#process = new ServerProcess(this.#binary, serveArguments(this.#options, this.#directory, this.#ready), this.#lines);
+    const before = this.#remover;
+    // A program that cannot be run has no id.
+    this.#remover = this.#process.pid && new Remover(this.#directory, this.#process.pid);
+    before?.release();
     this.#ready = await this.#process.ready(this.#options.startTimeout ?? START_TIMEOUT_MS);
   }
 
@@ -136,10 +141,6 @@ class Broker {
     await this.#process?.stop(this.#options.stopTimeout ?? STOP_TIMEOUT_MS);
     // A broker that was killed has not removed it.
     await fs.rm(this.#directory, { recursive: true, force: true });
-    this.#release();
-  }
-
-  #release() {
     this.#remover?.release();
     this.#remover = undefined;
   }
@@ -149,7 +150,7 @@ class Broker {
     if (!this.running) throw gone();
     let result;
     try {
-      result = await post(`${this.adminUrl}/${action}`, body, this.#options.settings?.["ottla.admin.token"]);
+      result = await this.#admin.post(`${this.adminUrl}/${action}`, body, this.#options.settings?.["ottla.admin.token"]);
     } catch (cause) {
       throw this.running ? this.#process.error(`${action}: ${cause.message}`, { cause }) : gone();
     }
@@ -168,8 +169,15 @@ class Broker {
   }
 }
 
+/** Throws if a value is not an object with names, but a list, a Map, a number or the like. */
+function checkObject(name, given) {
+  const isObject = typeof given === "object" && given !== null && !(Symbol.iterator in given);
+  if (!isObject) throw new TypeError(`${name} must be an object with names and values, such as { name: value }`);
+}
+
 /** Throws if an object has names other than the known ones. */
 function checkNames(kind, given, known) {
+  checkObject(`the ${kind}s`, given);
   const unknown = Object.keys(given).find((name) => !known.includes(name));
   if (unknown !== undefined) throw new TypeError(`unknown ${kind} ${unknown}; there are ${known.join(", ")}`);
 }
@@ -182,11 +190,12 @@ function serveArguments(options, directory, before) {
   // The same ports as before, or free ones.
   const several = before && Object.keys(before.listeners).length > 1;
   if (before && (several || "listeners" in settings)) settings.listeners = bound(settings.listeners ?? "", before);
-  const admin = settings["ottla.admin.listener"];
-  if (before?.admin_url && admin !== undefined) settings["ottla.admin.listener"] = withPort(String(admin), port(before.admin_url));
+  for (const [name, url] of [["ottla.admin.listener", before?.admin_url], ["ottla.registry.listener", before?.schema_registry_url]]) {
+    if (url && name in settings) settings[name] = withPort(String(settings[name]), port(url));
+  }
   return [
     ...["--exit-with-parent", "--ready-file", "-", "--ephemeral", "--data-dir", directory],
-    ...(options.schemaRegistry ? ["--registry-port", port(before?.schema_registry_url)] : []),
+    ...(options.schemaRegistry && !("ottla.registry.listener" in settings) ? ["--registry-port", port(before?.schema_registry_url)] : []),
     ...("listeners" in settings ? [] : ["--port", port(before?.bootstrap_servers)]),
     ...("ottla.admin.listener" in settings ? [] : ["--admin-port", port(before?.admin_url)]),
     // Values may begin with a hyphen, so they are not arguments of their own.

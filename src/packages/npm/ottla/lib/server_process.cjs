@@ -7,8 +7,10 @@ const { setTimeout: sleep } = require("node:timers/promises");
 const { OttlaError } = require("./error.cjs");
 
 const MAX_READY_LENGTH = 1 << 20;
-/** How long the rest of the log may take to arrive after the process has ended, and the end after a SIGKILL. */
+/** How long the end may take after a SIGKILL. */
 const END_MS = 5_000;
+/** How long the rest of the log may take to arrive after the end: another process may hold the pipes. */
+const REST_MS = 1_000;
 /** How often a worker of a test runner looks whether the runner still runs. */
 const RUNNER_CHECK_MS = 200;
 /** Variables that test runners set for their workers. */
@@ -48,6 +50,7 @@ class ServerProcess {
       });
       child.once("exit", (code, signal) => {
         this.#end ??= signal ? `ottla was ended by ${signal}` : `ottla ended with exit code ${code}`;
+        setTimeout(() => child.stdio.forEach((stream) => stream.destroy()), REST_MS).unref();
       });
       child.once("close", () => {
         lines.close();
@@ -94,7 +97,7 @@ class ServerProcess {
   }
 
   async kill() {
-    this.#signal("SIGKILL");
+    this.#killGroup();
     if (!(await this.#wait(END_MS))) throw this.error(`process ${this.pid} does not end after SIGKILL`);
   }
 
@@ -113,6 +116,16 @@ class ServerProcess {
     }, RUNNER_CHECK_MS);
     timer.unref();
     void this.#closed.then(() => clearInterval(timer));
+  }
+
+  /** Kills the process and what it has started, which may hold its pipes. */
+  #killGroup() {
+    if (this.#end !== undefined || this.pid === undefined) return;
+    try {
+      process.kill(-this.pid, "SIGKILL");
+    } catch {
+      this.#signal("SIGKILL");
+    }
   }
 
   #signal(signal) {

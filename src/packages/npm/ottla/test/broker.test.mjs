@@ -70,11 +70,19 @@ test("a created topic has its partitions and settings; another with its name is 
   const broker = await Broker.start();
   await broker.createTopic("orders", { partitions: 3, configs: { "retention.ms": 1000, "cleanup.policy": "compact" } });
   await broker.createTopic("one");
+  await assert.rejects(broker.createTopic("three", 3), { name: "TypeError", message: /the topic options must be an object/ });
   assert.equal(await partitions(broker, "orders"), 3);
   assert.match(await ottla(broker, "topics", "describe", "orders"), /retention\.ms=1000/);
   assert.equal(await partitions(broker, "one"), 1);
   const refused = { name: "OttlaError", code: "TOPIC_ALREADY_EXISTS", message: /orders/ };
   await assert.rejects(broker.createTopic("orders"), refused);
+  await broker.stop();
+});
+
+test("more requests than the admin port has connections are all answered", async () => {
+  const broker = await Broker.start();
+  const refused = Array.from({ length: 400 }, () => broker.createTopic("a/b").catch((error) => error.code));
+  assert.deepEqual([...new Set(await Promise.all(refused))], ["INVALID_TOPIC_EXCEPTION"]);
   await broker.stop();
 });
 
@@ -129,6 +137,9 @@ test("a broker that cannot start reports its own line", async () => {
 test("arguments that no process can have, unknown options and users with a colon are an error", async () => {
   await assert.rejects(Broker.start({ topic: "orders" }), { name: "TypeError", message: /unknown option topic; there are topics/ });
   await assert.rejects(Broker.start({ users: { "a:b": "c" } }), { name: "TypeError", message: /"a:b"/ });
+  for (const options of [{ topics: new Map([["a", 1]]) }, { topics: [{ a: 1 }] }, { users: ["ann"] }, { settings: ["a=b"] }, "orders"]) {
+    await assert.rejects(Broker.start(options), { name: "TypeError", message: /such as/ });
+  }
   await assert.rejects(Broker.start({ args: ["a\0b"] }), { code: "ERR_INVALID_ARG_VALUE" });
 });
 
@@ -136,6 +147,15 @@ test("a broker that is not ready in time is killed", async () => {
   const binary = script("slow", "echo one >&2; printf two >&2; exec sleep 60");
   const start = Broker.start({ binary, startTimeout: 500 });
   await assert.rejects(start, /did not start within 500 ms\none\ntwo$/);
+});
+
+test("a program whose child holds its pipes does not delay the error", async () => {
+  const begin = Date.now();
+  const slow = script("parent", "sleep 60; exit");
+  await assert.rejects(Broker.start({ binary: slow, startTimeout: 200 }), /did not start within 200 ms$/);
+  const ended = script("ended", "sleep 7 & exit 3");
+  await assert.rejects(Broker.start({ binary: ended }), /did not start: ottla ended with exit code 3$/);
+  assert.ok(Date.now() - begin < 5_000);
 });
 
 test("a program that is another one is an error with what it wrote", async () => {
@@ -200,12 +220,15 @@ test("a restart keeps the hosts and ports of given listeners", async () => {
     listeners: "OUTSIDE://127.0.0.1:0,INSIDE://:0",
     "listener.security.protocol.map": "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT",
     "ottla.admin.listener": "127.0.0.1:0",
+    "ottla.registry.listener": "127.0.0.1:0",
   };
-  const broker = await Broker.start({ settings });
-  const { adminUrl, bootstrapServers, listeners } = broker;
+  const broker = await Broker.start({ settings, schemaRegistry: true });
+  const { adminUrl, bootstrapServers, listeners, schemaRegistryUrl } = broker;
   assert.equal(bootstrapServers, listeners.OUTSIDE);
   await broker.restart();
   assert.deepEqual([broker.adminUrl, broker.bootstrapServers, broker.listeners], [adminUrl, bootstrapServers, listeners]);
+  assert.match(schemaRegistryUrl, /:[1-9]\d*$/);
+  assert.equal(broker.schemaRegistryUrl, schemaRegistryUrl);
   await broker.stop();
 });
 

@@ -36,6 +36,10 @@ final class Arguments {
         if (before != null && before.adminUrl != null) {
             set.computeIfPresent("ottla.admin.listener", (name, address) -> withPort(address, port(before.adminUrl)));
         }
+        if (before != null && before.schemaRegistryUrl.isPresent()) {
+            String port = port(before.schemaRegistryUrl.get());
+            set.computeIfPresent("ottla.registry.listener", (name, address) -> withPort(address, port));
+        }
         set.forEach((name, value) -> all.add("--set=" + name + "=" + value));
         if (!set.containsKey("listeners")) {
             all.addAll(List.of("--port", port(before == null ? null : before.bootstrapServers)));
@@ -43,7 +47,7 @@ final class Arguments {
         if (!set.containsKey("ottla.admin.listener")) {
             all.addAll(List.of("--admin-port", port(before == null ? null : before.adminUrl)));
         }
-        if (schemaRegistry) {
+        if (schemaRegistry && !set.containsKey("ottla.registry.listener")) {
             all.addAll(List.of("--registry-port", port(before == null ? null : before.schemaRegistryUrl.orElse(null))));
         }
         all.addAll(arguments);

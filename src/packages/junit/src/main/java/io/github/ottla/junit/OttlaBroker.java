@@ -20,7 +20,7 @@ public final class OttlaBroker implements AutoCloseable {
     private final LogLines log = new LogLines();
     private volatile ServerProcess process;
     private volatile Ready ready;
-    /** Exists while the process may not run, but its data is kept. */
+    /** Removes the directory of the last process that was started. */
     private Remover remover;
 
     /** Options of a broker that {@link #start} starts. */
@@ -146,16 +146,13 @@ public final class OttlaBroker implements AutoCloseable {
 
     /** Kills the process (SIGKILL), as a crash does. The data stays for {@link #restart}. */
     public synchronized void kill() {
-        keepData();
         process.kill();
     }
 
     /** Stops the process, if it runs, and starts another one with the same ports and data. */
     public synchronized void restart() {
-        keepData();
         process.terminate(stopTimeout);
         start();
-        release();
     }
 
     /** Returns how many lines the log has had. */
@@ -170,14 +167,12 @@ public final class OttlaBroker implements AutoCloseable {
 
     private void start() {
         process = new ServerProcess(binary, arguments.of(directory, ready), log);
-        ready = process.ready(startTimeout);
-    }
-
-    /** Makes sure that the data is removed if this process ends while no broker runs. */
-    private void keepData() {
-        if (remover == null) {
-            remover = new Remover(directory);
+        Remover before = remover;
+        remover = new Remover(directory, process.pid());
+        if (before != null) {
+            before.release();
         }
+        ready = process.ready(startTimeout);
     }
 
     private void release() {

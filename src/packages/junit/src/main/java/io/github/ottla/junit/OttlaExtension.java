@@ -126,6 +126,9 @@ public final class OttlaExtension extends BrokerOptions<OttlaExtension>
             String[] parts = setting.split("=", 2);
             setting(parts[0], parts.length > 1 ? parts[1] : "");
         }
+        if (test.schemaRegistry()) {
+            schemaRegistry();
+        }
         resetBeforeEach = test.resetBeforeEach();
     }
 

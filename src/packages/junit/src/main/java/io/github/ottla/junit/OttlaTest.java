@@ -24,6 +24,9 @@ public @interface OttlaTest {
     /** Settings of the broker, each as {@code NAME=VALUE}. */
     String[] settings() default {};
 
+    /** Whether the broker has a schema registry: {@link OttlaBroker#schemaRegistryUrl}. */
+    boolean schemaRegistry() default false;
+
     /** Whether the broker is reset before each test. */
     boolean resetBeforeEach() default true;
 }

@@ -11,7 +11,6 @@ final class Ready {
     final String bootstrapServers;
     /** The addresses of all listeners, by name. */
     final Map<String, String> listeners;
-    /** Null for a broker without an admin port. */
     final String adminUrl;
     final Optional<String> schemaRegistryUrl;
     final Path dataDirectory;
@@ -21,21 +20,33 @@ final class Ready {
     /** An IllegalArgumentException says what is wrong. */
     Ready(String line) {
         Map<String, Object> fields = Json.object(line);
-        Map<String, String> addresses = new LinkedHashMap<>();
-        if (fields.get("listeners") instanceof Map) {
-            Map<?, ?> given = (Map<?, ?>) fields.get("listeners");
-            given.forEach((name, address) -> addresses.put((String) name, String.valueOf(address)));
+        if (!(fields.get("listeners") instanceof Map)) {
+            throw new IllegalArgumentException("no listeners");
         }
-        bootstrapServers = text(fields, "bootstrap_servers").orElseThrow(() -> new IllegalArgumentException(line));
+        Map<String, String> addresses = new LinkedHashMap<>();
+        Map<?, ?> given = (Map<?, ?>) fields.get("listeners");
+        given.forEach((name, address) -> addresses.put((String) name, text("listeners", address)));
+        bootstrapServers = required(fields, "bootstrap_servers");
         listeners = Collections.unmodifiableMap(addresses);
-        adminUrl = text(fields, "admin_url").orElse(null);
+        adminUrl = required(fields, "admin_url");
         schemaRegistryUrl = text(fields, "schema_registry_url");
-        dataDirectory = text(fields, "data_dir").map(Path::of).orElse(null);
+        dataDirectory = Path.of(required(fields, "data_dir"));
         ca = text(fields, "ca").map(Path::of);
         secureDirectory = text(fields, "secure_dir").map(Path::of);
     }
 
     private static Optional<String> text(Map<String, Object> fields, String name) {
-        return Optional.ofNullable(fields.get(name)).map(String::valueOf);
+        return Optional.ofNullable(fields.get(name)).map(value -> text(name, value));
+    }
+
+    private static String required(Map<String, Object> fields, String name) {
+        return text(fields, name).orElseThrow(() -> new IllegalArgumentException("no " + name));
+    }
+
+    private static String text(String name, Object value) {
+        if (value instanceof String) {
+            return (String) value;
+        }
+        throw new IllegalArgumentException(name + " is no text");
     }
 }

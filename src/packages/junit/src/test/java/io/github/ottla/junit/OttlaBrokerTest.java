@@ -168,9 +168,21 @@ class OttlaBrokerTest {
         assertThrows(IllegalArgumentException.class, () -> OttlaBroker.builder().user("a:b", "c"));
     }
 
+    private static final String READY =
+        "{\"bootstrap_servers\":\"a:1\",\"listeners\":{\"A\":\"a:1\"},\"admin_url\":\"http://a:2\",\"data_dir\":\"/a\"}";
+
+    @Test
+    void readyLineWithMissingFieldsOrOfWrongTypesIsAnError() {
+        new Ready(READY);
+        for (String wrong : List.of(READY.replace("admin_url", "a"), READY.replace("\"/a\"", "1"), READY.replace("{\"A\":\"a:1\"}", "1"),
+            READY.replace("{\"A\":\"a:1\"}", "{\"A\":1}"))) {
+            assertThrows(IllegalArgumentException.class, () -> new Ready(wrong), wrong);
+        }
+    }
+
     @Test
     void processThatIgnoresSigtermIsKilledAfterTheBound() throws Exception {
-        Path deaf = script("deaf", "trap '' TERM; echo '{\"bootstrap_servers\":\"a:1\"}'; exec sleep 60");
+        Path deaf = script("deaf", "trap '' TERM; echo '" + READY + "'; exec sleep 60");
         OttlaBroker broker = OttlaBroker.builder().binary(deaf).stopTimeout(Duration.ofMillis(200)).start();
         broker.stop();
         assertFalse(broker.isRunning());
@@ -230,11 +242,14 @@ class OttlaBrokerTest {
     @Test
     void restartKeepsTheHostsAndPortsOfGivenListeners() {
         Map<String, String> settings = Map.of("listeners", "OUTSIDE://127.0.0.1:0,INSIDE://:0",
-            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "ottla.admin.listener", "127.0.0.1:0");
-        try (OttlaBroker broker = OttlaBroker.builder().settings(settings).start()) {
+            "listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT", "ottla.admin.listener", "127.0.0.1:0",
+            "ottla.registry.listener", "127.0.0.1:0");
+        try (OttlaBroker broker = OttlaBroker.builder().settings(settings).schemaRegistry().start()) {
+            String registry = broker.schemaRegistryUrl().orElseThrow();
             String before = broker.bootstrapServers() + broker.adminUrl() + broker.listeners();
             broker.restart();
             assertEquals(before, broker.bootstrapServers() + broker.adminUrl() + broker.listeners());
+            assertEquals(registry, broker.schemaRegistryUrl().orElseThrow());
         }
     }
 

@@ -125,7 +125,7 @@ class OttlaExtensionTest {
         assertEquals(1, brokers());
     }
 
-    @OttlaTest(topics = "orders:2", settings = "num.partitions=5")
+    @OttlaTest(topics = "orders:2", settings = "num.partitions=5", schemaRegistry = true)
     static final class Annotated {
         private final OttlaBroker broker;
 
@@ -137,6 +137,7 @@ class OttlaExtensionTest {
         void one(OttlaBroker parameter) throws Exception {
             assertEquals(broker, parameter);
             assertEquals(2, Cli.partitions(broker, "orders"));
+            assertTrue(broker.schemaRegistryUrl().isPresent());
             use(broker);
         }
 
