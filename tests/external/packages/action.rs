@@ -65,7 +65,6 @@ fn step_starts_a_broker_and_passes_its_address_on() {
     // Later steps have the tools on the PATH.
     let path = runner.read("GITHUB_PATH");
     let path = Path::new(path.trim_end());
-    let topics = Command::new(path.join("kafka-topics"));
     let describe = ["--bootstrap-server", servers, "--describe"];
     let topics = Command::new(path.join("kafka-topics")).args(describe).output().unwrap();
     let topics = String::from_utf8_lossy(&topics.stdout).into_owned();
