@@ -99,7 +99,8 @@ Kafka's are about a sample in which older values count less and less. A value is
 
 **Limits.** A scrape has at most `ottla.metrics.max.series` series. A partition has 17 series; a topic has one and up to 11 for what
 is produced and fetched, which begin with the first count, as in Kafka; a committed offset has 5; a group has 4 and 2 for each topic.
-So 1,000 partitions and 100 groups with 10 offsets each have about 22,600. An API has 66 and one for each version and error code.
+So 1,000 partitions and 100 groups with 10 offsets each have about 24,000, which are 1.9 MB of text, and a scrape of them takes about
+25 ms. An API has 66 and one for each version and error code.
 
 **Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
 need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;
