@@ -62,12 +62,12 @@ fn step_starts_a_broker_and_passes_its_address_on() {
     let servers = outputs.lines().find_map(|line| line.strip_prefix("bootstrap-servers=")).unwrap();
     assert!(outputs.contains("admin-url=http://"), "{outputs}");
     assert!(runner.read("GITHUB_ENV").contains(&format!("OTTLA_BOOTSTRAP_SERVERS={servers}\n")));
-    // Later steps have the tools on the PATH.
+    // Later steps have the program on the PATH. The one of this test does not see by which name it is run.
     let path = runner.read("GITHUB_PATH");
     let path = Path::new(path.trim_end());
     let describe = ["--bootstrap-server", servers, "--describe"];
-    let topics = Command::new(path.join("kafka-topics")).args(describe).output().unwrap();
-    let topics = String::from_utf8_lossy(&topics.stdout).into_owned();
+    let topics = Command::new(path.join("ottla")).arg("kafka-topics").args(describe).output().unwrap();
+    let topics = format!("{}{}", String::from_utf8_lossy(&topics.stdout), String::from_utf8_lossy(&topics.stderr));
     assert!(topics.contains("Topic: orders") && topics.contains("PartitionCount: 3"), "{topics}");
     assert!(topics.contains("Topic: bills") && topics.contains("PartitionCount: 5"), "{topics}");
     // The job keeps its own python and pip.
