@@ -100,6 +100,13 @@ pub fn bind_metrics_port(config: &BrokerConfig) -> Result<Option<MetricsPort>, S
     if let Some(secure) = &config.secure {
         bound.allow_hosts(&secure.hosts);
     }
+    if bound.is_unprotected() {
+        tracing::warn!(
+            url = bound.url(),
+            "the metrics can be read from other machines without a token; set ottla.metrics.token, or bind \
+             ottla.metrics.listener to localhost"
+        );
+    }
     Ok(Some(bound))
 }
 

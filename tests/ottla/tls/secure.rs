@@ -212,10 +212,18 @@ fn admin_port_with_token_and_tls_serves_those_who_have_the_token() {
 }
 
 #[test]
-fn admin_port_beyond_loopback_without_a_token_is_a_warning() {
-    let warning = "the admin port can be reached from other machines without a token";
-    let broker = Broker::with().set("ottla.admin.listener", "0.0.0.0:0").start();
-    assert!(broker.log().contains(warning));
-    let broker = Broker::with().set("ottla.admin.listener", "0.0.0.0:0").set("ottla.admin.token", "x").start();
-    assert!(!broker.log().contains(warning));
+fn port_beyond_loopback_without_a_token_is_a_warning() {
+    let check = |listener: &str, token: &str, warning: &str| {
+        let broker = Broker::with().set(listener, "0.0.0.0:0").start();
+        assert!(broker.log().contains(warning), "{}", broker.log());
+        let broker = Broker::with().set(listener, "0.0.0.0:0").set(token, "x").start();
+        assert!(!broker.log().contains(warning));
+    };
+    let admin = "the admin port can be reached from other machines without a token";
+    check("ottla.admin.listener", "ottla.admin.token", admin);
+    check(
+        "ottla.metrics.listener",
+        "ottla.metrics.token",
+        "the metrics can be read from other machines without a token",
+    );
 }

@@ -64,6 +64,11 @@ impl MetricsPort {
         Ok(MetricsPort { port, known_hosts })
     }
 
+    /// Whether other machines can connect and need no token.
+    pub fn is_unprotected(&self) -> bool {
+        self.port.is_unprotected()
+    }
+
     /// Accepts further names in the header Host.
     pub fn allow_hosts(&mut self, hosts: &[String]) {
         self.known_hosts.extend_from_slice(hosts);
