@@ -84,7 +84,7 @@ pub fn run(args: &ServeArgs, clock: Clock, logging: &Logging) -> Result<ExitCode
         }
     });
     if let (Err(_), Some(dir)) = (&ended, &mut ephemeral) {
-        // No other run follows if the parent is gone, which may be why this one failed.
+        // No other run follows if the parent has ended, which may be why this one failed.
         if runtime.block_on(clock.timeout(PARENT_GRACE, parent.ended())).is_some() {
             dir.set_kept(false);
         }

@@ -78,9 +78,7 @@ impl RestProxyPort {
         };
         let access = HttpAccess { tls, refuse: error, ..HttpAccess::default() };
         let port = HttpPort::bind("REST proxy", &config.bind, limits, access)?;
-        let mut known_hosts = config.allowed_hosts.clone();
-        known_hosts.push(port.host().to_owned());
-        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let known_hosts = port.known_hosts(&config.allowed_hosts);
         Ok(RestProxyPort { port, known_hosts })
     }
 

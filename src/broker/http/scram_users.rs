@@ -61,7 +61,7 @@ impl Passwords for Allowed {
             let Some(broker) = shared.broker.get().and_then(Weak::upgrade) else { return false };
             // Connections are bounded, and so is what waits here.
             let Ok(_turn) = shared.comparisons.acquire().await else { return false };
-            // Also for others, so that the time does not tell who may use the port.
+            // Also for others, so that the time does not depend on who may use the port.
             broker.has_scram_password(User { name, password }).await && is_allowed
         })
     }

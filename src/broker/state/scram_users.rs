@@ -49,7 +49,7 @@ impl Broker {
     fn compare_password(&self, user: &User) -> bool {
         let credentials = ScramMechanism::ALL.into_iter().filter(|mechanism| self.has_credential(user, *mechanism));
         let has_password = credentials.count() > 0;
-        // A user that does not exist takes as long as one with a credential, so that the time does not tell them apart.
+        // A user that does not exist takes as long as one with a credential, so that both need the same time.
         if ScramMechanism::ALL.into_iter().all(|it| self.scram_credential(it, &user.name).is_none()) {
             ScramCredential::salted_password(ScramMechanism::Sha256, &user.password, b"", ITERATIONS);
         }

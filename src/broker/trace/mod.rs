@@ -44,7 +44,7 @@ const MAX_FOLLOWERS: usize = 8;
 /// Passes on the requests of all connections.
 #[derive(Debug)]
 pub struct TraceHub {
-    /// Bytes that are kept of a request and of its response; 0 while nobody needs them.
+    /// Bytes that are kept of a request and of its response; 0 while the trace is off.
     excerpt: AtomicUsize,
     state: Mutex<State>,
 }

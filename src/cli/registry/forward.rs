@@ -18,7 +18,7 @@ const MAX_RESPONSE_BYTES: u64 = 16 << 20;
 /// Why a request was not passed on.
 #[derive(Debug, thiserror::Error)]
 pub enum NotPassedOn {
-    /// The leader has not received it, because nobody listens at its address.
+    /// The leader has not received it, because no process listens at its address.
     #[error("{0}")]
     Unreachable(String),
     /// The leader may have received it.

@@ -53,7 +53,7 @@ fn outcome(event: &Value, api: &str) -> String {
     let errors: Vec<&str> = list(&event["errors"]).filter_map(Value::as_str).collect();
     let mut text = match event["ending"].as_str() {
         Some("noResponse") => "no response".to_owned(),
-        Some("dropped") => "the client has gone".to_owned(),
+        Some("dropped") => "the client has disconnected".to_owned(),
         _ => shortened(&response(api, &event["response"])),
     };
     let shown: Vec<&&str> = errors.iter().filter(|error| !text.contains(**error)).collect();

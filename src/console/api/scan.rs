@@ -90,7 +90,7 @@ struct Searched {
 }
 
 impl Scan {
-    /// Runs the scan until it ends or the client is gone.
+    /// Runs the scan until it ends or the client disconnects.
     pub async fn run(mut self, lines: mpsc::Sender<Bytes>) {
         let mut totals = Totals::default();
         let last = match self.scan(&lines, &mut totals).await {
@@ -98,11 +98,11 @@ impl Scan {
             Ok(None) => return,
             Err(error) => error.to_json(),
         };
-        // Fails if the client is gone.
+        // Fails if the client has disconnected.
         let _ = lines.send(Bytes::from(format!("{last}\n"))).await;
     }
 
-    /// Returns why the scan ended; `None` if the client is gone.
+    /// Returns why the scan ended; `None` if the client has disconnected.
     async fn scan(&mut self, lines: &mpsc::Sender<Bytes>, totals: &mut Totals) -> Result<Option<&'static str>> {
         let max_time = if self.follow { MAX_FOLLOW_TIME } else { MAX_SCAN_TIME };
         let (deadline, mut reported) = (Instant::now() + max_time, Instant::now());

@@ -4,6 +4,7 @@ pub mod avro;
 pub mod json;
 pub mod nesting;
 pub mod protobuf;
+mod tags;
 pub mod value;
 
 use thiserror::Error;

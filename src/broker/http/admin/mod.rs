@@ -118,9 +118,7 @@ impl AdminPort {
         };
         let access = HttpAccess { tls, public_paths: PUBLIC_PATHS, ..HttpAccess::with_token(config.token.as_ref()) };
         let port = HttpPort::bind("admin", &config.bind, limits, access)?;
-        let mut known_hosts = config.allowed_hosts.clone();
-        known_hosts.push(port.host().to_owned());
-        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let known_hosts = port.known_hosts(&config.allowed_hosts);
         Ok(AdminPort { port, known_hosts })
     }
 

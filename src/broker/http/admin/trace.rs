@@ -5,7 +5,7 @@
 //! them. With `last`, `follow` is false if it is not given.
 //!
 //! A line `{"leftOut":12}` stands for requests that were left out because the client was too slow. Empty lines are sent
-//! while there is nothing else, so that a client that has gone is noticed.
+//! while there is nothing else, so that a client that has disconnected is noticed.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -99,7 +99,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// Runs until the client has gone or there is nothing more to come.
+    /// Runs until the client has disconnected or there are no more events.
     async fn run(mut self, lines: mpsc::Sender<Bytes>) {
         while let Some(event) = self.before.pop_front() {
             if self.filter.may_admit(&event) {

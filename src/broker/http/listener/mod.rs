@@ -152,9 +152,10 @@ impl HttpPort {
         Ok(HttpPort { name, listener, host, limits, access })
     }
 
-    /// The host for clients on this machine.
-    pub fn host(&self) -> &str {
-        &self.host
+    /// The names that the header Host may have: the allowed ones, that of the bind address, and this machine's.
+    pub fn known_hosts(&self, allowed: &[String]) -> Vec<String> {
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        allowed.iter().cloned().chain([self.host.clone(), machine]).collect()
     }
 
     /// The URL for clients on this machine, `http://host:port`.

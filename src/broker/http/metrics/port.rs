@@ -58,9 +58,7 @@ impl MetricsPort {
         };
         let access = HttpAccess { tls, ..HttpAccess::with_token(config.token.as_ref()) };
         let port = HttpPort::bind("metrics", &config.bind, limits, access)?;
-        let mut known_hosts = config.allowed_hosts.clone();
-        known_hosts.push(port.host().to_owned());
-        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let known_hosts = port.known_hosts(&config.allowed_hosts);
         Ok(MetricsPort { port, known_hosts })
     }
 

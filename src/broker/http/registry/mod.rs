@@ -93,9 +93,7 @@ impl RegistryPort {
         let users = (!config.users.is_empty()).then(|| BasicUsers::new(&config.users));
         let access = HttpAccess { tls, users, refuse: refused, ..HttpAccess::default() };
         let port = HttpPort::bind("schema registry", &config.bind, limits, access)?;
-        let mut known_hosts = config.allowed_hosts.clone();
-        known_hosts.push(port.host().to_owned());
-        known_hosts.push(rustix::system::uname().nodename().to_string_lossy().into_owned());
+        let known_hosts = port.known_hosts(&config.allowed_hosts);
         Ok(RegistryPort { port, known_hosts })
     }
 

@@ -36,7 +36,7 @@ async fn every_request_is_reported_once_whatever_becomes_of_its_reply() {
     assert_eq!(endings(&reported(&["e", "c"], 1).await), [(0, Sent), (1, Dropped)]);
     assert_eq!(endings(&reported(&["f", "e", "w"], 0).await), [(0, Dropped), (1, Dropped), (2, Dropped)]);
     assert_eq!(endings(&reported(&["L", "e"], 1).await), [(0, Sent), (1, Dropped)]);
-    assert_eq!(endings(&reported(&["w", "e"], 0).await), [(0, Dropped), (1, Dropped)], "the client has gone");
+    assert_eq!(endings(&reported(&["w", "e"], 0).await), [(0, Dropped), (1, Dropped)], "the client has disconnected");
 }
 
 #[tokio::test(start_paused = true)]

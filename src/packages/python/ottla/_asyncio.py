@@ -151,7 +151,7 @@ class AsyncBroker:
         try:
             await asyncio.wait([future])
         except asyncio.CancelledError:
-            # The thread can't be cancelled, and nobody else would stop the broker.
+            # The thread can't be cancelled, and no other code stops the broker.
             if stop_if_cancelled:
                 self._broker._abort()
                 await _end_of(future)

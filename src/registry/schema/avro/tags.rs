@@ -5,10 +5,8 @@ use std::collections::{HashSet, VecDeque};
 use super::AvroError;
 use super::model::{Body, Kind, NodeId, Nodes};
 use crate::json::{Json, Object, parse};
+use crate::schema::tags::tags_of;
 use crate::schema::{EntityType, TagChanges, TaggedEntity};
-
-/// The property with the tags.
-const TAGS: &str = "confluent:tags";
 
 /// Lists the tagged records and fields.
 pub(super) fn entities(nodes: &Nodes, root: NodeId) -> Vec<(TaggedEntity, Vec<String>)> {
@@ -49,44 +47,14 @@ fn add(found: &mut Vec<(TaggedEntity, Vec<String>)>, entity_type: EntityType, pa
     }
 }
 
-fn tags_of(properties: &Object) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in properties.get(TAGS).and_then(Json::as_array).unwrap_or_default() {
-        let tag = tag.as_str().map_or_else(|| tag.to_string(), str::to_owned);
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
-    }
-    tags
-}
-
 /// Adds and removes tags in the canonical text of a schema.
 pub(super) fn modify(text: &str, changes: &TagChanges) -> Result<String, AvroError> {
     let mut json = parse(text).map_err(|error| AvroError::new(error.to_string()))?;
-    let mut entities: Vec<&TaggedEntity> = Vec::new();
-    for (entity, _) in changes.add.iter().chain(&changes.remove) {
-        if !entities.contains(&entity) {
-            entities.push(entity);
-        }
-    }
-    for entity in entities {
+    for entity in changes.entities() {
         let path = find(&json, entity)
             .ok_or_else(|| AvroError::new(format!("No matching path '{}' found in the schema", entity.path)))?;
         let Some(Json::Object(object)) = walk(&mut json, &path) else { continue };
-        let mut tags = tags_of(object);
-        for tag in changes.add.iter().filter(|(other, _)| other == entity).flat_map(|(_, tags)| tags) {
-            if !tags.contains(tag) {
-                tags.push(tag.clone());
-            }
-        }
-        for tag in changes.remove.iter().filter(|(other, _)| other == entity).flat_map(|(_, tags)| tags) {
-            tags.retain(|other| other != tag);
-        }
-        if tags.is_empty() {
-            object.shift_remove(TAGS);
-        } else {
-            object.insert(TAGS.to_owned(), tags.into());
-        }
+        changes.apply(entity, object);
     }
     Ok(json.to_string())
 }

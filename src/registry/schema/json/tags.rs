@@ -9,11 +9,10 @@ use std::collections::VecDeque;
 use super::JsonSchemaError;
 use super::draft::Draft;
 use crate::json::{Json, Object};
+use crate::schema::tags::tags_of;
 use crate::schema::{EntityType, TagChanges, TaggedEntity};
 use crate::utf16;
 
-/// The property with the tags.
-const TAGS: &str = "confluent:tags";
 /// Maximum length of the path of an entity. Tags of those below are not listed.
 const MAX_PATH_BYTES: usize = 4 << 10;
 
@@ -130,47 +129,17 @@ impl Lister {
     }
 }
 
-fn tags_of(schema: &Object) -> Vec<String> {
-    let mut tags: Vec<String> = Vec::new();
-    for tag in schema.get(TAGS).and_then(Json::as_array).unwrap_or_default() {
-        let tag = tag.as_str().map_or_else(|| tag.to_string(), str::to_owned);
-        if !tags.contains(&tag) {
-            tags.push(tag);
-        }
-    }
-    tags
-}
-
 /// Adds and removes tags.
 pub(super) fn modify(root: &Json, changes: &TagChanges) -> Result<String, JsonSchemaError> {
     let draft = Draft::of(root);
     let mut json = root.clone();
-    let mut entities: Vec<&TaggedEntity> = Vec::new();
-    for (entity, _) in changes.add.iter().chain(&changes.remove) {
-        if !entities.contains(&entity) {
-            entities.push(entity);
-        }
-    }
-    for entity in entities {
+    for entity in changes.entities() {
         let mut path: VecDeque<&str> = entity.path.split('.').collect();
         let Some(Json::Object(object)) = find(&mut json, entity.entity_type, &mut path, draft) else {
             let problem = format!("No matching path '{}' found in the schema", entity.path);
             return Err(JsonSchemaError::new(problem));
         };
-        let mut tags = tags_of(object);
-        for tag in changes.add.iter().filter(|(other, _)| other == entity).flat_map(|(_, tags)| tags) {
-            if !tags.contains(tag) {
-                tags.push(tag.clone());
-            }
-        }
-        for tag in changes.remove.iter().filter(|(other, _)| other == entity).flat_map(|(_, tags)| tags) {
-            tags.retain(|other| other != tag);
-        }
-        if tags.is_empty() {
-            object.shift_remove(TAGS);
-        } else {
-            object.insert(TAGS.to_owned(), tags.into());
-        }
+        changes.apply(entity, object);
     }
     Ok(json.to_string())
 }

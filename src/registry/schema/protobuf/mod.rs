@@ -1,6 +1,6 @@
 //! Protobuf schemas (proto2 and proto3), as Confluent's registry parses, prints and compares them.
 //!
-//! The parser is our own. Confluent's canonical text keeps what was written: options that nobody defined, their order and
+//! The parser is our own. Confluent's canonical text keeps what was written: options without a definition, their order and
 //! the spelling of their numbers, names of types as they were written, fields whose types are unknown, grouping of reserved
 //! numbers and of extensions. Parsers that make descriptors (`protox-parse`, `protobuf-parse`) resolve or drop those
 //! parts, and refuse texts that Square's Wire, which Confluent uses, accepts. Ids of schemas depend on all of it.

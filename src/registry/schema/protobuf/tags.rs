@@ -73,13 +73,7 @@ fn items(value: &Value) -> &[Value] {
 /// Adds and removes tags. Returns the canonical text.
 pub(super) fn modify(file: &File, changes: &TagChanges) -> Result<String, ProtobufError> {
     let mut file = file.clone();
-    let mut entities: Vec<&TaggedEntity> = Vec::new();
-    for (entity, _) in changes.add.iter().chain(&changes.remove) {
-        if !entities.contains(&entity) {
-            entities.push(entity);
-        }
-    }
-    for entity in entities {
+    for entity in changes.entities() {
         let tags = |changes: &[(TaggedEntity, Vec<String>)]| -> Vec<String> {
             changes.iter().filter(|(other, _)| other == entity).flat_map(|(_, tags)| tags.clone()).collect()
         };
