@@ -5,16 +5,21 @@
 //! it was replayed to; otherwise it is decided again. The coordinators' runtime is not used, because it is the only writer
 //! of its logs, and decides on the runtime's threads: a comparison of large schemas may take seconds.
 //!
-//! Requests are decided one at a time, on blocking threads. Those that wait for their turn hold no thread.
+//! Requests are decided on blocking threads, each kind a few at a time ([`turns`]): one that reads does not wait for a
+//! comparison, which has a snapshot of the registry. Those that wait for their turn hold no thread.
+//!
+//! Produced records are validated by the same schemas ([`validation`]).
 
 mod replica;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod validation;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use thiserror::Error;
-use tokio::sync::Mutex;
 
 use super::cluster::NotServed;
 use super::partition::{Partition, PartitionError};
@@ -30,6 +35,8 @@ use ottla_registry::store::RegistrySettings;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::{Offset, TopicName};
 use replica::{Replica, Source, Step};
+use turns::Turns;
+pub use validation::{CurrentSchemas, NotCurrent};
 
 /// How often a request is tried again because its topic was deleted, or is missing.
 const MAX_ATTEMPTS: usize = 10;
@@ -39,8 +46,10 @@ pub struct SchemaRegistry {
     broker: Weak<Broker>,
     topic: TopicName,
     settings: RegistrySettings,
-    /// Held while a request is decided.
-    replica: Arc<Mutex<Replica>>,
+    replica: Arc<Replica>,
+    turns: Turns,
+    /// Whether the topic is being read because a produced record needs its schemas.
+    is_loading: Arc<AtomicBool>,
 }
 
 /// Why the topic could not be read or written.
@@ -83,6 +92,8 @@ impl SchemaRegistry {
             topic: config.topic.as_str().into(),
             settings,
             replica: Arc::default(),
+            turns: Turns::default(),
+            is_loading: Arc::default(),
         }
     }
 
@@ -120,12 +131,14 @@ impl SchemaRegistry {
         request: Option<Arc<OwnedRequest>>,
     ) -> Result<Option<Response>, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-            let mut replica = Arc::clone(&self.replica).lock_owned().await;
-            let source =
-                Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() };
-            let request = request.clone();
-            // On a thread of its own the lock is held until the decision ends, even if the client disconnects.
-            let stepped = blocking::run(move || replica.step(&source, request.as_deref())).await;
+            let turn = self.turns.of(request.as_deref()).await.ok_or(StoreError::Stopping)?;
+            let (replica, source, request) = (Arc::clone(&self.replica), self.source(broker), request.clone());
+            let stepped = blocking::run(move || {
+                // Until the decision ends, even if the client disconnects.
+                let _turn = turn;
+                replica.step(&source, request.as_deref())
+            })
+            .await;
             match stepped.map_err(|_| StoreError::Stopping)? {
                 Ok(Step::Done { response, unsynced }) => {
                     if let Some((partition, end)) = unsynced {
@@ -140,6 +153,10 @@ impl SchemaRegistry {
             }
         }
         Err(StoreError::Deleted(Arc::clone(&self.topic)))
+    }
+
+    fn source(&self, broker: &Arc<Broker>) -> Source {
+        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() }
     }
 
     /// Creates the topic as Confluent's registry does.
