@@ -83,7 +83,8 @@ impl<'a> Validator<'a> {
     ) -> Result<(), String> {
         let named = |name: &'static str, reason: String| {
             let mut reason = format!("the {name} fails schema validation: {reason}");
-            reason.truncate(reason.floor_char_boundary(MAX_REASON));
+            let end = (0..=MAX_REASON).rev().find(|at| reason.is_char_boundary(*at));
+            reason.truncate(end.unwrap_or_default());
             reason
         };
         if let (Some(part), Some(bytes)) = (&mut self.key, key) {

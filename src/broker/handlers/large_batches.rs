@@ -31,7 +31,8 @@ impl LargeBatches {
         rules: &VerifyRules,
         check: Option<&mut dyn RecordCheck>,
     ) -> Result<VerifiedSet, RecordError> {
-        let may_take_long = records.len() >= MIN_BYTES_TO_OFFLOAD && (records.is_compressed() || check.is_some());
+        let is_large = records.len() >= MIN_BYTES_TO_OFFLOAD && (records.is_compressed() || check.is_some());
+        let may_take_long = is_large || check.as_ref().is_some_and(|check| check.may_take_long());
         match may_take_long {
             true => blocking::in_place(|| self.verify_here(records, rules, check)),
             false => self.verify_here(records, rules, check),

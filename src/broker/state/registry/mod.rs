@@ -35,7 +35,7 @@ use ottla_registry::store::RegistrySettings;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::{Offset, TopicName};
 use replica::{Replica, Source, Step};
-use turns::Turns;
+pub use turns::Turns;
 pub use validation::{CurrentSchemas, NotCurrent};
 
 /// How often a request is tried again because its topic was deleted, or is missing.
@@ -45,7 +45,7 @@ const MAX_ATTEMPTS: usize = 10;
 pub struct SchemaRegistry {
     broker: Weak<Broker>,
     topic: TopicName,
-    settings: RegistrySettings,
+    settings: Arc<RegistrySettings>,
     replica: Arc<Replica>,
     turns: Turns,
     /// Whether the topic is being read because a produced record needs its schemas.
@@ -90,7 +90,7 @@ impl SchemaRegistry {
         SchemaRegistry {
             broker: Arc::downgrade(broker),
             topic: config.topic.as_str().into(),
-            settings,
+            settings: Arc::new(settings),
             replica: Arc::default(),
             turns: Turns::default(),
             is_loading: Arc::default(),
@@ -156,7 +156,7 @@ impl SchemaRegistry {
     }
 
     fn source(&self, broker: &Arc<Broker>) -> Source {
-        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() }
+        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: Arc::clone(&self.settings) }
     }
 
     /// Creates the topic as Confluent's registry does.

@@ -66,7 +66,7 @@ fn is_of(own: Option<&Arc<Partition>>, end: LogEnd, partition: Option<&Arc<Parti
 pub(super) struct Source {
     pub broker: Arc<Broker>,
     pub topic: TopicName,
-    pub settings: RegistrySettings,
+    pub settings: Arc<RegistrySettings>,
 }
 
 /// The outcome of a decision.
@@ -228,7 +228,7 @@ impl Loaded {
                 topic = %source.topic, "the schema registry's topic loses schemas by retention; set its cleanup.policy to compact"
             );
         }
-        let registry = Registry::new(source.settings.clone());
+        let registry = Registry::new(RegistrySettings::clone(&source.settings));
         Ok(Loaded { index: registry.index(), registry, partition, end })
     }
 
@@ -315,7 +315,7 @@ mod tests {
             let replica = Arc::new(Replica::default());
             REPLICA.set(Some(Arc::clone(&replica)));
             let broker = Arc::clone(&running.broker);
-            let source = Source { broker, topic: "_schemas".into(), settings: RegistrySettings::default() };
+            let source = Source { broker, topic: "_schemas".into(), settings: Arc::default() };
             for (method, path, expect) in [
                 ("GET", "/subjects", "false"),
                 ("POST", "/subjects/s", "true"),

@@ -13,7 +13,8 @@ const MAX_LOOKUPS: usize = 2;
 /// Requests that compare schemas or write. Two at a time would often have to be decided again.
 const MAX_COMPARISONS: usize = 1;
 
-pub(super) struct Turns {
+/// The turns of requests of a driver.
+pub struct Turns {
     read: Arc<Semaphore>,
     look_up: Arc<Semaphore>,
     compare_or_write: Arc<Semaphore>,

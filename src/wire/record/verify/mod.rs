@@ -29,6 +29,9 @@ pub struct Unverified(Bytes);
 pub trait RecordCheck {
     /// Returns why the record must not be appended. May be called again for the records of a batch.
     fn check(&mut self, record: &RawRecord<'_>) -> Result<(), String>;
+
+    /// Whether the check of one record may take long.
+    fn may_take_long(&self) -> bool;
 }
 
 /// The rules of a partition for batches.
