@@ -25,7 +25,10 @@ fn framed(id: u64, rest: &[u8]) -> Vec<u8> {
     [&[0][..], &id.to_be_bytes(), rest].concat()
 }
 
-fn records(codec: Codec, records: &[(Option<&[u8]>, Option<&[u8]>)]) -> BatchBuilder {
+/// A key and a value.
+type Pair<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+fn records(codec: Codec, records: &[Pair<'_>]) -> BatchBuilder {
     let mut batch = BatchBuilder::new(codec);
     for (key, value) in records {
         batch.append(LONG_AGO, *key, *value, &[]);
