@@ -104,6 +104,17 @@ async fn settings_decide_what_is_validated() {
     fixture.topic("decoded", &[VALUE, LEVEL_2]).await;
     fixture.topic("named", &[VALUE, ("confluent.value.subject.name.strategy", record_name)]).await;
     fixture.topic("redpanda", &[("redpanda.value.schema.id.validation", "true")]).await;
+    let redpandas = |part: &str| {
+        [
+            (format!("redpanda.{part}.schema.id.validation"), "true"),
+            (format!("redpanda.{part}.subject.name.strategy"), "RecordNameStrategy"),
+        ]
+    };
+    for (topic, part) in [("redpanda-keys", "key"), ("redpanda-values", "value")] {
+        let settings = redpandas(part);
+        fixture.topic(topic, &settings.each_ref().map(|(name, value)| (name.as_str(), *value))).await;
+    }
+    fixture.topic("named-keys", &[KEY, ("confluent.key.subject.name.strategy", record_name)]).await;
     fixture.topic("later", &[]).await;
     let mut registry = Registry::connect(&fixture.broker);
     let id = registry.register("decoded-value", AVRO);
@@ -119,6 +130,13 @@ async fn settings_decide_what_is_validated() {
     let refused = produce(&fixture, "decoded", values(&[&framed(id, b"")])).await;
     let message = refused.error_message.unwrap().to_string();
     assert!(message.contains(&format!("it does not decode by the schema with the id {id}")), "{message}");
+    let nameless = framed(registry.register("t", r#""int""#), &[2]);
+    for topic in ["redpanda-keys", "named-keys", "redpanda-values"] {
+        for (bytes, expect) in [(&valid, "NONE"), (&nameless, "INVALID_RECORD")] {
+            let batch = records(Codec::None, &[(Some(bytes), Some(bytes))]).build().unwrap();
+            assert_eq!(outcome(&fixture, topic, batch.bytes().clone()).await, expect, "{topic}");
+        }
+    }
     // Null passes. Keys have a rule of their own.
     let nulls = records(Codec::None, &[(Some(b"k"), None), (None, None)]).build().unwrap();
     assert_eq!(outcome(&fixture, "decoded", nulls.bytes().clone()).await, "NONE");
