@@ -282,6 +282,12 @@ impl BrokerConfig {
         }
     }
 
+    /// Whether a value that was set at runtime under this name is read, by the broker or by one of its listeners. The
+    /// value is one of these settings.
+    pub fn has_effect(&self, name: &str) -> bool {
+        listener_values::has_effect(&self.values, &self.listeners, name)
+    }
+
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let mut log_dirs: Vec<PathBuf> = Vec::new();

@@ -21,6 +21,7 @@ use old_names::OldSettings;
 use super::admin;
 use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
+use super::java_classes;
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
 use super::metrics;
@@ -60,7 +61,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         loader.add(name, value, Source::CommandLine)?;
     }
     protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
-    protection::check_principal_builder(&loader.values).map_err(LoadError::Unprotected)?;
+    java_classes::check(&loader.values).map_err(LoadError::Unprotected)?;
     loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {

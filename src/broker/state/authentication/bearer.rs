@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use super::issuer_keys::{IssuerKeys, Times};
 use super::{CALLBACK_HANDLER, InvalidSasl, JAAS};
-use ottla_config::listener_values::full_name;
-use ottla_config::{Listener, ListenerValues};
+use ottla_config::{Listener, ListenerValues, MechanismValues, check_class};
 use ottla_core::security::bearer::{JwtSettings, UnsecuredSettings};
 use ottla_core::security::jaas::{KnownModule, LoginModule};
 use ottla_core::security::sasl::{BearerRejection, BearerToken};
 use ottla_wire::types::TimestampMs;
+
+const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
 
 /// How bearer tokens are validated.
 #[derive(Debug)]
@@ -33,28 +34,29 @@ impl Bearer {
         listener: &Listener,
         in_use: &[Arc<IssuerKeys>],
     ) -> Result<Bearer, InvalidSasl> {
+        let values = &values.of_mechanism("OAUTHBEARER");
         check_validator_class(values)?;
-        let url = values.text("sasl.oauthbearer.jwks.endpoint.url");
-        let handler = values.own(&format!("oauthbearer.{CALLBACK_HANDLER}"));
+        let url = values.text(KEYS_URL);
+        let handler = values.own(CALLBACK_HANDLER);
         let validates = handler.is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
         if url.is_none() && !validates {
             let module = modules.iter().find(|module| module.known() == Some(KnownModule::OAuthBearer));
             let Some(module) = module else {
                 return Err(InvalidSasl(format!(
                     "listener {} has OAUTHBEARER in sasl.enabled.mechanisms, but nothing says how tokens are validated: \
-                     set sasl.oauthbearer.jwks.endpoint.url, or for unsigned tokens {} to `{} required;`",
+                     set {KEYS_URL}, or for unsigned tokens {} to `{} required;`",
                     listener.name,
-                    full_name(&listener.name, &format!("oauthbearer.{JAAS}")),
+                    values.full_name(JAAS),
                     KnownModule::OAuthBearer.class()
                 )));
             };
             let settings = UnsecuredSettings::of_options(module);
             return settings.map(Bearer::Unsecured).map_err(|why| {
-                InvalidSasl(format!("{}: {why}", full_name(&listener.name, &format!("oauthbearer.{JAAS}"))))
+                InvalidSasl(format!("{}: {why}", values.full_name(JAAS)))
             });
         }
         let url = url.ok_or_else(|| {
-            InvalidSasl(format!("listener {}: sasl.oauthbearer.jwks.endpoint.url is not set", listener.name))
+            InvalidSasl(format!("listener {}: {KEYS_URL} is not set", listener.name))
         })?;
         let settings = jwt_settings(values);
         settings.check().map_err(|why| InvalidSasl(format!("listener {}: {why}", listener.name)))?;
@@ -68,7 +70,7 @@ impl Bearer {
             Some(keys) => Arc::clone(keys),
             None => Arc::new(
                 IssuerKeys::new(&url, times)
-                    .map_err(|why| InvalidSasl(format!("sasl.oauthbearer.jwks.endpoint.url: {why}")))?,
+                    .map_err(|why| InvalidSasl(format!("{}: {why}", values.name_of(KEYS_URL))))?,
             ),
         };
         Ok(Bearer::Signed { settings, keys })
@@ -87,23 +89,21 @@ impl Bearer {
     }
 }
 
-/// Refuses a class that would validate tokens in its own way, also where Kafka would not use it.
-fn check_validator_class(values: ListenerValues<'_>) -> Result<(), InvalidSasl> {
+/// Refuses a class that would validate tokens in its own way, also where Kafka would not use it. At the start it is refused
+/// before; a data directory of Apache Kafka may have one.
+fn check_validator_class(values: &MechanismValues<'_>) -> Result<(), InvalidSasl> {
     const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
-    let Some(class) = values.text(CLASS).filter(|class| !class.is_empty()) else { return Ok(()) };
-    let is_kafkas = class.starts_with("org.apache.kafka.")
-        && ["DefaultJwtValidator", "BrokerJwtValidator"].iter().any(|known| class.ends_with(&format!(".{known}")));
-    if is_kafkas {
-        return Ok(());
-    }
-    Err(InvalidSasl(format!(
-        "{}={} is a Java class, and those are not supported; remove it",
-        values.name_of(CLASS),
-        class.escape_debug()
-    )))
+    let class = values.text(CLASS).unwrap_or_default();
+    check_class(CLASS, &class).map_err(|_| {
+        InvalidSasl(format!(
+            "{}={} is a Java class, and those are not supported; remove it",
+            values.name_of(CLASS),
+            class.escape_debug()
+        ))
+    })
 }
 
-fn jwt_settings(values: ListenerValues<'_>) -> JwtSettings {
+fn jwt_settings(values: &MechanismValues<'_>) -> JwtSettings {
     let text = |name: &str| values.text(&format!("sasl.oauthbearer.{name}")).map(Cow::into_owned);
     let flag = |name: &str| text(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let list = text("expected.audience").unwrap_or_default();

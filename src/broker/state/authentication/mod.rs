@@ -20,7 +20,6 @@ use super::OpenError;
 use super::delegation_tokens;
 use super::random::Random;
 use crate::clock::Clock;
-use ottla_config::listener_values::full_name;
 use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
 use ottla_core::metadata::Image;
 use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
@@ -271,8 +270,8 @@ impl MechanismSettings {
     ) -> Result<MechanismSettings, InvalidSasl> {
         let values = config.values.of_listener(&listener.name);
         check_callback_handler(mechanism, values)?;
-        let prefix = mechanism.name().to_ascii_lowercase();
-        let modules = match values.own(&format!("{prefix}.{JAAS}")) {
+        let of_mechanism = values.of_mechanism(mechanism.name());
+        let modules = match of_mechanism.own(JAAS) {
             Some((setting, text, _)) => {
                 let module = jaas::parse_property(text).map_err(|error| InvalidSasl(format!("{setting}: {error}")))?;
                 check_module(mechanism, &module, &setting)?;
@@ -291,7 +290,7 @@ impl MechanismSettings {
                 "listener {} has PLAIN in sasl.enabled.mechanisms, but there are no users: set {} to \
                  `{} required user_alice=\"password\";`",
                 listener.name,
-                full_name(&listener.name, &format!("{prefix}.{JAAS}")),
+                of_mechanism.full_name(JAAS),
                 KnownModule::Plain.class()
             )));
         }
@@ -299,11 +298,7 @@ impl MechanismSettings {
             Mechanism::OAuthBearer => Some(Bearer::read(values, &modules, listener, in_use)?),
             _ => None,
         };
-        let max_session = match values.own(&format!("{prefix}.{SESSION_LIFETIME}")) {
-            Some((_, value, _)) => Some(value.into()),
-            None => values.text(SESSION_LIFETIME),
-        };
-        let max_session = max_session.and_then(|value| value.parse().ok()).unwrap_or_default();
+        let max_session = of_mechanism.text(SESSION_LIFETIME).and_then(|value| value.parse().ok()).unwrap_or_default();
         let max_session = (max_session > 0).then(|| Duration::from_millis(max_session));
         let mut users = jaas::plain_users(&modules);
         for user in &config.users {
@@ -315,7 +310,7 @@ impl MechanismSettings {
 
 /// Refuses a class that would check credentials in its own way.
 fn check_callback_handler(mechanism: Mechanism, values: ListenerValues<'_>) -> Result<(), InvalidSasl> {
-    let own = values.own(&format!("{}.{CALLBACK_HANDLER}", mechanism.name().to_ascii_lowercase()));
+    let own = values.of_mechanism(mechanism.name()).own(CALLBACK_HANDLER);
     let Some((setting, class, _)) = own.filter(|(_, class, _)| !class.is_empty()) else { return Ok(()) };
     let known: &[&str] = match mechanism {
         Mechanism::Plain => &["PlainServerCallbackHandler"],
@@ -439,28 +434,56 @@ mod tests {
     }
 
     #[test]
-    fn class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
-        const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
+    fn stored_class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
         const OF_LISTENER: &str = "listener.name.a.sasl.oauthbearer.jwt.validator.class";
         let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
-        for (name, class, is_refused) in [
-            (CLASS, "com.example.Validator", true),
-            (CLASS, "com.example.BrokerJwtValidator", true),
-            (OF_LISTENER, "com.example.Validator", true),
-            (OF_LISTENER, "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
+        let given = [
+            ("listeners", "A://:0"),
+            ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
+            ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+            ("listener.name.a.oauthbearer.sasl.jaas.config", module),
+        ];
+        let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        for (class, is_refused) in [
+            ("com.example.Validator", true),
+            ("com.example.BrokerJwtValidator", true),
+            ("org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
         ] {
-            let given = [
+            let stored = [(OF_LISTENER.to_owned(), class.to_owned())].into();
+            let config = config.with_dynamic(&Default::default(), &stored);
+            let refused = format!("{OF_LISTENER}={class} is a Java class, and those are not supported; remove it");
+            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl(refused)), "{class}");
+        }
+    }
+
+    #[test]
+    fn settings_of_tokens_with_the_name_of_the_mechanism_are_in_force() {
+        let url = |own: &[(&str, &str)]| {
+            let common = [
                 ("listeners", "A://:0"),
                 ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
                 ("sasl.enabled.mechanisms", "OAUTHBEARER"),
-                ("listener.name.a.oauthbearer.sasl.jaas.config", module),
-                (name, class),
+                ("sasl.oauthbearer.expected.issuer", "issuer"),
             ];
-            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let given = common.iter().chain(own);
+            let command_line = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
-            let refused = format!("{name}={class} is a Java class, and those are not supported; remove it");
-            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl(refused)), "{name}={class}");
-        }
+            let found = listeners(&config, &[]).map_err(|error| error.to_string())?;
+            let bearer = found["A"].settings(Mechanism::OAuthBearer).and_then(|settings| settings.bearer.as_ref());
+            match bearer {
+                Some(Bearer::Signed { settings, .. }) => Ok(settings.expected_audience.join(",")),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        let keys = ("listener.name.a.oauthbearer.sasl.oauthbearer.jwks.endpoint.url", "https://issuer/keys");
+        let audience = ("listener.name.a.oauthbearer.sasl.oauthbearer.expected.audience", "own");
+        let of_listener = ("listener.name.a.sasl.oauthbearer.expected.audience", "listener");
+        assert_eq!(url(&[keys, audience, of_listener]).as_deref(), Ok("own"));
+        assert_eq!(url(&[keys, of_listener]).as_deref(), Ok("listener"));
+        assert!(url(&[keys]).unwrap_err().contains("sasl.oauthbearer.expected.audience"));
+        let error = url(&[(keys.0, "ftp://issuer/keys"), audience]).unwrap_err();
+        assert!(error.starts_with(keys.0), "{error}");
     }
 
     #[test]
