@@ -288,6 +288,15 @@ impl BrokerConfig {
         listener_values::has_effect(&self.values, &self.listeners, name)
     }
 
+    /// The settings of TLS and SASL that were set at runtime and are not read.
+    pub fn stored_without_effect(&self) -> Vec<&str> {
+        let is_of_security = |name: &&str| {
+            listener_values::find_with_listener(name)
+                .is_some_and(|setting| setting.name.starts_with("sasl.") || setting.name.starts_with("ssl."))
+        };
+        self.values.names_set_at_runtime().filter(is_of_security).filter(|name| !self.has_effect(name)).collect()
+    }
+
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let mut log_dirs: Vec<PathBuf> = Vec::new();

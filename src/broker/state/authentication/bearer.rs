@@ -42,7 +42,7 @@ impl Bearer {
         if url.is_none() && !validates {
             let module = modules.iter().find(|module| module.known() == Some(KnownModule::OAuthBearer));
             let Some(module) = module else {
-                return Err(InvalidSasl(format!(
+                return Err(InvalidSasl::Incomplete(format!(
                     "listener {} has OAUTHBEARER in sasl.enabled.mechanisms, but nothing says how tokens are validated: \
                      set {KEYS_URL}, or for unsigned tokens {} to `{} required;`",
                     listener.name,
@@ -52,14 +52,14 @@ impl Bearer {
             };
             let settings = UnsecuredSettings::of_options(module);
             return settings.map(Bearer::Unsecured).map_err(|why| {
-                InvalidSasl(format!("{}: {why}", values.full_name(JAAS)))
+                InvalidSasl::Wrong(format!("{}: {why}", values.full_name(JAAS)))
             });
         }
         let url = url.ok_or_else(|| {
-            InvalidSasl(format!("listener {}: {KEYS_URL} is not set", listener.name))
+            InvalidSasl::Incomplete(format!("listener {}: {KEYS_URL} is not set", listener.name))
         })?;
         let settings = jwt_settings(values);
-        settings.check().map_err(|why| InvalidSasl(format!("listener {}: {why}", listener.name)))?;
+        settings.check().map_err(|why| InvalidSasl::Wrong(format!("listener {}: {why}", listener.name)))?;
         let ms = |name: &str| Duration::from_millis(values.text(name).and_then(|ms| ms.parse().ok()).unwrap_or(0));
         let times = Times {
             refresh: ms("sasl.oauthbearer.jwks.endpoint.refresh.ms"),
@@ -70,7 +70,7 @@ impl Bearer {
             Some(keys) => Arc::clone(keys),
             None => Arc::new(
                 IssuerKeys::new(&url, times)
-                    .map_err(|why| InvalidSasl(format!("{}: {why}", values.name_of(KEYS_URL))))?,
+                    .map_err(|why| InvalidSasl::Wrong(format!("{}: {why}", values.name_of(KEYS_URL))))?,
             ),
         };
         Ok(Bearer::Signed { settings, keys })
@@ -89,13 +89,22 @@ impl Bearer {
     }
 }
 
+/// Checks the URL of the keys, if it is this setting. `name` is the full name.
+pub(super) fn check_keys_url(setting: &str, name: &str, value: &str) -> Result<(), InvalidSasl> {
+    if setting != KEYS_URL {
+        return Ok(());
+    }
+    let keys = IssuerKeys::new(value, Times::default());
+    keys.map(drop).map_err(|why| InvalidSasl::Wrong(format!("{name}: {why}")))
+}
+
 /// Refuses a class that would validate tokens in its own way, also where Kafka would not use it. At the start it is refused
 /// before; a data directory of Apache Kafka may have one.
 fn check_validator_class(values: &MechanismValues<'_>) -> Result<(), InvalidSasl> {
     const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
     let class = values.text(CLASS).unwrap_or_default();
     check_class(CLASS, &class).map_err(|_| {
-        InvalidSasl(format!(
+        InvalidSasl::Wrong(format!(
             "{}={} is a Java class, and those are not supported; remove it",
             values.name_of(CLASS),
             class.escape_debug()

@@ -44,7 +44,7 @@ enum Source {
 }
 
 /// `sasl.oauthbearer.jwks.endpoint.*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// The time between two readings.
     pub refresh: Duration,
