@@ -93,10 +93,7 @@ pub(super) fn check_class(name: &str, class: &str) -> Result<(), String> {
     if class.trim().is_empty() || setting.is_own(class.trim()) {
         return Ok(());
     }
-    Err(format!(
-        "demands a Java class that {}, and Java classes are not supported; {}",
-        setting.what, setting.remedy
-    ))
+    Err(format!("demands a Java class that {}, and Java classes are not supported; {}", setting.what, setting.remedy))
 }
 
 impl ClassSetting {
@@ -138,8 +135,7 @@ mod tests {
 
     #[test]
     fn every_java_class_of_security_is_checked() {
-        let is_of_security =
-            |name: &str| ["sasl.", "ssl.", "principal."].iter().any(|prefix| name.starts_with(prefix));
+        let is_of_security = |name: &str| ["sasl.", "ssl.", "principal."].iter().any(|prefix| name.starts_with(prefix));
         let classes = table::all(Scope::Broker).filter(|setting| setting.kind == Kind::Class);
         let unchecked = classes.map(|setting| setting.name).filter(|name| is_of_security(name));
         let unchecked: Vec<_> = unchecked.filter(|name| SETTINGS.iter().all(|known| known.name != *name)).collect();

@@ -13,6 +13,7 @@ mod authorizer;
 mod broker;
 mod check;
 mod describe;
+mod http_ports;
 mod java_classes;
 mod listener;
 pub mod listener_values;

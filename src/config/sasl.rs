@@ -192,9 +192,7 @@ fn bearer_settings(values: &Values, prefixes: &[&str]) -> String {
     let is_bearers = |name: &str, value: &str| {
         let found = prefixes.iter().find_map(|prefix| table::find(Scope::Broker, name.strip_prefix(prefix)?));
         let Some(setting) = found else { return false };
-        setting.name.starts_with(OF_BEARER)
-            && setting.effect == Effect::Implemented
-            && setting.default != Some(value)
+        setting.name.starts_with(OF_BEARER) && setting.effect == Effect::Implemented && setting.default != Some(value)
     };
     let given = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
     given.collect::<Vec<_>>().join(", ")

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::broker::BrokerConfig;
+use super::java_classes;
 use super::listener::{Listener, SecurityProtocol};
 use super::listener_values::{ListenerValues, full_name};
 use super::password::Password;
-use super::java_classes;
 use super::protection;
 use super::setting::list;
 use super::values::Values;

@@ -52,9 +52,8 @@ impl Trial {
         let before = if is_default { default } else { own };
         let (of_tls, sasl) = (changed(before, after, is_of_tls), changed(before, after, is_of_sasl));
         let is_invalid = |(name, value): (&String, &String)| check_class(name, value).is_err();
-        let concerns_tls = !tls.is_empty()
-            && !of_tls.is_empty()
-            && !after.iter().filter(|(name, _)| is_of_tls(name)).any(is_invalid);
+        let concerns_tls =
+            !tls.is_empty() && !of_tls.is_empty() && !after.iter().filter(|(name, _)| is_of_tls(name)).any(is_invalid);
         if !concerns_tls && sasl.is_empty() {
             return None;
         }
@@ -92,11 +91,7 @@ impl Trial {
 }
 
 /// The names of the settings that differ, of those that `is_part` has.
-fn changed(
-    before: &Settings,
-    after: &Settings,
-    is_part: impl Fn(&str) -> bool,
-) -> Vec<String> {
+fn changed(before: &Settings, after: &Settings, is_part: impl Fn(&str) -> bool) -> Vec<String> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     names.filter(|name| is_part(name) && before.get(*name) != after.get(*name)).cloned().collect()
 }

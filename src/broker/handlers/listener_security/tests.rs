@@ -30,10 +30,12 @@ const PREFIXES: [&str; 9] = [
 /// The names of the settings of security, with and without the names of listeners and mechanisms, and values that are not
 /// supported.
 fn cases() -> Vec<(String, &'static str, &'static str)> {
-    const SECURITY: [&str; 7] = ["sasl.", "ssl.", "authorizer.", "principal.", "security.", "connections.max.reauth", "delegation."];
+    const SECURITY: [&str; 7] =
+        ["sasl.", "ssl.", "authorizer.", "principal.", "security.", "connections.max.reauth", "delegation."];
     let settings = table::all(Scope::Broker).filter(|it| SECURITY.iter().any(|prefix| it.name.starts_with(prefix)));
     let value = |kind| if kind == Kind::Class { "com.example.X" } else { "unsupported" };
-    let cases = settings.flat_map(|it| PREFIXES.map(|prefix| (format!("{prefix}{}", it.name), it.name, value(it.kind))));
+    let cases =
+        settings.flat_map(|it| PREFIXES.map(|prefix| (format!("{prefix}{}", it.name), it.name, value(it.kind))));
     cases.collect()
 }
 

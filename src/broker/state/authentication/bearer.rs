@@ -51,13 +51,12 @@ impl Bearer {
                 )));
             };
             let settings = UnsecuredSettings::of_options(module);
-            return settings.map(Bearer::Unsecured).map_err(|why| {
-                InvalidSasl::Wrong(format!("{}: {why}", values.full_name(JAAS)))
-            });
+            return settings
+                .map(Bearer::Unsecured)
+                .map_err(|why| InvalidSasl::Wrong(format!("{}: {why}", values.full_name(JAAS))));
         }
-        let url = url.ok_or_else(|| {
-            InvalidSasl::Incomplete(format!("listener {}: {KEYS_URL} is not set", listener.name))
-        })?;
+        let url =
+            url.ok_or_else(|| InvalidSasl::Incomplete(format!("listener {}: {KEYS_URL} is not set", listener.name)))?;
         let settings = jwt_settings(values);
         settings.check().map_err(|why| InvalidSasl::Wrong(format!("listener {}: {why}", listener.name)))?;
         let ms = |name: &str| Duration::from_millis(values.text(name).and_then(|ms| ms.parse().ok()).unwrap_or(0));

@@ -181,7 +181,8 @@ mod tests {
         };
         let plain = ("sasl.enabled.mechanisms", "PLAIN");
         let stored = users("stored");
-        let stored = BTreeMap::from([(MECHANISMS_OF_A.to_owned(), "PLAIN".to_owned()), (USERS_OF_A.to_owned(), stored)]);
+        let stored =
+            BTreeMap::from([(MECHANISMS_OF_A.to_owned(), "PLAIN".to_owned()), (USERS_OF_A.to_owned(), stored)]);
         for config in [start(&[plain]), start(&[])] {
             let dir = tempfile::tempdir().unwrap();
             let authentication = open_with(&dir, &config).unwrap();

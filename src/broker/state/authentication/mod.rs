@@ -288,7 +288,8 @@ impl MechanismSettings {
         let of_mechanism = values.of_mechanism(mechanism.name());
         let modules = match of_mechanism.own(JAAS) {
             Some((setting, text, _)) => {
-                let module = jaas::parse_property(text).map_err(|error| InvalidSasl::Wrong(format!("{setting}: {error}")))?;
+                let module =
+                    jaas::parse_property(text).map_err(|error| InvalidSasl::Wrong(format!("{setting}: {error}")))?;
                 check_module(mechanism, &module, &setting)?;
                 vec![module]
             }

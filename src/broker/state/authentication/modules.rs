@@ -45,9 +45,9 @@ pub(super) fn unknown_mechanism(name: &str, setting: &str, listener: Option<&Lis
     let supported = Mechanism::ALL.map(Mechanism::name).join(", ");
     let listener = listener.map(|listener| format!(" of listener {}", listener.name)).unwrap_or_default();
     match name {
-        "GSSAPI" => format!(
-            "{setting}{listener} has GSSAPI (Kerberos), which is not supported; set it to some of {supported}"
-        ),
+        "GSSAPI" => {
+            format!("{setting}{listener} has GSSAPI (Kerberos), which is not supported; set it to some of {supported}")
+        }
         name => format!("{setting}{listener} has '{}'; the supported mechanisms are {supported}", name.escape_debug()),
     }
 }

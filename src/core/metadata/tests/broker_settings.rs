@@ -37,7 +37,8 @@ fn lists_begin_with_the_default_and_not_with_the_value_of_the_start() {
     check("", Append, "log.cleanup.policy", "compact", "'delete,compact'");
     check("1", Append, "ssl.cipher.suites", "TLS_AES_128_GCM_SHA256", "'TLS_AES_128_GCM_SHA256'");
     check("1", Append, "ssl.enabled.protocols", "TLSv1.1", "'TLSv1.2,TLSv1.3,TLSv1.1'");
-    let lists = ["listener.name.aa.sasl.enabled.mechanisms", "listener.name.no.ssl.cipher.suites", "super.users", "no.such"];
+    let lists =
+        ["listener.name.aa.sasl.enabled.mechanisms", "listener.name.no.ssl.cipher.suites", "super.users", "no.such"];
     for name in lists {
         check("1", Append, name, "x", &format!("INVALID_CONFIG Unknown config name: {name}"));
         check("1", Subtract, name, "x", &format!("INVALID_CONFIG Unknown config name: {name}"));
