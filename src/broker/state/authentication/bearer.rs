@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::issuer_keys::{IssuerKeys, Times};
+use super::issuer_keys::{IssuerKeys, Place, Times};
 use super::{CALLBACK_HANDLER, InvalidSasl, JAAS};
-use ottla_config::{Listener, ListenerValues, MechanismValues, check_class};
+use ottla_config::{Listener, ListenerValues, MechanismValues, Named, StoreConfig, check_class};
 use ottla_core::security::bearer::{JwtSettings, UnsecuredSettings};
 use ottla_core::security::jaas::{KnownModule, LoginModule};
 use ottla_core::security::sasl::{BearerRejection, BearerToken};
+use ottla_tls::keystore;
 use ottla_wire::types::TimestampMs;
+use rustls::pki_types::CertificateDer;
 
 const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
 
@@ -65,12 +67,11 @@ impl Bearer {
             backoff: ms("sasl.oauthbearer.jwks.endpoint.retry.backoff.ms"),
             max_backoff: ms("sasl.oauthbearer.jwks.endpoint.retry.backoff.max.ms"),
         };
-        let keys = match in_use.iter().find(|keys| keys.is_at(&url, times)) {
+        let place = Place::new(&url, times, trusted(modules, values)?)
+            .map_err(|why| InvalidSasl::Wrong(format!("{}: {why}", values.name_of(KEYS_URL))))?;
+        let keys = match in_use.iter().find(|keys| keys.is_at(&place)) {
             Some(keys) => Arc::clone(keys),
-            None => Arc::new(
-                IssuerKeys::new(&url, times)
-                    .map_err(|why| InvalidSasl::Wrong(format!("{}: {why}", values.name_of(KEYS_URL))))?,
-            ),
+            None => Arc::new(IssuerKeys::new(place)),
         };
         Ok(Bearer::Signed { settings, keys })
     }
@@ -88,13 +89,40 @@ impl Bearer {
     }
 }
 
+/// The authorities of the issuer's server. As in Kafka, options of the login module name them. Reads their file.
+fn trusted(
+    modules: &[LoginModule],
+    values: &MechanismValues<'_>,
+) -> Result<Option<Vec<CertificateDer<'static>>>, InvalidSasl> {
+    let module = modules.iter().find(|module| module.known() == Some(KnownModule::OAuthBearer));
+    let Some(module) = module else { return Ok(None) };
+    let wrong = |why: String| InvalidSasl::Wrong(format!("{}: {why}", values.full_name(JAAS)));
+    let known = ["type", "location", "password", "certificates"].map(|last| format!("ssl.truststore.{last}"));
+    let mut names = module.options().map(|(name, _)| name);
+    if let Some(other) = names.find(|name| name.starts_with("ssl.") && !known.iter().any(|known| known == name)) {
+        return Err(wrong(format!("the option {other} is not supported; only those of ssl.truststore are")));
+    }
+    let secret = |name: &String| Some(Named { name: name.clone(), value: module.option(name)?.clone() });
+    let [store_type, location, password, certificates] = known;
+    let text = |name: &String| module.option(name).map(|value| value.expose().trim().to_owned());
+    let value = text(&store_type).unwrap_or_else(|| "JKS".to_owned()).to_ascii_uppercase();
+    let store = StoreConfig {
+        location: text(&location).map(|value| Named { name: location, value }),
+        password: secret(&password),
+        certificates: secret(&certificates),
+        key: None,
+        store_type: Named { name: store_type, value },
+    };
+    keystore::load_trusted(&store).map_err(wrong)
+}
+
 /// Checks the URL of the keys, if it is this setting. `name` is the full name.
 pub(super) fn check_keys_url(setting: &str, name: &str, value: &str) -> Result<(), InvalidSasl> {
     if setting != KEYS_URL {
         return Ok(());
     }
-    let keys = IssuerKeys::new(value, Times::default());
-    keys.map(drop).map_err(|why| InvalidSasl::Wrong(format!("{name}: {why}")))
+    let place = Place::new(value, Times::default(), None);
+    place.map(drop).map_err(|why| InvalidSasl::Wrong(format!("{name}: {why}")))
 }
 
 /// Refuses a class that would validate tokens in its own way, also where Kafka would not use it. At the start it is refused
