@@ -51,7 +51,7 @@ async fn changed_users_are_in_force_after_a_restart_and_what_cannot_be_used_is_r
         (
             "listener.name.sasl.plain.sasl.server.callback.handler.class",
             "com.example.X",
-            "com.example.X is a Java class",
+            "Class com.example.X could not be found.",
         ),
         (USERS, "com.example.X required;", "the login module com.example.X is not supported for PLAIN"),
     ] {

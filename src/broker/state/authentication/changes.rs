@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::modules::check_alone;
 use super::{Authentication, InvalidSasl, ListenerSasl, Listeners, keys_of, read_each, start_keys};
-use ottla_config::BrokerConfig;
 use ottla_config::listener_values::full_name;
+use ottla_config::{BrokerConfig, Origin};
 
 impl Authentication {
     /// Applies the settings with the changes of earlier runs, before the first client connects. A listener whose settings
@@ -74,7 +74,9 @@ impl Authentication {
 /// `changed` settings is its own: it must not prevent changes of other listeners. May read the JAAS file.
 pub fn check_change(before: &BrokerConfig, after: &BrokerConfig, changed: &[String]) -> Result<(), InvalidSasl> {
     for name in changed {
-        after.values.given(name).map_or(Ok(()), |value| check_alone(name, value))?;
+        // An unset value uncovers one of the start, which is not new.
+        let given = after.values.layers(name).next().filter(|(_, origin)| *origin != Origin::Static);
+        given.map_or(Ok(()), |(value, _)| check_alone(name, value))?;
     }
     let before = read_each(before, &[]);
     for (name, read) in read_each(after, &[]) {
@@ -165,6 +167,17 @@ mod tests {
         assert_eq!(passwords(&authentication), "- stored", "no older password");
         authentication.reconfigure(&config(&[(USERS_OF_A, &stored)]));
         assert_eq!(passwords(&authentication), "stored static");
+    }
+
+    #[test]
+    fn value_of_the_start_does_not_prevent_that_a_stored_one_is_unset() {
+        let given = [("listeners", "PLAINTEXT://:0"), ("sasl.enabled.mechanisms", "GSSAPI")];
+        let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        let stored = BTreeMap::from([("sasl.enabled.mechanisms".to_owned(), "PLAIN".to_owned())]);
+        let before = config.with_dynamic(&BTreeMap::new(), &stored);
+        assert_eq!(check_change(&before, &config, &["sasl.enabled.mechanisms".to_owned()]), Ok(()));
+        assert!(check_change(&config, &before, &["sasl.enabled.mechanisms".to_owned()]).is_ok());
     }
 
     #[test]
