@@ -15,11 +15,8 @@ impl Authentication {
     /// cannot be used refuses all logins. The error is about settings of the start that are still incomplete.
     pub fn apply_at_start(&self, config: &BrokerConfig) -> Result<(), InvalidSasl> {
         if !self.incomplete.is_empty() {
-            let read = read_each(config, &[]);
-            let failed = read.into_iter().filter_map(|(name, read)| Some((name, read.err()?)));
-            for (_, error) in failed.filter(|(name, _)| self.incomplete.contains(name)) {
-                return Err(error);
-            }
+            let mut read = read_each(config, &[]).into_iter().filter(|(name, _)| self.incomplete.contains(name));
+            read.try_for_each(|(_, read)| read.map(drop))?;
         }
         self.apply(config, |listener, error, _| {
             tracing::error!(
