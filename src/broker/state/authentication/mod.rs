@@ -447,31 +447,6 @@ mod tests {
     }
 
     #[test]
-    fn options_of_the_login_module_name_the_authorities_of_the_issuers_server() {
-        let check = |options: &str| {
-            let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required";
-            let given = [
-                ("listeners", "SASL_PLAINTEXT://:0"),
-                ("sasl.enabled.mechanisms", "OAUTHBEARER"),
-                ("sasl.oauthbearer.jwks.endpoint.url", "https://localhost/keys"),
-                ("sasl.oauthbearer.expected.issuer", "issuer"),
-                ("sasl.oauthbearer.expected.audience", "kafka"),
-                ("listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config", &format!("{module} {options};")),
-            ];
-            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-            check(&load(&Sources { command_line, ..Sources::default() }).unwrap().config)
-                .map_err(|error| error.to_string())
-        };
-        let store = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/keystores/v1-authority.pem");
-        assert_eq!(check(""), Ok(()));
-        assert_eq!(check(&format!("ssl.truststore.type=PEM ssl.truststore.location=\"{store}\"")), Ok(()));
-        let error = check("ssl.truststore.type=PEM ssl.truststore.location=\"/no/such.pem\"").unwrap_err();
-        assert!(error.contains("sasl.jaas.config: ssl.truststore.location=/no/such.pem"), "{error}");
-        let error = check("ssl.keystore.location=\"/k.p12\"").unwrap_err();
-        assert!(error.contains("the option ssl.keystore.location is not supported"), "{error}");
-    }
-
-    #[test]
     fn jaas_file_with_another_module_is_refused_also_beside_a_known_one() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("jaas.conf");
