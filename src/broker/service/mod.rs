@@ -130,7 +130,11 @@ impl Service {
         // The settings of an earlier run may differ from those of the start.
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
-        broker.authentication().apply_at_start(&config);
+        broker.authentication().apply_at_start(&config).map_err(|error| error.to_string())?;
+        let without_effect = config.stored_without_effect();
+        if !without_effect.is_empty() {
+            tracing::info!("stored settings of TLS and SASL without effect: {}", without_effect.join(", "));
+        }
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers = Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry);
         let schemas = registry.make(&broker);
