@@ -223,7 +223,7 @@ fn validation(contender: &Contender, rounds: usize, burst: u64) -> Table {
                 &format!("/subjects/{topic}-value/versions"),
                 &format!(r#"{{"schema":"{schema}"}}"#),
             );
-            assert_eq!(registered, r#"{"id":1}"#, "the same schema has the same id");
+            assert!(registered.starts_with(r#"{"id":1,"#), "the same schema has the same id: {registered}");
             admin.create_topic_with(&topic, 1, LEVELS[level].1);
             let load = Load::of_values(1, burst, &framed(1));
             system::wait_until_clean(limit / 4);
