@@ -1,11 +1,13 @@
 //! The routes of the API, and what they have in common. Each module has the routes of one subject.
 
+mod candidate;
 mod cluster;
 mod configs;
 mod groups;
 mod offsets;
 mod produce;
 mod records;
+mod registry;
 mod scan;
 mod security;
 mod topics;
@@ -19,7 +21,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -47,6 +49,7 @@ pub fn routes(console: Arc<Console>) -> Router {
         .route("/acls", delete(security::delete_acl))
         .route("/users", get(security::users))
         .route("/quotas", get(security::quotas).post(security::change_quota))
+        .route("/registry/{*path}", any(registry::pass_on))
         .route("/log", get(log))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)

@@ -84,7 +84,7 @@ pub async fn get(
         follow,
         isolation,
         criteria: Arc::new(criteria),
-        decode: console.decode.clone(),
+        decode: console.connect.schemas().map(|schemas| schemas.decoder()),
     };
     let (lines, queued) = mpsc::channel(MAX_QUEUED);
     tokio::spawn(async move {
