@@ -52,7 +52,9 @@ async function send(method, path, body, signal, base = "/api/v1") {
   const text = await response.text();
   let error;
   try {
-    error = JSON.parse(text).error;
+    const answer = JSON.parse(text);
+    // The schema registry has another form of errors.
+    error = answer.error_code ? { code: String(answer.error_code), message: answer.message } : answer.error;
   } catch { /* Not an answer of the API. */ }
   if (error && error.code) throw new ApiError(response.status, error.code, `${error.code}: ${error.message}`);
   throw new ApiError(response.status, "", error || `status ${response.status}`);
@@ -64,6 +66,7 @@ async function call(method, path, body, signal) {
 
 export const get = (path, signal) => call("GET", path, undefined, signal);
 export const post = (path, body) => call("POST", path, body);
+export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const remove = (path, body) => call("DELETE", path, body);
 

@@ -7,6 +7,7 @@ import * as topics from "./topics.js";
 import * as topic from "./topic.js";
 import * as groups from "./groups.js";
 import * as group from "./group.js";
+import * as schemas from "./schemas.js";
 import * as transactions from "./transactions.js";
 import * as security from "./security.js";
 import * as configs from "./configs.js";
@@ -19,6 +20,7 @@ const PAGES = [
   { path: /^\/topics\/([^/]+)(?:\/([^/?]+))?$/, nav: "topics", page: topic },
   { path: /^\/groups$/, nav: "groups", page: groups },
   { path: /^\/groups\/([^/]+)$/, nav: "groups", page: group },
+  { path: /^\/schemas(?:\/([^/]+))?$/, nav: "schemas", page: schemas },
   { path: /^\/transactions$/, nav: "transactions", page: transactions },
   { path: /^\/security$/, nav: "security", page: security },
   { path: /^\/configs$/, nav: "configs", page: configs },
@@ -30,6 +32,7 @@ const NAV = [
   ["overview", "#/", "Overview"],
   ["topics", "#/topics", "Topics"],
   ["groups", "#/groups", "Groups"],
+  ["schemas", "#/schemas", "Schemas"],
   ["transactions", "#/transactions", "Transactions"],
   ["security", "#/security", "ACLs, users, quotas"],
   ["configs", "#/configs", "Broker settings"],

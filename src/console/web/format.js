@@ -16,6 +16,15 @@ export function rate(perSecond, show = count) {
   return perSecond === undefined ? "…" : `${show(Math.max(0, Math.round(perSecond)))}/s`;
 }
 
+/** A span of time, such as a lag. */
+export function seconds(number) {
+  if (number === null || number === undefined) return "–";
+  if (number < 60) return `${number.toFixed(number < 10 ? 1 : 0)} s`;
+  if (number < 3600) return `${Math.floor(number / 60)} min ${Math.floor(number % 60)} s`;
+  if (number < 86400) return `${Math.floor(number / 3600)} h ${Math.floor(number % 3600 / 60)} min`;
+  return `${count(Math.floor(number / 86400))} d ${Math.floor(number % 86400 / 3600)} h`;
+}
+
 export function time(milliseconds) {
   if (milliseconds === null || milliseconds === undefined || milliseconds < 0) return "–";
   const date = new Date(milliseconds);
@@ -87,5 +96,6 @@ export function content(part) {
 
 export function kind(part) {
   if (part === null || part === undefined) return "null";
-  return `${part.format}, ${size(part.bytes)}${part.truncated ? ", cut" : ""}`;
+  const schema = part.schema_id === undefined ? "" : `, schema ${part.schema_id}`;
+  return `${part.format}${schema}, ${size(part.bytes)}${part.truncated ? ", cut" : ""}`;
 }

@@ -36,6 +36,7 @@ async function partitions(page, place, first) {
     const seconds = before && (sampled - before.sampled) / 1000;
     const old = new Map(before ? before.topic.partitions.map((it) => [it.partition, it]) : []);
     const perSecond = (it) => old.has(it.partition) ? (it.end_offset - old.get(it.partition).end_offset) / seconds : undefined;
+    const bytesPerSecond = (it) => old.has(it.partition) && it.bytes !== null ? (it.bytes - old.get(it.partition).bytes) / seconds : undefined;
     const total = (of) => topic.partitions.reduce((sum, it) => sum + (of(it) || 0), 0);
     show(summary, facts([
       ["Topic id", topic.id],
@@ -43,6 +44,7 @@ async function partitions(page, place, first) {
       ["Offsets", count(total((it) => it.end_offset - it.start_offset))],
       ["Size", size(total((it) => it.bytes))],
       ["Records in", before ? rate(total(perSecond)) : "…"],
+      ["Bytes in", before ? rate(total(bytesPerSecond), size) : "…"],
     ]));
     show(list, table("partitions", `${topic.partitions.length} partitions`, [
       { title: "Partition", cell: (it) => it.partition },
@@ -51,6 +53,7 @@ async function partitions(page, place, first) {
       { title: "End offset", number: true, cell: (it) => count(it.end_offset) },
       { title: "Size", number: true, cell: (it) => size(it.bytes) },
       { title: "Records in", number: true, cell: (it) => rate(perSecond(it)) },
+      { title: "Bytes in", number: true, cell: (it) => rate(bytesPerSecond(it), size) },
       { title: "Error", cell: (it) => it.error || "–" },
     ], topic.partitions));
     before = { sampled, topic };
