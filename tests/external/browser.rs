@@ -11,6 +11,7 @@ use common::transactions::{TransactionalProducer, TxnProtocol};
 use libtest_mimic::Trial;
 use ottla::client::Client;
 use ottla::client::consumer::{Consumer, ConsumerConfig, Topics};
+use ottla_broker::clock::wall_clock_ms;
 use ottla_wire::record::{BatchBuilder, Codec};
 use ottla_wire::types::TopicPartition;
 
@@ -20,6 +21,10 @@ use crate::harness::{skip, trials};
 /// Records in the topic `big`: a hundred batches in each of two partitions.
 const RECORDS_PER_BATCH: usize = 5_000;
 const BATCHES: usize = 100;
+/// The age of these records: the lag of the group that has not read them.
+const AGE_MS: i64 = 130_000;
+/// The time between two records of the producer that works all the time.
+const PACE: Duration = Duration::from_millis(5);
 
 fn chromium() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser"].into_iter().find(|name| {
@@ -45,10 +50,11 @@ fn busy_broker() -> Broker {
 
 /// Writes a million records: one batch, many times.
 async fn fill(client: &Client) {
+    let timestamp = wall_clock_ms() - AGE_MS;
     let mut batch = BatchBuilder::new(Codec::Lz4);
     for number in 0..RECORDS_PER_BATCH {
         let value = format!("{{\"number\":{number},\"city\":\"Turku\",\"amount\":{}}}", number % 97);
-        batch.append(1_700_000_000_000, Some(format!("key-{number}").as_bytes()), Some(value.as_bytes()), &[]);
+        batch.append(timestamp, Some(format!("key-{number}").as_bytes()), Some(value.as_bytes()), &[]);
     }
     let batch = batch.build().unwrap().bytes().clone();
     for partition in 0..2 {
@@ -57,7 +63,7 @@ async fn fill(client: &Client) {
         }
     }
     let mut batch = BatchBuilder::new(Codec::None);
-    batch.append(1_700_000_000_001, Some(b"needle"), Some(b"{\"number\":-1,\"city\":\"Oulu\"}"), &[]);
+    batch.append(timestamp, Some(b"needle"), Some(b"{\"number\":-1,\"city\":\"Oulu\"}"), &[]);
     client.produce("big", 1, batch.build().unwrap().bytes().clone()).await.unwrap();
     let committed = [(TopicPartition::new("big", 0), 100), (TopicPartition::new("big", 1), 200)];
     client.alter_committed_offsets("shipping", &committed.into_iter().collect()).await.unwrap();
@@ -70,9 +76,11 @@ async fn work(servers: String) {
     let config = ConsumerConfig::read(|name| settings.iter().find(|it| it.0 == name).map(|it| it.1)).unwrap();
     let mut consumer = Consumer::new(client.new_connection().await.unwrap(), config).await.unwrap();
     consumer.subscribe(Topics::named("payments"));
+    let mut pace = tokio::time::interval(PACE);
     for number in 0_u64.. {
+        pace.tick().await;
         let mut batch = BatchBuilder::new(Codec::None);
-        batch.append(1_700_000_000_000, None, Some(number.to_string().as_bytes()), &[]);
+        batch.append(wall_clock_ms(), None, Some(number.to_string().as_bytes()), &[]);
         client.produce("payments", 0, batch.build().unwrap().bytes().clone()).await.unwrap();
         consumer.poll(Duration::from_millis(50)).await.unwrap();
     }
@@ -100,7 +108,8 @@ async fn console_works_in_chromium() {
     let Some(chromium) = chromium() else { return };
     let Some(modules) = runners() else { return };
     let broker = busy_broker();
-    let guarded = Broker::with().arg("--console").arg("--admin-port").arg("0").set("ottla.admin.token", "s3cret").start();
+    let guarded =
+        Broker::with().arg("--console").arg("--admin-port").arg("0").set("ottla.admin.token", "s3cret").start();
     let client = Client::connect(broker.bootstrap_servers()).await.unwrap();
     fill(&client).await;
     let mut producer = TransactionalProducer::start(&client, "payments-1", TxnProtocol::V2, 600_000).await;

@@ -58,11 +58,11 @@ function context(element, names) {
         if (signal.aborted) return;
       }
     },
-    reload: render,
+    reload: () => render(),
   };
 }
 
-async function render() {
+async function render({ movesFocus = false } = {}) {
   current.abort();
   current = new AbortController();
   const { signal } = current;
@@ -70,6 +70,8 @@ async function render() {
   const found = PAGES.map((entry) => [entry, entry.path.exec(address)]).find(([, match]) => match);
   const main = document.getElementById("main");
   announce(takeAnnouncement());
+  // Before the page is complete: one that shows figures is never.
+  if (movesFocus) main.focus();
   if (!found) {
     show(main, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "#/" }, "Overview")));
     return;
@@ -88,7 +90,7 @@ async function render() {
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
     if (error.status === 401) askForToken(main);
-    else show(element, h("h1", {}, "This did not work"), errorBox(error), h("p", {}, h("button", { id: "retry", onclick: render }, "Try again")));
+    else show(element, h("h1", {}, "This did not work"), errorBox(error), h("p", {}, h("button", { id: "retry", onclick: () => render() }, "Try again")));
   }
 }
 
@@ -109,6 +111,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
 takeToken();
 addEventListener("hashchange", () => {
   takeToken();
-  render().then(() => document.getElementById("main").focus());
+  render({ movesFocus: true });
 });
 render();

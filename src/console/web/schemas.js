@@ -87,7 +87,7 @@ async function versions(page, subject) {
   const showVersion = (version) => schema(page, text, subject, version, known.has(version)).catch((error) => {
     if (error.name !== "AbortError") show(text, errorBox(error));
   });
-  const choice = select("version", [...all].reverse().map((it) => [it, known.has(it) ? it : `${it} (deleted)`]));
+  const choice = select("version", [...all].reverse().map((it) => [it, known.has(it) ? it : `${it} (deleted)`]), active.at(-1));
   choice.addEventListener("change", () => showVersion(Number(choice.value)));
   show(page.element, h("h1", {}, visible(subject)),
     facts([["Versions", count(active.length)], ["Compatibility", `${level.compatibilityLevel} (${own ? "of this subject" : "of all subjects"})`]]),

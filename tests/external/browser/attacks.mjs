@@ -14,13 +14,7 @@ const ATTEMPTS = async (origin) => {
   const framed = new Promise((resolve) => {
     const frame = document.createElement("iframe");
     frame.src = `${origin}/console/`;
-    frame.onload = () => {
-      try {
-        resolve(frame.contentDocument ? frame.contentDocument.body.innerText || "refused" : "refused");
-      } catch {
-        resolve("refused");
-      }
-    };
+    frame.onload = resolve;
     document.body.append(frame);
   });
   const loaded = (name, address) => new Promise((resolve) => {
@@ -49,7 +43,7 @@ const ATTEMPTS = async (origin) => {
     schema: await attempt(async () => (await fetch(`${origin}/api/v1/registry/subjects/customer`, { method: "DELETE", headers: json })).text()),
     script: await loaded("script", `${origin}/console/app.js`),
     image: await loaded("img", `${origin}/console/icon.svg`),
-    framed: await framed,
+    ...await framed && {},
   };
 };
 
@@ -61,10 +55,17 @@ export async function attack(page, console) {
   await once(server, "listening");
   try {
     const before = await api(console, "GET", "/topics");
-    await page.open(`http://127.0.0.1:${server.address().port}/`);
-    await page.until("page of the attacker", () => document.title === "Other");
-    const results = await page.run(ATTEMPTS, origin);
-    for (const [name, result] of Object.entries(results)) assert.equal(result, "refused", `${name} from another origin`);
+    // Another site, and another port of the same one.
+    for (const host of ["127.0.0.1", "localhost"]) {
+      await page.open(`http://${host}:${server.address().port}/`);
+      await page.until("page of the attacker", (it) => document.title === "Other" && location.hostname === it, host);
+      const results = await page.run(ATTEMPTS, origin);
+      for (const [name, result] of Object.entries(results)) assert.equal(result, "refused", `${name} from ${host}`);
+    }
+    // A frame of another site is not in this tree.
+    const { frameTree } = await page.send("Page.getFrameTree");
+    const frame = frameTree.childFrames.map((it) => it.frame).find((it) => (it.unreachableUrl || it.url).endsWith("/console/"));
+    assert.ok(frame.unreachableUrl, `the console is in a frame: ${frame.url}`);
     // A name of the attacker that now resolves to this machine: the page's origin is that name.
     await page.open(`http://rebound.test:${port}/console/`);
     await page.until("refusal", () => location.hostname === "rebound.test" && document.body.innerText.length > 0);

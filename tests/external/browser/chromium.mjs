@@ -148,22 +148,23 @@ class Page {
   }
 
   async click(id) {
-    await this.element(id);
-    await this.run((it) => document.getElementById(it).click(), id);
+    await this.until(`enabled control ${id}`, (it) => {
+      const control = document.getElementById(it);
+      if (!control || control.disabled || control.getClientRects().length === 0) return false;
+      control.click();
+      return true;
+    }, id);
   }
 
   /** Sets the value of a control as a person does, with its events. */
   async fill(id, value) {
-    await this.element(id);
-    await this.run((it, text) => {
+    await this.until(`control ${id}`, (it, text) => {
       const control = document.getElementById(it);
-      if (control.type === "checkbox") {
-        if (control.checked !== text) control.click();
-        return;
-      }
+      if (!control || control.getClientRects().length === 0) return false;
       control.value = text;
       control.dispatchEvent(new Event("input", { bubbles: true }));
       control.dispatchEvent(new Event("change", { bubbles: true }));
+      return true;
     }, id, value);
   }
 

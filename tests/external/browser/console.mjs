@@ -18,7 +18,7 @@ const PAGES = [
   ["/", "Log directories"],
   ["/topics", "payments"],
   ["/topics/big", "Records in"],
-  ["/topics/orders/records", "avro"],
+  ["/topics/orders/records", "\"name\":\"Ann\""],
   ["/topics/big/produce", "Headers"],
   ["/topics/orders/settings", "retention.ms"],
   ["/groups", "billing"],
@@ -39,14 +39,33 @@ async function step(name, action) {
   console.log(`${name}: ${Date.now() - started} ms${result ? `, ${result}` : ""}`);
 }
 
-async function accessible(page, where) {
+/** Serious and critical findings of axe-core. */
+async function findings(page) {
   await page.run(readFileSync(AXE, "utf8"));
-  const found = await page.run(async () => {
+  return page.run(async () => {
     const { violations } = await axe.run(document, { resultTypes: ["violations"] });
     return violations.filter((it) => it.impact === "serious" || it.impact === "critical")
       .map((it) => `${it.id}: ${it.nodes.map((node) => node.target.join(" ")).slice(0, 5).join(", ")}`);
   });
+}
+
+async function accessible(page, where) {
+  const found = await findings(page);
   assert.deepEqual(found, [], `axe-core at ${where}`);
+}
+
+/** The checks find what they are for. */
+async function checksWork(page) {
+  await page.open(`${CONSOLE}#/log`);
+  await page.has("listening on");
+  await page.run(() => {
+    const image = document.createElement("img");
+    image.src = "https://elsewhere.test/picture.png";
+    document.getElementById("main").append(image);
+  });
+  assert.deepEqual((await findings(page)).map((it) => it.split(":")[0]), ["image-alt"]);
+  assert.ok(page.problems.some((it) => it.startsWith("violation of the policy: img-src")), page.problems.join());
+  page.problems.length = 0;
 }
 
 async function everyPage(page) {
@@ -70,8 +89,16 @@ async function everyPage(page) {
 }
 
 async function pictures(page) {
+  await page.send("Page.bringToFront");
   for (const [name, address, text, scheme, ready] of [
-    ["records", "/topics/orders/records", "avro", "light", () => document.querySelector("#records details").open = true],
+    ["records", "/topics/orders/records", "\"name\":\"Ann\"", "light", async () => {
+      document.getElementById("records-jq").value = ".customer.name == \"Bob\"";
+      document.getElementById("records-submit").click();
+      for (; !document.getElementById("record-1-3") || document.querySelectorAll("#records details").length > 10;) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      document.querySelector("#records details").open = true;
+    }],
     ["group", "/groups/shipping", "Lag in offsets over", "light"],
     ["schemas", "/schemas/orders-value", "customer", "light"],
     ["topics", "/topics", "payments", "dark"],
@@ -108,6 +135,7 @@ const browser = await launch(CHROMIUM);
 try {
   const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${BROKER_PID}/status`, "utf8"))[1]) * 1024;
   const page = await browser.open();
+  await step("checks", () => checksWork(page));
   await step("data", () => prepare(CONSOLE));
   await step("records of a topic with a million", () => flows.million(page, CONSOLE, memory));
   await step("records with schemas", () => flows.schemaRecords(page, CONSOLE));

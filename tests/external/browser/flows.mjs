@@ -47,7 +47,6 @@ export async function million(page, console, memory) {
   }
   const found = Date.now() - search;
   await page.has("needle", "records");
-  await page.click("records-stop").catch(() => {});
   await page.fill("records-text", "");
   await page.fill("records-jq", ".amount == 5 and $partition == 1");
   await page.click("records-submit");
@@ -139,8 +138,7 @@ export async function reset(page, console) {
   await page.has("Lag in offsets over");
   const lag = await page.run(() => [...document.querySelectorAll("#offsets tbody tr")].map((row) => [...row.cells].slice(4, 6).map((it) => it.textContent)));
   assert.deepEqual(lag.map((it) => it[0]), ["499,900", "499,801"]);
-  // The records are of November 2023.
-  for (const [, time] of lag) assert.match(time, /^[\d,]+ d \d+ h$/);
+  for (const [, time] of lag) assert.match(time, /^[23] min \d+ s$/);
   await page.fill("reset-to", "shift");
   await page.fill("reset-value", "50");
   await page.click("reset-dry-run");
@@ -189,6 +187,7 @@ export async function schemas(page, console) {
   await page.click("delete-version-confirm");
   await status(page, "Version 2 was deleted.");
   await page.has("2 (deleted)");
+  assert.equal(await page.run(() => document.getElementById("version").value), "1");
   const active = await api(console, "GET", "/registry/subjects/orders-value/versions");
   const all = await api(console, "GET", "/registry/subjects/orders-value/versions?deleted=true");
   assert.deepEqual([active, all], [[1], [1, 2]], "the deletion is a soft one");
@@ -261,7 +260,7 @@ export async function trace(page, console) {
   await page.fill("trace-topic", "");
   await page.fill("trace-last", "1m");
   await page.click("trace-submit");
-  await page.has("Metadata", "trace").catch(() => page.has("Fetch", "trace"));
+  await page.has("FETCH", "trace");
   await page.click("trace-stop");
   await status(page, "Stopped.");
 }

@@ -1,0 +1,137 @@
+//! Schemas in the console: the registry's API, who may use it, and records that are decoded.
+
+use serde_json::{Value, json};
+
+use super::{change, create_topic, done, get, got, send};
+use common::Broker;
+use ottla_broker::clock::wall_clock_ms;
+
+fn with_registry() -> common::Options {
+    Broker::with().arg("--console").arg("--admin-port").arg("0").arg("--registry-port").arg("0")
+}
+
+fn authorized(rights: &[&str]) -> Broker {
+    let broker = with_registry()
+        .set("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
+        .set("super.users", "User:ANONYMOUS")
+        .set("ottla.console.principal", "User:console")
+        .start();
+    let tool = ["kafka-acls", "--bootstrap-server", broker.bootstrap_servers(), "--add", "--allow-principal"];
+    for right in rights {
+        let options = ["User:console", "--operation", right, "--topic", "_schemas"];
+        let output = common::run(&[&tool[..], &options].concat());
+        assert!(output.status.success(), "{output:?}");
+    }
+    broker
+}
+
+const SUBJECT: &str = "/registry/subjects/orders%2Fvalue/versions";
+
+#[test]
+fn registry_answers_under_the_api_with_its_own_errors() {
+    let broker = with_registry().start();
+    assert_eq!(got(&broker, "/cluster")["schema_registry"], true);
+    assert_eq!(got(&broker, "/registry/subjects"), json!([]));
+    assert_eq!(done(&broker, "POST", SUBJECT, &json!({"schema": "\"int\""}))["id"], 1);
+    assert_eq!(got(&broker, "/registry/subjects?subjectPrefix=orders/"), json!(["orders/value"]));
+    let incompatible = json!({"schema": "\"string\""});
+    let check = "/registry/compatibility/subjects/orders%2Fvalue/versions?verbose=true";
+    assert_eq!(done(&broker, "POST", check, &incompatible)["is_compatible"], false);
+    let answer = change(&broker, "POST", SUBJECT, &incompatible);
+    assert_eq!((answer.status, answer.json()["error_code"].as_i64()), (409, Some(40901)), "{answer:?}");
+    let answer = get(&broker, "/registry/subjects/missing/versions");
+    assert_eq!((answer.status, answer.json()["error_code"].as_i64()), (404, Some(40401)), "{answer:?}");
+    assert!(answer.head.contains("content-security-policy"), "{}", answer.head);
+    assert_eq!(done(&broker, "DELETE", "/registry/subjects/orders%2Fvalue", &Value::Null), json!([1]));
+}
+
+#[test]
+fn broker_without_a_registry_has_no_schemas() {
+    let broker = super::with_console();
+    assert_eq!(got(&broker, "/cluster")["schema_registry"], false);
+    let answer = get(&broker, "/registry/subjects");
+    assert_eq!((answer.status, answer.code().as_str()), (404, "NOT_FOUND"));
+}
+
+#[test]
+fn acls_of_the_topic_decide_who_reads_and_changes_schemas() {
+    let schema = json!({"schema": "\"int\""});
+    let statuses = |rights: &[&str]| {
+        let broker = authorized(rights);
+        // Without the topic there is nothing to read, and its creation needs a right of its own.
+        let missing = change(&broker, "POST", SUBJECT, &schema).status;
+        let create = [
+            "kafka-topics",
+            "--bootstrap-server",
+            broker.bootstrap_servers(),
+            "--create",
+            "--if-not-exists",
+            "--topic",
+            "_schemas",
+        ];
+        assert!(common::run(&create).status.success());
+        let check = "/registry/compatibility/subjects/a/versions";
+        let read = [get(&broker, "/registry/subjects").status, change(&broker, "POST", check, &schema).status];
+        let changed = [
+            change(&broker, "POST", SUBJECT, &schema).status,
+            change(&broker, "DELETE", "/registry/config", &Value::Null).status,
+        ];
+        (missing, read, changed)
+    };
+    assert_eq!(statuses(&[]), (403, [403, 403], [403, 403]));
+    assert_eq!(statuses(&["read"]), (403, [200, 200], [403, 403]));
+    assert_eq!(statuses(&["read", "write", "create"]), (200, [200, 200], [200, 200]));
+}
+
+#[test]
+fn console_without_a_token_is_no_way_around_the_passwords_of_the_registry() {
+    let broker = with_registry().set("ottla.registry.users", "ann:secret").start();
+    let answer = get(&broker, "/registry/subjects");
+    assert_eq!((answer.status, answer.code().as_str()), (403, "TOPIC_AUTHORIZATION_FAILED"));
+    assert!(answer.text.contains("set ottla.admin.token"), "{answer:?}");
+}
+
+#[test]
+fn record_of_a_schema_is_shown_filtered_and_searched_as_json() {
+    let broker = with_registry().start();
+    create_topic(&broker, "orders", 1);
+    let schema = json!({"type": "record", "name": "R", "fields": [{"name": "name", "type": "string"}]}).to_string();
+    assert_eq!(done(&broker, "POST", SUBJECT, &json!({"schema": schema}))["id"], 1);
+    // The magic byte 0, the id 1 and Avro's "Ann"; then an id without a schema, and bytes that are no value.
+    let records = ["AAAAAAEGQW5u", "AAAAAAkGQW5u", "AAAAAAH/"].map(|value| json!({"value": {"base64": value}}));
+    done(&broker, "POST", "/topics/orders/records", &json!({"records": records}));
+    let found = |query: &str| {
+        let answer = get(&broker, &format!("/topics/orders/records?from=earliest&{query}"));
+        let records = answer.lines().into_iter().filter_map(|mut line| line.get_mut("record").map(Value::take));
+        records.map(|record| record["value"].clone()).collect::<Vec<_>>()
+    };
+    let shown = json!({"format": "avro", "schema_id": 1, "text": "{\"name\":\"Ann\"}", "bytes": 9});
+    let all = found("");
+    assert_eq!(all[0], shown);
+    let formats: Vec<&str> = all.iter().filter_map(|value| value["format"].as_str()).collect();
+    assert_eq!(formats, ["avro", "text", "hex"]);
+    assert_eq!(found("jq=.name%3D%3D%22Ann%22"), [shown.clone()]);
+    assert_eq!(found("text=%22name%22:"), [shown]);
+}
+
+#[test]
+fn lag_in_seconds_is_that_of_the_metrics() {
+    let broker = super::with_console();
+    create_topic(&broker, "orders", 2);
+    let old = json!({"partition": 0, "timestamp": wall_clock_ms() - 1_000_000, "value": "a"});
+    done(&broker, "POST", "/topics/orders/records", &old);
+    done(&broker, "POST", "/topics/orders/records", &json!({"partition": 1, "value": "a"}));
+    let topics = json!([{"topic": "orders"}]);
+    done(&broker, "POST", "/groups/g/offsets", &json!({"to": "earliest", "topics": topics, "dry_run": false}));
+    let latest = json!({"to": "latest", "topics": [{"topic": "orders", "partitions": [1]}], "dry_run": false});
+    done(&broker, "POST", "/groups/g/offsets", &latest);
+    let group = got(&broker, "/groups/g");
+    let lags: Vec<Option<f64>> =
+        group["offsets"].as_array().unwrap().iter().map(|row| row["lag_seconds"].as_f64()).collect();
+    assert_eq!((lags[1], group["max_lag_seconds"].as_f64()), (Some(0.0), lags[0]), "{group}");
+    let metrics = send(&broker, "GET", "/metrics", &[], "").text;
+    let mut lines = metrics.lines().filter(|line| line.starts_with("kafka_consumergroup_group_max_lag_seconds{"));
+    let measured: f64 = lines.next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+    let lag = lags[0].unwrap();
+    assert!(lag >= 1e3 && (0.0..60.0).contains(&(measured - lag)), "{lag} and {measured}");
+}
