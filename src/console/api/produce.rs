@@ -26,6 +26,8 @@ use ottla_wire::types::{ErrorCode, PartitionIndex, TimestampMs};
 
 /// The number of records of one request.
 const MAX_RECORDS: usize = 10_000;
+/// The bytes of a request's body, as the admin port limits it.
+const MAX_BODY: usize = 1 << 20;
 /// The number of headers of one record.
 const MAX_HEADERS: usize = 1_000;
 
@@ -164,7 +166,7 @@ pub async fn post(
     State(console): State<Arc<Console>>,
     Kafka(client): Kafka,
     Path(topic): Path<String>,
-    JsonBody(body): JsonBody<Body>,
+    JsonBody(body): JsonBody<Body, MAX_BODY>,
 ) -> Result<Created> {
     let records = match body {
         Body::Many(records) => records,

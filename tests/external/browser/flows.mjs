@@ -9,7 +9,7 @@ const MIB = 1 << 20;
 const MAX_BROKER_GROWTH = 64 * MIB;
 const MAX_HEAP = 64 * MIB;
 /** The longest time to the first records of the topic with a million. */
-const MAX_FIRST_PAGE = 3000;
+const MAX_FIRST_PAGE = 10_000;
 
 const shown = (page) => page.run(() => document.querySelectorAll("#records details").length);
 const records = (page, count) => page.until(`${count} records`, (it) => document.querySelectorAll("#records details").length === it, count);
