@@ -49,11 +49,11 @@ pub async fn pass_on(
 /// Whether a request may change schemas. Checks of compatibility and searches for a schema are read by POST.
 fn is_change(method: &Method, path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
-    match (method, segments.as_slice()) {
-        (&Method::GET | &Method::HEAD, _) => false,
-        (&Method::POST, ["compatibility", ..] | ["subjects", _]) => false,
-        _ => true,
-    }
+    let is_read = matches!(
+        (method, segments.as_slice()),
+        (&Method::GET | &Method::HEAD, _) | (&Method::POST, ["compatibility", ..] | ["subjects", _])
+    );
+    !is_read
 }
 
 async fn authorize(client: &Client, schemas: &dyn Schemas, is_change: bool) -> Result<()> {

@@ -20,6 +20,10 @@ export function takeToken() {
   history.replaceState(null, "", "#/");
 }
 
+export function hasToken() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
 export function setToken(token) {
   sessionStorage.setItem(KEY, token);
 }

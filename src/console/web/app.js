@@ -1,7 +1,7 @@
 // The router: which page belongs to the address, and what happens between two pages.
 
 import { announce, button, errorBox, field, form, h, input, show, takeAnnouncement } from "./dom.js";
-import { setToken, takeToken } from "./api.js";
+import { hasToken, setToken, takeToken } from "./api.js";
 import * as cluster from "./cluster.js";
 import * as topics from "./topics.js";
 import * as topic from "./topic.js";
@@ -89,15 +89,16 @@ async function render({ movesFocus = false } = {}) {
     await entry.page.render(context(element, names));
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    if (error.status === 401) askForToken(main);
+    if (error.status === 401) askForToken(main, error);
     else show(element, h("h1", {}, "This did not work"), errorBox(error), h("p", {}, h("button", { id: "retry", onclick: () => render() }, "Try again")));
   }
 }
 
-function askForToken(main) {
+function askForToken(main, error) {
   const token = input("token", { type: "password", required: true });
   const action = async () => { setToken(token.value); await render(); };
   show(main, h("h1", {}, "The admin port's token"),
+    hasToken() && errorBox({ message: `The token is not accepted: ${error.message}` }),
     h("p", {}, "It is the value of ottla.admin.token. It is kept until this tab is closed."),
     form("token-form", {}, action, field("Token", token), button("token-submit", "Continue", { class: "primary" })));
   token.focus();

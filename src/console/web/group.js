@@ -1,4 +1,4 @@
-import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, select, show, svg, table } from "./dom.js";
+import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, refresh, select, show, svg, table } from "./dom.js";
 import { get, path, post, remove } from "./api.js";
 import { count, seconds } from "./format.js";
 
@@ -19,15 +19,15 @@ export async function render(page) {
     const group = await get(path`/groups/${id}`, page.signal);
     samples.push([performance.now(), group.lag, group.max_lag_seconds]);
     if (samples.length > MAX_SAMPLES) samples.shift();
-    show(summary, facts([
+    refresh(summary, facts([
       ["Type", group.type], ["State", group.state], ["Assignor", group.assignor],
       ["Members", count(group.members.length)], ["Lag", count(group.lag)],
       ["Longest lag in time", seconds(group.max_lag_seconds)],
     ]));
-    show(chart, h("div", { class: "charts" },
+    refresh(chart, h("div", { class: "charts" },
       curve("lag-chart", "Lag in offsets", samples.map(([at, lag]) => [at, lag]), count),
       curve("lag-seconds-chart", "Longest lag in time", samples.map(([at, , lag]) => [at, lag]), seconds)));
-    show(lists, h("h2", {}, "Offsets"), table("offsets", "Offsets and lag", [
+    refresh(lists, h("h2", {}, "Offsets"), table("offsets", "Offsets and lag", [
       { title: "Topic", cell: (it) => it.topic },
       { title: "Partition", number: true, cell: (it) => it.partition },
       { title: "Committed", number: true, cell: (it) => count(it.committed) },

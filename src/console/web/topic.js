@@ -1,4 +1,4 @@
-import { announce, announceNext, button, danger, facts, field, form, h, input, show, table } from "./dom.js";
+import { announce, announceNext, button, danger, facts, field, form, h, input, refresh, show, table } from "./dom.js";
 import { get, patch, path, remove } from "./api.js";
 import { count, rate, size } from "./format.js";
 import { topicLink } from "./topics.js";
@@ -38,7 +38,7 @@ async function partitions(page, place, first) {
     const perSecond = (it) => old.has(it.partition) ? (it.end_offset - old.get(it.partition).end_offset) / seconds : undefined;
     const bytesPerSecond = (it) => old.has(it.partition) && it.bytes !== null ? (it.bytes - old.get(it.partition).bytes) / seconds : undefined;
     const total = (of) => topic.partitions.reduce((sum, it) => sum + (of(it) || 0), 0);
-    show(summary, facts([
+    refresh(summary, facts([
       ["Topic id", topic.id],
       ["Internal", topic.internal ? "yes" : "no"],
       ["Offsets", count(total((it) => it.end_offset - it.start_offset))],
@@ -46,7 +46,7 @@ async function partitions(page, place, first) {
       ["Records in", before ? rate(total(perSecond)) : "…"],
       ["Bytes in", before ? rate(total(bytesPerSecond), size) : "…"],
     ]));
-    show(list, table("partitions", `${topic.partitions.length} partitions`, [
+    refresh(list, table("partitions", `${topic.partitions.length} partitions`, [
       { title: "Partition", cell: (it) => it.partition },
       { title: "Leader", number: true, cell: (it) => it.leader },
       { title: "Start offset", number: true, cell: (it) => count(it.start_offset) },

@@ -1,14 +1,21 @@
-import { h, show, table } from "./dom.js";
+import { h, refresh, show, table } from "./dom.js";
 import { get } from "./api.js";
 import { count, time } from "./format.js";
 
+const INTERVAL = 5000;
+
 export const title = () => "Transactions";
 
-export async function render({ element, signal }) {
+export async function render(page) {
+  const place = h("div");
+  show(page.element, h("h1", {}, "Transactions"), place);
+  await page.repeat(INTERVAL, () => draw(place, page.signal));
+}
+
+async function draw(place, signal) {
   const { transactions, total } = await get("/transactions", signal);
   const { producers } = await get("/producers", signal);
-  show(element, h("h1", {}, "Transactions"),
-    table("transactions", `${transactions.length} of ${total} transactional ids`, [
+  refresh(place, table("transactions", `${transactions.length} of ${total} transactional ids`, [
       { title: "Transactional id", cell: (it) => it.transactional_id },
       { title: "State", cell: (it) => it.state },
       { title: "Producer", number: true, cell: (it) => `${it.producer_id}, epoch ${it.producer_epoch}` },

@@ -119,6 +119,17 @@ export async function keyboard(page, console) {
   await status(page, "Topic typed was deleted.");
 }
 
+/** Figures that change leave the focus where it is. */
+export async function focusStays(page, console) {
+  await page.open(`${console}#/topics/payments`);
+  await page.element("partitions-region");
+  await page.tabTo("partitions-region");
+  const end = () => document.querySelector("#partitions tbody td:nth-child(4)").textContent;
+  const before = await page.run(end);
+  await page.until("newer figures", (it) => document.querySelector("#partitions tbody td:nth-child(4)").textContent !== it, before);
+  assert.equal(await page.run(() => document.activeElement.id), "partitions-region");
+}
+
 export async function produce(page, console) {
   await page.open(`${console}#/topics/hostile/produce`);
   await page.fill("produce-key", "from the form");
