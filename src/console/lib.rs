@@ -33,6 +33,9 @@ pub use schemas::{Decode, Decoded, Part, RegistryRequest, RegistryResponse, Resp
 /// The number of requests that read records at a time. They use threads that the broker needs as well.
 const MAX_SCANS: usize = 16;
 
+/// The number of threads that look through records at a time. A decoded value can take 64 MiB for a moment.
+const MAX_SEARCHES: usize = 4;
+
 /// A connection that is being opened.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send>>;
 
@@ -62,12 +65,20 @@ pub struct Console {
     next_partition: AtomicUsize,
     /// Limits how many requests read records at a time.
     scans: Arc<Semaphore>,
+    /// Limits how many of these look through records at a time.
+    searches: Arc<Semaphore>,
 }
 
 impl Console {
     pub fn new(connect: Arc<dyn Connect>) -> Console {
-        let (next_partition, scans) = (AtomicUsize::new(0), Arc::new(Semaphore::new(MAX_SCANS)));
-        Console { connect, log: None, next_partition, scans }
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Console {
+            connect,
+            log: None,
+            next_partition: AtomicUsize::new(0),
+            scans: semaphore(MAX_SCANS),
+            searches: semaphore(MAX_SEARCHES),
+        }
     }
 
     /// Shows the last lines of a log.

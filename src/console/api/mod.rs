@@ -94,17 +94,17 @@ impl IntoResponse for Created {
     }
 }
 
-/// A request's body of at most `MAX` bytes, as JSON with known fields.
-pub struct JsonBody<T, const MAX: usize = MAX_BODY>(pub T);
+/// A request's body of at most `BYTES` bytes, as JSON with known fields.
+pub struct JsonBody<T, const BYTES: usize = MAX_BODY>(pub T);
 
-impl<T: DeserializeOwned, S: Sync + Send, const MAX: usize> FromRequest<S> for JsonBody<T, MAX> {
+impl<T: DeserializeOwned, S: Sync + Send, const BYTES: usize> FromRequest<S> for JsonBody<T, BYTES> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(|_| ApiError::invalid("the body is incomplete or too large"))?;
-        if body.len() > MAX {
-            return Err(ApiError::invalid(format!("the body is larger than {MAX} bytes")));
+        if body.len() > BYTES {
+            return Err(ApiError::invalid(format!("the body is larger than {BYTES} bytes")));
         }
         let parsed = serde_json::from_slice(&body);
         parsed.map(JsonBody).map_err(|error| ApiError::invalid(format!("the body is not valid: {error}")))

@@ -84,6 +84,7 @@ pub async fn get(
         follow,
         isolation,
         criteria: Arc::new(criteria),
+        searches: Arc::clone(&console.searches),
         decode: console.connect.schemas().map(|schemas| schemas.decoder()),
     };
     let (lines, queued) = mpsc::channel(MAX_QUEUED);

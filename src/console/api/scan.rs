@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use super::candidate::Candidate;
@@ -68,6 +68,8 @@ pub struct Scan {
     /// 1 for `read_committed`.
     pub isolation: i8,
     pub criteria: Arc<Criteria>,
+    /// Has a permit for each thread that may look through records.
+    pub searches: Arc<Semaphore>,
     pub decode: Option<Arc<dyn Decode>>,
 }
 
@@ -243,7 +245,14 @@ impl Scan {
         let aborted = if self.isolation == 1 { fetched.aborted_transactions.unwrap_or_default() } else { Vec::new() };
         let chunk = Chunk::new(TopicPartition::new(self.topic.as_str(), partition), position, records, aborted, true);
         let search = Search { criteria: Arc::clone(&self.criteria), decode: self.decode.clone(), deadline };
-        let searched = tokio::task::spawn_blocking(move || search.run(chunk, remaining)).await;
+        let permit = Arc::clone(&self.searches).acquire_owned().await;
+        let permit = permit.map_err(|error| ApiError::internal(error.to_string()))?;
+        let run = move || {
+            let searched = search.run(chunk, remaining);
+            drop(permit);
+            searched
+        };
+        let searched = tokio::task::spawn_blocking(run).await;
         let searched = searched.map_err(|error| ApiError::internal(error.to_string()))?;
         match searched.error {
             None => self.positions.insert(partition, searched.next.max(position)),

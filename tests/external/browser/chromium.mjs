@@ -139,6 +139,13 @@ class Page {
     await this.send("Page.navigate", { url });
   }
 
+  /** Opens a page of a console, and waits until it has replaced the one before. */
+  async visit(console, address) {
+    await this.run(() => { document.querySelector("#main > *")?.setAttribute("data-old", ""); });
+    await this.open(`${console}#${address}`);
+    await this.until("new page", () => document.querySelector("#main > :not([data-old])"));
+  }
+
   element(id) {
     return this.until(`element ${id}`, (it) => { const found = document.getElementById(it); return found && found.getClientRects().length > 0 && !found.disabled; }, id);
   }

@@ -18,7 +18,7 @@ const status = (page, text) => page.has(text, "status");
 export async function million(page, console, memory) {
   const before = memory();
   const started = Date.now();
-  await page.open(`${console}#/topics/big/records`);
+  await page.visit(console, "/topics/big/records");
   await page.until("first records", () => document.querySelectorAll("#records details").length > 0);
   const first = Date.now() - started;
   assert.ok(first < MAX_FIRST_PAGE, `the first records took ${first} ms`);
@@ -60,7 +60,7 @@ export async function million(page, console, memory) {
 }
 
 export async function schemaRecords(page, console) {
-  await page.open(`${console}#/topics/orders/records`);
+  await page.visit(console, "/topics/orders/records");
   await page.element("records-text");
   await page.fill("records-from", "earliest");
   const search = async (id, value, count) => {
@@ -83,7 +83,7 @@ export async function schemaRecords(page, console) {
 }
 
 export async function hostileRecords(page, console) {
-  await page.open(`${console}#/topics/hostile/records`);
+  await page.visit(console, "/topics/hostile/records");
   await page.until("both records", () => document.querySelectorAll("#records details").length === 2);
   const text = await page.run(() => {
     for (const it of document.querySelectorAll("#records details")) it.open = true;
@@ -98,7 +98,7 @@ export async function hostileRecords(page, console) {
 }
 
 export async function keyboard(page, console) {
-  await page.open(`${console}#/`);
+  await page.visit(console, "/");
   await page.has("Log directories");
   await page.tabTo("skip");
   await page.tabTo("nav-topics");
@@ -121,7 +121,7 @@ export async function keyboard(page, console) {
 
 /** Figures that change leave the focus where it is. */
 export async function focusStays(page, console) {
-  await page.open(`${console}#/topics/payments`);
+  await page.visit(console, "/topics/payments");
   await page.element("partitions-region");
   await page.tabTo("partitions-region");
   const end = () => document.querySelector("#partitions tbody td:nth-child(4)").textContent;
@@ -131,7 +131,7 @@ export async function focusStays(page, console) {
 }
 
 export async function produce(page, console) {
-  await page.open(`${console}#/topics/hostile/produce`);
+  await page.visit(console, "/topics/hostile/produce");
   await page.fill("produce-key", "from the form");
   await page.fill("produce-value", "{\"id\": 12345678901234567890}");
   await page.fill("produce-headers", "source=console\nempty=");
@@ -145,7 +145,7 @@ export async function produce(page, console) {
 }
 
 export async function reset(page, console) {
-  await page.open(`${console}#/groups/shipping`);
+  await page.visit(console, "/groups/shipping");
   await page.has("Lag in offsets over");
   const lag = await page.run(() => [...document.querySelectorAll("#offsets tbody tr")].map((row) => [...row.cells].slice(4, 6).map((it) => it.textContent)));
   assert.deepEqual(lag.map((it) => it[0]), ["499,900", "499,801"]);
@@ -161,7 +161,7 @@ export async function reset(page, console) {
   await status(page, "The offsets were reset.");
   assert.deepEqual(await committed(), [150, 250]);
   // A group with members is refused.
-  await page.open(`${console}#/groups/billing`);
+  await page.visit(console, "/groups/billing");
   await page.has("Lag in offsets over");
   await page.fill("reset-to", "earliest");
   await page.click("reset-dry-run");
@@ -170,11 +170,11 @@ export async function reset(page, console) {
 }
 
 export async function schemas(page, console) {
-  await page.open(`${console}#/schemas`);
+  await page.visit(console, "/schemas");
   await page.has("orders-value");
   await page.fill("subject-filter", "events");
   await page.until("filtered list", () => document.querySelectorAll("#subjects tbody tr").length === 1);
-  await page.open(`${console}#/schemas/orders-value`);
+  await page.visit(console, "/schemas/orders-value");
   await page.has("\"customer\"", "schema-text");
   await page.has("Customer: customer, version 1", "schema-version");
   await page.click("new-version");
@@ -207,7 +207,7 @@ export async function schemas(page, console) {
   await page.has("FULL (of this subject)");
   await page.click("compatibility-remove");
   await page.has("BACKWARD (of all subjects)");
-  await page.open(`${console}#/schemas/new%2Fsubject`);
+  await page.visit(console, "/schemas/new%2Fsubject");
   await page.fill("new-schema", "\"string\"");
   await page.click("schema-check");
   await page.click("schema-register");
@@ -218,7 +218,7 @@ export async function schemas(page, console) {
 }
 
 export async function settings(page, console) {
-  await page.open(`${console}#/topics/orders/settings`);
+  await page.visit(console, "/topics/orders/settings");
   await page.fill("config-filter", "retention.ms");
   await page.click("edit-retention.ms");
   await page.fill("config-value", "-5");
@@ -228,7 +228,7 @@ export async function settings(page, console) {
   await page.click("config-submit");
   await status(page, "retention.ms was changed.");
   await page.has("this topic");
-  await page.open(`${console}#/configs`);
+  await page.visit(console, "/configs");
   await page.fill("config-filter", "log.cleaner.threads");
   await page.click("edit-log.cleaner.threads");
   await page.fill("config-value", "2");
@@ -239,7 +239,7 @@ export async function settings(page, console) {
 }
 
 export async function security(page, console) {
-  await page.open(`${console}#/security`);
+  await page.visit(console, "/security");
   await page.has("SCRAM-SHA-256");
   await page.click("new-acl");
   await page.fill("acl-principal", "User:bob");
@@ -260,7 +260,7 @@ export async function security(page, console) {
 }
 
 export async function trace(page, console) {
-  await page.open(`${console}#/trace`);
+  await page.visit(console, "/trace");
   await page.fill("trace-api", "Produce");
   await page.fill("trace-topic", "payments");
   await page.click("trace-submit");

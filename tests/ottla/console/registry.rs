@@ -1,5 +1,7 @@
 //! Schemas in the console: the registry's API, who may use it, and records that are decoded.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::{change, create_topic, done, get, got, send};
@@ -112,6 +114,35 @@ fn record_of_a_schema_is_shown_filtered_and_searched_as_json() {
     assert_eq!(formats, ["avro", "text", "hex"]);
     assert_eq!(found("jq=.name%3D%3D%22Ann%22"), [shown.clone()]);
     assert_eq!(found("text=%22name%22:"), [shown]);
+}
+
+#[test]
+fn schemas_are_named_by_headers_and_guids_and_have_other_formats() {
+    let broker = with_registry().start();
+    create_topic(&broker, "events", 1);
+    let proto = "syntax = \"proto3\"; message None {} message Event { string kind = 1; }";
+    done(&broker, "POST", SUBJECT, &json!({"schemaType": "PROTOBUF", "schema": proto}));
+    let guid = got(&broker, &format!("{SUBJECT}/1"))["guid"].as_str().unwrap().replace('-', "");
+    let guid: Vec<u8> = (0..16).map(|at| u8::from_str_radix(&guid[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let base64 = |parts: &[&[u8]]| json!({"base64": BASE64.encode(parts.concat())});
+    // The second message, as the indexes [1] name it.
+    let (indexes, event) = (&[2, 2][..], &b"\x0a\x04sale"[..]);
+    let by_header = json!({"key": "__value_schema_id", "value": base64(&[&[1], &guid, indexes])});
+    let records = json!([
+        {"value": base64(&[&[0, 0, 0, 0, 1], indexes, event])},
+        {"value": base64(&[&[1], &guid, indexes, event])},
+        {"value": base64(&[event]), "headers": [by_header]},
+        {"value": base64(&[event])},
+    ]);
+    done(&broker, "POST", "/topics/events/records", &json!({"records": records}));
+    let answer = get(&broker, "/topics/events/records?from=earliest");
+    let shown: Vec<_> = answer.lines().into_iter().filter(|line| line.get("record").is_some()).collect();
+    let formats: Vec<_> = shown.iter().map(|line| line["record"]["value"]["format"].as_str().unwrap()).collect();
+    assert_eq!(formats, ["protobuf", "protobuf", "protobuf", "text"]);
+    for line in &shown[..3] {
+        let value = &line["record"]["value"];
+        assert_eq!((value["text"].as_str(), value["schema_id"].as_i64()), (Some("{\"kind\":\"sale\"}"), Some(1)));
+    }
 }
 
 #[test]
