@@ -60,6 +60,10 @@ pub trait Schemas: Send + Sync + 'static {
 
     fn respond(&self, request: RegistryRequest) -> Responding;
 
+    /// Encodes JSON by a schema, as Confluent's serializers write it: with the schema's id in front. A Protobuf value is the
+    /// schema's first message. The error is one line. May block.
+    fn encode(&self, schema_id: i32, json: &str) -> Result<Vec<u8>, String>;
+
     /// A decoder for one search. It may remember which schemas are missing.
     fn decoder(&self) -> Arc<dyn Decode>;
 }

@@ -7,7 +7,7 @@ use ottla_broker::service::console::ConsoleRegistry;
 use ottla_broker::state::registry::SchemaRegistry;
 use ottla_console::{Decode, Decoded, Part, RegistryRequest, RegistryResponse, Responding, Schemas};
 use ottla_registry::api::OwnedRequest;
-use ottla_registry::codec::{Framed, KEY_SCHEMA_ID_HEADER, SchemaIdentifier, VALUE_SCHEMA_ID_HEADER};
+use ottla_registry::codec::{Framed, KEY_SCHEMA_ID_HEADER, SchemaIdentifier, VALUE_SCHEMA_ID_HEADER, frame};
 use ottla_registry::schema::{ParsedSchema, SchemaType};
 use ottla_wire::record::Record;
 
@@ -37,20 +37,33 @@ impl Schemas for InProcess {
         })
     }
 
+    fn encode(&self, schema_id: i32, json: &str) -> Result<Vec<u8>, String> {
+        let registry = self.0.registry.upgrade();
+        let found = registry.and_then(|registry| registry.parsed_schema(SchemaIdentifier::Id(schema_id)));
+        let (_, schema) = found.ok_or_else(|| format!("there is no schema with the id {schema_id}"))?;
+        let schema_type = schema.schema_type();
+        let indexes: &[i32] = if schema_type == SchemaType::Protobuf { &[0] } else { &[] };
+        let payload = schema.encode(indexes, json);
+        let payload = payload.map_err(|error| format!("not a value of the schema {schema_id}: {error}"))?;
+        Ok([frame(SchemaIdentifier::Id(schema_id), schema_type, indexes), payload].concat())
+    }
+
     fn decoder(&self) -> Arc<dyn Decode> {
         Arc::new(Decoder { registry: self.0.registry.clone(), found: Mutex::default() })
     }
 }
 
+/// A schema with its id; `None` if it is not registered.
+type Found = Option<(i32, Arc<ParsedSchema>)>;
+
 /// Decodes keys and values, and keeps the schemas that it has looked for.
 struct Decoder {
     registry: Weak<SchemaRegistry>,
-    /// `None` for a schema that is not registered.
-    found: Mutex<HashMap<SchemaIdentifier, Option<(i32, Arc<ParsedSchema>)>>>,
+    found: Mutex<HashMap<SchemaIdentifier, Found>>,
 }
 
 impl Decoder {
-    fn schema(&self, identifier: SchemaIdentifier) -> Option<(i32, Arc<ParsedSchema>)> {
+    fn schema(&self, identifier: SchemaIdentifier) -> Found {
         // The map is whole after every change.
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = found.get(&identifier) {

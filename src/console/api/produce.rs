@@ -19,6 +19,7 @@ use serde_json::value::RawValue;
 use super::topics::metadata;
 use super::{Created, Json, JsonBody};
 use crate::error::{ApiError, Result};
+use crate::schemas::Schemas;
 use crate::{Console, Kafka};
 use ottla_client::producer::partition_of_key;
 use ottla_wire::record::{BatchBuilder, Codec};
@@ -47,6 +48,9 @@ pub struct NewRecord {
     key: Option<Box<RawValue>>,
     #[serde(default)]
     value: Option<Box<RawValue>>,
+    /// The schema by which the key or the value, which is JSON then, is encoded.
+    key_schema_id: Option<i32>,
+    value_schema_id: Option<i32>,
     #[serde(default)]
     headers: Headers,
     /// Without it, the key decides.
@@ -103,6 +107,8 @@ impl<'de> Visitor<'de> for BodyVisitor {
                 "records" => records = Some(map.next_value::<Records>()?.0),
                 "key" => record.key = map.next_value()?,
                 "value" => record.value = map.next_value()?,
+                "key_schema_id" => record.key_schema_id = map.next_value()?,
+                "value_schema_id" => record.value_schema_id = map.next_value()?,
                 "headers" => record.headers = map.next_value()?,
                 "partition" => record.partition = map.next_value()?,
                 _ => record.timestamp = map.next_value()?,
@@ -117,7 +123,8 @@ impl<'de> Visitor<'de> for BodyVisitor {
 }
 
 /// The fields of a body.
-const FIELDS: &[&str] = &["records", "key", "value", "headers", "partition", "timestamp"];
+const FIELDS: &[&str] =
+    &["records", "key", "value", "key_schema_id", "value_schema_id", "headers", "partition", "timestamp"];
 
 /// At most [`MAX_RECORDS`].
 struct Records(Vec<NewRecord>);
@@ -156,6 +163,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<T> {
 
 /// A record in bytes.
 struct Encoded {
+    partition: Option<PartitionIndex>,
     timestamp: TimestampMs,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
@@ -177,13 +185,18 @@ pub async fn post(
         found.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.partition_index).collect();
     existing.sort_unstable();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
+    let schemas = console.connect.schemas();
+    let encode_all = move || records.into_iter().map(|record| encode(record, now, schemas.as_deref())).collect();
+    let encoded: Result<Vec<Encoded>> = match tokio::task::spawn_blocking(encode_all).await {
+        Ok(encoded) => encoded,
+        Err(error) => Err(ApiError::internal(error.to_string())),
+    };
+    let records = encoded?;
     // The places of the records in their partitions, in the order of the request.
     let mut placed = Vec::with_capacity(records.len());
     let mut batches: BTreeMap<PartitionIndex, (BatchBuilder, i64)> = BTreeMap::new();
     for record in records {
-        let wanted = record.partition;
-        let record = encode(record, now)?;
-        let partition = match wanted {
+        let partition = match record.partition {
             Some(partition) if existing.binary_search(&partition).is_ok() => partition,
             Some(partition) => {
                 let message = format!("topic {topic} has no partition {partition}");
@@ -216,12 +229,22 @@ pub async fn post(
     Ok(Created(Json(json!({"records": placed.iter().map(record).collect::<Vec<_>>()}))))
 }
 
-fn encode(record: NewRecord, now: TimestampMs) -> Result<Encoded> {
+/// Encodes a record. May block, if it has a schema.
+fn encode(record: NewRecord, now: TimestampMs, schemas: Option<&dyn Schemas>) -> Result<Encoded> {
     let header = |header: NewHeader| Ok((header.key, bytes(header.value.as_deref())?));
+    let part = |value: Option<&RawValue>, schema_id: Option<i32>| match (value.map(RawValue::get), schema_id) {
+        (Some(json), Some(schema_id)) if json != "null" => {
+            let schemas = schemas.ok_or_else(|| ApiError::invalid("this broker has no schema registry"))?;
+            let encoded = schemas.encode(schema_id, json);
+            encoded.map(Some).map_err(|error| ApiError::kafka(ErrorCode::InvalidRecord, error))
+        }
+        _ => bytes(value),
+    };
     Ok(Encoded {
+        partition: record.partition,
         timestamp: record.timestamp.unwrap_or(now),
-        key: bytes(record.key.as_deref())?,
-        value: bytes(record.value.as_deref())?,
+        key: part(record.key.as_deref(), record.key_schema_id)?,
+        value: part(record.value.as_deref(), record.value_schema_id)?,
         headers: record.headers.0.into_iter().map(header).collect::<Result<_>>()?,
     })
 }

@@ -42,7 +42,7 @@ async function send(method, path, body, signal, base = "/api/v1") {
     response = await fetch(base + path, {
       method,
       headers: headers(body !== undefined),
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
       credentials: "omit",
       cache: "no-store",
       redirect: "error",
@@ -69,6 +69,8 @@ async function call(method, path, body, signal) {
 }
 
 export const get = (path, signal) => call("GET", path, undefined, signal);
+/** Sends JSON as it is written. */
+export const postText = (path, text) => call("POST", path, text);
 export const post = (path, body) => call("POST", path, body);
 export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);

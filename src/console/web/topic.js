@@ -20,7 +20,7 @@ export async function render(page) {
   }, label));
   show(page.element, h("h1", {}, topic.name), h("ul", { class: "tabs" }, TABS.map(link)), place);
   if (tab === "records") return browser(page, place, topic);
-  if (tab === "produce") return producer(place, topic);
+  if (tab === "produce") return producer(page, place, topic);
   if (tab === "settings") return settings(page, place, topic);
   return partitions(page, place, topic);
 }

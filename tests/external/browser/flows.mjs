@@ -142,6 +142,22 @@ export async function produce(page, console) {
   await page.run(() => document.getElementById("record-0-2").open = true);
   await page.has("12345678901234567890", "record-0-2");
   await page.has("Header source", "record-0-2");
+  await produceBySchema(page, console);
+}
+
+async function produceBySchema(page, console) {
+  await page.visit(console, "/topics/orders/produce");
+  await page.fill("produce-partition", "2");
+  await page.fill("produce-value", "{\"id\": 1}");
+  await page.click("produce-submit");
+  await page.has("INVALID_RECORD");
+  await page.fill("produce-value", "{\"id\": 4711, \"customer\": {\"name\": \"Eve\"}, \"note\": \"\"}");
+  await page.click("produce-submit");
+  await status(page, "in partition 2.");
+  await page.visit(console, "/topics/orders/records");
+  await page.fill("records-jq", ".id == 4711");
+  await page.click("records-submit");
+  await records(page, 1);
 }
 
 export async function reset(page, console) {

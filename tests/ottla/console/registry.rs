@@ -117,6 +117,26 @@ fn record_of_a_schema_is_shown_filtered_and_searched_as_json() {
 }
 
 #[test]
+fn produced_json_is_encoded_by_its_schema_or_refused() {
+    let broker = with_registry().start();
+    create_topic(&broker, "orders", 1);
+    let schema = json!({"type": "record", "name": "R", "fields": [{"name": "name", "type": "string"}]}).to_string();
+    done(&broker, "POST", SUBJECT, &json!({"schema": schema}));
+    let record = json!({"key": null, "key_schema_id": 1, "value": {"name": "Ann"}, "value_schema_id": 1});
+    done(&broker, "POST", "/topics/orders/records", &record);
+    let shown = get(&broker, "/topics/orders/records?from=earliest").lines();
+    let record = &shown[0]["record"];
+    let expect = json!({"format": "avro", "schema_id": 1, "text": "{\"name\":\"Ann\"}", "bytes": 9});
+    assert_eq!((&record["key"], &record["value"]), (&Value::Null, &expect));
+    for (id, message) in [(1, "not a value of the schema 1: "), (7, "there is no schema with the id 7")] {
+        let record = json!({"value": {"name": 5}, "value_schema_id": id});
+        let answer = change(&broker, "POST", "/topics/orders/records", &record);
+        assert_eq!((answer.status, answer.code().as_str()), (400, "INVALID_RECORD"), "{answer:?}");
+        assert!(answer.text.contains(message), "{answer:?}");
+    }
+}
+
+#[test]
 fn schemas_are_named_by_headers_and_guids_and_have_other_formats() {
     let broker = with_registry().start();
     create_topic(&broker, "events", 1);
