@@ -45,7 +45,7 @@ pub fn metrics() -> Vec<&'static Metric> {
 }
 
 impl Broker {
-    /// The lag in seconds at each committed offset, as [`lag`] defines it; `None` where it is not known. Reads from the logs.
+    /// The lag in seconds at each committed offset, as `kafka_consumergroup_group_lag_seconds` has it; `None` where it is not known. Reads from the logs.
     pub fn lag_seconds(&self, committed: &[(TopicPartition, Offset)]) -> Vec<Option<f64>> {
         let (cluster, timestamps, now) = (self.cluster(), Timestamps::default(), self.now().wall);
         let mut lookup = timestamps.begin();
