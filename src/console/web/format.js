@@ -4,6 +4,11 @@ export function count(number) {
   return number === null || number === undefined ? "–" : number.toLocaleString("en-US");
 }
 
+/** A number with its noun, such as "1 topic". */
+export function amount(number, one, many = `${one}s`) {
+  return `${count(number)} ${number === 1 ? one : many}`;
+}
+
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -33,10 +38,8 @@ export function time(milliseconds) {
 
 /** Control characters and those that change the direction of text, as something visible. */
 export function visible(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (it) => {
-    const code = it.codePointAt(0);
-    return code < 32 ? String.fromCodePoint(0x2400 + code) : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+    (it) => `\\u${it.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Indents JSON without parsing its numbers, which may have more digits than JavaScript's. */

@@ -1,5 +1,6 @@
 import { field, h, input, refresh, show, table } from "./dom.js";
 import { get, path } from "./api.js";
+import { amount } from "./format.js";
 
 const INTERVAL = 5000;
 
@@ -11,7 +12,7 @@ export async function render(page) {
   let groups = [];
   const draw = () => {
     const rows = groups.filter((it) => it.id.toLowerCase().includes(filter.value.toLowerCase()));
-    refresh(list, table("groups", `${rows.length} groups`, [
+    refresh(list, table("groups", amount(rows.length, "group"), [
       { title: "Group", cell: (it) => h("a", { href: `#${path`/groups/${it.id}`}`, id: `group-${it.id}` }, it.id || "(empty name)") },
       { title: "Type", cell: (it) => it.type || "–" },
       { title: "State", cell: (it) => it.state || "–" },

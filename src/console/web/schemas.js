@@ -1,6 +1,6 @@
 import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, select, show, table } from "./dom.js";
 import { get, path, post, put, remove } from "./api.js";
-import { count, prettyJson, visible } from "./format.js";
+import { amount, count, prettyJson, visible } from "./format.js";
 
 const LEVELS = ["BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE", "NONE"];
 const TYPES = [["AVRO", "Avro"], ["PROTOBUF", "Protobuf"], ["JSON", "JSON Schema"]];
@@ -31,7 +31,7 @@ async function subjects(page) {
   const known = new Set(active);
   const draw = () => {
     const rows = all.filter((it) => it.toLowerCase().includes(filter.value.toLowerCase()));
-    show(list, table("subjects", `${rows.length} subjects`, [
+    show(list, table("subjects", amount(rows.length, "subject"), [
       { title: "Subject", cell: subjectLink },
       { title: "State", cell: (it) => known.has(it) ? "active" : "deleted (its versions can still be read)" },
     ], rows));

@@ -1,6 +1,6 @@
 import { announce, announceNext, button, danger, facts, field, form, h, input, refresh, show, table } from "./dom.js";
 import { get, patch, path, remove } from "./api.js";
-import { count, rate, size } from "./format.js";
+import { amount, count, rate, size } from "./format.js";
 import { topicLink } from "./topics.js";
 import { configTable } from "./configs.js";
 import { browser } from "./records.js";
@@ -46,7 +46,7 @@ async function partitions(page, place, first) {
       ["Records in", before ? rate(total(perSecond)) : "…"],
       ["Bytes in", before ? rate(total(bytesPerSecond), size) : "…"],
     ]));
-    refresh(list, table("partitions", `${topic.partitions.length} partitions`, [
+    refresh(list, table("partitions", amount(topic.partitions.length, "partition"), [
       { title: "Partition", cell: (it) => it.partition },
       { title: "Leader", number: true, cell: (it) => it.leader },
       { title: "Start offset", number: true, cell: (it) => count(it.start_offset) },

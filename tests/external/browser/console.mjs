@@ -10,7 +10,7 @@ import * as flows from "./flows.mjs";
 import { api, prepare } from "./data.mjs";
 
 const { CONSOLE, GUARDED_CONSOLE, CHROMIUM, AXE, BROKER_PID, PICTURES } = process.env;
-const MAX_TIME = 150_000;
+const MAX_TIME = 300_000;
 const MAX_PICTURE = 150_000;
 /** The width of a small telephone. */
 const TELEPHONE = 375;
