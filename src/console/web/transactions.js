@@ -22,8 +22,7 @@ async function draw(place, signal) {
     { title: "Began", cell: (it) => time(it.start_timestamp) },
     { title: "Timeout", number: true, cell: (it) => `${count(it.timeout_ms)} ms` },
     { title: "Partitions", cell: (it) => it.partitions.map((one) => `${one.topic}-${one.partition}`).join(", ") || "–" },
-    ], transactions),
-    h("h2", {}, "Producers"),
+  ], transactions), h("h2", {}, "Producers"),
     table("producers", amount(producers.length, "state of a producer with an id", "states of producers with an id"), [
       { title: "Partition", cell: (it) => `${it.topic}-${it.partition}` },
       { title: "Producer", number: true, cell: (it) => it.producer_id },
