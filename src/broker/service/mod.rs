@@ -144,11 +144,11 @@ impl Service {
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
+        let registry = registry.open(&broker, clock, limiter)?;
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
-            connector.serve(&server, &config, console, &bound);
+            connector.serve(&broker, &server, console, &bound, &registry);
         }
-        let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));
