@@ -144,12 +144,12 @@ impl Service {
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
-        if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
-        {
-            connector.serve(&server, &config, console, &bound);
-        }
         let registry = registry.open(clock, limiter)?;
         registry::warn_of_unchecked_topics(&broker, &registry);
+        if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
+        {
+            connector.serve(&broker, &server, console, &bound, &registry);
+        }
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));

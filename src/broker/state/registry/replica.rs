@@ -10,7 +10,10 @@ use crate::state::Broker;
 use crate::state::partition::{Isolation, LogEnd, Partition};
 use ottla_log::{Appended, Origin};
 use ottla_registry::api::{Decision, OwnedRequest, Request, Response, Work, handle};
+use ottla_registry::codec::SchemaIdentifier;
+use ottla_registry::schema::ParsedSchema;
 use ottla_registry::store::{Record, Registry, RegistrySettings, SchemaIndex};
+use ottla_registry::subject::DEFAULT_CONTEXT;
 use ottla_wire::record::{Batch, BatchBuilder, Codec, batches};
 use ottla_wire::types::{Offset, TopicName};
 
@@ -132,6 +135,21 @@ impl Replica {
     /// Replays new records of the topic.
     pub fn catch_up(&self, source: &Source) -> Result<(), StoreError> {
         self.with_current(source, |_| ())
+    }
+
+    /// Replays new records of the topic, and returns the schema that a key or a value names, with its id.
+    pub fn parsed_schema(
+        &self,
+        source: &Source,
+        schema: SchemaIdentifier,
+    ) -> Result<Option<(i32, Arc<ParsedSchema>)>, StoreError> {
+        let mut snapshot = self.with_current(source, |loaded| loaded.registry.clone())?;
+        let id = match schema {
+            SchemaIdentifier::Id(id) => Some(id),
+            SchemaIdentifier::Guid(guid) => snapshot.state().id_of(DEFAULT_CONTEXT, &guid),
+        };
+        let stored = id.and_then(|id| snapshot.state().by_id(DEFAULT_CONTEXT, id)).map(Arc::clone);
+        Ok(stored.and_then(|stored| Some((stored.id, snapshot.parsed_schema(&stored).ok()?))))
     }
 
     /// The schemas that are replayed; `None` before the first time, and after a failure.
