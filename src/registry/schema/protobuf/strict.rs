@@ -14,8 +14,8 @@ use super::element::{
     Enum, Extend, Field, File, Label, MAX_TAG, Message, OptionElement, Reserved, Service, Type, is_scalar, map_parts,
 };
 
-/// Maximum number of bytes of names that are looked up for one schema.
-const MAX_LOOKUP_BYTES: usize = 100_000_000;
+/// Maximum number of bytes of full names that are made and looked up for one schema.
+const MAX_NAME_BYTES_IN_ALL: usize = 100_000_000;
 
 type Checked = Result<(), ProtobufError>;
 
@@ -23,10 +23,10 @@ type Checked = Result<(), ProtobufError>;
 pub(super) fn check<'a>(file: &'a File, imported: impl Fn(&str) -> Option<&'a File>) -> Checked {
     let sources = collect(file, imported);
     let names = Names::of(&sources);
-    // A file comes after those that it imports.
+    // As a rule after those that it imports, as Confluent does; the first error depends on the order.
     for at in (0..sources.len()).rev() {
         let visible = visible(&sources, at);
-        let mut own = Symbols::default();
+        let mut own = Symbols { names: HashSet::new(), packages: HashMap::new(), budget: &names.budget };
         own.add_packages(&sources, &visible, at);
         own.add_file(sources[at].file)?;
         Linker { names: &names, visible: &visible }.file(sources[at].file)?;
@@ -94,12 +94,33 @@ impl Kind<'_> {
 /// What full names stand for, in each of the files.
 struct Names<'a> {
     kinds: HashMap<String, Vec<(usize, Kind<'a>)>>,
-    looked_up: Cell<usize>,
+    budget: Budget,
+}
+
+/// The bytes of names so far.
+#[derive(Default)]
+struct Budget(Cell<usize>);
+
+impl Budget {
+    fn spend(&self, bytes: usize) {
+        self.0.set(self.0.get().saturating_add(bytes));
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.get() > MAX_NAME_BYTES_IN_ALL
+    }
+
+    fn check(&self) -> Checked {
+        match self.is_spent() {
+            true => Err(ProtobufError::new("the schema has too many long names to check its fields")),
+            false => Ok(()),
+        }
+    }
 }
 
 impl<'a> Names<'a> {
     fn of(sources: &[Source<'a>]) -> Names<'a> {
-        let mut names = Names { kinds: HashMap::new(), looked_up: Cell::new(0) };
+        let mut names = Names { kinds: HashMap::new(), budget: Budget::default() };
         for (at, source) in sources.iter().enumerate() {
             let package = source.file.package.as_deref().unwrap_or_default();
             prefixes(package).for_each(|name| names.add(name.to_owned(), at, Kind::Package));
@@ -111,7 +132,10 @@ impl<'a> Names<'a> {
     }
 
     fn add(&mut self, name: String, at: usize, kind: Kind<'a>) {
-        self.kinds.entry(name).or_default().push((at, kind));
+        self.budget.spend(name.len());
+        if !self.budget.is_spent() {
+            self.kinds.entry(name).or_default().push((at, kind));
+        }
     }
 
     fn add_types(&mut self, types: &'a [Type], scope: &str, at: usize) {
@@ -129,7 +153,7 @@ impl<'a> Names<'a> {
 
     fn find(&self, name: &str, visible: &HashSet<usize>, is_wanted: impl Fn(Kind<'a>) -> bool) -> Option<Kind<'a>> {
         let kinds = self.kinds.get(name).map_or(&[][..], Vec::as_slice);
-        self.looked_up.set(self.looked_up.get() + name.len() + 1 + kinds.len());
+        self.budget.spend(name.len() + 1 + kinds.len());
         kinds.iter().find(|(at, kind)| is_wanted(*kind) && visible.contains(at)).map(|(_, kind)| *kind)
     }
 
@@ -143,7 +167,7 @@ impl<'a> Names<'a> {
         let first = name.split('.').next().unwrap_or_default();
         let mut scope = user;
         while let Some((around, _)) = scope.rsplit_once('.') {
-            if self.looked_up.get() > MAX_LOOKUP_BYTES {
+            if self.budget.is_spent() {
                 return None;
             }
             if self.find(&join(around, first), visible, |_| true).is_some() {
@@ -168,14 +192,14 @@ impl<'a> Names<'a> {
 }
 
 /// The full names in one file, each of which may be there once.
-#[derive(Default)]
-struct Symbols<'a> {
+struct Symbols<'n, 'a> {
     names: HashSet<String>,
     /// The packages of the files that can be used, with their paths.
     packages: HashMap<&'a str, &'a str>,
+    budget: &'n Budget,
 }
 
-impl<'a> Symbols<'a> {
+impl<'a> Symbols<'_, 'a> {
     fn add_packages(&mut self, sources: &[Source<'a>], visible: &HashSet<usize>, own: usize) {
         let mut others: Vec<usize> = visible.iter().copied().filter(|at| *at != own).collect();
         others.sort_unstable();
@@ -189,6 +213,8 @@ impl<'a> Symbols<'a> {
 
     fn add(&mut self, scope: &str, name: &str) -> Checked {
         let full = join(scope, name);
+        self.budget.spend(full.len());
+        self.budget.check()?;
         if let Some(path) = self.packages.get(full.as_str()) {
             return Err(invalid(&full, format!("\"{name}\" is already defined in file \"{path}\".")));
         }
@@ -347,9 +373,7 @@ impl<'a> Linker<'_, 'a> {
 
     fn find(&self, name: &str, user: &str) -> Result<(String, Kind<'a>), ProtobufError> {
         let found = self.names.find_type(name, user, self.visible);
-        if self.names.looked_up.get() > MAX_LOOKUP_BYTES {
-            return Err(ProtobufError::new("the schema has too many long names to check its fields"));
-        }
+        self.names.budget.check()?;
         found.ok_or_else(|| invalid(user, format!("\"{name}\" is not defined.")))
     }
 
