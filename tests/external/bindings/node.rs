@@ -18,7 +18,7 @@ const VITEST: &str = "node_modules/vitest/vitest.mjs";
 const JEST: &str = "node_modules/jest/bin/jest.js";
 
 /// Returns `node_modules` with the test runners, which the first call installs; without Node.js the test is skipped.
-fn runners() -> Option<PathBuf> {
+pub fn runners() -> Option<PathBuf> {
     npm::installed("runners", RUNNERS).map(|directory| directory.join("node_modules"))
 }
 
