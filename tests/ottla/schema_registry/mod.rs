@@ -7,6 +7,7 @@ mod election;
 mod http;
 mod process;
 mod records;
+mod validation;
 
 use serde_json::json;
 
