@@ -119,7 +119,7 @@ async fn console_works_in_chromium() {
     let altered = common::run(&[&user[..], &credentials].concat());
     assert!(altered.status.success(), "{altered:?}");
     let working = tokio::spawn(work(broker.bootstrap_servers().to_owned()));
-    run_driver(chromium, &broker, &guarded, modules).await;
+    run_driver(chromium, &broker, &guarded, &modules).await;
     assert!(!working.is_finished(), "the clients worked all the time");
     working.abort();
     assert!(!broker.log().contains("panicked"), "{}", broker.log());

@@ -13,9 +13,11 @@ mod go;
 mod harness;
 mod java;
 mod kafka_directory;
+mod npm;
 mod packages;
 mod python;
 mod python_packages;
+mod schema_registry;
 mod security;
 mod testing_page;
 mod tools;
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         packages::tests(),
         python::tests(),
         python_packages::tests(),
+        schema_registry::tests(),
         security::tests(),
         testing_page::tests(),
         tools::tests(),

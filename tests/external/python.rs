@@ -116,13 +116,15 @@ fn tls_clients(environment: &Environment) {
     run(&python, "tls_clients", &broker, &[&format!("--certificates={}", dir.path().display())]);
 }
 
-/// Serializers and the client of the schema registry.
-fn schema_registry(environment: &Environment) {
+/// Clients and serializers of the schema registry, one program after the other at one broker.
+fn schema_registry(environment: &Environment, programs: &[&str]) {
     let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
     let Some(python) = python_of(environment) else { return };
     let broker = Broker::with().arg("--registry-port").arg("0").start();
     let registry = format!("--registry={}", broker.ready().schema_registry_url.clone().unwrap());
-    run(&python, "confluent_schema_registry", &broker, &[&registry]);
+    for program in programs {
+        run(&python, program, &broker, &[&registry]);
+    }
 }
 
 /// The same at a registry that is a process of its own.
@@ -250,8 +252,10 @@ pub fn tests() -> Vec<Trial> {
     tests.push(plain(&module, "pinned_old", || tls_clients(&PINNED_OLD)));
     tests.push(plain(&module, "today", || tls_clients(&TODAY)));
     let module = format!("{}::schema_registry", module_path!());
-    tests.push(plain(&module, "pinned_old", || schema_registry(&PINNED_OLD)));
-    tests.push(plain(&module, "today", || schema_registry(&TODAY)));
+    tests.push(plain(&module, "pinned_old", || schema_registry(&PINNED_OLD, &["confluent_schema_registry"])));
+    let programs = ["confluent_schema_registry", "confluent_registry_contracts", "registry_clients"];
+    tests.push(plain(&module, "today", move || schema_registry(&TODAY, &programs)));
+    tests.push(plain(&module, "quixstreams", || schema_registry(&QUIXSTREAMS, &["quix_registry"])));
     tests.push(plain(&module, "of_its_own", || schema_registry_process(&TODAY)));
     for (program, environments) in PROGRAMS {
         for (name, environment) in [("pinned_old", &PINNED_OLD), ("today", &TODAY), ("quixstreams", &QUIXSTREAMS)] {

@@ -178,6 +178,18 @@ def subjects_by_strategy(bootstrap):
 
 
 @case
+def normalized_schemas_and_the_latest_version(bootstrap):
+    topic, text = unique("latest"), '{"name": "User", "fields": [{"type": {"type": "string"}, "name": "a"}], "type": "record"}'
+    context, value = SerializationContext(topic, MessageField.VALUE), {"a": "x"}
+    data = AvroSerializer(client(), text, conf={"normalize.schemas": True})(value, context)
+    first = client().get_latest_version(f"{topic}-value")
+    equal(first.schema.schema_str, '{"type":"record","name":"User","fields":[{"name":"a","type":"string"}]}')
+    latest = {"auto.register.schemas": False, "use.latest.version": True}
+    equal(AvroSerializer(client(), text, conf=latest)(value, context), data)
+    equal(data[1:5], first.schema_id.to_bytes(4, "big"))
+
+
+@case
 def compatibility_versions_and_deletion(bootstrap):
     registry, subject = client(), unique("evolving")
     first = registry.register_schema(subject, Schema(USER, "AVRO"))

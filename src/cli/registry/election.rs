@@ -42,31 +42,32 @@ pub enum Leader {
     Other(String),
 }
 
-/// What a registry says about itself.
+/// What a registry says about itself, with Confluent's order of fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    #[serde(default = "format_version")]
-    version: i32,
     pub host: String,
     pub port: u16,
     #[serde(rename = "master_eligibility", default)]
     pub is_eligible: bool,
     #[serde(default = "http")]
     pub scheme: String,
-    /// Whether it is the leader already; not written by older registries.
+    #[serde(default = "format_version")]
+    version: i32,
+    /// Whether it is the leader already. Registries before 6 refuse an identity with this field.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     leader: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Assignment {
-    version: i32,
     error: i16,
     /// The member id of the leader.
     #[serde(rename = "master", default, skip_serializing_if = "Option::is_none")]
     leader: Option<String>,
     #[serde(rename = "master_identity", default, skip_serializing_if = "Option::is_none")]
     identity: Option<Identity>,
+    #[serde(default = "format_version")]
+    version: i32,
 }
 
 fn format_version() -> i32 {
@@ -79,14 +80,8 @@ fn http() -> String {
 
 impl Identity {
     pub fn new(scheme: &str, host: &str, port: u16, is_eligible: bool) -> Identity {
-        Identity {
-            version: FORMAT_VERSION,
-            host: host.to_owned(),
-            port,
-            is_eligible,
-            scheme: scheme.to_owned(),
-            leader: false,
-        }
+        let (host, scheme) = (host.to_owned(), scheme.to_owned());
+        Identity { host, port, is_eligible, scheme, version: FORMAT_VERSION, leader: false }
     }
 
     pub fn url(&self) -> String {
@@ -242,10 +237,10 @@ fn assignments(members: &[(String, Bytes)]) -> Vec<(String, Bytes)> {
     let sitting = sitting.next().filter(|_| sitting.next().is_none());
     let chosen = sitting.or_else(|| eligible().min_by_key(|(_, identity)| identity.url()));
     let assignment = Assignment {
-        version: FORMAT_VERSION,
         error: if urls.len() == known.len() { 0 } else { DUPLICATE_URLS },
         leader: chosen.map(|(id, _)| (*id).to_owned()),
         identity: chosen.map(|(_, identity)| identity.clone()),
+        version: FORMAT_VERSION,
     };
     let bytes = Bytes::from(serde_json::to_vec(&assignment).unwrap_or_default());
     members.iter().map(|(id, _)| (id.clone(), bytes.clone())).collect()
@@ -268,11 +263,32 @@ mod tests {
     }
 
     #[test]
-    fn identity_is_written_as_confluents_registry_writes_it() {
-        let identity = Identity::new("http", "a", 8081, true);
-        let text = r#"{"version":1,"host":"a","port":8081,"master_eligibility":true,"scheme":"http"}"#;
+    fn identity_and_assignment_are_written_as_confluents_registry_writes_them() {
+        let identity = Identity::new("http", "h", 8081, true);
+        // With `"leader":false` at the end from 7.8 on.
+        let text = r#"{"host":"h","port":8081,"master_eligibility":true,"scheme":"http","version":1}"#;
         assert_eq!(serde_json::to_string(&identity).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Identity>(text).unwrap(), identity);
+        let assigned = assignments(&[member("m", &identity)]);
+        let expected = format!(r#"{{"error":0,"master":"m","master_identity":{text},"version":1}}"#);
+        assert_eq!(std::str::from_utf8(&assigned[0].1).unwrap(), expected);
+    }
+
+    #[test]
+    fn identities_and_assignments_of_every_release_are_read() {
+        let identity = Identity::new("http", "h", 8081, true);
+        for text in [
+            r#"{"host":"h","port":8081,"master_eligibility":true,"version":1}"#,
+            r#"{"version":1,"host":"h","port":8081,"master_eligibility":true,"scheme":"http"}"#,
+            r#"{"host":"h","port":8081,"master_eligibility":true,"scheme":"http","version":1,"leader":false,"more":1}"#,
+        ] {
+            assert_eq!(serde_json::from_str::<Identity>(text).unwrap(), identity, "{text}");
+            let other = Leader::Other("http://h:8081".to_owned());
+            let assignment = format!(r#"{{"error":0,"master":"m","master_identity":{text},"version":1}}"#);
+            assert_eq!(leader_of(assignment.as_bytes(), "other"), other, "{text}");
+            assert_eq!(leader_of(assignment.as_bytes(), "m"), Leader::This, "{text}");
+        }
+        let none = r#"{"version":1,"error":0,"master":null,"master_identity":null}"#;
+        assert_eq!(leader_of(none.as_bytes(), "m"), Leader::Unknown);
     }
 
     #[test]

@@ -133,13 +133,13 @@ impl ParsedSchema {
         }
     }
 
-    /// Checks what parsing did not, for schemas that are not imported. If `is_strict` holds, names of fields are checked too
-    /// (`schema.validate.fields`).
+    /// Checks what parsing did not, for schemas that are not imported. If `is_strict` holds, names of fields are checked too, and
+    /// descriptors of Protobuf schemas (`schema.validate.fields`).
     pub fn check(&self, is_strict: bool) -> Result<(), SchemaError> {
         match self {
             ParsedSchema::Avro(_) => Ok(()),
             ParsedSchema::Json(schema) => Ok(schema.check(is_strict)?),
-            ParsedSchema::Protobuf(schema) => Ok(schema.check()?),
+            ParsedSchema::Protobuf(schema) => Ok(schema.check(is_strict)?),
         }
     }
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use super::{command, kill_test_run, package, page};
-use crate::harness::{skip, trials};
+use crate::harness::trials;
 use crate::java::run as run_to_end;
+use crate::npm;
 use crate::testing_page::{run, write_listings};
 use libtest_mimic::Trial;
 use tempfile::TempDir;
@@ -18,35 +18,8 @@ const VITEST: &str = "node_modules/vitest/vitest.mjs";
 const JEST: &str = "node_modules/jest/bin/jest.js";
 
 /// Returns `node_modules` with the test runners, which the first call installs; without Node.js the test is skipped.
-pub fn runners() -> Option<&'static Path> {
-    static RUNNERS_ONCE: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let runners = RUNNERS_ONCE.get_or_init(install_runners).as_deref();
-    if runners.is_none() {
-        skip("node", "Node.js is missing: install Node.js 20 or later, with npm");
-    }
-    runners
-}
-
-fn install_runners() -> Option<PathBuf> {
-    let version = Command::new("node").arg("--version").output().ok()?.stdout;
-    let major: u32 = String::from_utf8(version).ok()?.strip_prefix('v')?.split('.').next()?.parse().ok()?;
-    if major < 20 || Command::new("npm").arg("--version").output().is_err() {
-        return None;
-    }
-    let directory = common::target_folder().join("node/runners");
-    let (manifest, complete) = (directory.join("package.json"), directory.join("complete"));
-    if fs::read_to_string(&complete).ok().as_deref() != Some(RUNNERS) {
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(&manifest, RUNNERS).unwrap();
-        run_to_end(
-            Command::new("npm")
-                .args(["install", "--ignore-scripts", "--no-audit", "--no-fund"])
-                .current_dir(&directory),
-        );
-        fs::write(&complete, RUNNERS).unwrap();
-    }
-    Some(directory.join("node_modules"))
+pub fn runners() -> Option<PathBuf> {
+    npm::installed("runners", RUNNERS).map(|directory| directory.join("node_modules"))
 }
 
 /// Adds `node_modules` with the runners and with a copy of the package as npm installs it.
@@ -75,7 +48,7 @@ fn npm_package_passes_its_own_tests() {
 fn vitest_listing_passes_in_parallel_workers() {
     let Some(runners) = runners() else { return };
     let dir = write_listings(page("node"), "typescript");
-    add_modules(dir.path(), runners);
+    add_modules(dir.path(), &runners);
     for copy in 1..4 {
         fs::copy(dir.path().join("orders.test.ts"), dir.path().join(format!("copy{copy}.test.ts"))).unwrap();
     }
@@ -90,7 +63,7 @@ fn vitest_listing_passes_in_parallel_workers() {
 fn jest_listing_passes() {
     let Some(runners) = runners() else { return };
     let dir = write_listings(page("node"), "javascript");
-    add_modules(dir.path(), runners);
+    add_modules(dir.path(), &runners);
     fs::copy(dir.path().join("orders.test.js"), dir.path().join("copy.test.js")).unwrap();
     let output = run(dir.path(), command("node").args([JEST, "--maxWorkers=2", "--testTimeout=60000"]));
     assert!(output.contains("Tests:       4 passed, 4 total"), "{output}");
@@ -101,7 +74,7 @@ fn jest_listing_passes() {
 fn node_test_listing_passes() {
     let Some(runners) = runners() else { return };
     let dir = write_listings(page("node"), "mjs");
-    add_modules(dir.path(), runners);
+    add_modules(dir.path(), &runners);
     let output = run(dir.path(), command("node").args(["--test", "--test-reporter", "tap"]));
     assert!(output.contains("\n# pass 2\n"), "{output}");
 }
@@ -110,7 +83,7 @@ fn node_test_listing_passes() {
 fn types_accept_the_listing_and_refuse_mistakes() {
     let Some(runners) = runners() else { return };
     let dir = write_listings(page("node"), "typescript");
-    add_modules(dir.path(), runners);
+    add_modules(dir.path(), &runners);
     let text = include_str!("../node/types.ts");
     for name in ["types.mts", "types.cts"] {
         fs::write(dir.path().join(name), text).unwrap();
@@ -144,7 +117,7 @@ fn types_accept_the_listing_and_refuse_mistakes() {
 fn killed_test_run_of_each_runner_leaves_nothing() {
     let Some(runners) = runners() else { return };
     let dir = TempDir::with_prefix("ottla-node-").unwrap();
-    add_modules(dir.path(), runners);
+    add_modules(dir.path(), &runners);
     for name in ["one.test.cjs", "two.test.cjs"] {
         fs::write(dir.path().join(name), include_str!("../node/hang.test.cjs")).unwrap();
     }

@@ -7,7 +7,8 @@ use std::process::Command;
 use crate::docker::engine::{Container, IMAGE, docker_available, print_progress, run_for, stdout_of_success, text};
 use crate::docker::testcontainers::{ENVIRONMENT, TIMEOUT, java_command, source};
 use crate::go::go_is_installed;
-use crate::harness::{skip, trials};
+use crate::harness::trials;
+use crate::npm;
 use crate::python::python_of;
 use common::python_env::TESTCONTAINERS;
 use common::wait_until;
@@ -49,20 +50,8 @@ fn redpanda_container_of_node_serves_all_ports() {
     if !docker_available() {
         return;
     }
-    if !Command::new("npm").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        return skip("node", "Node.js is missing: install Node.js 20 or later, with npm");
-    }
-    let directory = common::target_folder().join("node/testcontainers");
-    let (manifest, complete) = (fs::read_to_string(source("node/package.json")).unwrap(), directory.join("complete"));
-    if fs::read_to_string(&complete).ok().as_ref() != Some(&manifest) {
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("package.json"), &manifest).unwrap();
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&directory);
-        stdout_of_success(run_for(&mut npm, TIMEOUT));
-        fs::write(&complete, &manifest).unwrap();
-    }
+    let manifest = fs::read_to_string(source("node/package.json")).unwrap();
+    let Some(directory) = npm::installed("testcontainers", &manifest) else { return };
     // Modules are found from the directory of the program.
     fs::copy(source("node/redpanda.js"), directory.join("redpanda.js")).unwrap();
     run(Command::new("node").arg("redpanda.js").arg(IMAGE).current_dir(&directory), 1);

@@ -3,6 +3,7 @@
 
 mod access;
 mod consoles;
+mod election;
 mod http;
 mod process;
 mod records;

@@ -1,6 +1,7 @@
 mod contexts;
 mod contracts;
 mod deletion;
+mod java_clients;
 mod json_schema;
 mod lookup;
 mod properties;

@@ -107,3 +107,20 @@ fn what_is_no_protobuf_schema_is_refused() {
     let (status, response) = driven.call("POST /subjects/s/versions", imported);
     assert_eq!(status, 200, "{response}");
 }
+
+#[test]
+fn types_of_files_that_are_not_imported_are_refused_if_fields_are_validated() {
+    let mut driven = Driven::new();
+    let line = "syntax = \"proto3\"; package shop; message Line { int32 n = 1; }";
+    assert_eq!(driven.call("POST /subjects/line/versions", &body(line, "")).0, 200);
+    let order = |import: &str| {
+        let text = format!("syntax = \"proto3\"; {import} message Order {{ map<string, shop.Line> lines = 1; }}");
+        body(&text, r#"{"name":"line.proto","subject":"line","version":1}"#)
+    };
+    assert_eq!(driven.call("POST /subjects/s/versions", &order("")).0, 200);
+    assert_eq!(driven.call("PUT /config/t", r#"{"validateFields":true}"#).0, 200);
+    let message = driven.expect_error("POST /subjects/t/versions", &order(""), 42201);
+    let expected = "details: Invalid protobuf schema definition: Order.linesEntry.value: \"shop.Line\" is not defined.";
+    assert!(message.ends_with(expected), "{message}");
+    assert_eq!(driven.call("POST /subjects/t/versions", &order("import \"line.proto\";")).0, 200);
+}

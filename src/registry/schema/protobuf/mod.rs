@@ -7,8 +7,7 @@
 //!
 //! A text may also be a `FileDescriptorProto` in Base64, as some serializers register schemas. Of the options in it,
 //! `edition_defaults`, `feature_support` and `declaration` are not kept; Google's own `descriptor.proto` has the first two.
-//! Descriptors are not validated as Google's library for Java does where
-//! `validateFields` asks for it. A default or a JSON name that has parts is refused; Wire prints objects of Kotlin for it.
+//! A default or a JSON name that has parts is refused; Wire prints objects of Kotlin for it.
 //!
 //! | module | content |
 //! |---|---|
@@ -18,6 +17,7 @@
 //! | `known` | files that need no reference |
 //! | `names` | full names of types |
 //! | `writer`, `print`, `values`, `normal`, `numbers` | the canonical text and the normalized one |
+//! | `strict` | the checks that `validateFields` asks for |
 //! | `tags` | tags of messages and fields |
 //! | `codec` | values in the wire format and in JSON |
 //! | `diff`, `order`, [`difference`] | what a reader's schema cannot read |
@@ -36,6 +36,7 @@ mod order;
 mod parse;
 mod print;
 mod reader;
+mod strict;
 mod tags;
 mod values;
 mod writer;
@@ -43,6 +44,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use thiserror::Error;
@@ -111,10 +113,18 @@ impl ProtobufSchema {
         Ok(schema)
     }
 
-    /// Checks that all types are defined.
-    pub fn check(&self) -> Result<(), ProtobufError> {
+    /// Checks that all types are defined; if `is_strict` holds, that descriptors can be made.
+    pub fn check(&self, is_strict: bool) -> Result<(), ProtobufError> {
         let text = print::normalized(&self.file, &self.types())?;
-        parse_any(&text).map(|_| ())
+        parse_any(&text)?;
+        if !is_strict {
+            return Ok(());
+        }
+        let mut files: HashMap<&str, &File> = HashMap::new();
+        for (path, file) in &self.dependencies {
+            files.entry(path).or_insert(file);
+        }
+        strict::check(&self.file, |path| files.get(path).copied().or_else(|| known::file(path)))
     }
 
     /// The text in a format: `serialized` is a descriptor in Base64, `ignore_extensions` is a text without extensions.

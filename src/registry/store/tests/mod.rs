@@ -2,10 +2,31 @@
 
 mod index;
 
+use super::record::{Key, Record, Value};
 use super::state::State;
+use crate::json::{Json, parse};
 
 fn key(subject: &str, version: i32, magic: i32) -> String {
     format!(r#"{{"magic":{magic},"keytype":"SCHEMA","subject":"{subject}","version":{version}}}"#)
+}
+
+/// Each line has a record as the classes of a release of Confluent's registry write it, and what those of today make of it if
+/// that is different.
+const RECORDS: &str = include_str!("records.jsonl");
+
+#[test]
+fn records_of_every_release_are_read_and_written_as_confluents_registry_does() {
+    for line in RECORDS.lines() {
+        let case = parse(line).unwrap();
+        let text = |name: &str| case.get(name).and_then(Json::as_str);
+        let key = Key::parse(text("key").unwrap().as_bytes()).unwrap();
+        let value = text("value").map(|value| Value::parse(&key, value.as_bytes()).unwrap().unwrap());
+        let written = Record::new(&key, value.as_ref());
+        let as_text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        assert_eq!(as_text(written.key), text("todaysKey").or(text("key")).unwrap(), "{line}");
+        let expected = text("todaysValue").or(text("value"));
+        assert_eq!(written.value.map(as_text).as_deref(), expected, "{line}");
+    }
 }
 
 /// Records as releases before 8 write them: without the type of the schema, with offset and time.

@@ -223,7 +223,7 @@ fn dependencies(file: &File, is_resolved: impl Fn(&str) -> bool) -> (Vec<&str>, 
 }
 
 /// The name of the message for the entries of a map.
-fn entry_name(field: &str) -> String {
+pub(in super::super) fn entry_name(field: &str) -> String {
     if !field.contains('_') {
         return format!("{field}Entry");
     }

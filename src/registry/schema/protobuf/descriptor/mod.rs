@@ -18,6 +18,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use super::element::File;
 use super::names::{Scope, Types};
 use encode::Encoder;
+pub(super) use encode::entry_name;
 
 /// Decodes a descriptor. Returns `None` for a text that is none.
 pub(super) fn decode(text: &str) -> Option<File> {

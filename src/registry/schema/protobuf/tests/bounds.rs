@@ -98,9 +98,9 @@ fn options_in_many_pieces_are_merged_within_a_bound() {
             (0..pieces).map(|index| format!("(confluent.field_meta).tags = \"t{index}\"")).collect();
         parse(&format!("syntax = \"proto3\"; message M {{ string a = 1 [{}]; }}", options.join(",")))
     };
-    assert!(schema(200).unwrap().check().is_ok());
+    assert!(schema(200).unwrap().check(false).is_ok());
     let large = schema(20_000).unwrap();
-    let error = large.check().unwrap_err().to_string();
+    let error = large.check(false).unwrap_err().to_string();
     assert!(error.contains("too large to be merged"), "{error}");
     large.formatted("serialized");
     assert_eq!(schema(200).unwrap().tagged_entities()[0].1.len(), 200);
@@ -116,4 +116,18 @@ fn long_full_names_are_refused() {
     assert!(parse(&format!("message {name} {{}}")).is_ok());
     let error = parse(&format!("package {name}; message {name} {{}}")).unwrap_err().to_string();
     assert_eq!(error, "a name in the schema is too long");
+}
+
+/// Each name is looked up in all messages around it.
+#[test]
+fn strict_check_of_many_names_in_deep_messages_is_refused() {
+    let schema = |count: usize| {
+        let open = "message Ooooooooooooooo { ".repeat(60);
+        let fields: String = (1..=count).map(|tag| format!("N{tag} f{tag} = {tag};")).collect();
+        let types: String = (1..=count).map(|number| format!("message N{number} {{ }} ")).collect();
+        parse(&format!("syntax = \"proto3\"; {open}{fields}{} {types}", "}".repeat(60))).unwrap()
+    };
+    assert_eq!(schema(100).check(true), Ok(()));
+    let error = schema(8_000).check(true).unwrap_err().to_string();
+    assert_eq!(error, "the schema has too many long names to check its fields");
 }

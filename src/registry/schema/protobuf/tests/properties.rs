@@ -67,7 +67,7 @@ let again = ProtobufSchema::parse(&decoded.formatted("serialized"), &[]).unwrap(
         if let Ok(schema) = ProtobufSchema::parse(&changed, &[]) {
             let again = ProtobufSchema::parse(schema.canonical(), &[]);
             prop_assert_eq!(again.map(|again| again.canonical().to_owned()), Ok(schema.canonical().to_owned()));
-            let _ = schema.check();
+            let _ = schema.check(true);
         }
     }
 }
