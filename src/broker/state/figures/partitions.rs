@@ -3,7 +3,7 @@
 use super::super::Broker;
 use super::super::cluster::Cluster;
 use super::super::partition::{LogFigures, Partition};
-use ottla_metrics::{Kind, Metric, Scrape, Value};
+use ottla_metrics::{Kind, Labels, Metric, Scrape, Value};
 use ottla_wire::types::PartitionIndex;
 
 /// Logs that one scrape opens, if they were never open. The next scrapes open the others.
@@ -195,20 +195,27 @@ impl<'a> Partitions<'a> {
         for (topic, count) in &self.topics {
             partitions.sample(&[topic], *count);
         }
-        let indexes: Vec<String> = self.rows.iter().map(|row| row.index.to_string()).collect();
+        let labels = |cluster_name: &str| -> Vec<Labels> {
+            let of_row = |row: &Row| {
+                let index = row.index.to_string();
+                Labels::new(&[("cluster_name", cluster_name), ("topic", row.topic), ("partition", &index)])
+            };
+            self.rows.iter().map(of_row).collect()
+        };
+        let (of_partition, of_cluster) = (labels(""), labels(broker.cluster_id()));
         for (metric, value) in BY_PARTITION {
             let mut family = scrape.family(metric);
-            for (row, index) in self.rows.iter().zip(&indexes) {
+            for (row, labels) in self.rows.iter().zip(&of_partition) {
                 if let Some(value) = value(row) {
-                    family.sample(&[row.topic, index], value);
+                    family.labelled(labels, value);
                 }
             }
         }
         for (metric, offset) in OFFSETS {
             let mut family = scrape.family(metric);
-            for (row, index) in self.rows.iter().zip(&indexes) {
+            for (row, labels) in self.rows.iter().zip(&of_cluster) {
                 if let Some(log) = &row.log {
-                    family.sample(&[broker.cluster_id(), row.topic, index], offset(log));
+                    family.labelled(labels, offset(log));
                 }
             }
         }
