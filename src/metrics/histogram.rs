@@ -76,6 +76,11 @@ impl Histogram {
         self.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+    }
+
     /// What was recorded, with each value multiplied by `scale`. `now`: the monotonic time of the scrape.
     pub fn summary(&self, now: Duration, scale: f64) -> Summary {
         let current: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();

@@ -8,6 +8,7 @@ use crate::http::scram_users::ScramUsers;
 #[cfg(feature = "registry")]
 use crate::http::{listener::HttpServer, registry::RegistryPort};
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::stage::Stage;
 use crate::state::Broker;
 #[cfg(feature = "registry")]
 use crate::state::registry::SchemaRegistry;
@@ -47,6 +48,7 @@ impl BoundRegistry {
         broker: &Arc<Broker>,
         clock: Clock,
         limiter: Arc<LogRateLimiter>,
+        stage: Stage,
     ) -> Result<RegistryService, String> {
         let (Some(port), Some(config)) = (self.port, &broker.config().registry) else {
             return Ok(RegistryService::default());
@@ -56,7 +58,11 @@ impl BoundRegistry {
         let server = port.open(Arc::clone(&registry) as _, clock, limiter);
         let server =
             server.map_err(|error| format!("cannot accept connections at the schema registry's port: {error}"))?;
-        tokio::spawn(async move { registry.load().await });
+        stage.set_registry_is_loading(true);
+        tokio::spawn(async move {
+            registry.load().await;
+            stage.set_registry_is_loading(false);
+        });
         Ok(RegistryService { url: Some(url), _server: Some(server) })
     }
 }
@@ -68,7 +74,7 @@ impl BoundRegistry {
         bind::refuse_registry(config).map(|()| BoundRegistry::default())
     }
 
-    pub fn open(self, _: &Arc<Broker>, _: Clock, _: Arc<LogRateLimiter>) -> Result<RegistryService, String> {
+    pub fn open(self, _: &Arc<Broker>, _: Clock, _: Arc<LogRateLimiter>, _: Stage) -> Result<RegistryService, String> {
         Ok(RegistryService::default())
     }
 }

@@ -18,6 +18,7 @@ use crate::environment::Environment;
 use crate::handlers::Handlers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::in_memory::InMemoryListener;
+use crate::stage::Stage;
 use crate::state::loggers::NoLoggers;
 use crate::state::random::Random;
 use crate::state::{Broker, OpenError};
@@ -101,7 +102,7 @@ impl Host {
         let config = load(&Sources { command_line: self.settings.clone(), ..Default::default() }).unwrap().config;
         let disk = Some(Disk::simulated(&self.disk));
         let metrics = Registry::default();
-        let environment = Environment { clock, random, disk, metrics: metrics.clone() };
+        let environment = Environment { clock, random, disk, metrics: metrics.clone(), stage: Stage::default() };
         let limiter = LogRateLimiter::new(clock);
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20, &metrics));

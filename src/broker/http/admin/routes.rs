@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
-use super::{Shared, guard, redpanda, topics, trace};
+use super::{Readiness, Shared, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
 
 /// The kind of log line for refused requests.
@@ -37,26 +37,42 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) 
         .layer(from_fn_with_state(shared, with_guard))
 }
 
-/// Answers `GET /health`; without the version if the host of the request is unknown.
+/// Answers `GET /health`; without the version and the reasons if the host of the request is unknown. A broker that starts,
+/// recovers or stops is healthy: whoever ended it would only prolong that.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
-    let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts, guard::ALLOWED_HOSTS) {
-        None => json!({"status": "alive", "version": env!("CARGO_PKG_VERSION")}),
-        Some(_) => json!({"status": "alive"}),
+    let readiness = shared.readiness();
+    let (code, status) = match readiness.storage_failed {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        false => (StatusCode::OK, "alive"),
     };
-    respond(StatusCode::OK, &body)
+    let mut body = json!({ "status": status });
+    if guard::host_refusal(&uri, &headers, &shared.known_hosts, guard::ALLOWED_HOSTS).is_none() {
+        body["version"] = json!(env!("CARGO_PKG_VERSION"));
+        body["ready"] = json!(readiness.serving.is_some());
+        body["reasons"] = json!(readiness.reasons);
+    }
+    if readiness.storage_failed {
+        body["error"] = json!("the storage has failed");
+    }
+    respond(code, &body)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.serving() {
+    let Readiness { serving, reasons, .. } = shared.readiness();
+    match serving {
         Some(serving) => respond(
             StatusCode::OK,
             &json!({
                 "status": "ready",
                 "bootstrap_servers": &*serving.bootstrap_servers,
                 "cluster_id": serving.broker.cluster_id(),
+                "reasons": reasons,
             }),
         ),
-        None => not_ready(),
+        None => respond(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "not ready", "error": reasons.join("; "), "reasons": reasons }),
+        ),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::super::Broker;
 use super::super::cluster::Cluster;
-use super::RUNNING;
 use super::partitions::{Partitions, Row};
 use ottla_core::coordinator::transaction::TransactionFilter;
 use ottla_metrics::{Kind, Metric, Scrape};
@@ -15,7 +14,6 @@ macro_rules! gauges {
 }
 
 gauges! {
-    BROKER_STATE "kafka.server:type=KafkaServer,name=BrokerState" "3: the broker serves clients.";
     PARTITION_COUNT "kafka.server:type=ReplicaManager,name=PartitionCount" "Partitions whose logs are in the log directory.";
     LEADER_COUNT "kafka.server:type=ReplicaManager,name=LeaderCount" "Partitions that this broker serves.";
     UNDER_REPLICATED "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions" "Partitions with replicas on other brokers, which do not run.";
@@ -85,7 +83,6 @@ impl BrokerFigures<'_> {
         let now = broker.now();
         let uptime = i64::try_from(now.monotonic.as_millis()).unwrap_or(0);
         scrape.single(&START_TIME, now.wall.saturating_sub(uptime));
-        scrape.single(&BROKER_STATE, RUNNING);
         scrape.single(&BROKERS, 1u64);
         self.collect_replicas(scrape);
         scrape.single(&ACTIVE_CONTROLLER, 1u64);
