@@ -1,5 +1,6 @@
 //! `GET /metrics`, in Prometheus's text format or in OpenMetrics's, on the admin port and on a port of its own.
 
+mod idle;
 mod port;
 mod process;
 

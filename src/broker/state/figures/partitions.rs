@@ -142,7 +142,7 @@ pub(super) struct Row<'a> {
     pub is_local: bool,
     pub replicas: usize,
     pub in_sync: usize,
-    log: Option<LogFigures>,
+    pub log: Option<LogFigures>,
 }
 
 impl Row<'_> {
