@@ -13,6 +13,7 @@ mod harness;
 mod java;
 mod kafka_directory;
 mod packages;
+mod prometheus;
 mod python;
 mod python_packages;
 mod security;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         java::transactions::tests(),
         kafka_directory::tests(),
         packages::tests(),
+        prometheus::tests(),
         python::tests(),
         python_packages::tests(),
         security::tests(),

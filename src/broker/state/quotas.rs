@@ -147,6 +147,12 @@ impl Quotas {
         active.map(|(quota, meters)| (quota, meters.lock().uses(self.now_ms()))).collect()
     }
 
+    /// Forgets what all clients used.
+    pub fn forget_clients(&self) {
+        [&self.produce, &self.fetch, &self.request].into_iter().for_each(|meters| meters.lock().clear());
+        self.mutations.lock().clear();
+    }
+
     fn limits(&self) -> Arc<QuotaLimits> {
         Arc::clone(&self.limits.read())
     }

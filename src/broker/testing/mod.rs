@@ -7,6 +7,7 @@ mod model;
 mod producer;
 mod quotas;
 mod reader;
+mod scrapes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub struct Host {
 pub struct Running {
     pub broker: Arc<Broker>,
     pub clock: Clock,
+    pub metrics: Registry,
     listener: Arc<InMemoryListener>,
 }
 
@@ -107,7 +109,7 @@ impl Host {
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20, &metrics));
         let listener = Arc::new(InMemoryListener::new(handlers, clock, limiter));
-        Ok(Running { broker, clock, listener })
+        Ok(Running { broker, clock, metrics, listener })
     }
 }
 

@@ -190,10 +190,10 @@ async fn thousand_partitions_and_hundred_groups_have_a_known_number_of_series() 
         commit(&fixture, &format!("g{group}"), "t", (0..10).map(|partition| (partition, 0))).await;
     }
     let after = settle();
-    // For each partition 17 series, and one for the topic; for each offset 5, and for each group 6; and the figures of
+    // For each partition 19 series, and one for the topic; for each offset 5, and for each group 6; and the figures of
     // new APIs and of the topic's traffic.
     let added = after.len() - before.len();
-    let of_state = 17 * 1_000 + 1 + 5 * 1_000 + 6 * 100;
+    let of_state = 19 * 1_000 + 1 + 5 * 1_000 + 6 * 100;
     assert!((of_state..of_state + 300).contains(&added), "{added} series, of the state {of_state}");
     let begin = Instant::now();
     let scraped = scrape(&fixture.broker);

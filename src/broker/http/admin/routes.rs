@@ -15,6 +15,7 @@ use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
 use super::{Readiness, Shared, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
+use crate::state::metadata::MetadataUnavailable;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
@@ -80,7 +81,14 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     let Some(_turn) = shared.turns.next().await else { return too_many_changes() };
     let Some(serving) = shared.serving() else { return not_ready() };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
-    match tokio::spawn(serving.broker.reset()).await {
+    let trace = Arc::clone(&shared.trace);
+    let reset = async move {
+        let done = serving.broker.reset().await?;
+        // A trace of the last minutes is about the test that runs then.
+        trace.clear();
+        Ok::<_, MetadataUnavailable>(done)
+    };
+    match tokio::spawn(reset).await {
         Ok(Ok(done)) => respond(
             StatusCode::OK,
             &json!({

@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::runtime::RuntimeMetrics;
 
-use ottla_metrics::{Metric, Scrape};
+use ottla_metrics::{Kind, Metric, Scrape};
 
 static HANDLERS: Metric = Metric::attribute(
     "kafka.server:type=KafkaRequestHandlerPool,name=RequestHandlerAvgIdlePercent",
@@ -27,8 +27,21 @@ static PROCESSOR: Metric = Metric::gauge(
     "As NetworkProcessorAvgIdlePercent, for each worker thread.",
 );
 
+static HANDLERS_SHARE: Metric = Metric::named(
+    "kafka_server_kafkarequesthandlerpool_requesthandleravgidle_percent",
+    Kind::Gauge,
+    &[],
+    "The same share, under the name that Strimzi's boards query.",
+);
+static NETWORK_SHARE: Metric = Metric::named(
+    "kafka_network_socketserver_networkprocessoravgidle_percent",
+    Kind::Gauge,
+    &[],
+    "The same share, under the name that Strimzi's boards query.",
+);
+
 /// The metrics that this module has.
-pub(super) const METRICS: &[&Metric] = &[&HANDLERS, &NETWORK, &PROCESSOR];
+pub(super) const METRICS: &[&Metric] = &[&HANDLERS, &NETWORK, &PROCESSOR, &HANDLERS_SHARE, &NETWORK_SHARE];
 
 /// The shortest time that a share is about, once there was a scrape before.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -54,7 +67,9 @@ impl Idle {
         let nanoseconds = mean(&whole) * now.at.as_nanos() as f64;
         scrape.single(&HANDLERS, nanoseconds.round());
         let shares = self.since_earlier(now);
-        scrape.single(&NETWORK, mean(&shares));
+        for metric in [&NETWORK, &HANDLERS_SHARE, &NETWORK_SHARE] {
+            scrape.single(metric, mean(&shares));
+        }
         let mut family = scrape.family(&PROCESSOR);
         for (worker, share) in shares.iter().enumerate() {
             family.sample(&[&worker.to_string()], *share);

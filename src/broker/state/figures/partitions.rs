@@ -49,6 +49,14 @@ partition_metrics! {
         "kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}",
         "1 if the partition has replicas on other brokers, which do not run.",
     ), |row| Some(row.is_under_replicated().into());
+    AT_MIN_ISR = Metric::gauge(
+        "kafka.cluster:type=Partition,name=AtMinIsr,topic={topic},partition={partition}",
+        "1 if the partition has one in-sync replica, which is the fewest: 1 for each partition that is served.",
+    ), |row| Some((row.in_sync == 1).into());
+    UNDER_MIN_ISR = Metric::gauge(
+        "kafka.cluster:type=Partition,name=UnderMinIsr,topic={topic},partition={partition}",
+        "1 if the partition has no in-sync replica.",
+    ), |row| Some((row.in_sync == 0).into());
     REPLICAS_COUNT = Metric::gauge(
         "kafka.cluster:type=Partition,name=ReplicasCount,topic={topic},partition={partition}",
         "Replicas of the partition.",
@@ -113,6 +121,8 @@ pub(super) const METRICS: &[&Metric] = &[
     &LOG_SEGMENTS,
     &LAST_STABLE_OFFSET_LAG,
     &UNDER_REPLICATED,
+    &AT_MIN_ISR,
+    &UNDER_MIN_ISR,
     &REPLICAS_COUNT,
     &IN_SYNC_REPLICAS_COUNT,
     &CURRENT_OFFSET,

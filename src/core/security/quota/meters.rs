@@ -137,6 +137,11 @@ impl ByteMeters {
         self.sensors.get(sensor_name(&applicable), now_ms).rate.record(self.windows, -value, now_ms);
     }
 
+    /// Forgets all clients.
+    pub fn clear(&mut self) {
+        self.sensors = Sensors::default();
+    }
+
     /// The use of each user and client id that is measured.
     pub fn uses(&mut self, now_ms: i64) -> Vec<ClientUse> {
         let windows = self.windows;
@@ -182,6 +187,11 @@ pub struct MutationMeters {
 impl MutationMeters {
     pub fn new(windows: Windows) -> MutationMeters {
         MutationMeters { windows, sensors: Sensors::default() }
+    }
+
+    /// Forgets all clients.
+    pub fn clear(&mut self) {
+        self.sensors = Sensors::default();
     }
 
     /// Takes tokens for a number of partitions. Returns for how many milliseconds the client must be throttled.
