@@ -92,7 +92,9 @@ fn health(url: &str, limit: Duration) -> Option<Health> {
     if !url.starts_with("http:") {
         return None;
     }
-    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit)).build();
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(limit));
+    // A proxy of the environment is not for this machine.
+    let config = config.proxy(None).build();
     let mut response = Agent::from(config).get(format!("{url}/health")).call().ok()?;
     let has_failed = response.status().is_server_error();
     let text = response.body_mut().with_config().limit(MAX_HEALTH_BYTES).read_to_string().ok()?;

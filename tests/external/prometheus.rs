@@ -17,6 +17,7 @@ use ottla_wire::protocol::messages::offset_commit::{
 use ottla_wire::record::{BatchBuilder, Codec};
 use serde_json::Value;
 use tempfile::TempDir;
+use ureq::Agent;
 
 use crate::harness::{skip, trials};
 
@@ -38,6 +39,7 @@ pub fn tests() -> Vec<Trial> {
 struct Prometheus {
     process: Child,
     url: String,
+    agent: Agent,
     _dir: TempDir,
 }
 
@@ -59,12 +61,15 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        Prometheus { process, url: format!("http://127.0.0.1:{port}"), _dir: dir }
+        // A proxy of the environment is not for this machine.
+        let agent = Agent::from(Agent::config_builder().proxy(None).build());
+        Prometheus { process, url: format!("http://127.0.0.1:{port}"), agent, _dir: dir }
     }
 
     /// The result of a query; `None` while Prometheus does not answer.
     fn try_query(&self, query: &str) -> Option<Vec<Value>> {
-        let mut answer = ureq::get(format!("{}/api/v1/query", self.url)).query("query", query).call().ok()?;
+        let request = self.agent.get(format!("{}/api/v1/query", self.url)).query("query", query);
+        let mut answer = request.call().ok()?;
         let answer: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
         Some(answer["data"]["result"].as_array().unwrap().clone())
     }

@@ -170,10 +170,10 @@ impl Service {
             moved,
             stage,
         };
-        service.stage.set(Phase::Running);
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
+        service.stage.set(Phase::Running);
         Ok(service)
     }
 

@@ -39,7 +39,7 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) 
 }
 
 /// Answers `GET /health`; without the version and the reasons if the host of the request is unknown. A broker that starts,
-/// recovers or stops is healthy: whoever ended it would only prolong that.
+/// recovers or stops is healthy, because a restart would only take longer.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
     let readiness = shared.readiness();
     let (code, status) = match readiness.storage_failed {
