@@ -11,8 +11,9 @@ use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchT
 use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use ottla_wire::record::{BatchBuilder, Codec};
 
-use crate::fixture::{Fixture, batch, batch_at, code, connect, text};
+use crate::fixture::{Fixture, LONG_AGO, batch, batch_at, code, connect, text};
 use bytes::Bytes;
 use common::{Broker, run, wait_until};
 use parser::{Scraped, parse};
@@ -147,8 +148,9 @@ async fn scrape_after_known_traffic_has_exact_counts() {
 async fn refused_records_count_by_the_reason() {
     let fixture = Fixture::with(Broker::with().set("ottla.admin.listener", "0")).await;
     fixture.client.create_topic("t", 1, &[("cleanup.policy", "compact")]).await.unwrap();
-    // It has no key.
-    fixture.client.produce("t", 0, batch("value")).await.unwrap_err();
+    let mut keyless = BatchBuilder::new(Codec::None);
+    keyless.append(LONG_AGO, None, Some(b"value"), &[]);
+    fixture.client.produce("t", 0, keyless.build().unwrap().bytes().clone()).await.unwrap_err();
     let with_byte = |at: usize, byte: u8| {
         let mut bytes = batch("value").to_vec();
         bytes[at] = byte;
