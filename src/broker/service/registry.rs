@@ -26,12 +26,19 @@ pub(super) struct BoundRegistry {
 pub(super) struct RegistryService {
     url: Option<String>,
     #[cfg(feature = "registry")]
+    registry: Option<Arc<SchemaRegistry>>,
+    #[cfg(feature = "registry")]
     _server: Option<HttpServer>,
 }
 
 impl RegistryService {
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    #[cfg(feature = "registry")]
+    pub fn registry(&self) -> Option<&Arc<SchemaRegistry>> {
+        self.registry.as_ref()
     }
 }
 
@@ -58,12 +65,13 @@ impl BoundRegistry {
         let server = port.open(Arc::clone(&registry) as _, clock, limiter);
         let server =
             server.map_err(|error| format!("cannot accept connections at the schema registry's port: {error}"))?;
+        let loading = Arc::clone(&registry);
         stage.set_registry_is_loading(true);
         tokio::spawn(async move {
-            registry.load().await;
+            loading.load().await;
             stage.set_registry_is_loading(false);
         });
-        Ok(RegistryService { url: Some(url), _server: Some(server) })
+        Ok(RegistryService { url: Some(url), registry: Some(registry), _server: Some(server) })
     }
 }
 
