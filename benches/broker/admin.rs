@@ -9,6 +9,9 @@ use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
 use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
 use ottla_wire::protocol::messages::list_offsets::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use ottla_wire::protocol::messages::offset_commit::{
+    OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
+};
 use ottla_wire::types::ProducerIdEpoch;
 use tokio::runtime::{Builder, Runtime};
 
@@ -101,6 +104,33 @@ impl Admin {
                 }
             }
         });
+    }
+
+    /// Commits offset 0 of the first partitions for a group without members.
+    pub fn commit(&self, group: &str, topic: &str, partitions: i32) {
+        let partition = |partition_index| OffsetCommitRequestPartition { partition_index, ..Default::default() };
+        let topic = OffsetCommitRequestTopic {
+            name: topic.into(),
+            partitions: (0..partitions).map(partition).collect(),
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: group.into(),
+            generation_id_or_member_epoch: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            self.runtime.block_on(self.client.find_coordinator(group)).ok();
+            let answer = self.runtime.block_on(self.client.call_at(request.clone(), 8)).expect("an answer");
+            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            if partitions.into_iter().all(|partition| partition.error_code == 0) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the offsets of {group} are not committed: {answer:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Waits until the end offset of every partition is `end`.

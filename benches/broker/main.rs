@@ -9,6 +9,7 @@
 //! - The schema registry: registrations, lookups, starts and memory; produce with validation of records ([`registry`]).
 //! - Transactions a second, their latencies and the CPU for them ([`transactions`]); reading committed and uncommitted
 //!   records ([`isolation`]).
+//! - A scrape of `/metrics` with 1,000 partitions and 100 groups ([`metrics`]).
 //!
 //! `--with-kafka` and `--with-kfake` measure those brokers too, in the same run; `--other` and `--other-set` another build or
 //! other settings of Ottla. The benchmark starts all brokers itself, in separate directories below target/tmp, and removes the
@@ -22,6 +23,7 @@ mod fixture;
 mod floor;
 mod isolation;
 mod load;
+mod metrics;
 mod registry;
 mod report;
 mod start;
@@ -94,6 +96,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 24)]
     pairs: usize,
 
+    /// Scrapes of /metrics
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    scrapes: usize,
+
     /// Measure much less of everything
     #[arg(long)]
     quick: bool,
@@ -129,6 +135,7 @@ enum Section {
     Tls,
     Registry,
     Transactions,
+    Metrics,
 }
 
 impl Options {
@@ -144,6 +151,7 @@ impl Options {
                 restarts: self.restarts.min(1),
                 slice: self.slice.min(200),
                 pairs: self.pairs.min(7),
+                scrapes: self.scrapes.min(10),
                 schemas: self.schemas.min(500),
                 ..self
             },
@@ -210,6 +218,9 @@ fn run(options: &Options) -> Result<(), String> {
         let slice = Duration::from_millis(options.slice);
         transactions::measure(&contenders, options.rounds, slice).iter().for_each(print);
         print(&isolation::measure(&contenders, options.pairs, options.burst * 1_000_000));
+    }
+    if wanted(Section::Metrics) {
+        print(&metrics::measure(&contenders, options.scrapes));
     }
     Ok(())
 }

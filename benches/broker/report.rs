@@ -26,6 +26,10 @@ impl Samples {
         }
     }
 
+    pub fn mean(&self) -> f64 {
+        self.0.iter().sum::<f64>() / self.0.len() as f64
+    }
+
     /// Returns the smallest sample that at least `percent` percent of all samples do not exceed.
     pub fn percentile(&self, percent: f64) -> f64 {
         let mut sorted = self.0.clone();

@@ -116,7 +116,7 @@ fn fill(running: &Running) {
     }
 }
 
-fn batch() -> Bytes {
+pub fn batch() -> Bytes {
     let mut builder = BatchBuilder::new(Codec::None);
     for _ in 0..RECORDS {
         builder.append(1_700_000_000_000, None, Some(&[7; 100]), &[]);

@@ -4,6 +4,7 @@ use ottla_log::Disk;
 use ottla_metrics::Registry;
 
 use crate::clock::Clock;
+use crate::stage::Stage;
 use crate::state::random::Random;
 
 /// Time, randomness, disk and metrics of a broker. Simulated ones make a run repeatable.
@@ -15,11 +16,14 @@ pub struct Environment {
     pub disk: Option<Disk>,
     /// Where the broker's metrics are registered.
     pub metrics: Registry,
+    /// How far the broker's start or stop is.
+    pub stage: Stage,
 }
 
 impl Environment {
     /// The operating system's randomness and files.
     pub fn system(clock: Clock) -> Environment {
-        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default() }
+        let stage = Stage::default();
+        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default(), stage }
     }
 }

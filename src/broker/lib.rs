@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod secure;
 pub mod server;
 pub mod service;
+mod stage;
 pub mod state;
 #[cfg(test)]
 mod testing;

@@ -5,12 +5,13 @@ use ottla_metrics::Metric;
 use crate::handlers::request_figures;
 use crate::http;
 use crate::server;
+use crate::stage;
 use crate::state::figures;
 
 /// The metrics by subject, each where it is declared.
 pub fn declared() -> Vec<(&'static str, Vec<&'static Metric>)> {
     vec![
-        ("Broker, topics, partitions and groups", figures::metrics()),
+        ("Broker, topics, partitions and groups", stage::metrics().into_iter().chain(figures::metrics()).collect()),
         ("Requests by API", request_figures::metrics()),
         ("Listeners and connections", server::figures::metrics()),
         ("Process", http::metrics::metrics()),

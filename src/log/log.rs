@@ -174,6 +174,16 @@ impl Log {
         self.epochs.end_of(epoch, self.end)
     }
 
+    /// The number of producers whose state is kept.
+    pub fn producer_count(&self) -> usize {
+        self.producers.len()
+    }
+
+    /// The time of the last write in the oldest open transaction; `None` if no transaction is open.
+    pub fn open_transaction_written_at(&self) -> Option<TimestampMs> {
+        self.producers.open_transaction_written_at()
+    }
+
     /// The active producers, for DescribeProducers.
     pub fn producers(&self) -> Vec<ProducerDescription> {
         self.producers.describe()

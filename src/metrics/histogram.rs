@@ -76,13 +76,22 @@ impl Histogram {
         self.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
+    /// How many values were recorded.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
+    }
+
     /// What was recorded, with each value multiplied by `scale`. `now`: the monotonic time of the scrape.
     pub fn summary(&self, now: Duration, scale: f64) -> Summary {
         let current: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let count = current.iter().sum();
-        let recent = self.recent(now, &current);
-        let quantile = |(quantile, _)| Some(value_at(&recent, quantile)? * scale);
         let sum = self.sum.load(Ordering::Relaxed) as f64 * scale;
+        if count == 0 {
+            return Summary { count, sum, ..Summary::default() };
+        }
+        let recent = self.recent(now, &current);
+        let total = recent.iter().sum();
+        let quantile = |(quantile, _)| Some(value_at(&recent, total, quantile)? * scale);
         Summary { count, sum, quantiles: QUANTILES.map(quantile) }
     }
 
@@ -131,9 +140,11 @@ fn lowest(index: usize) -> u64 {
     ((PER_OCTAVE + within) as u64) << octave
 }
 
-/// The value at a quantile, in the middle of its bucket. `None` without values.
-fn value_at(buckets: &[u64], quantile: f64) -> Option<f64> {
-    let count: u64 = buckets.iter().sum();
+/// The value at a quantile, in the middle of its bucket. `count`: of the values in all buckets. `None` without values.
+fn value_at(buckets: &[u64], count: u64, quantile: f64) -> Option<f64> {
+    if count == 0 {
+        return None;
+    }
     let rank = ((count as f64 * quantile).ceil() as u64).max(1);
     let mut before = 0;
     let bucket = buckets.iter().position(|bucket| {

@@ -21,4 +21,4 @@ pub use counter::Counter;
 pub use histogram::{Histogram, Summary};
 pub use metric::{Kind, Metric};
 pub use registry::{Collector, Registry};
-pub use scrape::{Family, Format, Scrape, Value};
+pub use scrape::{Family, Format, Labels, Scrape, Value};

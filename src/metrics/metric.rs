@@ -81,13 +81,7 @@ impl Metric {
 
     /// The name for Prometheus. Without the ending of counters, `_total`, and of counts of summaries, `_count`.
     pub fn name(&self) -> &str {
-        let name = &self.exposed().name;
-        let ending = match self.kind {
-            Kind::Counter => "_total",
-            Kind::Summary => "_count",
-            Kind::Gauge => "",
-        };
-        name.strip_suffix(ending).unwrap_or(name)
+        &self.exposed().name
     }
 
     /// The names of the labels, with those whose values are always the same.
@@ -101,12 +95,20 @@ impl Metric {
     }
 
     fn exposed(&self) -> &JmxName {
-        self.exposed.get_or_init(|| match self.source {
-            Source::MBean { mbean, attribute } => jmx::exposed(mbean, attribute),
-            Source::Named { name, labels } => {
-                let labels = labels.iter().map(|label| ((*label).to_owned(), "{}".to_owned())).collect();
-                JmxName { name: name.to_owned(), labels }
-            }
+        self.exposed.get_or_init(|| {
+            let JmxName { name, labels } = match self.source {
+                Source::MBean { mbean, attribute } => jmx::exposed(mbean, attribute),
+                Source::Named { name, labels } => {
+                    let labels = labels.iter().map(|label| ((*label).to_owned(), "{}".to_owned())).collect();
+                    JmxName { name: name.to_owned(), labels }
+                }
+            };
+            let ending = match self.kind {
+                Kind::Counter => "_total",
+                Kind::Summary => "_count",
+                Kind::Gauge => "",
+            };
+            JmxName { name: name.strip_suffix(ending).unwrap_or(&name).to_owned(), labels }
         })
     }
 }

@@ -104,6 +104,46 @@ impl From<bool> for Value {
     }
 }
 
+impl Value {
+    /// Appends the value and the end of the line.
+    fn write(self, text: &mut String) {
+        text.push(' ');
+        match self {
+            Value::Unsigned(value) => write_decimal(text, value),
+            Value::Signed(value) => {
+                if value < 0 {
+                    text.push('-');
+                }
+                write_decimal(text, value.unsigned_abs());
+            }
+            Value::Float(f64::INFINITY) => text.push_str("+Inf"),
+            Value::Float(f64::NEG_INFINITY) => text.push_str("-Inf"),
+            Value::Float(value) => {
+                let _ = write!(text, "{value}");
+            }
+        }
+        text.push('\n');
+    }
+}
+
+/// Appends a number; in a fraction of the time that `write!` takes, which is called for each series.
+fn write_decimal(text: &mut String, mut value: u64) {
+    /// The digits of the largest number.
+    const LENGTH: usize = 20;
+    let mut digits = [b'0'; LENGTH];
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+        used += 1;
+        if value == 0 {
+            break;
+        }
+    }
+    let (_, digits) = digits.split_at(LENGTH - used);
+    digits.iter().for_each(|digit| text.push(char::from(*digit)));
+}
+
 /// A text that collectors write metrics into.
 #[derive(Debug)]
 pub struct Scrape {
@@ -121,6 +161,12 @@ impl Scrape {
     /// Begins a scrape at the monotonic time `now`.
     pub fn new(format: Format, max_series: usize, now: Duration) -> Scrape {
         Scrape { text: String::new(), format, now, left: max_series, omitted: 0, written: HashSet::new() }
+    }
+
+    /// Reserves memory for a text of this length, such as that of the scrape before: a text that grows is copied often.
+    pub fn with_capacity(mut self, bytes: usize) -> Scrape {
+        self.text.reserve(bytes);
+        self
     }
 
     /// The monotonic time of this scrape.
@@ -187,8 +233,20 @@ impl Family<'_> {
         if !self.begin(1) {
             return;
         }
-        let ending = if self.metric.kind == Kind::Counter { "_total" } else { "" };
-        self.line(ending, labels, None, value.into());
+        self.line(self.ending(), labels, None, value.into());
+    }
+
+    /// Writes a sample whose labels are written already, in the order of the metric's. None of the metric's labels may
+    /// have a fixed value.
+    pub fn labelled(&mut self, labels: &Labels, value: impl Into<Value>) {
+        if !self.begin(1) {
+            return;
+        }
+        let (ending, text) = (self.ending(), &mut self.scrape.text);
+        text.push_str(self.metric.name());
+        text.push_str(ending);
+        text.push_str(&labels.0);
+        value.into().write(text);
     }
 
     /// Writes the series of a histogram.
@@ -203,6 +261,10 @@ impl Family<'_> {
         self.line("_count", labels, None, summary.count.into());
     }
 
+    fn ending(&self) -> &'static str {
+        if self.metric.kind == Kind::Counter { "_total" } else { "" }
+    }
+
     /// Takes a number of series from those that are left, and writes the lines that begin a family.
     fn begin(&mut self, series: usize) -> bool {
         let left = self.scrape.left.checked_sub(series).filter(|_| self.is_first);
@@ -212,58 +274,71 @@ impl Family<'_> {
         };
         self.scrape.left = left;
         if !std::mem::replace(&mut self.has_header, true) {
-            let (text, format) = (&mut self.scrape.text, self.scrape.format);
-            let name = self.metric.name();
-            let (ending, kind) = match self.metric.kind {
-                Kind::Counter if format == Format::Prometheus => ("_total", "counter"),
-                Kind::Counter => ("", "counter"),
-                Kind::Gauge => ("", "gauge"),
-                Kind::Summary => ("", "summary"),
-            };
-            let _ = write!(text, "# HELP {name}{ending} ");
-            escape(text, self.metric.help);
-            let _ = writeln!(text, "\n# TYPE {name}{ending} {kind}");
+            self.header();
         }
         true
+    }
+
+    fn header(&mut self) {
+        let (text, format) = (&mut self.scrape.text, self.scrape.format);
+        let name = self.metric.name();
+        let (ending, kind) = match self.metric.kind {
+            Kind::Counter if format == Format::Prometheus => ("_total", "counter"),
+            Kind::Counter => ("", "counter"),
+            Kind::Gauge => ("", "gauge"),
+            Kind::Summary => ("", "summary"),
+        };
+        let _ = write!(text, "# HELP {name}{ending} ");
+        escape(text, self.metric.help);
+        let _ = writeln!(text, "\n# TYPE {name}{ending} {kind}");
     }
 
     fn line(&mut self, ending: &str, labels: &[&str], quantile: Option<&str>, value: Value) {
         let text = &mut self.scrape.text;
         text.push_str(self.metric.name());
         text.push_str(ending);
-        let mut separator = '{';
-        let mut label = |text: &mut String, name: &str, value: &str| {
-            text.push(separator);
-            text.push_str(name);
-            text.push_str("=\"");
-            escape(text, value);
-            text.push('"');
-            separator = ',';
-        };
         let mut given = labels.iter();
-        for (name, declared) in self.metric.labels() {
+        let declared = self.metric.labels().iter().map(|(name, declared)| {
             let value = if is_variable(declared) { given.next().copied().unwrap_or_default() } else { declared };
-            if !value.is_empty() {
-                label(text, name, value);
-            }
-        }
-        if let Some(quantile) = quantile {
-            label(text, "quantile", quantile);
-        }
-        text.push_str(if separator == ',' { "} " } else { " " });
-        let _ = match value {
-            Value::Unsigned(value) => writeln!(text, "{value}"),
-            Value::Signed(value) => writeln!(text, "{value}"),
-            Value::Float(f64::INFINITY) => writeln!(text, "+Inf"),
-            Value::Float(f64::NEG_INFINITY) => writeln!(text, "-Inf"),
-            Value::Float(value) => writeln!(text, "{value}"),
-        };
+            (name.as_str(), value)
+        });
+        write_labels(text, declared.chain(quantile.map(|quantile| ("quantile", quantile))));
+        value.write(text);
+    }
+}
+
+/// The labels of a series as text, for those that have several metrics: writing them once takes less time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labels(String);
+
+impl Labels {
+    /// Names and values, in the order of the metrics' labels. An empty value is left out.
+    pub fn new(labels: &[(&str, &str)]) -> Labels {
+        let mut text = String::new();
+        write_labels(&mut text, labels.iter().copied());
+        Labels(text)
+    }
+}
+
+/// Appends labels in braces, or nothing if all values are empty.
+fn write_labels<'a>(text: &mut String, labels: impl Iterator<Item = (&'a str, &'a str)>) {
+    let mut separator = '{';
+    for (name, value) in labels.filter(|(_, value)| !value.is_empty()) {
+        text.push(separator);
+        text.push_str(name);
+        text.push_str("=\"");
+        escape(text, value);
+        text.push('"');
+        separator = ',';
+    }
+    if separator == ',' {
+        text.push('}');
     }
 }
 
 /// Appends a label's value or a help text.
 fn escape(text: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
+    if !value.bytes().any(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
         return text.push_str(value);
     }
     for char in value.chars() {
@@ -335,6 +410,27 @@ ottla_metrics_omitted_series 0
         let text = scraped(Format::OpenMetrics, 100);
         assert!(text.contains("# TYPE kafka_server_t_bytesin counter\nkafka_server_t_bytesin_total 7\n"), "{text}");
         assert!(text.ends_with("ottla_metrics_omitted_series 0\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn labels_written_once_give_the_same_line_as_labels_of_a_sample() {
+        let line = |write: fn(&mut Family)| {
+            let mut scrape = Scrape::new(Format::Prometheus, 10, Duration::ZERO).with_capacity(1_000);
+            write(&mut scrape.family(&SIZE));
+            scrape.finish()
+        };
+        let written = line(|family| family.labelled(&Labels::new(&[("topic", "a\"b"), ("partition", "7")]), i64::MIN));
+        assert_eq!(written, line(|family| family.sample(&["a\"b", "7"], i64::MIN)));
+        assert!(written.contains("{topic=\"a\\\"b\",partition=\"7\"} -9223372036854775808\n"), "{written}");
+    }
+
+    #[test]
+    fn whole_numbers_are_written_as_rust_writes_them() {
+        for value in [0, 1, 9, 10, 99, 100, 12_345, u64::MAX - 1, u64::MAX] {
+            let mut text = String::new();
+            write_decimal(&mut text, value);
+            assert_eq!(text, value.to_string());
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 const MAX_CONCURRENT_TESTS: usize = 4;
 
 /// What a test may miss, as `OTTLA_REQUIRE` names it.
-const NEEDS: [&str; 12] = [
+const NEEDS: [&str; 13] = [
     "java",
     "node",
     "chromium",
@@ -27,6 +27,7 @@ const NEEDS: [&str; 12] = [
     "systemd",
     "lintian",
     "cargo-cyclonedx",
+    "prometheus",
 ];
 
 /// Number of skipped tests by what they miss and by reason.

@@ -15,6 +15,7 @@ mod java;
 mod kafka_directory;
 mod npm;
 mod packages;
+mod prometheus;
 mod python;
 mod python_packages;
 mod schema_registry;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         java::transactions::tests(),
         kafka_directory::tests(),
         packages::tests(),
+        prometheus::tests(),
         python::tests(),
         python_packages::tests(),
         schema_registry::tests(),

@@ -25,7 +25,7 @@ use super::throttling;
 use crate::blocking;
 use crate::state::Broker;
 use crate::state::cluster::Cluster;
-use crate::state::fetch::{Fetch, FetchFault, FetchPartition, Fetched};
+use crate::state::fetch::{Fetch, FetchFault, FetchPartition, FetchResult, Fetched};
 use crate::state::fetch_sessions::{Answered, FetchContext, FetchKey, FetchTopic, PartitionRequest, SessionRequest};
 use crate::state::partition::{Isolation, Read};
 use crate::state::traffic::TopicTraffic;
@@ -82,9 +82,10 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
     }
     let max_wait = Duration::from_millis(max_wait_ms.unsigned_abs().into());
     Answer::parked(async move {
-        let waiting = answering.broker.work_figures().waiting_fetch();
+        let waiting = answering.broker.work_figures().waiting_fetches.begin();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
         drop(waiting);
+        answering.count_expired(&result);
         answering.respond(result.partitions)
     })
 }
@@ -94,9 +95,10 @@ pub(super) fn handle(context: &Context, request: FetchRequest) -> Answer {
 fn converted(answering: Answering, fetch: Fetch, max_wait_ms: i32) -> Answer {
     let max_wait = Duration::from_millis(max_wait_ms.max(0).unsigned_abs().into());
     Answer::parked(async move {
-        let waiting = answering.broker.work_figures().waiting_fetch();
+        let waiting = answering.broker.work_figures().waiting_fetches.begin();
         let result = fetch.wait(answering.broker.clock(), max_wait).await;
         drop(waiting);
+        answering.count_expired(&result);
         let response = blocking::run(move || answering.respond(result.partitions));
         response.await.unwrap_or_else(|_| FetchResponse::default())
     })
@@ -242,6 +244,13 @@ struct Answering {
 }
 
 impl Answering {
+    /// Counts a fetch whose longest wait has passed.
+    fn count_expired(&self, result: &FetchResult) {
+        if result.expired {
+            self.broker.work_figures().expired_fetches.increment();
+        }
+    }
+
     /// Updates the fetch session and builds the response. If the client exceeds a quota, its session does not change and
     /// the response is empty: it fetches the same again when it is no longer throttled, as in Kafka.
     fn respond(&self, fetched: Vec<Fetched>) -> FetchResponse {

@@ -101,7 +101,12 @@ fn respond(context: &Context, request: ProduceRequest, verifications: &Verificat
     if production.syncs.is_empty() {
         return production.response.into();
     }
-    Answer::parked(production.synced())
+    let waiting = context.broker.work_figures().waiting_produces.begin();
+    Answer::parked(async move {
+        let response = production.synced().await;
+        drop(waiting);
+        response
+    })
 }
 
 /// Reads the headers only, because batches are not decoded before the request is authorized.
@@ -292,6 +297,10 @@ fn append(
         }
         Invalid::NotValidated(code, reason) => Refusal::NotValidated(code, reason),
     })?;
+    if records.has_old_magic() {
+        let converted = verified.iter().map(|batch| u64::try_from(batch.header().record_count).unwrap_or(0));
+        partition.traffic().add(|counters| &counters.produce_converted, converted.sum());
+    }
     let verification = match verified.first.header().is_transactional() {
         true => verifications.of(partition.id()).map_err(Refusal::Transaction)?,
         false => TxnVerification::NotVerified,
@@ -307,7 +316,14 @@ fn count_refused(partition: &Partition, records: &Unverified, error: &RecordErro
         RecordError::TooLarge { .. } | RecordError::ExpandsTooFar { .. } => {
             traffic.add(|counters| &counters.bytes_rejected, records.len() as u64);
         }
+        RecordError::Corrupt(_) if records.has_unknown_magic() => {
+            traffic.add(|counters| &counters.invalid_magic, 1);
+        }
         RecordError::Corrupt(_) | RecordError::Truncated { .. } => traffic.add(|counters| &counters.invalid_crc, 1),
+        RecordError::Records(faults) if !faults.any_time() => {
+            traffic.add(|counters| &counters.failed_produce, 1);
+            traffic.add(|counters| &counters.no_key, faults.total() as u64);
+        }
         _ => traffic.add(|counters| &counters.failed_produce, 1),
     }
 }

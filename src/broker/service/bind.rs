@@ -214,7 +214,12 @@ pub fn endpoints(config: &BrokerConfig, ports: &[server::Listener]) -> Vec<Endpo
 
 /// The `host:port` at which a client on this machine reaches a listener.
 pub fn bootstrap_server(listener: &Listener, port: u16) -> String {
-    match &listener.bind.host {
+    local_address(&listener.bind.host, port)
+}
+
+/// The `host:port` at which a client on this machine reaches what listens at a host.
+pub fn local_address(host: &BindHost, port: u16) -> String {
+    match host {
         BindHost::Any | BindHost::AnyV4 => format!("localhost:{port}"),
         BindHost::Named(host) if host.contains(':') => format!("[{host}]:{port}"),
         BindHost::Named(host) => format!("{host}:{port}"),

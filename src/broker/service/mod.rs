@@ -21,13 +21,14 @@ use crate::blocking;
 use crate::clock::Clock;
 use crate::environment::Environment;
 use crate::handlers::{Handlers, ToErrorCode as _};
-use crate::http::admin::{Admin, AdminPort};
+use crate::http::admin::{Admin, AdminPort, Offered};
 use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
 use crate::http::rest_proxy::RestProxy;
 use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
+use crate::stage::{Phase, Stage};
 use crate::state::loggers::Loggers;
 use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
@@ -54,6 +55,7 @@ pub struct Service {
     addresses: Vec<String>,
     bound: Vec<SocketAddr>,
     moved: Vec<Moved>,
+    stage: Stage,
 }
 
 /// The outcome of [`Service::stop`].
@@ -105,7 +107,8 @@ impl Service {
         let metrics_url = own_url.or_else(|| Some(format!("{}/metrics", admin_url.as_ref()?)));
         let limiter = LogRateLimiter::new(clock);
         let environment = Environment::system(clock);
-        let metric_registry = environment.metrics.clone();
+        let (metric_registry, stage) = (environment.metrics.clone(), environment.stage.clone());
+        metric_registry.register(Arc::new(stage.clone()));
         let metrics = Metrics::new(metric_registry.clone(), config.metrics.max_series, clock);
         let metrics_port = metrics_port.map(|port| port.open(Arc::clone(&metrics), clock, Arc::clone(&limiter)));
         let metrics_port = metrics_port.transpose();
@@ -114,8 +117,10 @@ impl Service {
         let listeners = bind::client_addresses(config, &ports);
         let issuer_url = admin_url.clone().filter(|_| issuer.is_some());
         let trace = TraceHub::new(config.admin.as_ref().map_or(0, |admin| admin.trace_ring_bytes));
-        let admin =
-            admin_port.map(|port| port.open(issuer, console, metrics, Arc::clone(&trace), clock, Arc::clone(&limiter)));
+        let admin = admin_port.map(|port| {
+            let offered = Offered { issuer, console, metrics, trace: Arc::clone(&trace), stage: stage.clone() };
+            port.open(offered, clock, Arc::clone(&limiter))
+        });
         let admin = admin.transpose();
         let admin = admin.map_err(|error| format!("cannot accept connections at the admin port: {error}"))?;
         let endpoints = bind::endpoints(config, &ports);
@@ -144,7 +149,7 @@ impl Service {
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
-        let registry = registry.open(clock, limiter)?;
+        let registry = registry.open(clock, limiter, stage.clone())?;
         registry::warn_of_unchecked_topics(&broker, &registry);
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
@@ -168,10 +173,12 @@ impl Service {
             addresses,
             bound,
             moved,
+            stage,
         };
         if let Some(admin) = &service.admin {
             admin.ready(Arc::clone(&service.broker), service.bootstrap_servers(), NotCreated::error_code);
         }
+        service.stage.set(Phase::Running);
         Ok(service)
     }
 
@@ -237,6 +244,7 @@ impl Service {
 
     /// Stops the listeners, sends outstanding replies within `grace`, and closes the logs.
     pub async fn stop(self, grace: Duration) -> Stopped {
+        self.stage.set(Phase::Stopping);
         if let Some(admin) = &self.admin {
             admin.not_ready();
         }

@@ -9,6 +9,7 @@ use crate::http::scram_users::ScramUsers;
 #[cfg(feature = "registry")]
 use crate::http::{listener::HttpServer, registry::RegistryPort};
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::stage::Stage;
 use crate::state::Broker;
 #[cfg(feature = "registry")]
 use crate::state::registry::SchemaRegistry;
@@ -83,7 +84,7 @@ impl BoundRegistry {
     }
 
     /// Accepts requests, and loads the registry meanwhile.
-    pub fn open(self, clock: Clock, limiter: Arc<LogRateLimiter>) -> Result<RegistryService, String> {
+    pub fn open(self, clock: Clock, limiter: Arc<LogRateLimiter>, stage: Stage) -> Result<RegistryService, String> {
         let (Some(port), Some(registry)) = (self.port, self.schemas.registry) else {
             return Ok(RegistryService::default());
         };
@@ -92,7 +93,11 @@ impl BoundRegistry {
         let server =
             server.map_err(|error| format!("cannot accept connections at the schema registry's port: {error}"))?;
         let loading = Arc::clone(&registry);
-        tokio::spawn(async move { loading.load().await });
+        stage.set_registry_is_loading(true);
+        tokio::spawn(async move {
+            loading.load().await;
+            stage.set_registry_is_loading(false);
+        });
         Ok(RegistryService { url: Some(url), registry: Some(registry), _server: Some(server) })
     }
 }
@@ -108,7 +113,7 @@ impl BoundRegistry {
         self.schemas.clone()
     }
 
-    pub fn open(self, _: Clock, _: Arc<LogRateLimiter>) -> Result<RegistryService, String> {
+    pub fn open(self, _: Clock, _: Arc<LogRateLimiter>, _: Stage) -> Result<RegistryService, String> {
         Ok(RegistryService::default())
     }
 }

@@ -18,7 +18,7 @@ use crate::log_rate_limiter::LogRateLimiter;
 use ottla_core::coordinator::ConnectionId;
 use ottla_core::coordinator::group::{
     self, CommitTxnOffsets, ConnectionClosed, CoordinatorFound, EXPECTED_FOR, GroupClient, GroupCommand, GroupConfig,
-    GroupMachine, NotJoining, Sent,
+    GroupCounts, GroupMachine, NotJoining, Sent,
 };
 use ottla_core::coordinator::records::{GroupRecord, RecordError};
 use ottla_core::machine::Command;
@@ -58,6 +58,7 @@ pub struct Groups {
     clock: Clock,
     config: Arc<GroupConfig>,
     runtime: Arc<CoordinatorRuntime<GroupMachine>>,
+    counts: Arc<GroupCounts>,
     /// Until when, in monotonic milliseconds, a machine may expect members that asked for their coordinator. After
     /// that, requests which concern those alone cost nothing.
     expecting_until: AtomicU64,
@@ -79,18 +80,22 @@ impl Groups {
         log_rate_limiter: Arc<LogRateLimiter>,
     ) -> Groups {
         let config = Arc::new(config);
-        let of_machines = Arc::clone(&config);
+        let counts: Arc<GroupCounts> = Arc::default();
+        let (of_machines, counted) = (Arc::clone(&config), Arc::clone(&counts));
         let hosted = Hosted {
             name: "group",
             topic: CONSUMER_OFFSETS,
             codec,
-            new_machine: Box::new(move || GroupMachine::new(Arc::clone(&of_machines))),
+            new_machine: Box::new(move || {
+                GroupMachine::new(Arc::clone(&of_machines)).with_counts(Arc::clone(&counted))
+            }),
             act: Box::new(no_actions),
         };
         Groups {
             clock,
             config,
             runtime: Arc::new(CoordinatorRuntime::new(clock, publisher, hosted)),
+            counts,
             expecting_until: AtomicU64::new(0),
             arriving: Mutex::default(),
             silent: SilentClients::new(log_rate_limiter),
@@ -101,6 +106,11 @@ impl Groups {
     /// The runtime of the machines.
     pub fn runtime(&self) -> &Arc<CoordinatorRuntime<GroupMachine>> {
         &self.runtime
+    }
+
+    /// What the machines count.
+    pub fn counts(&self) -> &GroupCounts {
+        &self.counts
     }
 
     /// The partition of `__consumer_offsets` that coordinates the group.

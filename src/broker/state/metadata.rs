@@ -4,6 +4,7 @@
 //! next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -189,9 +190,10 @@ impl Metadata {
     {
         let command = command.into();
         let limiter = Arc::clone(&self.log_rate_limiter);
+        let started = self.clock.monotonic();
         let decided = self.decide(command).map(|Decided { reply, image, end }| {
             let published = self.publisher.published_to() >= end;
-            (reply, (!published).then(|| tokio::spawn(Arc::clone(self).make_durable_and_publish(image, end))))
+            (reply, (!published).then(|| tokio::spawn(Arc::clone(self).make_durable_and_publish(image, end, started))))
         });
         async move {
             let (reply, publishing) = decided?;
@@ -203,11 +205,19 @@ impl Metadata {
         }
     }
 
-    async fn make_durable_and_publish(self: Arc<Self>, image: Image, end: Offset) -> Result<(), MetadataUnavailable> {
+    /// `started`: when the change was decided, on the monotonic clock.
+    async fn make_durable_and_publish(
+        self: Arc<Self>,
+        image: Image,
+        end: Offset,
+        started: Duration,
+    ) -> Result<(), MetadataUnavailable> {
         if self.durable {
             self.partition.sync_to(end).await.map_err(MetadataUnavailable::Log)?;
         }
         (self.on_published)(self.publisher.publish(image, end));
+        let now = self.clock.now();
+        self.publisher.work().metadata_changed(now.monotonic.saturating_sub(started), now.wall);
         Ok(())
     }
 

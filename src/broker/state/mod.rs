@@ -39,6 +39,7 @@ mod scram_users;
 pub mod silent_clients;
 mod start_topics;
 mod start_users;
+pub mod storage_health;
 pub mod topic_cause;
 pub mod traffic;
 pub mod transactions;
@@ -52,6 +53,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::stage::Stage;
 use advertised::{Advertising, Endpoint};
 use authentication::Authentication;
 use checkpointer::Checkpointer;
@@ -97,6 +99,7 @@ pub struct Broker {
     log_rate_limiter: Arc<LogRateLimiter>,
     housekeeping: housekeeping::Signals,
     cleaner: Arc<Cleaner>,
+    stage: Stage,
     checkpointer: Arc<Checkpointer>,
     /// The SCRAM users of `kafka-storage format`.
     formatted_users: Vec<StartUser>,

@@ -173,6 +173,7 @@ impl Broker {
             log_rate_limiter,
             housekeeping: signals,
             cleaner: Arc::new(Cleaner::default()),
+            stage: environment.stage,
             checkpointer: Arc::new(checkpointer),
             formatted_users,
             start_users: Mutex::default(),

@@ -10,13 +10,12 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use ottla_config::QuotasConfig;
 use ottla_core::metadata::{Image, PermitMutations};
-use ottla_core::security::quota::{ByteMeters, IpLimits, MutationMeters, Permits, QuotaLimits, QuotaType, Windows};
+use ottla_core::security::quota::{
+    ByteMeters, ClientUse, IpLimits, MutationMeters, Permits, QuotaLimits, QuotaType, Windows,
+};
 
 /// A user and a client id.
 pub type ClientNames<'a> = (&'a str, &'a str);
-
-/// A user, a client id, of which either may be empty, and what it uses per second.
-pub type ClientRate = (String, String, f64);
 
 /// The limits and the measured use of all clients. Requests of a broker without quotas cost one atomic read.
 #[derive(Debug)]
@@ -141,11 +140,17 @@ impl Quotas {
 
     /// The rates of clients, of requests and responses in bytes and of handler time in percent, while there are quotas
     /// of that type.
-    pub fn rates(&self) -> Vec<(QuotaType, Vec<ClientRate>)> {
+    pub fn uses(&self) -> Vec<(QuotaType, Vec<ClientUse>)> {
         let meters =
             [(QuotaType::Produce, &self.produce), (QuotaType::Fetch, &self.fetch), (QuotaType::Request, &self.request)];
         let active = meters.into_iter().filter(|(quota, _)| self.is_active_for(*quota));
-        active.map(|(quota, meters)| (quota, meters.lock().rates(self.now_ms()))).collect()
+        active.map(|(quota, meters)| (quota, meters.lock().uses(self.now_ms()))).collect()
+    }
+
+    /// Forgets what all clients used.
+    pub fn forget_clients(&self) {
+        [&self.produce, &self.fetch, &self.request].into_iter().for_each(|meters| meters.lock().clear());
+        self.mutations.lock().clear();
     }
 
     fn limits(&self) -> Arc<QuotaLimits> {

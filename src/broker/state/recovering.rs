@@ -11,6 +11,7 @@ use std::thread;
 use super::Broker;
 use super::partition::Partition;
 use crate::blocking;
+use crate::stage::{Phase, Stage};
 
 /// Starts to open all logs if the last broker on this directory crashed. Waits for it if there may have been a power
 /// loss.
@@ -19,10 +20,13 @@ pub async fn recover(broker: &Arc<Broker>) {
         return;
     }
     let wait = broker.log_dir.may_have_lost_power();
-    let broker = Arc::clone(broker);
+    let opening = Arc::clone(broker);
     match wait {
-        true => drop(blocking::run(move || open_all(&broker)).await),
-        false => blocking::spawn(move || open_all(&broker)),
+        true => {
+            broker.stage.set(Phase::Recovering);
+            drop(blocking::run(move || open_all(&opening)).await);
+        }
+        false => blocking::spawn(move || open_all(&opening)),
     }
 }
 
@@ -32,17 +36,19 @@ fn open_all(broker: &Broker) {
     if partitions.is_empty() {
         return;
     }
-    open_in_parallel(&partitions, broker.config.storage.num_recovery_threads_per_data_dir);
+    broker.stage.begin_recovery(partitions.len());
+    open_in_parallel(&partitions, broker.config.storage.num_recovery_threads_per_data_dir, &broker.stage);
     let took = broker.clock.monotonic().saturating_sub(started);
     tracing::info!("opened {} logs after an unclean stop, in {took:?}", partitions.len());
 }
 
-fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize) {
+fn open_in_parallel(partitions: &[Arc<Partition>], threads: usize, stage: &Stage) {
     let next = AtomicUsize::new(0);
     let open_some = || {
         while let Some(partition) = partitions.get(next.fetch_add(1, Ordering::Relaxed)) {
             // A failure is logged by the partition.
             let _ = partition.offsets();
+            stage.recovered_one();
         }
     };
     if threads <= 1 {
@@ -76,7 +82,10 @@ mod tests {
             Arc::new(Partition::new(id, TopicId::METADATA, 0, i64::MAX, open, Default::default()))
         };
         let partitions: Vec<_> = (0..100).map(partition).collect();
-        open_in_parallel(&partitions, 3);
+        let stage = Stage::default();
+        stage.begin_recovery(100);
+        open_in_parallel(&partitions, 3, &stage);
+        assert_eq!(stage.recovery(), None);
         assert_eq!(opened.load(Ordering::Relaxed), 100);
         assert!(partitions.iter().all(|partition| partition.if_open(|_| ()).is_some()));
     }

@@ -32,6 +32,8 @@ impl Broker {
             self.metadata.submit(metadata::Reset { topics: self.start_topics(), users: self.first_users() }).await?;
         // So that consumers open new fetch sessions, with the ids of the new topics.
         self.fetch_sessions.lock().clear();
+        // What clients used before must not throttle those that get the same quotas later.
+        self.publisher.quotas().forget_clients();
         for (topic, error) in done.created.iter().filter_map(|(topic, result)| Some((topic, result.as_ref().err()?))) {
             log_limited!(
                 WARN, self.log_rate_limiter, None, "topics that were not created again",

@@ -32,13 +32,25 @@ counters! {
     FAILED_PRODUCE failed_produce "FailedProduceRequestsPerSec" "Appends that were refused, except those for which Kafka blames the client or the disk.";
     FAILED_FETCH failed_fetch "FailedFetchRequestsPerSec" "Partitions in Fetch requests whose records could not be read.";
     CONVERTED converted "FetchMessageConversionsPerSec" "Partitions in Fetch responses that were converted to an old message format.";
+    PRODUCE_CONVERTED produce_converted "ProduceMessageConversionsPerSec" "Records that were converted from an old message format.";
+    INVALID_MAGIC invalid_magic "InvalidMagicNumberRecordsPerSec" "Batches refused because their format does not exist.";
+    NO_KEY no_key "NoKeyCompactedTopicRecordsPerSec" "Records refused because they have no key, which compaction requires.";
     INVALID_CRC invalid_crc "InvalidMessageCrcRecordsPerSec" "Batches refused because their bytes are corrupt.";
     INVALID_OFFSET invalid_offset "InvalidOffsetOrSequenceRecordsPerSec" "Batches refused because of their sequence numbers.";
 }
 
+static REPLICATED_IN: Metric = Metric::meter(
+    "kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesInPerSec",
+    "Always 0: there are no other brokers.",
+);
+static REPLICATED_OUT: Metric = Metric::meter(
+    "kafka.server:type=BrokerTopicMetrics,name=ReplicationBytesOutPerSec",
+    "Always 0: there are no other brokers.",
+);
+
 /// The metrics that this module has.
 pub fn metrics() -> impl Iterator<Item = &'static Metric> {
-    COUNTERS.iter().map(|(metric, _)| *metric)
+    COUNTERS.iter().map(|(metric, _)| *metric).chain([&REPLICATED_IN, &REPLICATED_OUT])
 }
 
 /// The counters of a topic, and of all.
@@ -62,6 +74,8 @@ impl TopicTraffic {
 
 /// Writes the counters of all topics together, and those of each topic that are not zero.
 pub fn collect(all: &Counters, topics: &[(&str, &TopicTraffic)], scrape: &mut Scrape) {
+    scrape.single(&REPLICATED_IN, 0u64);
+    scrape.single(&REPLICATED_OUT, 0u64);
     for (metric, counter) in COUNTERS {
         let mut family = scrape.family(metric);
         family.sample(&[], counter(all).get());

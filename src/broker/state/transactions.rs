@@ -273,7 +273,9 @@ impl Transactions {
     /// written: a loaded coordinator requests its markers itself.
     fn try_again(self: &Arc<Self>, mut markers: WriteMarkers, mut delay: Duration) {
         let (this, clock) = (Arc::downgrade(self), self.clock);
+        let retry = self.publisher.work().marker_retries.begin();
         tokio::spawn(async move {
+            let _retry = retry;
             while !markers.partitions.is_empty() {
                 clock.sleep(delay).await;
                 let Some(transactions) = this.upgrade() else { return };

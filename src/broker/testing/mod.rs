@@ -7,6 +7,7 @@ mod model;
 mod producer;
 mod quotas;
 mod reader;
+mod scrapes;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::environment::Environment;
 use crate::handlers::Handlers;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::server::in_memory::InMemoryListener;
+use crate::stage::Stage;
 use crate::state::loggers::NoLoggers;
 use crate::state::random::Random;
 use crate::state::{Broker, OpenError};
@@ -46,6 +48,7 @@ pub struct Host {
 pub struct Running {
     pub broker: Arc<Broker>,
     pub clock: Clock,
+    pub metrics: Registry,
     listener: Arc<InMemoryListener>,
 }
 
@@ -101,12 +104,12 @@ impl Host {
         let config = load(&Sources { command_line: self.settings.clone(), ..Default::default() }).unwrap().config;
         let disk = Some(Disk::simulated(&self.disk));
         let metrics = Registry::default();
-        let environment = Environment { clock, random, disk, metrics: metrics.clone() };
+        let environment = Environment { clock, random, disk, metrics: metrics.clone(), stage: Stage::default() };
         let limiter = LogRateLimiter::new(clock);
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20, &metrics));
         let listener = Arc::new(InMemoryListener::new(handlers, clock, limiter));
-        Ok(Running { broker, clock, listener })
+        Ok(Running { broker, clock, metrics, listener })
     }
 }
 

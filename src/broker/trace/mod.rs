@@ -105,6 +105,13 @@ impl TraceHub {
         self.state.lock().ring.as_ref().map(|ring| ring.since(time)).unwrap_or_default()
     }
 
+    /// Forgets the requests in the ring.
+    pub fn clear(&self) {
+        if let Some(ring) = &mut self.state.lock().ring {
+            ring.clear();
+        }
+    }
+
     /// Whether there is a ring.
     pub fn has_ring(&self) -> bool {
         self.state.lock().ring.is_some()

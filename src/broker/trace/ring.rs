@@ -56,6 +56,11 @@ impl Ring {
         });
     }
 
+    /// Forgets all events.
+    pub fn clear(&mut self) {
+        *self = Ring { recent: Part::new(self.recent.capacity), failed: Part::new(self.failed.capacity) };
+    }
+
     /// The events since a time, the oldest first.
     pub fn since(&self, time: TimestampMs) -> Vec<Arc<Event>> {
         let all = self.failed.events.iter().chain(&self.recent.events);

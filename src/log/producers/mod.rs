@@ -140,6 +140,17 @@ impl Producers {
         self.by_id.iter().map(|(id, producer)| (*id, last_record(producer))).collect()
     }
 
+    /// The number of producers.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// The time of the last write in the oldest open transaction.
+    pub(crate) fn open_transaction_written_at(&self) -> Option<TimestampMs> {
+        let producer_id = self.open_txns.values().next()?;
+        self.by_id.get(producer_id).map(|producer| producer.last_seen)
+    }
+
     /// The first offset of the oldest open transaction.
     pub(crate) fn first_unstable(&self) -> Option<Offset> {
         self.open_txns.keys().next().copied()

@@ -63,6 +63,11 @@ impl RecordFaults {
         }
     }
 
+    /// The number of faulty records.
+    pub fn total(&self) -> usize {
+        self.total
+    }
+
     /// Whether a timestamp is faulty: the error code is INVALID_TIMESTAMP then, else INVALID_RECORD.
     pub fn any_time(&self) -> bool {
         self.any_time

@@ -9,7 +9,7 @@ use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
 use ottla_wire::record::{BatchBuilder, Codec};
 use serde_json::{Value, json};
 
-use crate::admin::http::{address, connect as connect_admin, request};
+use crate::admin::http::{address, connect as connect_admin, request, reset};
 use crate::fixture::LONG_AGO;
 
 async fn client(broker: &Broker, client_id: &str, sasl: Option<Sasl>) -> Client {
@@ -72,6 +72,18 @@ async fn command_shows_the_last_requests_with_fields_and_errors() {
     let (line, peer) = (&lines[0], produced[0]["connection"].as_str().unwrap().split('-').nth(1).unwrap());
     assert!(line.contains(&format!("Z one {peer} Produce v")), "{line}");
     assert!(line.contains(" orders-0 (3 records, ") && line.contains(" -> orders-0 at 0 ["), "{line}");
+}
+
+#[tokio::test]
+async fn requests_before_a_reset_are_forgotten() {
+    let broker = Broker::with().arg("--admin-port").arg("0").start();
+    let client = client(&broker, "app", None).await;
+    client.call(heartbeat("before")).await.unwrap();
+    assert_eq!(apis(&last(&broker, &["--api", "Heartbeat"])), ["HEARTBEAT"]);
+    reset(&broker);
+    assert_eq!(apis(&last(&broker, &["--api", "Heartbeat"])).len(), 0);
+    client.call(heartbeat("after")).await.unwrap();
+    assert_eq!(last(&broker, &["--api", "Heartbeat"]).len(), 1);
 }
 
 #[tokio::test]

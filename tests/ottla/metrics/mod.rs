@@ -11,9 +11,11 @@ use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchT
 use ottla_wire::protocol::messages::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
+use ottla_wire::record::{BatchBuilder, Codec};
 
-use crate::fixture::{Fixture, batch, batch_at, code, connect, text};
-use common::{Broker, wait_until};
+use crate::fixture::{Fixture, LONG_AGO, batch, batch_at, code, connect, text};
+use bytes::Bytes;
+use common::{Broker, run, wait_until};
 use parser::{Scraped, parse};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,6 +114,15 @@ async fn scrape_after_known_traffic_has_exact_counts() {
         ("kafka_controller_kafkacontroller_activecontrollercount", 1.0),
         ("kafka_server_replicamanager_underreplicatedpartitions", 0.0),
         ("kafka_server_socket_server_metrics_connection_count{listener=\"PLAINTEXT\",networkProcessor=\"0\"}", 1.0),
+        ("kafka_server_group_coordinator_metrics_offset_commit_count", 2.0),
+        ("kafka_server_group_coordinator_metrics_offset_deletion_count", 0.0),
+        ("kafka_server_group_coordinator_metrics_num_partitions{state=\"active\"}", 50.0),
+        ("kafka_server_kafkaserver_brokerstate", 3.0),
+        ("kafka_server_replicamanager_atminisrpartitioncount", 53.0),
+        ("kafka_server_replicamanager_partitionswithlatetransactionscount", 0.0),
+        ("kafka_log_logmanager_offlinelogdirectorycount", 0.0),
+        ("kafka_log_logcleaner_deadthreadcount", 0.0),
+        ("ottla_log_recovery_remaining", 0.0),
         ("ottla_metrics_omitted_series", 0.0),
         ("ottla_log_unopened", 0.0),
     ] {
@@ -123,6 +134,42 @@ async fn scrape_after_known_traffic_has_exact_counts() {
         scraped.find("kafka_network_requestmetrics_requests_total{request=\"DeleteTopics\",version=\"6\"}"),
         None
     );
+    let idle = scraped.value("kafka_network_socketserver_networkprocessoravgidlepercent");
+    assert!((0.0..=1.0).contains(&idle), "{idle}");
+
+    let bootstrap = fixture.broker.bootstrap_servers();
+    let deleted = run(&["kafka-consumer-groups", "--bootstrap-server", bootstrap, "--delete", "--group", "g"]);
+    assert!(deleted.status.success(), "{deleted:?}");
+    let deletions = "kafka_server_group_coordinator_metrics_offset_deletion_count";
+    assert_eq!(scrape(&fixture.broker).value(deletions), 2.0);
+}
+
+#[tokio::test]
+async fn refused_records_count_by_the_reason() {
+    let fixture = Fixture::with(Broker::with().set("ottla.admin.listener", "0")).await;
+    fixture.client.create_topic("t", 1, &[("cleanup.policy", "compact")]).await.unwrap();
+    let mut keyless = BatchBuilder::new(Codec::None);
+    keyless.append(LONG_AGO, None, Some(b"value"), &[]);
+    fixture.client.produce("t", 0, keyless.build().unwrap().bytes().clone()).await.unwrap_err();
+    let with_byte = |at: usize, byte: u8| {
+        let mut bytes = batch("value").to_vec();
+        bytes[at] = byte;
+        Bytes::from(bytes)
+    };
+    const MAGIC: usize = 16;
+    fixture.client.produce("t", 0, with_byte(MAGIC, 9)).await.unwrap_err();
+    fixture.client.produce("t", 0, with_byte(MAGIC + 1, 9)).await.unwrap_err();
+    let scraped = scrape(&fixture.broker);
+    for (counter, expect) in [
+        ("nokeycompactedtopicrecords", 1.0),
+        ("invalidmagicnumberrecords", 1.0),
+        ("invalidmessagecrcrecords", 1.0),
+        ("failedproducerequests", 1.0),
+        ("totalproducerequests", 3.0),
+    ] {
+        let series = format!("kafka_server_brokertopicmetrics_{counter}_total{{topic=\"t\"}}");
+        assert_eq!(scraped.value(&series), expect, "{series}");
+    }
 }
 
 #[tokio::test]
@@ -190,10 +237,10 @@ async fn thousand_partitions_and_hundred_groups_have_a_known_number_of_series() 
         commit(&fixture, &format!("g{group}"), "t", (0..10).map(|partition| (partition, 0))).await;
     }
     let after = settle();
-    // For each partition 17 series, and one for the topic; for each offset 5, and for each group 6; and the figures of
+    // For each partition 19 series, and one for the topic; for each offset 5, and for each group 6; and the figures of
     // new APIs and of the topic's traffic.
     let added = after.len() - before.len();
-    let of_state = 17 * 1_000 + 1 + 5 * 1_000 + 6 * 100;
+    let of_state = 19 * 1_000 + 1 + 5 * 1_000 + 6 * 100;
     assert!((of_state..of_state + 300).contains(&added), "{added} series, of the state {of_state}");
     let begin = Instant::now();
     let scraped = scrape(&fixture.broker);

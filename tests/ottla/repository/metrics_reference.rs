@@ -86,6 +86,8 @@ scrape_configs:
 
 If the broker runs in a container, Prometheus reaches it by the name of its service. The broker answers only requests for names
 that it knows, so name the service in `ottla.metrics.allowed.hosts` or, for the admin port, in `ottla.admin.allowed.hosts`.
+[docker/monitoring/compose.yaml](../docker/monitoring/compose.yaml) starts a broker with Prometheus and Grafana, which shows
+[grafana-dashboard.json](grafana-dashboard.json). The board can also be imported into another Grafana.
 
 **Names** are those that boards and alerts for Apache Kafka query: the names that
 [jmx_exporter](https://github.com/prometheus/jmx_exporter) gives to Kafka's MBeans with its example `kafka-2_0_0.yml`; those of
@@ -97,10 +99,21 @@ Names that begin with `ottla_` are Ottla's.
 five to six minutes, if metrics are scraped at least once a minute; with fewer scrapes, about the time since an earlier one.
 Kafka's are about a sample in which older values count less and less. A value is known to about 6 %.
 
-**Limits.** A scrape has at most `ottla.metrics.max.series` series. A partition has 17 series; a topic has one and up to 11 for what
+**Limits.** A scrape has at most `ottla.metrics.max.series` series. A partition has 19 series; a topic has one and up to 14 for what
 is produced and fetched, which begin with the first count, as in Kafka; a committed offset has 5; a group has 4 and 2 for each topic.
-So 1,000 partitions and 100 groups with 10 offsets each have about 24,000, which are 1.9 MB of text, and a scrape of them takes about
-25 ms. An API has 66 and one for each version and error code.
+So 1,000 partitions and 100 groups with 10 offsets each have about 26,000, which are 2.2 MB of text; a scrape of them takes 3 to 4 ms
+with a release build (`cargo bench --bench broker -- --only metrics`). An API has 66 and one for each version and error code.
+
+**What is absent.** Rates and means that Kafka computes itself: Prometheus computes them from counters and sums. Of replication, the
+figures that would only be 0 and that no board needs (`ReplicaFetcherManager`, `ReplicaAlterLogDirsManager`, `AssignmentsManager`,
+`ReassignmentBytesInPerSec`), and the requests that brokers send each other (`alter-partition-metrics`, `heartbeat-metrics`,
+`node-to-controller-channel-metrics`). The queues and threads that Ottla does not have: `RequestChannel` (a request is handled when
+it is read; `requestqueuetimems` has how long it waited), `AcceptorBlockedPercent`, `event-queue-size` and the times of the group
+coordinator's threads (`localtimems` of the APIs has them), `ControllerEventManager`'s `EventQueueTimeMs`. `SnapshotEmitter`: there are no
+snapshots of the metadata. Groups of the new protocols, which are not served. Texts (`ClusterId`, `version`, `commit-id`), which
+Prometheus cannot have as values: `ottla_build_info` has the cluster's id and the version as labels. The JVM.
+
+**A reset** of the admin port keeps counters and summaries. The series of removed topics, groups and quotas end.
 
 **Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
 need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;

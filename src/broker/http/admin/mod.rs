@@ -2,8 +2,8 @@
 //!
 //! | request | response |
 //! |---|---|
-//! | `GET /health` | 200 as soon as the process runs, with the version if the request's host is known |
-//! | `GET /ready` | 200 while Kafka clients are served, 503 before and during shutdown |
+//! | `GET /health` | 200 as soon as the process runs, 503 if its storage has failed; with the version, and with the reasons why it is not ready, if the request's host is known |
+//! | `GET /ready` | 200 while Kafka clients are served; 503 with the reasons before, during shutdown, and while the storage has failed |
 //! | `GET /metrics` | 200 with all metrics as text, see `metrics` |
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
@@ -39,6 +39,7 @@ use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
 use crate::secure::Issuer;
+use crate::stage::{Phase, Stage};
 use crate::state::{Broker, NotCreated};
 use crate::tls::TlsListener;
 use crate::trace::TraceHub;
@@ -75,6 +76,16 @@ pub struct AdminPort {
     known_hosts: Vec<String>,
 }
 
+/// What the admin port offers besides changes of the broker.
+pub struct Offered {
+    pub issuer: Option<Issuer>,
+    /// The routes of the console.
+    pub console: Option<Router>,
+    pub metrics: Arc<Metrics>,
+    pub trace: Arc<TraceHub>,
+    pub stage: Stage,
+}
+
 /// A running admin port. Dropping it closes the port.
 pub struct Admin {
     shared: Arc<Shared>,
@@ -92,6 +103,7 @@ struct Shared {
     user_changes: Mutex<()>,
     limiter: Arc<LogRateLimiter>,
     trace: Arc<TraceHub>,
+    stage: Stage,
     clock: Clock,
 }
 
@@ -101,6 +113,15 @@ struct Serving {
     broker: Arc<Broker>,
     bootstrap_servers: Arc<str>,
     error_code: fn(&NotCreated) -> ErrorCode,
+}
+
+/// Whether Kafka clients are served.
+struct Readiness {
+    /// `None` if they are not.
+    serving: Option<Serving>,
+    /// What does not work, or not yet; one plain text each.
+    reasons: Vec<String>,
+    storage_failed: bool,
 }
 
 impl AdminPort {
@@ -142,17 +163,10 @@ impl AdminPort {
         self.port.is_unprotected()
     }
 
-    /// Accepts requests, before the broker is open. `console` has the routes of the console. `limiter` limits the log lines
-    /// that peers cause. Needs a tokio runtime.
-    pub fn open(
-        self,
-        issuer: Option<Issuer>,
-        console: Option<Router>,
-        metrics: Arc<Metrics>,
-        trace: Arc<TraceHub>,
-        clock: Clock,
-        limiter: Arc<LogRateLimiter>,
-    ) -> io::Result<Admin> {
+    /// Accepts requests, before the broker is open. `limiter` limits the log lines that peers cause. Needs a tokio
+    /// runtime.
+    pub fn open(self, offered: Offered, clock: Clock, limiter: Arc<LogRateLimiter>) -> io::Result<Admin> {
+        let Offered { issuer, console, metrics, trace, stage } = offered;
         let (serving, turns, user_changes) = (RwLock::default(), Turns::new(clock), Mutex::default());
         let known_hosts = self.known_hosts;
         let url = self.port.url();
@@ -166,6 +180,7 @@ impl AdminPort {
             user_changes,
             limiter: limiter_of_checks,
             trace,
+            stage,
             clock,
         });
         let oidc =
@@ -199,6 +214,17 @@ impl Drop for Admin {
 impl Shared {
     fn serving(&self) -> Option<Serving> {
         self.serving.read().clone()
+    }
+
+    /// Whether Kafka clients are served, and if not or not completely, why.
+    fn readiness(&self) -> Readiness {
+        let (serving, mut reasons) = (self.serving(), self.stage.reasons());
+        let storage = serving.as_ref().map(|serving| serving.broker.storage_health()).unwrap_or_default();
+        reasons.extend(storage.faults());
+        let storage_failed = storage.has_failed();
+        // What is loading or offline in part does not make the whole broker unusable.
+        let is_running = self.stage.phase() == Phase::Running;
+        Readiness { serving: serving.filter(|_| is_running && !storage_failed), reasons, storage_failed }
     }
 }
 
@@ -239,9 +265,9 @@ mod tests {
         .unwrap();
         let host = port.url().strip_prefix("http://").unwrap().to_owned();
         let metrics = Metrics::new(Registry::default(), 100, Clock::start());
-        let admin = port
-            .open(None, None, metrics, TraceHub::new(0), Clock::start(), LogRateLimiter::new(Clock::start()))
-            .unwrap();
+        let (trace, stage) = (TraceHub::new(0), Stage::default());
+        let offered = Offered { issuer: None, console: None, metrics, trace, stage };
+        let admin = port.open(offered, Clock::start(), LogRateLimiter::new(Clock::start())).unwrap();
         assert_eq!(status(&host, "GET /health").await, "200");
         assert_eq!(status(&host, "GET /ready").await, "503");
         assert_eq!(status(&host, "GET /metrics").await, "200");

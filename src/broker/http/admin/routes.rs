@@ -13,8 +13,9 @@ use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
-use super::{Shared, guard, redpanda, topics, trace};
+use super::{Readiness, Shared, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
+use crate::state::metadata::MetadataUnavailable;
 
 /// The kind of log line for refused requests.
 const REFUSED: &str = "refused admin requests";
@@ -37,26 +38,42 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) 
         .layer(from_fn_with_state(shared, with_guard))
 }
 
-/// Answers `GET /health`; without the version if the host of the request is unknown.
+/// Answers `GET /health`; without the version and the reasons if the host of the request is unknown. A broker that starts,
+/// recovers or stops is healthy, because a restart would only take longer.
 async fn health(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap) -> Response {
-    let body = match guard::host_refusal(&uri, &headers, &shared.known_hosts, guard::ALLOWED_HOSTS) {
-        None => json!({"status": "alive", "version": env!("CARGO_PKG_VERSION")}),
-        Some(_) => json!({"status": "alive"}),
+    let readiness = shared.readiness();
+    let (code, status) = match readiness.storage_failed {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        false => (StatusCode::OK, "alive"),
     };
-    respond(StatusCode::OK, &body)
+    let mut body = json!({ "status": status });
+    if guard::host_refusal(&uri, &headers, &shared.known_hosts, guard::ALLOWED_HOSTS).is_none() {
+        body["version"] = json!(env!("CARGO_PKG_VERSION"));
+        body["ready"] = json!(readiness.serving.is_some());
+        body["reasons"] = json!(readiness.reasons);
+    }
+    if readiness.storage_failed {
+        body["error"] = json!("the storage has failed");
+    }
+    respond(code, &body)
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.serving() {
+    let Readiness { serving, reasons, .. } = shared.readiness();
+    match serving {
         Some(serving) => respond(
             StatusCode::OK,
             &json!({
                 "status": "ready",
                 "bootstrap_servers": &*serving.bootstrap_servers,
                 "cluster_id": serving.broker.cluster_id(),
+                "reasons": reasons,
             }),
         ),
-        None => not_ready(),
+        None => respond(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({ "status": "not ready", "error": reasons.join("; "), "reasons": reasons }),
+        ),
     }
 }
 
@@ -64,7 +81,14 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     let Some(_turn) = shared.turns.next().await else { return too_many_changes() };
     let Some(serving) = shared.serving() else { return not_ready() };
     // A task of its own, so that a client that disconnects does not leave the reset incomplete.
-    match tokio::spawn(serving.broker.reset()).await {
+    let trace = Arc::clone(&shared.trace);
+    let reset = async move {
+        let done = serving.broker.reset().await?;
+        // A trace of the last minutes is about the test that runs then.
+        trace.clear();
+        Ok::<_, MetadataUnavailable>(done)
+    };
+    match tokio::spawn(reset).await {
         Ok(Ok(done)) => respond(
             StatusCode::OK,
             &json!({

@@ -1,10 +1,11 @@
 //! `GET /metrics`, in Prometheus's text format or in OpenMetrics's, on the admin port and on a port of its own.
 
+mod idle;
 mod port;
 mod process;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -33,6 +34,8 @@ pub struct Metrics {
     clock: Clock,
     scrapes: Arc<Semaphore>,
     has_logged_omission: AtomicBool,
+    /// The length of the text of the scrape before.
+    last_length: AtomicUsize,
 }
 
 /// The metrics that this module has.
@@ -57,12 +60,21 @@ impl Metrics {
     pub fn new(registry: Registry, max_series: usize, clock: Clock) -> Arc<Metrics> {
         registry.register(Arc::new(process::Process::new(clock)));
         let scrapes = Arc::new(Semaphore::new(MAX_SCRAPES));
-        Arc::new(Metrics { registry, max_series, clock, scrapes, has_logged_omission: AtomicBool::new(false) })
+        Arc::new(Metrics {
+            registry,
+            max_series,
+            clock,
+            scrapes,
+            has_logged_omission: AtomicBool::new(false),
+            last_length: AtomicUsize::new(0),
+        })
     }
 
     /// All metrics as text.
     fn scrape(&self, format: Format) -> String {
-        let mut scrape = Scrape::new(format, self.max_series, self.clock.monotonic());
+        let last_length = self.last_length.load(Ordering::Relaxed);
+        let scrape = Scrape::new(format, self.max_series, self.clock.monotonic());
+        let mut scrape = scrape.with_capacity(last_length + last_length / 16);
         self.registry.collect(&mut scrape);
         let omitted = scrape.omitted();
         if omitted > 0 && !self.has_logged_omission.swap(true, Ordering::Relaxed) {
@@ -72,7 +84,9 @@ impl Metrics {
                 "there are more series than ottla.metrics.max.series, so scrapes of /metrics leave some out"
             );
         }
-        scrape.finish()
+        let text = scrape.finish();
+        self.last_length.store(text.len(), Ordering::Relaxed);
+        text
     }
 }
 

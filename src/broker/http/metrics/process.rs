@@ -5,6 +5,7 @@ use std::fs;
 
 use tokio::runtime::Handle;
 
+use super::idle::{self, Idle};
 use crate::clock::Clock;
 use ottla_metrics::{Collector, Kind, Metric, Scrape};
 
@@ -34,12 +35,40 @@ static QUEUE: Metric = Metric::named(
     "Tasks that are ready and wait in the queue that all threads share.",
 );
 
+static READ_BYTES: Metric = Metric::gauge(
+    "kafka.server:type=KafkaServer,name=linux-disk-read-bytes",
+    "Bytes that the process had the disk read; reads from the page cache do not count.",
+);
+static WRITTEN_BYTES: Metric = Metric::gauge(
+    "kafka.server:type=KafkaServer,name=linux-disk-write-bytes",
+    "Bytes that the process had the disk write.",
+);
+
 /// The metrics that this module has.
 pub(super) fn metrics() -> Vec<&'static Metric> {
-    vec![&CPU, &RESIDENT, &VIRTUAL, &OPEN_FDS, &MAX_FDS, &THREADS, &START_TIME, &WORKERS, &TASKS, &QUEUE]
+    idle::METRICS.iter().copied().chain(own_metrics()).collect()
 }
 
+fn own_metrics() -> Vec<&'static Metric> {
+    vec![
+        &READ_BYTES,
+        &WRITTEN_BYTES,
+        &CPU,
+        &RESIDENT,
+        &VIRTUAL,
+        &OPEN_FDS,
+        &MAX_FDS,
+        &THREADS,
+        &START_TIME,
+        &WORKERS,
+        &TASKS,
+        &QUEUE,
+    ]
+}
+
+#[derive(Debug)]
 pub(super) struct Process {
+    idle: Idle,
     /// When the broker was started, in milliseconds since the Unix epoch.
     started: i64,
 }
@@ -47,7 +76,8 @@ pub(super) struct Process {
 impl Process {
     pub fn new(clock: Clock) -> Process {
         let uptime = i64::try_from(clock.monotonic().as_millis()).unwrap_or(0);
-        Process { started: clock.wall().saturating_sub(uptime) }
+        let idle = Idle::default();
+        Process { idle, started: clock.wall().saturating_sub(uptime) }
     }
 }
 
@@ -59,9 +89,16 @@ impl Collector for Process {
             scrape.single(&VIRTUAL, stat.virtual_bytes);
             scrape.single(&THREADS, stat.threads);
         }
-        if let Ok(open) = fs::read_dir("/proc/self/fd") {
-            // Without the one of the folder itself.
-            scrape.single(&OPEN_FDS, open.count().saturating_sub(1));
+        if let Ok(io) = fs::read_to_string("/proc/self/io") {
+            let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+            for (metric, name) in [(&READ_BYTES, "read_bytes:"), (&WRITTEN_BYTES, "write_bytes:")] {
+                if let Some(bytes) = field(name) {
+                    scrape.single(metric, bytes);
+                }
+            }
+        }
+        if let Some(open) = open_files() {
+            scrape.single(&OPEN_FDS, open);
         }
         if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
             scrape.single(&MAX_FDS, limit);
@@ -72,7 +109,19 @@ impl Collector for Process {
             scrape.single(&WORKERS, figures.num_workers());
             scrape.single(&TASKS, figures.num_alive_tasks());
             scrape.single(&QUEUE, figures.global_queue_depth());
+            self.idle.collect(&figures, scrape);
         }
+    }
+}
+
+/// The number of open file descriptors.
+fn open_files() -> Option<u64> {
+    const FOLDER: &str = "/proc/self/fd";
+    // Since Linux 6.2, this is the size of the folder; a listing takes a system call's time for each file.
+    match fs::metadata(FOLDER).map(|folder| folder.len()) {
+        Ok(open) if open > 0 => Some(open),
+        // Without the one of the folder itself.
+        _ => fs::read_dir(FOLDER).ok().map(|open| (open.count() as u64).saturating_sub(1)),
     }
 }
 

@@ -80,6 +80,10 @@ async fn run_workers(broker: Weak<Broker>, mut settings: watch::Receiver<Arc<Bro
     let mut workers: Vec<JoinHandle<()>> = Vec::new();
     loop {
         let threads = settings.borrow_and_update().cleaner.threads;
+        match broker.upgrade() {
+            Some(broker) => broker.work_figures().cleaner.wants_workers(threads),
+            None => return,
+        }
         for index in 0..threads {
             match workers.get_mut(index) {
                 Some(worker) if !worker.is_finished() => {}
@@ -96,6 +100,7 @@ async fn run_workers(broker: Weak<Broker>, mut settings: watch::Receiver<Arc<Bro
 /// Runs one worker until the broker stops, or until `log.cleaner.threads` is `index` or less.
 async fn run_worker(index: usize, broker: Weak<Broker>, mut settings: watch::Receiver<Arc<BrokerConfig>>) {
     let mut has_cleaned = false;
+    let Some(_running) = broker.upgrade().map(|broker| broker.work_figures().cleaner.workers.begin()) else { return };
     loop {
         let clock;
         {
@@ -125,7 +130,7 @@ async fn clean_one(broker: &Arc<Broker>) -> bool {
     let chosen = blocking::run(move || choosing.choose_log()).await;
     let Ok(Some(chosen)) = chosen else { return false };
     let (outcome_tx, outcome) = oneshot::channel();
-    let run = Run::new(broker, &chosen);
+    let (run, started) = (Run::new(broker, &chosen), broker.clock.monotonic());
     let spawned = std::thread::Builder::new().name("log-cleaner".to_owned()).spawn(move || {
         let _ = outcome_tx.send(run.with_low_priority());
     });
@@ -142,10 +147,8 @@ async fn clean_one(broker: &Arc<Broker>) -> bool {
     if let Some(line) = line {
         tracing::warn!(partition = %chosen.id(), "{line}");
     }
-    match &outcome {
-        Ok(_) => broker.work_figures().compactions.increment(),
-        Err(_) => broker.work_figures().failed_compactions.increment(),
-    }
+    let done = outcome.as_ref().ok().map(|stats| (*stats, now.saturating_sub(started)));
+    broker.work_figures().cleaner.compacted(done);
     outcome.is_ok()
 }
 
@@ -163,17 +166,20 @@ impl Broker {
             cluster.topic_by_id(*topic).is_some_and(|topic| topic.local_partition(*partition).is_some())
         });
         let mut chosen: Option<(Cleanable, &Arc<Partition>)> = None;
+        let (mut dirty_ratio, mut overdue_ms) = (0.0_f64, 0);
         for partition in compacted(cluster.topics()) {
             if !progress.may_begin(key(partition), now) || partition.is_failed() {
                 continue;
             }
             match cleanable(partition, wall) {
-                Ok(Some(found))
-                    if found.is_due() && chosen.as_ref().is_none_or(|(best, _)| comes_before(&found, best)) =>
-                {
-                    chosen = Some((found, partition));
+                Ok(Some(found)) => {
+                    dirty_ratio = dirty_ratio.max(found.dirty_ratio());
+                    overdue_ms = overdue_ms.max(found.overdue_ms);
+                    if found.is_due() && chosen.as_ref().is_none_or(|(best, _)| comes_before(&found, best)) {
+                        chosen = Some((found, partition));
+                    }
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => {
                     let line = progress.ended(key(partition), now, &Err(error));
                     if let Some(line) = line {
@@ -182,6 +188,7 @@ impl Broker {
                 }
             }
         }
+        self.work_figures().cleaner.compared(now, dirty_ratio, overdue_ms);
         let (found, partition) = chosen?;
         tracing::debug!(
             partition = %partition.id(), from = found.first_dirty, to = found.first_uncleanable,

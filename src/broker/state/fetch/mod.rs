@@ -99,19 +99,22 @@ pub enum Fetched {
 }
 
 /// The outcomes of a fetch, in the order of its partitions.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FetchResult {
     pub partitions: Vec<Fetched>,
     bytes: usize,
     /// Whether a known partition could not be read.
     failed: bool,
+    /// Whether the longest wait had passed.
+    pub expired: bool,
 }
 
 impl Fetch {
     /// Reads the records that are available now.
     pub fn read(&self) -> FetchResult {
         let mut bytes_left = self.max_bytes;
-        let mut result = FetchResult { partitions: Vec::with_capacity(self.partitions.len()), bytes: 0, failed: false };
+        let mut result =
+            FetchResult { partitions: Vec::with_capacity(self.partitions.len()), ..FetchResult::default() };
         for partition in &self.partitions {
             let fetched = self.read_partition(partition, bytes_left, result.bytes == 0);
             match &fetched {
@@ -159,7 +162,7 @@ impl Fetch {
                 return result;
             }
             tokio::select! {
-                () = &mut timeout => return self.read(),
+                () = &mut timeout => return FetchResult { expired: true, ..self.read() },
                 () = notify.notified() => {}
             }
         }

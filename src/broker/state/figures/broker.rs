@@ -2,7 +2,6 @@
 
 use super::super::Broker;
 use super::super::cluster::Cluster;
-use super::RUNNING;
 use super::partitions::{Partitions, Row};
 use ottla_core::coordinator::transaction::TransactionFilter;
 use ottla_metrics::{Kind, Metric, Scrape};
@@ -15,7 +14,6 @@ macro_rules! gauges {
 }
 
 gauges! {
-    BROKER_STATE "kafka.server:type=KafkaServer,name=BrokerState" "3: the broker serves clients.";
     PARTITION_COUNT "kafka.server:type=ReplicaManager,name=PartitionCount" "Partitions whose logs are in the log directory.";
     LEADER_COUNT "kafka.server:type=ReplicaManager,name=LeaderCount" "Partitions that this broker serves.";
     UNDER_REPLICATED "kafka.server:type=ReplicaManager,name=UnderReplicatedPartitions" "Partitions with replicas on other brokers, which do not run.";
@@ -25,6 +23,17 @@ gauges! {
     ACTIVE_CONTROLLER "kafka.controller:type=KafkaController,name=ActiveControllerCount" "Always 1: the broker is its own controller.";
     ACTIVE_BROKERS "kafka.controller:type=KafkaController,name=ActiveBrokerCount" "Always 1.";
     FENCED_BROKERS "kafka.controller:type=KafkaController,name=FencedBrokerCount" "Always 0.";
+    AT_MIN_ISR "kafka.server:type=ReplicaManager,name=AtMinIsrPartitionCount" "Served partitions with one in-sync replica, which is the fewest: all of them.";
+    PRODUCER_ID_COUNT "kafka.server:type=ReplicaManager,name=ProducerIdCount" "Producers whose state is kept, summed up over all partitions.";
+    LATE_TRANSACTIONS "kafka.server:type=ReplicaManager,name=PartitionsWithLateTransactionsCount" "Partitions with a transaction that is open for longer than transaction.max.timeout.ms and five minutes.";
+    OFFLINE_DIRECTORIES "kafka.log:type=LogManager,name=OfflineLogDirectoryCount" "1 while the metadata log is offline. Partitions whose logs have failed are in OfflineReplicaCount.";
+    TIMED_OUT_HEARTBEATS "kafka.controller:type=KafkaController,name=TimedOutBrokerHeartbeatCount" "Always 0: there are no other brokers.";
+    NEW_CONTROLLERS "kafka.controller:type=KafkaController,name=NewActiveControllersCount" "Always 1: the controller never changes.";
+    OPERATIONS "kafka.controller:type=KafkaController,name=EventQueueOperationsStartedCount" "Changes of the metadata since the start.";
+    LAST_APPLIED_AT "kafka.controller:type=KafkaController,name=LastAppliedRecordTimestamp" "When the metadata was changed last, in milliseconds since the Unix epoch.";
+    LAST_APPLIED_LAG "kafka.controller:type=KafkaController,name=LastAppliedRecordLagMs" "Always 0: a change is applied when it is decided.";
+    CONTROLLER_ID "kafka.server:type=MetadataLoader,name=CurrentControllerId" "The node id of the controller, which is the broker's.";
+    METADATA_VERSION "kafka.server:type=MetadataLoader,name=CurrentMetadataVersion" "The level of metadata.version.";
     TOPICS "kafka.controller:type=KafkaController,name=GlobalTopicCount" "Topics, with internal ones.";
     PARTITIONS "kafka.controller:type=KafkaController,name=GlobalPartitionCount" "Partitions of all topics.";
     OFFLINE_PARTITIONS "kafka.controller:type=KafkaController,name=OfflinePartitionsCount" "Partitions without a leader that runs.";
@@ -41,6 +50,37 @@ static ISR_EXPANDS: Metric =
 static UNCLEAN_ELECTIONS: Metric = Metric::meter(
     "kafka.controller:type=ControllerStats,name=UncleanLeaderElectionsPerSec",
     "Always 0: there is one replica.",
+);
+static FAILED_ISR_UPDATES: Metric =
+    Metric::meter("kafka.server:type=ReplicaManager,name=FailedIsrUpdatesPerSec", "Always 0: there are no followers.");
+static FINALIZED: Metric = Metric::gauge(
+    "kafka.server:type=MetadataLoader,name=FinalizedLevel,featureName={feature}",
+    "The level of a feature, such as transaction.version, in the metadata.",
+);
+static METADATA_OFFSET: Metric = Metric::attribute(
+    "kafka.server:type=broker-metadata-metrics",
+    "last-applied-record-offset",
+    "The last offset of the metadata log that the broker has applied.",
+);
+static METADATA_TIMESTAMP: Metric = Metric::attribute(
+    "kafka.server:type=broker-metadata-metrics",
+    "last-applied-record-timestamp",
+    "When the metadata was changed last, in milliseconds since the Unix epoch.",
+);
+static METADATA_LAG: Metric = Metric::attribute(
+    "kafka.server:type=broker-metadata-metrics",
+    "last-applied-record-lag-ms",
+    "Always 0: a change is applied when it is decided.",
+);
+static METADATA_APPLY_ERRORS: Metric = Metric::attribute(
+    "kafka.server:type=broker-metadata-metrics",
+    "metadata-apply-error-count",
+    "Always 0: a broker that cannot apply its metadata does not start.",
+);
+static METADATA_LOAD_ERRORS: Metric = Metric::attribute(
+    "kafka.server:type=broker-metadata-metrics",
+    "metadata-load-error-count",
+    "Always 0: a broker that cannot read its metadata does not start.",
 );
 static START_TIME: Metric = Metric::attribute(
     "kafka.server:type=app-info",
@@ -67,9 +107,27 @@ static PRODUCER_IDS: Metric = Metric::named(
     "Producer ids that were allocated in blocks since the cluster began.",
 );
 
+/// By how much an open transaction must exceed the longest timeout before it counts as late (Kafka's constant).
+const LATE_AFTER_MS: i64 = 300_000;
+
 /// The metrics that this module has, besides [`GAUGES`].
-pub(super) const OTHERS: &[&Metric] =
-    &[&ISR_SHRINKS, &ISR_EXPANDS, &UNCLEAN_ELECTIONS, &START_TIME, &BUILD_INFO, &BROKERS, &TRANSACTIONS, &PRODUCER_IDS];
+pub(super) const OTHERS: &[&Metric] = &[
+    &ISR_SHRINKS,
+    &ISR_EXPANDS,
+    &FAILED_ISR_UPDATES,
+    &UNCLEAN_ELECTIONS,
+    &FINALIZED,
+    &METADATA_OFFSET,
+    &METADATA_TIMESTAMP,
+    &METADATA_LAG,
+    &METADATA_APPLY_ERRORS,
+    &METADATA_LOAD_ERRORS,
+    &START_TIME,
+    &BUILD_INFO,
+    &BROKERS,
+    &TRANSACTIONS,
+    &PRODUCER_IDS,
+];
 
 /// What the figures are read from.
 pub(super) struct BrokerFigures<'a> {
@@ -85,7 +143,6 @@ impl BrokerFigures<'_> {
         let now = broker.now();
         let uptime = i64::try_from(now.monotonic.as_millis()).unwrap_or(0);
         scrape.single(&START_TIME, now.wall.saturating_sub(uptime));
-        scrape.single(&BROKER_STATE, RUNNING);
         scrape.single(&BROKERS, 1u64);
         self.collect_replicas(scrape);
         scrape.single(&ACTIVE_CONTROLLER, 1u64);
@@ -101,7 +158,33 @@ impl BrokerFigures<'_> {
         scrape.single(&LAST_COMMITTED, last);
         scrape.single(&UNCLEAN_ELECTIONS, 0u64);
         scrape.single(&PRODUCER_IDS, cluster.image.next_producer_id());
+        self.collect_metadata(scrape);
         self.collect_transactions(scrape);
+    }
+
+    fn collect_metadata(&self, scrape: &mut Scrape) {
+        let (broker, work, image) = (self.broker, self.broker.work_figures(), &self.cluster.image);
+        let (last, changed_at) = (broker.metadata_end_offset() - 1, work.metadata_changed_at());
+        for (metric, value) in [
+            (&METADATA_OFFSET, last),
+            (&METADATA_TIMESTAMP, changed_at),
+            (&METADATA_LAG, 0),
+            (&METADATA_APPLY_ERRORS, 0),
+            (&METADATA_LOAD_ERRORS, 0),
+            (&LAST_APPLIED_AT, changed_at),
+            (&LAST_APPLIED_LAG, 0),
+            (&TIMED_OUT_HEARTBEATS, 0),
+            (&NEW_CONTROLLERS, 1),
+            (&CONTROLLER_ID, broker.node_id().into()),
+            (&METADATA_VERSION, image.metadata_version().unwrap_or_default().into()),
+        ] {
+            scrape.single(metric, value);
+        }
+        scrape.single(&OPERATIONS, work.metadata_changes());
+        let mut features = scrape.family(&FINALIZED);
+        for (name, level) in image.features() {
+            features.sample(&[name], i64::from(*level));
+        }
     }
 
     fn collect_replicas(&self, scrape: &mut Scrape) {
@@ -114,6 +197,15 @@ impl BrokerFigures<'_> {
         scrape.single(&REASSIGNING, 0u64);
         scrape.single(&ISR_SHRINKS, 0u64);
         scrape.single(&ISR_EXPANDS, 0u64);
+        scrape.single(&FAILED_ISR_UPDATES, 0u64);
+        scrape.single(&AT_MIN_ISR, self.count(|row| !row.is_offline() && row.in_sync == 1));
+        let producers = self.partitions.rows.iter().filter_map(|row| Some(row.log?.producers));
+        scrape.single(&PRODUCER_ID_COUNT, producers.sum::<u64>());
+        let longest = i64::from(self.cluster.config.transactions.max_timeout_ms) + LATE_AFTER_MS;
+        let oldest_write = self.broker.now().wall.saturating_sub(longest);
+        let is_late = |row: &Row| row.log.is_some_and(|log| log.transaction_written_at < oldest_write);
+        scrape.single(&LATE_TRANSACTIONS, self.count(is_late));
+        scrape.single(&OFFLINE_DIRECTORIES, self.broker.storage_health().metadata_failed);
     }
 
     fn count(&self, is_counted: impl Fn(&Row) -> bool) -> usize {

@@ -7,7 +7,7 @@ use super::super::cluster::Cluster;
 use super::lag::Timestamps;
 use ottla_core::coordinator::GroupId;
 use ottla_core::coordinator::group::{GroupState, ListedGroup, TopicOffsets, WantedOffsets};
-use ottla_metrics::{Family, Kind, Metric, Scrape, Value};
+use ottla_metrics::{Family, Kind, Labels, Metric, Scrape, Value};
 use ottla_wire::types::{Offset, PartitionIndex, TopicName};
 
 macro_rules! states {
@@ -140,7 +140,10 @@ struct Group {
 struct Progress<'a> {
     group: &'a str,
     topic: &'a str,
-    partition: String,
+    /// Those of kafka_exporter.
+    labels: Labels,
+    /// Those of kafka-lag-exporter.
+    cluster_labels: Labels,
     offset: Offset,
     /// `None` if the log's end is not known, or the topic was deleted.
     lag: Option<i64>,
@@ -179,33 +182,33 @@ impl GroupFigures {
     }
 
     pub fn collect(&self, broker: &Broker, cluster: &Cluster, timestamps: &Timestamps, scrape: &mut Scrape) {
-        let all = self.progress(cluster, timestamps, broker.now().wall);
         let cluster_name = broker.cluster_id();
+        let all = self.progress(cluster_name, cluster, timestamps, broker.now().wall);
         let mut members = scrape.family(&MEMBERS);
         for group in &self.0 {
             members.sample(&[&group.id], group.members);
         }
         let mut family = scrape.family(&CURRENT_OFFSET);
         for it in &all {
-            family.sample(&[it.group, it.topic, &it.partition], it.offset);
+            family.labelled(&it.labels, it.offset);
         }
         let mut family = scrape.family(&LAG);
         for (it, lag) in all.iter().filter_map(|it| Some((it, it.lag?))) {
-            family.sample(&[it.group, it.topic, &it.partition], lag);
+            family.labelled(&it.labels, lag);
         }
         by_topic(&mut scrape.family(&CURRENT_OFFSET_SUM), &all, |it| it.offset);
         by_topic(&mut scrape.family(&LAG_SUM), &all, |it| it.lag.unwrap_or(0));
         let mut family = scrape.family(&GROUP_OFFSET);
         for it in &all {
-            family.sample(&[cluster_name, it.group, it.topic, &it.partition], it.offset);
+            family.labelled(&it.cluster_labels, it.offset);
         }
         let mut family = scrape.family(&GROUP_LAG);
         for (it, lag) in all.iter().filter_map(|it| Some((it, it.lag?))) {
-            family.sample(&[cluster_name, it.group, it.topic, &it.partition], lag);
+            family.labelled(&it.cluster_labels, lag);
         }
         let mut family = scrape.family(&GROUP_LAG_SECONDS);
         for (it, lag) in all.iter().filter_map(|it| Some((it, it.lag_seconds?))) {
-            family.sample(&[cluster_name, it.group, it.topic, &it.partition], lag);
+            family.labelled(&it.cluster_labels, lag);
         }
         let mut family = scrape.family(&GROUP_MAX_LAG);
         for of_group in all.chunk_by(|a, b| a.group == b.group) {
@@ -224,7 +227,13 @@ impl GroupFigures {
         }
     }
 
-    fn progress<'a>(&'a self, cluster: &Cluster, timestamps: &Timestamps, now: i64) -> Vec<Progress<'a>> {
+    fn progress<'a>(
+        &'a self,
+        cluster_name: &str,
+        cluster: &Cluster,
+        timestamps: &Timestamps,
+        now: i64,
+    ) -> Vec<Progress<'a>> {
         let mut lookup = timestamps.begin();
         let mut all = Vec::new();
         for group in &self.0 {
@@ -234,10 +243,17 @@ impl GroupFigures {
                     let partition = served.and_then(|topic| topic.partition(index).ok());
                     let log = partition.and_then(|partition| Some((partition, partition.figures()?)));
                     let lag_seconds = log.and_then(|(partition, log)| lookup.lag_seconds(partition, &log, offset, now));
+                    let (id, number) = (&*group.id, index.to_string());
                     all.push(Progress {
-                        group: &group.id,
+                        group: id,
                         topic,
-                        partition: index.to_string(),
+                        labels: Labels::new(&[("consumergroup", id), ("topic", topic), ("partition", &number)]),
+                        cluster_labels: Labels::new(&[
+                            ("cluster_name", cluster_name),
+                            ("group", id),
+                            ("topic", topic),
+                            ("partition", &number),
+                        ]),
                         offset,
                         lag: log.map(|(_, log)| (log.end - offset).max(0)),
                         lag_seconds,

@@ -8,6 +8,8 @@
 //! [`Partition::figures`]: super::partition::Partition::figures
 
 mod broker;
+mod cleaner;
+mod coordinators;
 mod groups;
 mod lag;
 mod partitions;
@@ -27,9 +29,6 @@ use partitions::Partitions;
 pub use sessions::SessionFigures;
 pub use work::WorkFigures;
 
-/// Kafka's state of a broker that serves clients.
-const RUNNING: i32 = 3;
-
 /// The metrics of the state.
 pub fn metrics() -> Vec<&'static Metric> {
     let own = [
@@ -37,11 +36,12 @@ pub fn metrics() -> Vec<&'static Metric> {
         broker::OTHERS,
         sessions::METRICS,
         work::METRICS,
+        coordinators::METRICS,
         quotas::METRICS,
         groups::METRICS,
         partitions::METRICS,
     ];
-    own.into_iter().flatten().copied().chain(traffic::metrics()).collect()
+    own.into_iter().flatten().copied().chain(cleaner::metrics()).chain(traffic::metrics()).collect()
 }
 
 impl Broker {
@@ -81,6 +81,7 @@ impl Collector for State {
         BrokerFigures { broker: &broker, cluster: &cluster, partitions: &partitions }.collect(scrape);
         broker.session_figures.collect(scrape);
         broker.publisher.work().collect(scrape);
+        coordinators::collect(&broker, scrape);
         groups.collect_states(scrape);
         quotas::collect(&broker, scrape);
         let mut topics: Vec<_> = cluster.topics_by_name().into_iter().map(|it| (&**it.name(), &*it.traffic)).collect();

@@ -3,7 +3,7 @@
 use super::super::Broker;
 use super::super::cluster::Cluster;
 use super::super::partition::{LogFigures, Partition};
-use ottla_metrics::{Kind, Metric, Scrape, Value};
+use ottla_metrics::{Kind, Labels, Metric, Scrape, Value};
 use ottla_wire::types::PartitionIndex;
 
 /// Logs that one scrape opens, if they were never open. The next scrapes open the others.
@@ -49,6 +49,14 @@ partition_metrics! {
         "kafka.cluster:type=Partition,name=UnderReplicated,topic={topic},partition={partition}",
         "1 if the partition has replicas on other brokers, which do not run.",
     ), |row| Some(row.is_under_replicated().into());
+    AT_MIN_ISR = Metric::gauge(
+        "kafka.cluster:type=Partition,name=AtMinIsr,topic={topic},partition={partition}",
+        "1 if the partition has one in-sync replica, which is the fewest: 1 for each partition that is served.",
+    ), |row| Some((row.in_sync == 1).into());
+    UNDER_MIN_ISR = Metric::gauge(
+        "kafka.cluster:type=Partition,name=UnderMinIsr,topic={topic},partition={partition}",
+        "1 if the partition has no in-sync replica.",
+    ), |row| Some((row.in_sync == 0).into());
     REPLICAS_COUNT = Metric::gauge(
         "kafka.cluster:type=Partition,name=ReplicasCount,topic={topic},partition={partition}",
         "Replicas of the partition.",
@@ -113,6 +121,8 @@ pub(super) const METRICS: &[&Metric] = &[
     &LOG_SEGMENTS,
     &LAST_STABLE_OFFSET_LAG,
     &UNDER_REPLICATED,
+    &AT_MIN_ISR,
+    &UNDER_MIN_ISR,
     &REPLICAS_COUNT,
     &IN_SYNC_REPLICAS_COUNT,
     &CURRENT_OFFSET,
@@ -142,7 +152,7 @@ pub(super) struct Row<'a> {
     pub is_local: bool,
     pub replicas: usize,
     pub in_sync: usize,
-    log: Option<LogFigures>,
+    pub log: Option<LogFigures>,
 }
 
 impl Row<'_> {
@@ -195,20 +205,27 @@ impl<'a> Partitions<'a> {
         for (topic, count) in &self.topics {
             partitions.sample(&[topic], *count);
         }
-        let indexes: Vec<String> = self.rows.iter().map(|row| row.index.to_string()).collect();
+        let labels = |cluster_name: &str| -> Vec<Labels> {
+            let of_row = |row: &Row| {
+                let index = row.index.to_string();
+                Labels::new(&[("cluster_name", cluster_name), ("topic", row.topic), ("partition", &index)])
+            };
+            self.rows.iter().map(of_row).collect()
+        };
+        let (of_partition, of_cluster) = (labels(""), labels(broker.cluster_id()));
         for (metric, value) in BY_PARTITION {
             let mut family = scrape.family(metric);
-            for (row, index) in self.rows.iter().zip(&indexes) {
+            for (row, labels) in self.rows.iter().zip(&of_partition) {
                 if let Some(value) = value(row) {
-                    family.sample(&[row.topic, index], value);
+                    family.labelled(labels, value);
                 }
             }
         }
         for (metric, offset) in OFFSETS {
             let mut family = scrape.family(metric);
-            for (row, index) in self.rows.iter().zip(&indexes) {
+            for (row, labels) in self.rows.iter().zip(&of_cluster) {
                 if let Some(log) = &row.log {
-                    family.sample(&[broker.cluster_id(), row.topic, index], offset(log));
+                    family.labelled(labels, offset(log));
                 }
             }
         }

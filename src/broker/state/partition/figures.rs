@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use ottla_log::Log;
-use ottla_wire::types::Offset;
+use ottla_wire::types::{Offset, TimestampMs};
 
 /// The figures of a log, as they were when its lock was released last.
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub(super) struct PublishedFigures {
     end: AtomicI64,
     size: AtomicU64,
     segments: AtomicU64,
+    producers: AtomicU64,
+    transaction_written_at: AtomicI64,
 }
 
 /// The figures of a log that is open, or was.
@@ -24,6 +26,10 @@ pub struct LogFigures {
     pub end: Offset,
     pub size: u64,
     pub segments: u64,
+    /// Producers whose state is kept.
+    pub producers: u64,
+    /// The time of the last write in the oldest open transaction; `i64::MAX` if there is none.
+    pub transaction_written_at: TimestampMs,
 }
 
 impl PublishedFigures {
@@ -34,6 +40,9 @@ impl PublishedFigures {
         self.end.store(log.end_offset(), Ordering::Relaxed);
         self.size.store(log.size(), Ordering::Relaxed);
         self.segments.store(log.segment_count() as u64, Ordering::Relaxed);
+        self.producers.store(log.producer_count() as u64, Ordering::Relaxed);
+        let written_at = log.open_transaction_written_at().unwrap_or(i64::MAX);
+        self.transaction_written_at.store(written_at, Ordering::Relaxed);
         self.is_known.store(true, Ordering::Release);
     }
 
@@ -45,6 +54,8 @@ impl PublishedFigures {
             end: self.end.load(Ordering::Relaxed),
             size: self.size.load(Ordering::Relaxed),
             segments: self.segments.load(Ordering::Relaxed),
+            producers: self.producers.load(Ordering::Relaxed),
+            transaction_written_at: self.transaction_written_at.load(Ordering::Relaxed),
         })
     }
 }

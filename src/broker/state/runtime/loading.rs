@@ -80,8 +80,12 @@ where
     }
 
     fn load(self: &Arc<Self>, partition: &Arc<Partition>) {
+        let started = self.clock.monotonic();
         match Driver::load((self.hosted.new_machine)(), Arc::clone(partition), self.hosted.codec) {
-            Ok(driver) => self.activate(partition, driver),
+            Ok(driver) => {
+                self.load_times.record(self.clock.monotonic().saturating_sub(started));
+                self.activate(partition, driver);
+            }
             Err(error) => self.loading_failed(partition, &error),
         }
     }

@@ -6,6 +6,7 @@
 //! because an append failed, is dropped here and loaded again; callers do not see that.
 
 mod driver;
+mod load_times;
 mod loading;
 mod pending;
 mod slot;
@@ -21,6 +22,7 @@ use parking_lot::RwLock;
 use thiserror::Error;
 
 pub use driver::{Committed, DriveError, Driver, LoggedMachine};
+pub use load_times::{LoadTimes, MachineStates};
 pub use pending::PendingReply;
 use slot::State;
 pub use slot::{Slot, WorkError};
@@ -80,6 +82,7 @@ pub struct CoordinatorRuntime<M: LoggedMachine> {
     /// By partition. A slot is added at first use and never removed.
     slots: RwLock<HashMap<PartitionIndex, Arc<Slot<M>>>>,
     alarm: Alarm,
+    load_times: LoadTimes,
     /// Whether the logs are about to be closed. Then no machine may be loaded any more.
     stopped: AtomicBool,
 }
@@ -91,8 +94,15 @@ where
     M::Action: Send,
 {
     pub fn new(clock: Clock, publisher: Arc<Publisher>, hosted: Hosted<M>) -> Self {
-        let stopped = AtomicBool::new(false);
-        CoordinatorRuntime { clock, publisher, hosted, slots: RwLock::default(), alarm: Alarm::default(), stopped }
+        CoordinatorRuntime {
+            clock,
+            publisher,
+            hosted,
+            slots: RwLock::default(),
+            alarm: Alarm::default(),
+            load_times: LoadTimes::default(),
+            stopped: AtomicBool::new(false),
+        }
     }
 
     /// The partition of the internal topic that `choose` selects. It gets the number of partitions, and returns the

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::command::GroupReply;
 use super::config::GroupConfig;
+use super::counts::GroupCounts;
 use super::expected::ExpectedMembers;
 use super::timers::Timers;
 use crate::coordinator::records::GroupRecord;
@@ -38,6 +39,7 @@ pub(super) struct Decision<'a> {
     /// The connection of the current request; `None` if the broker itself sent it.
     pub connection: Option<ConnectionId>,
     pub config: &'a GroupConfig,
+    pub counts: &'a GroupCounts,
     pub timers: &'a mut Timers<(GroupId, Timer)>,
     pub expected: &'a mut ExpectedMembers,
     /// Until when further clients are expected to connect, according to the current JoinGroup.
@@ -50,6 +52,12 @@ pub(super) struct Decision<'a> {
 impl Decision<'_> {
     pub fn reply(&mut self, to: ReplyTo, reply: GroupReply) {
         self.effects.replies.push((to, reply));
+    }
+
+    /// How many of the records, from an index on, are about committed offsets.
+    pub fn offsets_since(&self, from: usize) -> usize {
+        let records = self.effects.records.get(from..).unwrap_or_default();
+        records.iter().filter(|record| matches!(record, GroupRecord::OffsetCommit { .. })).count()
     }
 
     pub fn record(&mut self, record: GroupRecord) {

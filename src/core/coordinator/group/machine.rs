@@ -10,6 +10,7 @@ use super::command::{
     TopicResults,
 };
 use super::config::GroupConfig;
+use super::counts::GroupCounts;
 use super::decision::{Decision, MemberLine, Timer};
 use super::error::GroupError;
 use super::expected::ExpectedMembers;
@@ -55,19 +56,23 @@ impl StateMachine for GroupMachine {
             }
             GroupCommand::CommitOffsets(request) => {
                 let result = machine.commit(decision, request);
+                decision.counts.commits.add(decision.offsets_since(0));
                 decision.reply(to, GroupReply::CommitOffsets(result));
             }
             GroupCommand::CommitTxnOffsets(request) => {
                 decision.effects.producer = request.producer;
                 let result = machine.commit_in_txn(decision, request);
+                decision.counts.commits.add(decision.offsets_since(0));
                 decision.reply(to, GroupReply::CommitTxnOffsets(result));
             }
             GroupCommand::DeleteOffsets(request) => {
                 let result = machine.delete_offsets(decision, request);
+                decision.counts.deletions.add(decision.offsets_since(0));
                 decision.reply(to, GroupReply::DeleteOffsets(result));
             }
             GroupCommand::DeleteGroups(DeleteGroups(ids)) => {
                 let results = machine.delete_groups(decision, ids);
+                decision.counts.deletions.add(decision.offsets_since(0));
                 decision.reply(to, GroupReply::DeleteGroups(results));
             }
             GroupCommand::CoordinatorFound(CoordinatorFound(client)) => {
@@ -159,7 +164,10 @@ impl StateMachine for GroupMachine {
         if deleted.is_empty() {
             return Effects::default();
         }
-        self.decide(now, None, |machine, decision| machine.offsets.delete_topics(decision, &deleted))
+        self.decide(now, None, |machine, decision| {
+            machine.offsets.delete_topics(decision, &deleted);
+            decision.counts.deletions.add(decision.offsets_since(0));
+        })
     }
 
     fn recovered(&mut self, now: Now) -> GroupEffects {
@@ -181,6 +189,7 @@ impl GroupMachine {
     pub fn new(config: Arc<GroupConfig>) -> GroupMachine {
         GroupMachine {
             config,
+            counts: Arc::default(),
             groups: Default::default(),
             offsets: OffsetStore::default(),
             timers: Timers::default(),
@@ -188,6 +197,11 @@ impl GroupMachine {
             member_lines: LogWindows::default(),
             next_expiry: None,
         }
+    }
+
+    /// Counts in counters that machines of other partitions share.
+    pub fn with_counts(self, counts: Arc<GroupCounts>) -> GroupMachine {
+        GroupMachine { counts, ..self }
     }
 
     /// Makes one decision. Timers and expected members are moved into it, so that it can borrow groups at the same
@@ -198,7 +212,7 @@ impl GroupMachine {
         connection: Option<ConnectionId>,
         steps: impl FnOnce(&mut Self, &mut Decision),
     ) -> GroupEffects {
-        let config = self.config.clone();
+        let (config, counts) = (Arc::clone(&self.config), Arc::clone(&self.counts));
         let mut timers = std::mem::take(&mut self.timers);
         let mut expected = std::mem::take(&mut self.expected);
         let mut member_lines = std::mem::take(&mut self.member_lines);
@@ -206,6 +220,7 @@ impl GroupMachine {
             now,
             connection,
             config: &config,
+            counts: &counts,
             timers: &mut timers,
             expected: &mut expected,
             others_expected_until: None,
@@ -361,7 +376,7 @@ impl GroupMachine {
 
     /// Removes expired offsets and unused groups: one batch of them, and the others with the next call.
     fn expire(&mut self, decision: &mut Decision) {
-        let mut wait = decision.config.offsets_retention_check_interval;
+        let (mut wait, before) = (decision.config.offsets_retention_check_interval, decision.effects.records.len());
         for (id, group) in &self.groups {
             if decision.effects.records.len() >= EXPIRY_BATCH {
                 wait = Duration::ZERO;
@@ -371,6 +386,7 @@ impl GroupMachine {
                 decision.record(GroupRecord::GroupMetadata { group: id.clone(), value: None });
             }
         }
+        decision.counts.expirations.add(decision.offsets_since(before));
         self.next_expiry = Some(decision.now.monotonic.saturating_add(wait));
     }
 

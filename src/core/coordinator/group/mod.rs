@@ -18,6 +18,7 @@
 mod classic;
 mod command;
 mod config;
+mod counts;
 mod decision;
 mod error;
 mod expected;
@@ -41,6 +42,7 @@ pub use self::command::{
     TopicResults,
 };
 pub use self::config::GroupConfig;
+pub use self::counts::GroupCounts;
 pub use self::error::GroupError;
 pub use self::expected::{EXPECTED_FOR, MIN_RECONNECT_DELAY};
 pub use self::partition::partition_for;
@@ -61,6 +63,7 @@ use crate::log_windows::LogWindows;
 #[derive(Debug)]
 pub struct GroupMachine {
     config: Arc<GroupConfig>,
+    counts: Arc<GroupCounts>,
     groups: HashMap<GroupId, Group>,
     offsets: OffsetStore,
     timers: Timers<(GroupId, Timer)>,

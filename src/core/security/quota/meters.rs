@@ -88,7 +88,27 @@ pub struct ByteMeters {
     windows: Windows,
     /// The longest throttle time; `None` if it is not limited.
     max_throttle_ms: Option<i64>,
-    sensors: Sensors<Rate>,
+    sensors: Sensors<Use>,
+}
+
+/// What a client uses, and how it was throttled for that.
+#[derive(Debug, Default)]
+struct Use {
+    rate: Rate,
+    /// Milliseconds of all throttle times of the last windows, and their number.
+    throttled_ms: Rate,
+    throttles: Rate,
+}
+
+/// What a user and a client id use, of which either may be empty.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientUse {
+    pub user: String,
+    pub client_id: String,
+    /// Per second.
+    pub rate: f64,
+    /// The mean of the throttle times of the last windows in milliseconds; 0 if there are none.
+    pub throttle_ms: f64,
 }
 
 impl ByteMeters {
@@ -99,29 +119,46 @@ impl ByteMeters {
     /// Counts a value for a client. Returns for how many milliseconds it must be throttled.
     pub fn record(&mut self, limits: &Limits, (user, client_id): (&str, &str), value: f64, now_ms: i64) -> i64 {
         let applicable = limits.applicable(user, client_id);
-        let rate = self.sensors.get(sensor_name(&applicable), now_ms);
+        let Use { rate, throttled_ms, throttles } = self.sensors.get(sensor_name(&applicable), now_ms);
         rate.record(self.windows, value, now_ms);
         let Some(limit) = applicable.limit else { return 0 };
         let throttle_ms = rate.throttle_ms(self.windows, limit, now_ms);
-        throttle_ms.min(self.max_throttle_ms.unwrap_or(i64::MAX))
+        let throttle_ms = throttle_ms.min(self.max_throttle_ms.unwrap_or(i64::MAX));
+        if throttle_ms > 0 {
+            throttled_ms.record(self.windows, throttle_ms as f64, now_ms);
+            throttles.record(self.windows, 1.0, now_ms);
+        }
+        throttle_ms
     }
 
     /// Takes back a value that was counted at the same time, because nothing is sent for it.
     pub fn unrecord(&mut self, limits: &Limits, (user, client_id): (&str, &str), value: f64, now_ms: i64) {
         let applicable = limits.applicable(user, client_id);
-        self.sensors.get(sensor_name(&applicable), now_ms).record(self.windows, -value, now_ms);
+        self.sensors.get(sensor_name(&applicable), now_ms).rate.record(self.windows, -value, now_ms);
     }
 
-    /// The rate per second of each user and client id that is measured. Either name may be empty.
-    pub fn rates(&mut self, now_ms: i64) -> Vec<(String, String, f64)> {
+    /// Forgets all clients.
+    pub fn clear(&mut self) {
+        self.sensors = Sensors::default();
+    }
+
+    /// The use of each user and client id that is measured.
+    pub fn uses(&mut self, now_ms: i64) -> Vec<ClientUse> {
         let windows = self.windows;
-        let rate = |(name, rate): (&str, &mut Rate)| {
+        let of_client = |(name, it): (&str, &mut Use)| {
             let (user, client_id) = name.split_once('\0').unwrap_or((name, ""));
-            (user.to_owned(), client_id.to_owned(), rate.measure(windows, now_ms))
+            let throttles = it.throttles.measure(windows, now_ms);
+            let throttled_ms = it.throttled_ms.measure(windows, now_ms);
+            ClientUse {
+                user: user.to_owned(),
+                client_id: client_id.to_owned(),
+                rate: it.rate.measure(windows, now_ms),
+                throttle_ms: if throttles > 0.0 { throttled_ms / throttles } else { 0.0 },
+            }
         };
-        let mut rates: Vec<_> = self.sensors.all().map(rate).collect();
-        rates.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
-        rates
+        let mut uses: Vec<_> = self.sensors.all().map(of_client).collect();
+        uses.sort_by(|a, b| (&a.user, &a.client_id).cmp(&(&b.user, &b.client_id)));
+        uses
     }
 
     /// The largest value that is not throttled if nothing else was counted; `None` if it is not limited.
@@ -150,6 +187,11 @@ pub struct MutationMeters {
 impl MutationMeters {
     pub fn new(windows: Windows) -> MutationMeters {
         MutationMeters { windows, sensors: Sensors::default() }
+    }
+
+    /// Forgets all clients.
+    pub fn clear(&mut self) {
+        self.sensors = Sensors::default();
     }
 
     /// Takes tokens for a number of partitions. Returns for how many milliseconds the client must be throttled.

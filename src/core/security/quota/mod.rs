@@ -14,7 +14,7 @@ mod tests;
 
 pub use connections::{ConnectionRates, NO_CONNECTION_RATE};
 pub use limits::{IpLimits, Limits, QuotaLimits};
-pub use meters::{ByteMeters, MutationMeters, Permits};
+pub use meters::{ByteMeters, ClientUse, MutationMeters, Permits};
 pub use rate::Rate;
 pub use token_bucket::TokenBucket;
 

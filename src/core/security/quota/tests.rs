@@ -204,7 +204,22 @@ fn rates_are_listed_with_the_names_to_which_quotas_apply() {
     for client in [("bob", "other"), ("ann", "app")] {
         meters.record(limits.of(QuotaType::Produce), client, 1_000.0, 0);
     }
-    let rates = meters.rates(0);
-    let shown: Vec<_> = rates.iter().map(|(user, client, rate)| format!("{user}/{client} {rate}")).collect();
+    let uses = meters.uses(0);
+    let shown: Vec<_> = uses.iter().map(|it| format!("{}/{} {}", it.user, it.client_id, it.rate)).collect();
     assert_eq!(shown, ["/app 100", "bob/ 100"]);
+}
+
+#[test]
+fn throttle_time_of_a_client_is_the_mean_of_those_that_throttled_it() {
+    let limits = limits(&[(&[("client-id", Some("app"))], QuotaType::Produce.key(), 1_000.0)]);
+    let limits = limits.of(QuotaType::Produce);
+    let mut meters = ByteMeters::new(DEFAULT, None);
+    let throttled = |meters: &mut ByteMeters, now| meters.uses(now).first().map(|it| it.throttle_ms);
+    assert_eq!(meters.record(limits, ("", "app"), 1_000.0, 0), 0);
+    assert_eq!(throttled(&mut meters, 0), Some(0.0));
+    let first = meters.record(limits, ("", "app"), 20_000.0, 0);
+    let second = meters.record(limits, ("", "app"), 20_000.0, 0);
+    assert!(first > 0 && second > first, "{first} {second}");
+    assert_eq!(throttled(&mut meters, 0), Some((first + second) as f64 / 2.0));
+    assert_eq!(throttled(&mut meters, 60_000), Some(0.0));
 }

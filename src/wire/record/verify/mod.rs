@@ -132,6 +132,16 @@ impl Unverified {
         matches!(next_size(&self.0), Ok(None))
     }
 
+    /// Whether the first batch has a format that does not exist.
+    pub fn has_unknown_magic(&self) -> bool {
+        magic(&self.0).is_some_and(|magic| magic > MAGIC_V2 as u8)
+    }
+
+    /// Whether the first batch has message format 0 or 1.
+    pub fn has_old_magic(&self) -> bool {
+        magic(&self.0).is_some_and(|magic| magic < MAGIC_V2 as u8)
+    }
+
     /// Checks everything that does not need the log, and converts the batch to the format that the topic stores. Takes CPU
     /// time in proportion to the expanded bytes, so call it without holding a lock.
     ///

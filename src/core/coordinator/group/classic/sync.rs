@@ -74,6 +74,7 @@ impl ClassicGroup {
             // Copied, so that members do not keep the leader's whole request in memory.
             member.assignment = assignments.remove(&member.id).map_or_else(Bytes::new, |a| Bytes::copy_from_slice(&a));
         }
+        decision.counts.rebalances.add(1);
         self.enter(decision, Phase::Stable);
         self.persist(decision);
         self.begin_revocation(decision);
