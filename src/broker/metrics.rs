@@ -5,12 +5,13 @@ use ottla_metrics::Metric;
 use crate::handlers::request_figures;
 use crate::http;
 use crate::server;
-use crate::state::figures;
+use crate::state::{client_metrics, figures};
 
 /// The metrics by subject, each where it is declared.
 pub fn declared() -> Vec<(&'static str, Vec<&'static Metric>)> {
     vec![
         ("Broker, topics, partitions and groups", figures::metrics()),
+        ("Metrics that clients push", client_metrics::metrics()),
         ("Requests by API", request_figures::metrics()),
         ("Listeners and connections", server::figures::metrics()),
         ("Process", http::metrics::metrics()),

@@ -35,8 +35,8 @@ mod values;
 pub use admin::{AdminConfig, ConsoleConfig};
 pub use authorizer::AuthorizerConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
-    ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
+    AnnouncementConfig, BrokerConfig, ClientMetricsConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig,
+    QuotasConfig, ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{Refused, check_class, validate, validate_group, validate_topic, validate_topic_on_broker};
 pub use describe::{

@@ -10,6 +10,7 @@ mod alter_configs;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
+mod client_metrics;
 mod client_quotas;
 mod cluster;
 mod commit_plan;
@@ -196,6 +197,7 @@ impl Dispatch for Handlers {
 
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         self.broker.groups().connection_closed(connection.id);
+        self.broker.client_metrics().disconnected(connection.id);
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
@@ -345,6 +347,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
         Request::SaslHandshake(request) => sasl::handshake(request),
         Request::SaslAuthenticate(request) => sasl::authenticate(request),
+        Request::GetTelemetrySubscriptions(request) => client_metrics::subscription(context, &request),
+        Request::PushTelemetry(request) => client_metrics::push(context, request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

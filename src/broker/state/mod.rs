@@ -10,6 +10,7 @@ pub mod arriving_clients;
 pub mod authentication;
 mod checkpointer;
 mod cleaner;
+pub mod client_metrics;
 pub mod cluster;
 mod delegation_tokens;
 pub mod fetch;
@@ -56,6 +57,7 @@ use advertised::{Advertising, Endpoint};
 use authentication::Authentication;
 use checkpointer::Checkpointer;
 use cleaner::Cleaner;
+use client_metrics::ClientMetrics;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use figures::{SessionFigures, WorkFigures};
@@ -91,6 +93,7 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     session_figures: Arc<SessionFigures>,
+    client_metrics: Arc<ClientMetrics>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,
@@ -152,6 +155,11 @@ impl Broker {
     /// The figures of syncs, waiting fetches and compactions.
     pub fn work_figures(&self) -> &Arc<WorkFigures> {
         self.publisher.work()
+    }
+
+    /// The metrics that clients push.
+    pub fn client_metrics(&self) -> &Arc<ClientMetrics> {
+        &self.client_metrics
     }
 
     /// The client quotas.

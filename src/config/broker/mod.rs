@@ -56,6 +56,7 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     pub transactions: TransactionsConfig,
     pub tokens: TokensConfig,
+    pub client_metrics: ClientMetricsConfig,
     pub quotas: QuotasConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
@@ -159,6 +160,14 @@ typed_settings! {
         max_lifetime_ms: i64 = "delegation.token.max.lifetime.ms";
         expiry_time_ms: i64 = "delegation.token.expiry.time.ms";
         expiry_check_interval_ms: u64 = "delegation.token.expiry.check.interval.ms";
+    }
+}
+
+typed_settings! {
+    /// Metrics that clients push.
+    pub struct ClientMetricsConfig {
+        telemetry_max_bytes: usize = "telemetry.max.bytes";
+        max_series: usize = "ottla.client.metrics.max.series";
     }
 }
 
@@ -319,6 +328,7 @@ impl BrokerConfig {
             groups: GroupsConfig::read(text),
             transactions: TransactionsConfig::read(text),
             tokens: TokensConfig::read(text),
+            client_metrics: ClientMetricsConfig::read(text),
             quotas: QuotasConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),

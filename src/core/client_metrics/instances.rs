@@ -1,6 +1,6 @@
 //! The client instances, and the decisions on their requests.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use ottla_wire::types::Uuid;
 
 /// Client instances that are remembered, as in Kafka. The one that was not used for the longest time is forgotten first.
 const MAX_INSTANCES: usize = 16_384;
+/// Lists of metrics that instances share.
+const MAX_SHARED: usize = 64;
 /// How long an instance is remembered at least after its last request.
 const MIN_LIFETIME: Duration = Duration::from_secs(60);
 /// The subscription to all metrics.
@@ -22,7 +24,7 @@ pub struct Subscribed {
     pub subscription_id: i32,
     pub push_interval_ms: i32,
     /// Prefixes of names, sorted.
-    pub metrics: Vec<String>,
+    pub metrics: Arc<[String]>,
 }
 
 /// The client asked before the time of its next push.
@@ -56,6 +58,8 @@ pub enum PushRefused {
 pub struct ClientInstances {
     settings: SubscriptionSettings,
     subscriptions: Vec<Subscription>,
+    /// What instances were told to push, so that many with the same share it.
+    shared: HashSet<Arc<[String]>>,
     /// Increases with each change of the subscriptions.
     version: u64,
     instances: HashMap<Uuid, Instance>,
@@ -94,6 +98,7 @@ impl ClientInstances {
         ClientInstances {
             settings: Arc::default(),
             subscriptions: Vec::new(),
+            shared: HashSet::new(),
             version: 0,
             instances: HashMap::new(),
             by_use: BTreeSet::new(),
@@ -110,6 +115,7 @@ impl ClientInstances {
         }
         self.settings = Arc::clone(settings);
         self.subscriptions = settings.iter().map(|(name, settings)| Subscription::read(name, settings)).collect();
+        self.shared.clear();
         self.version += 1;
     }
 
@@ -165,25 +171,20 @@ impl ClientInstances {
         }
         let room = self.capacity.saturating_sub(usize::from(!self.instances.contains_key(&id)));
         self.forget_unused(now, room);
+        let known = self.forget(id);
+        let instance = match known {
+            Some(known) if known.version == self.version => known,
+            known => {
+                let client = known.map_or_else(|| client.clone(), |known| known.client);
+                let subscribed = self.subscribed(&client);
+                Instance::new(client, subscribed, self.version, connection)
+            }
+        };
         self.uses += 1;
-        let is_outdated = self.instances.get(&id).is_none_or(|instance| instance.version < self.version);
-        if is_outdated {
-            let known = self.forget(id);
-            let client = known.map_or_else(|| client.clone(), |known| known.client);
-            let subscribed = subscribed(&self.subscriptions, &client);
-            let instance = Instance::new(client, subscribed, self.version, connection);
-            self.instances.insert(id, instance);
-            self.by_connection.insert(connection, id);
-        }
-        let (uses, version) = (self.uses, self.version);
-        let instance = self.instances.entry(id).or_insert_with(|| {
-            Instance::new(client.clone(), subscribed(&self.subscriptions, client), version, connection)
-        });
-        self.by_use.remove(&(instance.last_use, id));
-        self.by_use.insert((uses, id));
-        instance.last_use = uses;
-        instance.expires = now.saturating_add(instance.lifetime());
-        instance
+        let expires = now.saturating_add(instance.lifetime());
+        self.by_connection.insert(instance.connection, id);
+        self.by_use.insert((self.uses, id));
+        self.instances.entry(id).insert_entry(Instance { last_use: self.uses, expires, ..instance }).into_mut()
     }
 
     /// Forgets expired instances, a few at a time; and those not used for the longest time, if there are more than `room`.
@@ -207,6 +208,31 @@ impl ClientInstances {
             self.by_connection.remove(&instance.connection);
         }
         Some(instance)
+    }
+
+    /// What all subscriptions together demand of a client.
+    fn subscribed(&mut self, client: &Client) -> Subscribed {
+        let matching = || self.subscriptions.iter().filter(|subscription| subscription.matches(client));
+        let interval = matching().map(|subscription| subscription.interval_ms).min();
+        let push_interval_ms = interval.unwrap_or(DEFAULT_INTERVAL_MS).min(DEFAULT_INTERVAL_MS);
+        let metrics: BTreeSet<&String> = matching().flat_map(|subscription| &subscription.metrics).collect();
+        let metrics: Arc<[String]> = match metrics.iter().any(|name| *name == ALL_METRICS) {
+            true => Arc::new([ALL_METRICS.to_owned()]),
+            false => metrics.into_iter().cloned().collect(),
+        };
+        let text = format!("[{}]{push_interval_ms}", metrics.join(", "));
+        let words = client.instance_id.0.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_be_bytes));
+        let subscription_id = words.fold(crc32c::crc32c(text.as_bytes()), |id, word| id ^ word).cast_signed();
+        let metrics = match self.shared.get(&metrics) {
+            Some(shared) => Arc::clone(shared),
+            None => {
+                if self.shared.len() < MAX_SHARED {
+                    self.shared.insert(Arc::clone(&metrics));
+                }
+                metrics
+            }
+        };
+        Subscribed { subscription_id, push_interval_ms, metrics }
     }
 }
 
@@ -257,20 +283,4 @@ impl Instance {
             false => Ok(()),
         }
     }
-}
-
-/// What all subscriptions together demand of a client.
-fn subscribed(subscriptions: &[Subscription], client: &Client) -> Subscribed {
-    let matching = || subscriptions.iter().filter(|subscription| subscription.matches(client));
-    let interval = matching().map(|subscription| subscription.interval_ms).min();
-    let push_interval_ms = interval.unwrap_or(DEFAULT_INTERVAL_MS).min(DEFAULT_INTERVAL_MS);
-    let metrics: BTreeSet<&String> = matching().flat_map(|subscription| &subscription.metrics).collect();
-    let metrics: Vec<String> = match metrics.iter().any(|name| *name == ALL_METRICS) {
-        true => vec![ALL_METRICS.to_owned()],
-        false => metrics.into_iter().cloned().collect(),
-    };
-    let text = format!("[{}]{push_interval_ms}", metrics.join(", "));
-    let words = client.instance_id.0.chunks_exact(4).map(|word| word.try_into().map_or(0, u32::from_be_bytes));
-    let subscription_id = words.fold(crc32c::crc32c(text.as_bytes()), |id, word| id ^ word).cast_signed();
-    Subscribed { subscription_id, push_interval_ms, metrics }
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ fn client(id: u8) -> Client {
 fn settings(subscriptions: &[(&str, &[&str])]) -> SubscriptionSettings {
     let pair = |text: &&str| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
     let read = |(name, given): &(&str, &[&str])| (Arc::from(*name), Arc::new(given.iter().filter_map(pair).collect()));
-    Arc::new(subscriptions.iter().map(read).collect::<BTreeMap<_, _>>())
+    Arc::new(subscriptions.iter().map(read).collect())
 }
 
 fn instances(subscriptions: &[(&str, &[&str])]) -> ClientInstances {
@@ -60,7 +59,7 @@ fn client_without_a_property_does_not_match_a_pattern_for_it() {
     for property in ["client_id", "client_software_name"] {
         let pattern = format!("match={property}=.*");
         let found = instances(&[("a", &["metrics=x", &pattern])]).subscription(SECOND, &nameless, 1).unwrap();
-        assert_eq!(found.metrics, Vec::<String>::new());
+        assert!(found.metrics.is_empty());
     }
 }
 
@@ -99,7 +98,7 @@ fn changed_subscription_is_returned_at_once() {
         Err(PushRefused::UnknownSubscriptionId)
     );
     let second = instances.subscription(3 * SECOND, &client(9), 1).unwrap();
-    assert_eq!(second.metrics, ["y"]);
+    assert_eq!(second.metrics[..], ["y"]);
     assert!(instances.push(4 * SECOND, &client(9), 1, &push(second.subscription_id)).is_ok());
     // Settings that are equal are not a change.
     instances.set_subscriptions(&settings(&[("a", &["metrics=y"])]));
