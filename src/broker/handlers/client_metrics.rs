@@ -96,7 +96,8 @@ fn client(context: &Context, instance_id: Uuid) -> Client {
         client_id: context.header.client_id.as_deref().map(bounded),
         software_name: software.map(|software| bounded(&software.name)),
         software_version: software.map(|software| bounded(&software.version)),
-        source: context.connection.peer,
+        source_address: context.connection.peer.ip().to_string(),
+        source_port: context.connection.peer.port(),
     }
 }
 

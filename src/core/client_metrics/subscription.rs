@@ -1,7 +1,6 @@
 //! One subscription: which clients push which metrics, and how often.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use regex::Regex;
 
@@ -19,7 +18,9 @@ pub struct Client {
     pub client_id: Option<String>,
     pub software_name: Option<String>,
     pub software_version: Option<String>,
-    pub source: SocketAddr,
+    /// An IP address.
+    pub source_address: String,
+    pub source_port: u16,
 }
 
 impl Client {
@@ -29,8 +30,8 @@ impl Client {
             "client_id" => self.client_id.clone(),
             "client_software_name" => self.software_name.clone(),
             "client_software_version" => self.software_version.clone(),
-            "client_source_address" => Some(self.source.ip().to_string()),
-            "client_source_port" => Some(self.source.port().to_string()),
+            "client_source_address" => Some(self.source_address.clone()),
+            "client_source_port" => Some(self.source_port.to_string()),
             _ => None,
         }
     }

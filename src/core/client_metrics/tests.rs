@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,8 @@ fn client(id: u8) -> Client {
         client_id: Some("orders-1".to_owned()),
         software_name: Some("apache-kafka-java".to_owned()),
         software_version: Some("4.0.0".to_owned()),
-        source: SocketAddr::from(([10, 0, 0, 7], 4711)),
+        source_address: "10.0.0.7".to_owned(),
+        source_port: 4711,
     }
 }
 

@@ -1,5 +1,6 @@
 //! `GET /metrics` of the real program.
 
+mod client_metrics;
 mod parser;
 
 use std::io::{Read, Write};

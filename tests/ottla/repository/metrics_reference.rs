@@ -102,6 +102,20 @@ is produced and fetched, which begin with the first count, as in Kafka; a commit
 So 1,000 partitions and 100 groups with 10 offsets each have about 24,000, which are 1.9 MB of text, and a scrape of them takes about
 25 ms. An API has 66 and one for each version and error code.
 
+**Clients push metrics too** (KIP-714), if a subscription asks them to. `kafka-client-metrics` makes one:
+
+```sh
+ottla kafka-client-metrics --bootstrap-server localhost:9092 --alter --generate-name --metrics '*' --interval 60000
+```
+
+Apache Kafka does this with a plug-in; Ottla needs none, and always lists the two requests in ApiVersions. `/metrics` has what
+clients pushed under OpenTelemetry's names with underscores: `org.apache.kafka.consumer.fetch.manager.records.lag.max` is
+`org_apache_kafka_consumer_fetch_manager_records_lag_max`. A count ends in `_total`. A name that does not begin with
+`org.apache.kafka.` gets the prefix `client_`. Each series has the labels `client_instance_id` and `client_id`, and those that the client
+gives it, such as `topic`. `ottla_client_instance_info` has more about each client. A client's values are shown for three push intervals
+after its last push, and at least a minute. All clients together have at most `ottla.client.metrics.max.series` series, which
+one client can use up; a Java consumer has about 130.
+
 **Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
 need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;
 and for `kafka_consumergroup_group_lag_seconds` it reads batches at committed offsets, once for each offset. Coordinators of

@@ -10,7 +10,8 @@ use ottla_config::{Scope, table};
 const LIMITS: &str = include_str!("../../data/private-limits.tsv");
 
 /// The folders that are searched, and the beginnings and parts of the names of constants that are limits.
-const FOLDERS: [&str; 9] = ["wire", "core", "registry", "log", "tls", "broker", "client", "console", "logging"];
+const FOLDERS: [&str; 10] =
+    ["wire", "otlp", "core", "registry", "log", "tls", "broker", "client", "console", "logging"];
 const BEGINNINGS: [&str; 14] = [
     "MAX",
     "MOST",

@@ -95,7 +95,7 @@ impl Collector for ClientMetrics {
                 text(&client.client_id),
                 text(&client.software_name),
                 text(&client.software_version),
-                client.source.ip().to_string(),
+                client.source_address.clone(),
             ];
             labels.extend(pushed.resource.iter().cloned());
             info.sample(&labels.iter().map(String::as_str).collect::<Vec<_>>(), 1u64);

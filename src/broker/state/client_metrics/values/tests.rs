@@ -1,5 +1,3 @@
-use std::net::SocketAddr;
-
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -12,7 +10,8 @@ fn accepted(id: u8) -> Accepted {
         client_id: Some("c".to_owned()),
         software_name: None,
         software_version: None,
-        source: SocketAddr::from(([10, 0, 0, 7], 4711)),
+        source_address: "10.0.0.7".to_owned(),
+        source_port: 4711,
     };
     Accepted { client, terminating: false, lifetime: 60 * SECOND }
 }
