@@ -3,7 +3,10 @@
 use ottla_log::Disk;
 use ottla_metrics::Registry;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
+use crate::otlp::Exporter;
 use crate::state::random::Random;
 
 /// Time, randomness, disk and metrics of a broker. Simulated ones make a run repeatable.
@@ -15,11 +18,13 @@ pub struct Environment {
     pub disk: Option<Disk>,
     /// Where the broker's metrics are registered.
     pub metrics: Registry,
+    /// Gets spans, and metrics that clients push.
+    pub otlp: Option<Arc<Exporter>>,
 }
 
 impl Environment {
     /// The operating system's randomness and files.
     pub fn system(clock: Clock) -> Environment {
-        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default() }
+        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default(), otlp: None }
     }
 }

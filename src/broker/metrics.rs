@@ -4,6 +4,7 @@ use ottla_metrics::Metric;
 
 use crate::handlers::request_figures;
 use crate::http;
+use crate::otlp;
 use crate::server;
 use crate::state::{client_metrics, figures};
 
@@ -13,6 +14,7 @@ pub fn declared() -> Vec<(&'static str, Vec<&'static Metric>)> {
         ("Broker, topics, partitions and groups", figures::metrics()),
         ("Metrics that clients push", client_metrics::metrics()),
         ("Requests by API", request_figures::metrics()),
+        ("Export to a collector", otlp::metrics()),
         ("Listeners and connections", server::figures::metrics()),
         ("Process", http::metrics::metrics()),
     ]

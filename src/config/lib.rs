@@ -17,6 +17,7 @@ mod listener;
 pub mod listener_values;
 mod load;
 mod metrics;
+mod otlp;
 mod password;
 mod protection;
 mod registry;
@@ -46,6 +47,7 @@ pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol
 pub use listener_values::ListenerValues;
 pub use load::{LoadError, Sources, load, properties};
 pub use metrics::{MetricsConfig, MetricsPortConfig};
+pub use otlp::OtlpConfig;
 pub use password::Password;
 pub use protection::is_of_tls;
 pub use registry::RegistryConfig;

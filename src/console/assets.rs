@@ -57,6 +57,7 @@ const ASSETS: &[Asset] = assets![
     "groups.js" as SCRIPT,
     "group.js" as SCRIPT,
     "transactions.js" as SCRIPT,
+    "clients.js" as SCRIPT,
     "security.js" as SCRIPT,
     "log.js" as SCRIPT,
     "trace.js" as SCRIPT,

@@ -6,13 +6,17 @@
 //! have no useful limit. The tests compare with `prost`.
 
 mod labels;
+mod partial_success;
 mod points;
 mod protobuf;
 #[cfg(test)]
 mod schema;
+mod spans;
 mod trace_context;
 
 pub use labels::with_labels;
+pub use partial_success::rejected;
 pub use points::{Number, Point, PointKind, Points, read_points};
 pub use protobuf::Malformed;
+pub use spans::{Attribute, METRICS_PATH, Span, TRACES_PATH, export_request};
 pub use trace_context::TraceContext;

@@ -201,6 +201,15 @@ impl Message {
             });
         })
     }
+
+    /// A `KeyValue` of OTLP with a number.
+    pub fn number_attribute(&mut self, field: u32, key: &str, value: i64) -> &mut Self {
+        self.message(field, |pair| {
+            pair.text(1, key).message(2, |any| {
+                any.number(3, value.cast_unsigned());
+            });
+        })
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub mod request_figures;
 mod sasl;
 mod scram_users;
 mod served;
+mod spans;
 mod throttling;
 mod topics;
 mod transactions;
@@ -58,6 +59,7 @@ use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 use request_figures::RequestFigures;
 use sasl::Gate;
+use spans::RequestSpans;
 use throttling::Metering;
 
 use crate::server::{
@@ -228,12 +230,16 @@ impl Dispatch for Handlers {
         if let Request::Fetch(_) = &request {
             self.broker.groups().silent().fetched(context.client_id());
         }
+        let spans = RequestSpans::begin(&context, &request);
         let answer = handle(&context, request);
         match throttling::measured(&context, answer) {
             Answer::Ready(mut response) => {
                 let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
                 self.figures.count_errors(&mut response);
+                if let Some(spans) = spans {
+                    spans.end(&context, Some(&response));
+                }
                 encode(correlation_id, version, &response, then)
             }
             Answer::Parked(future) => {
@@ -243,11 +249,19 @@ impl Dispatch for Handlers {
                     let then = throttling::mute(&context, &mut response);
                     error_versions::translate(version, &mut response);
                     figures.count_errors(&mut response);
+                    if let Some(spans) = spans {
+                        spans.end(&context, Some(&response));
+                    }
                     let frame = encode_response(correlation_id, version, &response);
                     frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
                 }))
             }
-            Answer::Nothing => throttling::without_reply(&context),
+            Answer::Nothing => {
+                if let Some(spans) = spans {
+                    spans.end(&context, None);
+                }
+                throttling::without_reply(&context)
+            }
             Answer::Close(why) => Outcome::Close(why),
         }
     }

@@ -53,6 +53,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::otlp::Exporter;
 use advertised::{Advertising, Endpoint};
 use authentication::Authentication;
 use checkpointer::Checkpointer;
@@ -94,6 +95,7 @@ pub struct Broker {
     fetch_sessions: Mutex<FetchSessions>,
     session_figures: Arc<SessionFigures>,
     client_metrics: Arc<ClientMetrics>,
+    otlp: Option<Arc<Exporter>>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,
@@ -160,6 +162,11 @@ impl Broker {
     /// The metrics that clients push.
     pub fn client_metrics(&self) -> &Arc<ClientMetrics> {
         &self.client_metrics
+    }
+
+    /// Exports to a collector of OpenTelemetry, if there is one.
+    pub fn otlp(&self) -> Option<&Arc<Exporter>> {
+        self.otlp.as_ref()
     }
 
     /// The client quotas.

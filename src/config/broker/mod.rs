@@ -9,6 +9,7 @@ use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::metrics::{self, MetricsConfig};
+use super::otlp::{self, OtlpConfig};
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
 use super::rest_proxy::{self, RestProxyConfig};
@@ -30,6 +31,8 @@ pub struct BrokerConfig {
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
     pub metrics: MetricsConfig,
+    /// `None` without a collector of OpenTelemetry.
+    pub otlp: Option<OtlpConfig>,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
     /// `None` if the REST proxy is off.
@@ -257,6 +260,7 @@ impl BrokerConfig {
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
         metrics::resolve(&values)?;
+        otlp::resolve(&values)?;
         registry::resolve(&values, &listeners)?;
         rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
@@ -306,6 +310,7 @@ impl BrokerConfig {
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
             metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
+            otlp: otlp::resolve(&values).ok().flatten(),
             registry: registry::resolve(&values, &listeners).ok().flatten(),
             listeners,
             rest_proxy: rest_proxy::resolve(&values).ok().flatten(),

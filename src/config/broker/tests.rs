@@ -43,6 +43,10 @@ const UNTYPED: &[&str] = &[
     "ottla.metrics.listener",
     "ottla.metrics.max.series",
     "ottla.metrics.token",
+    // By `otlp`.
+    "ottla.otlp.endpoint",
+    "ottla.otlp.headers",
+    "ottla.otlp.traces.enable",
     // By `secure` and `admin`.
     "ottla.admin.scram.users",
     "ottla.admin.ssl.key.password",

@@ -24,6 +24,7 @@ use super::broker::{BrokerConfig, Resolved};
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
 use super::metrics;
+use super::otlp;
 use super::protection;
 use super::registry;
 use super::sasl;
@@ -82,6 +83,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     resolved.notices.extend(admin::notices(&resolved.config.values));
     resolved.notices.extend(registry::notices(&resolved.config.values));
     resolved.notices.extend(metrics::notices(&resolved.config.values));
+    resolved.notices.extend(otlp::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

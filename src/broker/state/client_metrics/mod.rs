@@ -16,12 +16,13 @@ use tokio::sync::Semaphore;
 
 use crate::blocking;
 use crate::clock::Clock;
-use ottla_config::ClientMetricsConfig;
+use crate::otlp::Exporter;
+use ottla_config::BrokerConfig;
 use ottla_core::client_metrics::{
     Client, ClientInstances, Push, PushRefused, Subscribed, SubscriptionSettings, Throttled,
 };
 use ottla_metrics::Counter;
-use ottla_otlp::{Malformed, read_points};
+use ottla_otlp::{Malformed, read_points, with_labels};
 use ottla_wire::record::{Codec, RecordError, compress};
 
 pub use scrape::{metrics, register};
@@ -37,6 +38,8 @@ const MAX_READING: usize = 2;
 pub struct ClientMetrics {
     clock: Clock,
     max_bytes: usize,
+    node_id: i32,
+    exporter: Option<Arc<Exporter>>,
     instances: Mutex<ClientInstances>,
     values: Mutex<PushedValues>,
     reading: Semaphore,
@@ -66,12 +69,15 @@ pub enum Unreadable {
 }
 
 impl ClientMetrics {
-    pub fn new(config: &ClientMetricsConfig, clock: Clock) -> Arc<ClientMetrics> {
+    /// `exporter` gets what clients push, too.
+    pub fn new(config: &BrokerConfig, clock: Clock, exporter: Option<Arc<Exporter>>) -> Arc<ClientMetrics> {
         Arc::new(ClientMetrics {
             clock,
-            max_bytes: config.telemetry_max_bytes,
+            max_bytes: config.client_metrics.telemetry_max_bytes,
+            node_id: config.node_id,
+            exporter,
             instances: Mutex::default(),
-            values: Mutex::new(PushedValues::new(config.max_series)),
+            values: Mutex::new(PushedValues::new(config.client_metrics.max_series)),
             reading: Semaphore::new(MAX_READING),
             counts: Counts::default(),
         })
@@ -146,7 +152,25 @@ impl ClientMetrics {
         let points = read_points(&plain)?;
         let now = self.clock.now();
         self.values.lock().apply(now.monotonic, now.wall, accepted, &points);
+        if let Some(exporter) = &self.exporter {
+            exporter.export_metrics(self.labelled(&accepted.client, &plain)?);
+        }
         Ok(())
+    }
+
+    /// A client's message with the attributes that KIP-714 has a broker add.
+    fn labelled(&self, client: &Client, message: &[u8]) -> Result<Vec<u8>, Malformed> {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let labels = [
+            ("client_instance_id", client.instance_id.to_string()),
+            ("client_id", text(&client.client_id)),
+            ("client_software_name", text(&client.software_name)),
+            ("client_software_version", text(&client.software_version)),
+            ("client_source_address", client.source_address.clone()),
+            ("client_source_port", client.source_port.to_string()),
+            ("broker_id", self.node_id.to_string()),
+        ];
+        with_labels(message, &labels.each_ref().map(|(key, value)| (*key, value.as_str())))
     }
 
     /// Notes that a connection has ended.
