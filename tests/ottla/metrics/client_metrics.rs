@@ -8,18 +8,18 @@ use ottla_wire::protocol::messages::push_telemetry::PushTelemetryRequest;
 use ottla_wire::record::{Codec, compress};
 use ottla_wire::types::Uuid;
 
-use super::scrape;
+use super::{get, scrape};
 use crate::fixture::{Fixture, code};
 use common::Broker;
 
 /// The resource type of client metrics.
 const CLIENT_METRICS: i8 = 16;
 
-async fn subscription(fixture: &Fixture, client_instance_id: Uuid) -> GetTelemetrySubscriptionsResponse {
+pub(super) async fn subscription(fixture: &Fixture, client_instance_id: Uuid) -> GetTelemetrySubscriptionsResponse {
     fixture.client.call(GetTelemetrySubscriptionsRequest { client_instance_id }).await.unwrap()
 }
 
-async fn push(fixture: &Fixture, request: PushTelemetryRequest) -> &'static str {
+pub(super) async fn push(fixture: &Fixture, request: PushTelemetryRequest) -> &'static str {
     code(fixture.client.call(request).await.unwrap().error_code)
 }
 
@@ -29,7 +29,7 @@ fn field(number: u8, content: &[u8]) -> Vec<u8> {
 }
 
 /// A message with one sum of differences.
-fn message(name: &str, value: u8) -> Vec<u8> {
+pub(super) fn message(name: &str, value: u8) -> Vec<u8> {
     let attribute = field(7, &[field(1, b"topic"), field(2, &field(1, b"orders"))].concat());
     let point = [&[6 << 3 | 1, value, 0, 0, 0, 0, 0, 0, 0][..], &attribute].concat();
     let sum = [field(1, &point), vec![2 << 3, 1, 3 << 3, 1]].concat();
@@ -111,6 +111,25 @@ async fn pushed_metrics_are_in_the_scrape_and_wrong_pushes_are_refused() {
     assert_eq!(series(Uuid([2; 16]), "org_apache_kafka_a_total").unwrap().1, &6.0, "differences are summed up");
     let (info, _) = series(id, "ottla_client_instance_info").unwrap();
     assert!(info.contains(",client_source_address=\"") && info.ends_with(",client_rack=\"r1\"}"), "{info}");
+    let admin = |path: &str| -> serde_json::Value {
+        let (status, _, body) = get(
+            &format!("{}/client-metrics{path}", fixture.broker.ready().admin_url.as_ref().unwrap()),
+            &["X-Ottla-Admin: 1"],
+        );
+        assert!(status == 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    let all = admin("");
+    let clients: Vec<_> =
+        all["clients"].as_array().unwrap().iter().map(|it| (&it["client_instance_id"], &it["pushes"])).collect();
+    assert_eq!(clients.len(), 6, "{all}");
+    assert!(clients.contains(&(&serde_json::json!(id.to_string()), &serde_json::json!(1))), "{all}");
+    let one = admin(&format!("?client-instance-id={id}"));
+    let metric = serde_json::json!({"name": "org_apache_kafka_a_total", "kind": "counter", "labels": {"topic": "orders"}, "value": 3});
+    assert_eq!(
+        (&one["metrics"], &one["attributes"]["client_rack"]),
+        (&serde_json::json!([metric]), &serde_json::json!("r1"))
+    );
     for (name, expect) in [
         ("kafka_server_client_metrics_unknown_subscription_request_count_total", 1.0),
         ("ottla_client_metrics_pushes_total", 11.0),

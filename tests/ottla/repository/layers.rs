@@ -63,6 +63,11 @@ fn modules_use_only_modules_below_them() {
         &[],
     );
     check(
+        &["broker/otlp"],
+        &["crate::service", "crate::state", "crate::handlers", "crate::server", "crate::http", "crate::trace"],
+        &[],
+    );
+    check(
         &["broker/server"],
         &["crate::service", "crate::state", "crate::handlers", "crate::http", "crate::trace"],
         &[],

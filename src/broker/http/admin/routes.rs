@@ -79,8 +79,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-const SUPPORTED: &str =
-    "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, GET /client-metrics, \
+const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, GET /client-metrics, \
      POST /reset and POST /topics";
 
 async fn unknown_path() -> Response {
