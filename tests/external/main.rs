@@ -7,6 +7,7 @@
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
 mod bindings;
+mod client_metrics;
 mod docker;
 mod go;
 mod harness;

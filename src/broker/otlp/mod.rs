@@ -247,3 +247,6 @@ fn exported(counts: &Counts) -> u64 {
 fn dropped(counts: &Counts) -> u64 {
     counts.dropped.get()
 }
+
+#[cfg(test)]
+mod tests;
