@@ -105,7 +105,9 @@ impl Collector for ClientMetrics {
 }
 
 fn collect_pushed(clients: &[&PushedClient], scrape: &mut Scrape) {
-    let mut families: BTreeMap<(&str, bool), Vec<(usize, &SeriesKey, &Series)>> = BTreeMap::new();
+    /// The series of all clients with a name and kind, each with the number of its client.
+    type Families<'a> = BTreeMap<(&'a str, bool), Vec<(usize, &'a SeriesKey, &'a Series)>>;
+    let mut families = Families::new();
     for (index, client) in clients.iter().enumerate() {
         for (key, series) in &client.series {
             families.entry((&key.name, series.kind == Kind::Counter)).or_default().push((index, key, series));
