@@ -23,6 +23,9 @@ pub(crate) fn routes(log: Option<LogLines>) -> Option<ConsoleRoutes> {
     }
 }
 
+#[cfg(all(feature = "console", feature = "registry"))]
+mod schemas;
+
 #[cfg(feature = "console")]
 mod in_process {
     use std::io;
@@ -32,8 +35,9 @@ mod in_process {
 
     use ottla_broker::service::console::ConsoleConnector;
     use ottla_client::{Client, ClientError, ClientOptions};
-    use ottla_console::{Connect, Connecting};
+    use ottla_console::{Connect, Connecting, LagSeconds, Schemas};
     use ottla_wire::codec::Str;
+    use ottla_wire::types::{Offset, TopicPartition};
 
     /// What stands for the address in errors.
     const NAME: &str = "this broker";
@@ -60,6 +64,21 @@ mod in_process {
                 };
                 Client::over(NAME, stream, options).await
             })
+        }
+
+        fn lag_seconds(&self, committed: Vec<(TopicPartition, Offset)>) -> LagSeconds {
+            let connector = Arc::clone(&self.0);
+            Box::pin(async move { connector.lag_seconds(committed).await })
+        }
+
+        #[cfg(feature = "registry")]
+        fn schemas(&self) -> Option<Arc<dyn Schemas>> {
+            Some(Arc::new(super::schemas::InProcess(self.0.registry()?)))
+        }
+
+        #[cfg(not(feature = "registry"))]
+        fn schemas(&self) -> Option<Arc<dyn Schemas>> {
+            None
         }
     }
 }

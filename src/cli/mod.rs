@@ -13,6 +13,7 @@ mod dump_log;
 mod ephemeral;
 mod groups;
 mod healthcheck;
+mod http_errors;
 mod man;
 mod mistakes;
 mod names;

@@ -7,8 +7,6 @@ use super::values::{Source, Values};
 
 const LISTENER: &str = "ottla.admin.listener";
 const TOKEN: &str = "ottla.admin.token";
-/// The prefix of the settings of TLS.
-const TLS: &str = "ottla.admin.ssl.";
 const CONSOLE: &str = "ottla.console.enable";
 /// The admin port if the console is enabled and no other is set.
 const CONSOLE_PORT: &str = "9644";
@@ -84,18 +82,6 @@ pub(super) fn bind_address(name: &str, text: &str, example: &str) -> Result<Bind
         Some(Ok(port)) if port > u16::MAX.into() => format!("{name}: the port {port} is more than 65535"),
         _ => format!("{name}: \"{text}\" is not host:port, such as {example}"),
     })
-}
-
-/// Notices about a token and a keystore that protect nothing.
-pub(super) fn notices(values: &Values) -> Vec<String> {
-    let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
-    if is_given(LISTENER) {
-        return Vec::new();
-    }
-    let of_tls = values.given_at_start().filter(|(name, value, _)| name.starts_with(TLS) && !value.is_empty());
-    let names = std::iter::once(TOKEN).filter(|name| is_given(name)).chain(of_tls.map(|(name, ..)| name));
-    let notice = |name| format!("{name} has no effect without the admin port; set {LISTENER}, or use --admin-port");
-    names.map(notice).collect()
 }
 
 #[cfg(test)]

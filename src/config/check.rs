@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::broker::BrokerConfig;
+use super::java_classes;
 use super::listener_values::find_with_listener;
-use super::protection;
 use super::setting::InvalidValue;
 use super::table::{self, Scope};
 use super::topic::TopicConfig;
@@ -41,10 +41,9 @@ pub fn validate(scope: Scope, name: &str, value: &str) -> Result<(), Refused> {
     }
 }
 
-/// Rejects a Java class that names users or makes TLS engines, in the words of Kafka for one that it does not find: the next
-/// start would be refused.
+/// Rejects a Java class of others in a setting of security, in the words of Kafka for one that it does not find.
 pub fn check_class(name: &str, value: &str) -> Result<(), Refused> {
-    if !protection::demands_class(name, value) {
+    if java_classes::check_class(name, value).is_ok() {
         return Ok(());
     }
     let value = value.trim();

@@ -13,6 +13,8 @@ mod authorizer;
 mod broker;
 mod check;
 mod describe;
+mod http_ports;
+mod java_classes;
 mod listener;
 pub mod listener_values;
 mod load;
@@ -44,7 +46,7 @@ pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
 pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol};
-pub use listener_values::ListenerValues;
+pub use listener_values::{ListenerValues, MechanismValues};
 pub use load::{LoadError, Sources, load, properties};
 pub use metrics::{MetricsConfig, MetricsPortConfig};
 pub use otlp::OtlpConfig;

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::listener::{Listener, SecurityProtocol};
+use super::sasl;
 use super::setting::{Effect, InvalidValue, Setting};
 use super::table::{self, Scope};
 use super::values::{Origin, SettingValue, Values};
@@ -63,6 +64,11 @@ impl<'a> ListenerValues<'a> {
         }
     }
 
+    /// The settings as they apply to a SASL mechanism of this listener.
+    pub fn of_mechanism(self, mechanism: &str) -> MechanismValues<'a> {
+        MechanismValues { listener: self, mechanism: mechanism.to_ascii_lowercase() }
+    }
+
     /// The full name, the value and the layer of the value that is given for this listener alone. `name` may begin with
     /// the name of a SASL mechanism.
     pub fn own(self, name: &str) -> Option<(String, &'a str, Origin)> {
@@ -79,6 +85,40 @@ impl<'a> ListenerValues<'a> {
     /// The name under which the effective value was given, for messages.
     pub fn name_of(self, name: &str) -> String {
         self.own(name).map_or_else(|| name.to_owned(), |(full, ..)| full)
+    }
+}
+
+/// The settings as they apply to one SASL mechanism of a listener. As in Kafka, a value with the names of the listener and
+/// of the mechanism has precedence over one with the listener's name, and that over the general one.
+#[derive(Clone)]
+pub struct MechanismValues<'a> {
+    listener: ListenerValues<'a>,
+    /// In lower case.
+    mechanism: String,
+}
+
+impl<'a> MechanismValues<'a> {
+    /// The effective value. `None` is null.
+    pub fn text(&self, name: &str) -> Option<Cow<'a, str>> {
+        match self.own(name) {
+            Some((_, value, _)) => Some(Cow::Borrowed(value)),
+            None => self.listener.text(name),
+        }
+    }
+
+    /// The full name, the value and the layer of the value that is given for this mechanism of this listener alone.
+    pub fn own(&self, name: &str) -> Option<(String, &'a str, Origin)> {
+        self.listener.own(&format!("{}.{name}", self.mechanism))
+    }
+
+    /// The name under which the effective value was given, for messages.
+    pub fn name_of(&self, name: &str) -> String {
+        self.own(name).map_or_else(|| self.listener.name_of(name), |(full, ..)| full)
+    }
+
+    /// The name with those of the listener and of the mechanism before it.
+    pub fn full_name(&self, name: &str) -> String {
+        full_name(self.listener.listener, &format!("{}.{name}", self.mechanism))
     }
 }
 
@@ -108,23 +148,38 @@ pub(super) fn without_effect(values: &Values, listeners: &[Listener]) -> Vec<Str
     unused.map(|(name, ..)| name.to_owned()).collect()
 }
 
-/// Whether the setting of a listener is read under this name.
+/// Whether the setting of a listener is read under this name, if the mechanism in the name is enabled.
 fn is_read(name: &str, setting: &str, listener: &str) -> bool {
     let Some(rest) = name.strip_prefix(&full_name(listener, "")) else { return false };
     if rest == setting {
-        return !OF_THE_BROKER.contains(&setting);
+        return true;
     }
     let mechanism = rest.strip_suffix(setting).and_then(|rest| rest.strip_suffix('.'));
     // A dot may be part of another listener's name.
-    mechanism.is_some_and(|mechanism| !mechanism.contains('.')) && OF_A_MECHANISM.contains(&setting)
+    mechanism.is_some_and(|mechanism| !mechanism.contains('.') && sasl::is_of_a_mechanism(setting, mechanism))
 }
 
-/// Settings of security that a listener may not have of its own.
-const OF_THE_BROKER: [&str; 1] = ["sasl.server.max.receive.size"];
-
-/// Settings that a mechanism of a listener may have of its own.
-const OF_A_MECHANISM: [&str; 3] =
-    ["sasl.jaas.config", "sasl.server.callback.handler.class", "connections.max.reauth.ms"];
+/// Whether a value that a client sets at runtime is read under this name by the broker or by one of its listeners.
+/// `values` contains it.
+pub(super) fn has_effect(values: &Values, listeners: &[Listener], name: &str) -> bool {
+    let Some(setting) = find_with_listener(name).filter(|setting| setting.effect == Effect::Implemented) else {
+        return false;
+    };
+    listeners.iter().any(|listener| match applies(setting.name, listener.protocol) {
+        Some(true) if setting.name.starts_with("ssl.") => {
+            // With SASL, only a value for the listener itself counts, as in Kafka.
+            let is_own = listener.protocol == SecurityProtocol::SaslSsl && setting.name == "ssl.client.auth";
+            let own = full_name(&listener.name, setting.name);
+            name == own || !is_own && values.of_listener(&listener.name).name_of(setting.name) == name
+        }
+        Some(true) => sasl::is_read(values, listener, setting.name, name),
+        Some(false) => false,
+        None => {
+            setting.name == name
+                || OF_ANY_LISTENER.contains(&setting.name) && name == full_name(&listener.name, setting.name)
+        }
+    })
+}
 
 /// Settings other than those of security that a listener may have of its own.
 const OF_ANY_LISTENER: [&str; 1] = ["max.connection.creation.rate"];
@@ -197,5 +252,22 @@ mod tests {
         assert_eq!(client.text("plain.sasl.jaas.config").as_deref(), Some("x;"));
         assert_eq!(client.text("sasl.jaas.config"), None);
         assert_eq!(client.name_of("plain.sasl.jaas.config"), "listener.name.client.plain.sasl.jaas.config");
+    }
+
+    #[test]
+    fn value_with_the_name_of_a_mechanism_has_precedence_over_that_of_the_listener_and_that_over_the_general_one() {
+        let setting = "sasl.oauthbearer.expected.audience";
+        let mut values = Values::default();
+        for (name, expect) in [
+            (setting.to_owned(), "general"),
+            (full_name("CLIENT", setting), "listener"),
+            (full_name("CLIENT", &format!("oauthbearer.{setting}")), "mechanism"),
+        ] {
+            values.set_static(&name, expect, Source::CommandLine);
+            let read = values.of_listener("CLIENT").of_mechanism("OAUTHBEARER");
+            assert_eq!((read.text(setting).as_deref(), read.name_of(setting)), (Some(expect), name));
+        }
+        let other = values.of_listener("CLIENT").of_mechanism("PLAIN");
+        assert_eq!(other.text(setting).as_deref(), Some("listener"), "of the same listener");
     }
 }

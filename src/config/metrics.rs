@@ -48,12 +48,6 @@ pub(super) fn resolve(values: &Values) -> Result<MetricsConfig, String> {
     Ok(MetricsConfig { max_series, port: Some(port) })
 }
 
-/// A notice about a token that protects nothing.
-pub(super) fn notices(values: &Values) -> Option<String> {
-    let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
-    (is_given(TOKEN) && !is_given(LISTENER)).then(|| format!("{TOKEN} has no effect without {LISTENER}"))
-}
-
 fn max_series(values: &Values) -> usize {
     usize::try_from(values.read::<i32>("ottla.metrics.max.series")).unwrap_or(0)
 }

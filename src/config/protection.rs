@@ -1,5 +1,5 @@
 //! Settings that demand protection. With those that are not supported, the broker refuses to start instead of running
-//! unprotected; `authorizer` and `load::images` do so too.
+//! unprotected; `authorizer`, `java_classes` and `load::images` do so too.
 //!
 //! The rule: the start is refused if Apache Kafka, or the image that a variable belongs to, would have restricted access
 //! with the same settings or would have refused to start. Settings that only carry details (`ssl.*`, `sasl.*`,
@@ -12,12 +12,6 @@ use super::values::{Origin, Values};
 
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
 const QUOTA_CALLBACK: &str = "client.quota.callback.class";
-const PRINCIPAL_BUILDER: &str = "principal.builder.class";
-/// The class of Kafka that does what is done here.
-const KNOWN_BUILDER: &str = "org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder";
-const ENGINE_FACTORY: &str = "ssl.engine.factory.class";
-/// Kafka's own, which is what no class means.
-const KNOWN_FACTORY: &str = "org.apache.kafka.common.security.ssl.DefaultSslEngineFactory";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
 
 /// Settings that exchange a part of Java's TLS, and their values that need no other part.
@@ -57,47 +51,6 @@ pub(super) fn check_quota_callback(values: &Values) -> Result<(), String> {
             supported; remove it, the quotas of users and clients are enforced without it",
             class.escape_debug()
         )),
-    }
-}
-
-/// Rejects a Java class that names users, for all listeners or for one.
-pub(super) fn check_principal_builder(values: &Values) -> Result<(), String> {
-    let of_listeners = values.names_of_listeners().into_iter().filter(|name| is_principal_builder(name));
-    for name in std::iter::once(PRINCIPAL_BUILDER).chain(of_listeners) {
-        let Some((class, from)) = values.given(name).zip(values.source(name)) else { continue };
-        check_principal_builder_class(name, class).map_err(|why| format!("{why} ({from})"))?;
-    }
-    Ok(())
-}
-
-/// Whether this is the setting for a class that names users.
-fn is_principal_builder(name: &str) -> bool {
-    name == PRINCIPAL_BUILDER || listener_values::find(name).is_some_and(|setting| setting.name == PRINCIPAL_BUILDER)
-}
-
-/// Rejects a class other than Kafka's own.
-fn check_principal_builder_class(name: &str, class: &str) -> Result<(), String> {
-    match class.trim() {
-        "" | KNOWN_BUILDER => Ok(()),
-        class => Err(format!(
-            "{name}={} demands a Java class that names users, and Java classes are not supported; remove it, users of TLS \
-             have the names of ssl.principal.mapping.rules",
-            class.escape_debug()
-        )),
-    }
-}
-
-/// Whether this is a class that makes TLS engines in its own way.
-pub(super) fn is_own_engine_factory(class: &str) -> bool {
-    !matches!(class.trim(), "" | KNOWN_FACTORY)
-}
-
-/// Whether this setting, of the broker or of a listener, demands a Java class other than Kafka's own.
-pub(super) fn demands_class(name: &str, value: &str) -> bool {
-    match listener_values::find_with_listener(name).map(|setting| setting.name) {
-        Some(PRINCIPAL_BUILDER) => check_principal_builder_class(name, value).is_err(),
-        Some(ENGINE_FACTORY) => is_own_engine_factory(value),
-        _ => false,
     }
 }
 

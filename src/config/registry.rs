@@ -82,13 +82,6 @@ fn check_topic(name: &str) -> Result<(), String> {
     }
 }
 
-/// A notice about users of a registry that is off.
-pub(super) fn notices(values: &Values) -> Option<String> {
-    let is_given = |name| values.given(name).is_some_and(|value| !value.is_empty());
-    (is_given(USERS) && !is_given(LISTENER) && !is_given(OPTIONAL_PORT))
-        .then(|| format!("{USERS} has no effect without the schema registry; set {LISTENER}, or use --registry-port"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{BindHost, Sources, load};

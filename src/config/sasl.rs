@@ -1,25 +1,59 @@
-//! Notices about SASL settings that have no effect although a listener has SASL.
+//! Which SASL settings have an effect, and notices about those that have none although a listener has SASL.
 //!
 //! Kafka reads `sasl.jaas.config` and `sasl.server.callback.handler.class` of a listener only with the names of the
-//! listener and of the mechanism before them. Without a SASL listener, `listener_values` lists all of them.
+//! listener and of the mechanism before them; `connections.max.reauth.ms` and those of OAUTHBEARER also without. Without a
+//! SASL listener, `listener_values` lists all of them.
 
 use super::listener::Listener;
-use super::listener_values::full_name;
+use super::listener_values::{self, full_name};
+use super::setting::Effect;
 use super::table::{self, Scope};
 use super::text;
 use super::values::Values;
 
 const MECHANISMS: &str = "sasl.enabled.mechanisms";
 const JAAS: &str = "sasl.jaas.config";
-/// Settings that belong to one mechanism of one listener.
-const OF_A_MECHANISM: [&str; 2] = [JAAS, "sasl.server.callback.handler.class"];
+const HANDLER: &str = "sasl.server.callback.handler.class";
+/// Settings that are read only with the names of a listener and of a mechanism.
+const OF_A_MECHANISM: [&str; 2] = [JAAS, HANDLER];
+const SESSION_LIFETIME: &str = "connections.max.reauth.ms";
 /// The prefix of the settings of OAUTHBEARER.
 const OF_BEARER: &str = "sasl.oauthbearer.";
 const KEYS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
-const HANDLER_OF_BEARER: &str = "oauthbearer.sasl.server.callback.handler.class";
-const JAAS_OF_BEARER: &str = "oauthbearer.sasl.jaas.config";
+/// A setting of OAUTHBEARER that Kafka does not read with the mechanism's name.
+const VALIDATOR: &str = "sasl.oauthbearer.jwt.validator.class";
+const BEARER: &str = "OAUTHBEARER";
 /// The beginning of the options about unsigned tokens in a login module.
 const OF_UNSIGNED: &str = "unsecuredValidator";
+
+/// Whether a setting can have the name of this mechanism before it.
+pub(super) fn is_of_a_mechanism(setting: &str, mechanism: &str) -> bool {
+    OF_A_MECHANISM.contains(&setting)
+        || setting == SESSION_LIFETIME
+        || setting.starts_with(OF_BEARER) && setting != VALIDATOR && mechanism.eq_ignore_ascii_case(BEARER)
+}
+
+/// Whether a listener with SASL reads the value of a setting that is given under `name`, also after its start.
+pub(super) fn is_read(values: &Values, listener: &Listener, setting: &str, name: &str) -> bool {
+    let own = values.of_listener(&listener.name);
+    let mechanisms = mechanisms(values, listener);
+    let has = |mechanism: &String| {
+        let own = own.of_mechanism(mechanism);
+        match setting {
+            _ if OF_A_MECHANISM.contains(&setting) => own.full_name(setting) == name,
+            SESSION_LIFETIME => own.name_of(setting) == name,
+            _ => mechanism == BEARER && own.name_of(setting) == name,
+        }
+    };
+    match setting {
+        // Only at the start.
+        "sasl.server.max.receive.size" => false,
+        KEYS_URL => mechanisms.iter().any(has),
+        _ if setting.starts_with(OF_BEARER) => !is_unsigned(values, listener) && mechanisms.iter().any(has),
+        _ if OF_A_MECHANISM.contains(&setting) || setting == SESSION_LIFETIME => mechanisms.iter().any(has),
+        _ => own.name_of(setting) == name,
+    }
+}
 
 pub(super) fn notices(values: &Values, listeners: &[Listener]) -> Vec<String> {
     let listeners: Vec<&Listener> = listeners.iter().filter(|listener| listener.protocol.is_sasl()).collect();
@@ -61,17 +95,16 @@ fn without_mechanism(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     notices
 }
 
-/// JAAS configurations of mechanisms that their listener does not have.
+/// Settings of mechanisms that their listener does not have.
 fn of_disabled_mechanisms(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     let mut notices = Vec::new();
     for listener in listeners {
         let enabled = mechanisms(values, listener);
         for (name, ..) in values.given_at_start() {
-            let rest = name.strip_prefix(&full_name(&listener.name, ""));
-            let mechanism = rest.and_then(|rest| rest.strip_suffix(JAAS)?.strip_suffix('.'));
-            // A dot may be part of another listener's name.
-            let Some(mechanism) = mechanism.filter(|mechanism| !mechanism.contains('.')) else { continue };
-            if !enabled.iter().any(|known| known.eq_ignore_ascii_case(mechanism)) {
+            let Some((mechanism, setting)) = mechanism_in(name, listener) else { continue };
+            if is_of_a_mechanism(setting, mechanism)
+                && !enabled.iter().any(|known| known.eq_ignore_ascii_case(mechanism))
+            {
                 notices.push(format!(
                     "{name} has no effect: {MECHANISMS} of listener {} has no {}",
                     listener.name,
@@ -83,9 +116,17 @@ fn of_disabled_mechanisms(values: &Values, listeners: &[&Listener]) -> Vec<Strin
     notices
 }
 
+/// The mechanism and the setting in the name of a setting of a mechanism of this listener.
+fn mechanism_in<'a>(name: &'a str, listener: &Listener) -> Option<(&'a str, &'static str)> {
+    let setting = listener_values::find(name)?.name;
+    let mechanism = name.strip_prefix(&full_name(&listener.name, ""))?.strip_suffix(setting)?.strip_suffix('.')?;
+    // A dot may be part of another listener's name.
+    (!mechanism.contains('.')).then_some((mechanism, setting))
+}
+
 /// Settings of OAUTHBEARER that no listener uses, in one line for all listeners and in one for each.
 fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Vec<String> {
-    let given = |prefix: &str| bearer_settings(values, prefix);
+    let given = |prefix: &str| bearer_settings(values, &[prefix]);
     let without: Vec<_> = listeners.iter().filter(|listener| !has_bearer(values, listener)).collect();
     let mut notices = Vec::new();
     let general = given("");
@@ -106,22 +147,15 @@ fn of_unused_bearer(values: &Values, listeners: &[&Listener]) -> Vec<String> {
 /// Settings about signed tokens of listeners that accept unsigned ones, and the reverse.
 fn of_other_tokens(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     let listeners: Vec<_> = listeners.iter().filter(|listener| has_bearer(values, listener)).collect();
-    let is_unsigned = |listener: &Listener| {
-        let own = values.of_listener(&listener.name);
-        let validates = own
-            .own(HANDLER_OF_BEARER)
-            .is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
-        own.text(KEYS_URL).is_none() && !validates
-    };
     let mut notices = Vec::new();
-    let general = bearer_settings(values, "");
-    if !general.is_empty() && !listeners.is_empty() && listeners.iter().all(|listener| is_unsigned(listener)) {
+    let general = bearer_settings(values, &[""]);
+    if !general.is_empty() && !listeners.is_empty() && listeners.iter().all(|listener| is_unsigned(values, listener)) {
         notices.push(format!("settings without effect, as tokens are not signed without {KEYS_URL}: {general}"));
     }
     for listener in listeners {
-        let (name, own) = (&listener.name, values.of_listener(&listener.name));
-        if is_unsigned(listener) {
-            let given = bearer_settings(values, &full_name(name, ""));
+        let (name, own) = (&listener.name, values.of_listener(&listener.name).of_mechanism(BEARER));
+        if is_unsigned(values, listener) {
+            let given = bearer_settings(values, &[&full_name(name, ""), &own.full_name("")]);
             if !given.is_empty() {
                 notices.push(format!(
                     "settings without effect, as tokens of listener {name} are not signed without {KEYS_URL}: {given}"
@@ -130,12 +164,12 @@ fn of_other_tokens(values: &Values, listeners: &[&Listener]) -> Vec<String> {
             continue;
         }
         let why = format!("tokens of listener {name} must be signed with a key of {KEYS_URL}");
-        if let Some((setting, class, _)) = own.own(HANDLER_OF_BEARER)
+        if let Some((setting, class, _)) = own.own(HANDLER)
             && class.ends_with(".OAuthBearerUnsecuredValidatorCallbackHandler")
         {
             notices.push(format!("{setting} has no effect: {why}"));
         }
-        if let Some((setting, module, _)) = own.own(JAAS_OF_BEARER)
+        if let Some((setting, module, _)) = own.own(JAAS)
             && module.contains(OF_UNSIGNED)
         {
             notices.push(format!("the options {OF_UNSIGNED}... in {setting} have no effect: {why}"));
@@ -144,19 +178,28 @@ fn of_other_tokens(values: &Values, listeners: &[&Listener]) -> Vec<String> {
     notices
 }
 
-/// The given settings of OAUTHBEARER behind `prefix` that are not the defaults, separated by commas.
-fn bearer_settings(values: &Values, prefix: &str) -> String {
+/// Whether a listener with OAUTHBEARER accepts unsigned tokens.
+fn is_unsigned(values: &Values, listener: &Listener) -> bool {
+    let own = values.of_listener(&listener.name).of_mechanism(BEARER);
+    let validates =
+        own.own(HANDLER).is_some_and(|(_, class, _)| class.ends_with(".OAuthBearerValidatorCallbackHandler"));
+    own.text(KEYS_URL).is_none() && !validates
+}
+
+/// The given settings of OAUTHBEARER behind one of the `prefixes` that are not the defaults, separated by commas. Those
+/// that are without effect in any case are in another line.
+fn bearer_settings(values: &Values, prefixes: &[&str]) -> String {
     let is_bearers = |name: &str, value: &str| {
-        let Some(setting) = name.strip_prefix(prefix) else { return false };
-        let default = table::find(Scope::Broker, setting).and_then(|setting| setting.default);
-        setting.starts_with(OF_BEARER) && default != Some(value)
+        let found = prefixes.iter().find_map(|prefix| table::find(Scope::Broker, name.strip_prefix(prefix)?));
+        let Some(setting) = found else { return false };
+        setting.name.starts_with(OF_BEARER) && setting.effect == Effect::Implemented && setting.default != Some(value)
     };
     let given = values.given_at_start().filter(|(name, value, _)| is_bearers(name, value)).map(|(name, ..)| name);
     given.collect::<Vec<_>>().join(", ")
 }
 
 fn has_bearer(values: &Values, listener: &Listener) -> bool {
-    mechanisms(values, listener).iter().any(|mechanism| mechanism == "OAUTHBEARER")
+    mechanisms(values, listener).iter().any(|mechanism| mechanism == BEARER)
 }
 
 fn is_given(values: &Values, name: &str) -> bool {
@@ -193,9 +236,10 @@ mod tests {
         let handler = "sasl.server.callback.handler.class";
         let expect = "sasl.server.callback.handler.class has no effect, as in Kafka; the name for PLAIN is \
                       listener.name.sasl_plaintext.plain.sasl.server.callback.handler.class";
-        check(&[(handler, "com.example.Handler")], &[expect]);
+        let class = "org.apache.kafka.common.security.plain.internals.PlainServerCallbackHandler";
+        check(&[(handler, class)], &[expect]);
         check(&[(handler, "")], &[]);
-        check(&[(handler, "com.example.Handler"), ("listeners", "PLAINTEXT://:1")], &[]);
+        check(&[(handler, class), ("listeners", "PLAINTEXT://:1")], &[]);
         let own = "listener.name.sasl_plaintext.sasl.jaas.config";
         let with_mechanism = "listener.name.sasl_plaintext.plain.sasl.jaas.config";
         let expect = |name: &str| format!("{name} has no effect, as in Kafka; the name for PLAIN is {with_mechanism}");
@@ -219,12 +263,14 @@ mod tests {
         let with = |prefix: &str, name: &str| format!("listener.name.sasl_plaintext.{prefix}{name}");
         for (name, value, is_read) in [
             (with("plain.", "connections.max.reauth.ms"), "3000", true),
-            (with("plain.", "sasl.server.callback.handler.class"), "a.B", true),
+            (with("plain.", "sasl.jaas.config"), "x;", true),
             (with("", "connections.max.reauth.ms"), "3000", true),
-            (with("oauthbearer.", "sasl.oauthbearer.expected.audience"), "kafka", false),
+            (with("oauthbearer.", "sasl.oauthbearer.expected.audience"), "kafka", true),
+            (with("plain.", "sasl.oauthbearer.expected.audience"), "kafka", false),
             (with("plain.", "sasl.enabled.mechanisms"), "PLAIN", false),
             (with("other.", "sasl.enabled.mechanisms"), "PLAIN", false),
-            (with("", "sasl.server.max.receive.size"), "1000", false),
+            (with("", "sasl.server.max.receive.size"), "1000", true),
+            (with("plain.", "sasl.server.max.receive.size"), "1000", false),
         ] {
             let expect = if is_read { Vec::new() } else { vec![name.clone()] };
             assert_eq!(start(&[(&name, value)]).without_effect, expect);

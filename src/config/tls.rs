@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::broker::BrokerConfig;
+use super::java_classes;
 use super::listener::{Listener, SecurityProtocol};
 use super::listener_values::{ListenerValues, full_name};
 use super::password::Password;
@@ -122,7 +123,7 @@ impl TlsConfig {
             cipher_suites: entries(values, "ssl.cipher.suites"),
             principal_mapping_rules: text(values, "ssl.principal.mapping.rules"),
             engine_factory: given(values, "ssl.engine.factory.class")
-                .filter(|factory| protection::is_own_engine_factory(&factory.value)),
+                .filter(|factory| java_classes::check_class("ssl.engine.factory.class", &factory.value).is_err()),
             allow_dn_changes: values.read("ssl.allow.dn.changes"),
             allow_san_changes: values.read("ssl.allow.san.changes"),
         }

@@ -121,6 +121,12 @@ impl Values {
         given.map(String::as_str).filter(|name| listener_values::is_of_listener(name)).collect()
     }
 
+    /// The names of all settings that were set at runtime.
+    pub(super) fn names_set_at_runtime(&self) -> impl Iterator<Item = &str> {
+        let defaults = self.dynamic_default.keys().filter(|name| !self.dynamic_broker.contains_key(*name));
+        defaults.chain(self.dynamic_broker.keys()).map(String::as_str)
+    }
+
     /// The values given at start, by name, with their sources.
     pub fn given_at_start(&self) -> impl Iterator<Item = (&str, &str, &Source)> {
         self.given.iter().map(|(name, (value, source))| (name.as_str(), value.as_str(), source))

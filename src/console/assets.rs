@@ -56,6 +56,7 @@ const ASSETS: &[Asset] = assets![
     "configs.js" as SCRIPT,
     "groups.js" as SCRIPT,
     "group.js" as SCRIPT,
+    "schemas.js" as SCRIPT,
     "transactions.js" as SCRIPT,
     "clients.js" as SCRIPT,
     "security.js" as SCRIPT,

@@ -11,6 +11,7 @@ mod assets;
 mod error;
 mod filter;
 mod query;
+mod schemas;
 mod value;
 
 use std::net::{IpAddr, SocketAddr};
@@ -25,19 +26,32 @@ use tokio::sync::Semaphore;
 
 use error::ApiError;
 use ottla_client::{Client, ClientError};
+use ottla_wire::types::{Offset, TopicPartition};
 
-pub use value::{Decode, Decoded, Part};
+pub use schemas::{Decode, Decoded, Part, RegistryRequest, RegistryResponse, Responding, Schemas};
 
 /// The number of requests that read records at a time. They use threads that the broker needs as well.
 const MAX_SCANS: usize = 16;
 
+/// The number of threads that look through records at a time. A decoded value can take 64 MiB for a moment.
+const MAX_SEARCHES: usize = 4;
+
 /// A connection that is being opened.
 pub type Connecting = Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send>>;
 
-/// Opens connections to the broker.
+/// Lags in seconds that are being looked up; `None` where one is not known.
+pub type LagSeconds = Pin<Box<dyn Future<Output = Vec<Option<f64>>> + Send>>;
+
+/// Opens connections to the broker, and has what the Kafka protocol does not say.
 pub trait Connect: Send + Sync + 'static {
     /// Opens a connection on behalf of a client at this address.
     fn connect(&self, peer: IpAddr) -> Connecting;
+
+    /// Looks up the lags at committed offsets, in their order.
+    fn lag_seconds(&self, committed: Vec<(TopicPartition, Offset)>) -> LagSeconds;
+
+    /// The schema registry; `None` if the broker has none.
+    fn schemas(&self) -> Option<Arc<dyn Schemas>>;
 }
 
 /// The last lines of the broker's log, oldest first.
@@ -47,28 +61,29 @@ pub type LogLines = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 pub struct Console {
     connect: Arc<dyn Connect>,
     log: Option<LogLines>,
-    decode: Option<Arc<dyn Decode>>,
     /// Chooses the partitions of records without a key, in rotation.
     next_partition: AtomicUsize,
     /// Limits how many requests read records at a time.
     scans: Arc<Semaphore>,
+    /// Limits how many of these look through records at a time.
+    searches: Arc<Semaphore>,
 }
 
 impl Console {
     pub fn new(connect: Arc<dyn Connect>) -> Console {
-        let (next_partition, scans) = (AtomicUsize::new(0), Arc::new(Semaphore::new(MAX_SCANS)));
-        Console { connect, log: None, decode: None, next_partition, scans }
+        let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        Console {
+            connect,
+            log: None,
+            next_partition: AtomicUsize::new(0),
+            scans: semaphore(MAX_SCANS),
+            searches: semaphore(MAX_SEARCHES),
+        }
     }
 
     /// Shows the last lines of a log.
     pub fn with_log(mut self, log: LogLines) -> Console {
         self.log = Some(log);
-        self
-    }
-
-    /// Decodes keys and values with schemas.
-    pub fn with_decoder(mut self, decode: Arc<dyn Decode>) -> Console {
-        self.decode = Some(decode);
         self
     }
 

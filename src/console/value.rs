@@ -4,27 +4,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Which bytes of a record are decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    Key,
-    Value,
-}
-
-/// What a decoder made of a key or value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decoded {
-    /// The name of the format, such as `avro`.
-    pub format: String,
-    /// JSON text.
-    pub json: String,
-}
-
-/// Decodes keys and values that have a schema.
-pub trait Decode: Send + Sync + 'static {
-    /// Decodes bytes of a record of this topic; `None` if they have no known schema. May block.
-    fn decode(&self, topic: &str, part: Part, bytes: &[u8]) -> Option<Decoded>;
-}
+use crate::schemas::Decoded;
 
 /// Shows bytes: `{"format": "json", "text": "…", "bytes": 12}`. The text is cut after about `max` bytes, and then has
 /// `"truncated": true`.
@@ -39,9 +19,13 @@ pub fn show(bytes: &[u8], max: usize) -> Value {
     }
 }
 
-/// Shows what a decoder returned.
+/// Shows what a decoder returned, with the schema's id.
 pub fn show_decoded(decoded: &Decoded, size: usize, max: usize) -> Value {
-    shown(&decoded.format, cut(&decoded.json, max), size, decoded.json.len() > max)
+    let mut value = shown(decoded.format, cut(&decoded.json, max), size, decoded.json.len() > max);
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("schema_id".to_owned(), Value::from(decoded.schema_id));
+    }
+    value
 }
 
 fn shown(format: &str, text: &str, size: usize, truncated: bool) -> Value {

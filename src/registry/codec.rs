@@ -33,7 +33,7 @@ pub enum FrameError {
 }
 
 /// What names the schema of a key or a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SchemaIdentifier {
     Id(i32),
     Guid(Guid),

@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 const MAX_CONCURRENT_TESTS: usize = 4;
 
 /// What a test may miss, as `OTTLA_REQUIRE` names it.
-const NEEDS: [&str; 11] = [
+const NEEDS: [&str; 12] = [
     "java",
     "node",
+    "chromium",
     "go",
     "docker",
     "python",

@@ -7,6 +7,7 @@
 //! Each module lists its tests in `tests`. A test that is not listed is an unused function, which is a warning.
 
 mod bindings;
+mod browser;
 mod client_metrics;
 mod docker;
 mod go;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let suites = [
         bindings::tests(),
+        browser::tests(),
         docker::tests(),
         go::tests(),
         java::bank::tests(),

@@ -16,11 +16,14 @@ fn users(password: &str) -> String {
 
 /// A broker with the listeners PLAINTEXT and SASL.
 fn broker() -> Options {
+    listeners().set(USERS, &users("static"))
+}
+
+fn listeners() -> Options {
     Broker::with()
         .set("listeners", "PLAINTEXT://127.0.0.1:0,SASL://127.0.0.1:0")
         .set("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT")
         .set("sasl.enabled.mechanisms", "PLAIN")
-        .set(USERS, &users("static"))
         .set("connection.failed.authentication.delay.ms", "0")
 }
 
@@ -48,7 +51,7 @@ async fn changed_users_are_in_force_after_a_restart_and_what_cannot_be_used_is_r
         (
             "listener.name.sasl.plain.sasl.server.callback.handler.class",
             "com.example.X",
-            "com.example.X is a Java class",
+            "Class com.example.X could not be found.",
         ),
         (USERS, "com.example.X required;", "the login module com.example.X is not supported for PLAIN"),
     ] {
@@ -64,8 +67,15 @@ async fn changed_users_are_in_force_after_a_restart_and_what_cannot_be_used_is_r
         assert!(tries < 1000, "the changed password is accepted");
         tokio::task::yield_now().await;
     }
+    let unused = "listener.name.absent.sasl.oauthbearer.expected.audience";
+    assert_eq!(set(&client, unused, "kafka").await, ("NONE", String::new()));
+    broker.wait_for_log(&format!("settings=\"{unused}\""));
     broker.stop();
     broker.restart();
     assert!(!can_log_in(&broker, "static").await, "the replaced password is refused");
     assert!(can_log_in(&broker, "changed").await);
+    broker.stop();
+    let without_users = listeners().data_dir(broker.data_dir()).start();
+    assert!(can_log_in(&without_users, "changed").await, "the stored users complete the settings of the start");
+    assert!(without_users.log().contains(&format!("stored settings of TLS and SASL without effect: {unused}")));
 }

@@ -16,8 +16,7 @@ use super::context::{Answer, Context};
 use super::errors::{Refused, ToErrorCode};
 use super::listener_security::Trial;
 use crate::log_rate_limiter::log_limited;
-use ottla_config as config;
-use ottla_config::setting::Effect;
+use ottla_config::BrokerConfig;
 use ottla_core::metadata::{
     AlterConfigs, Alteration, ConfigChange, ConfigKind, ConfigOp, ConfigResource, MetadataError, OpKind,
     check_broker_change, check_broker_name, check_without_resource,
@@ -206,7 +205,8 @@ fn apply(
         };
         let outcomes: Vec<Option<Refused>> = match submitted {
             Ok(results) => {
-                let ignored = changes.iter().map(ignored_settings);
+                let settings = Arc::clone(&broker.settings().borrow());
+                let ignored = changes.iter().map(|change| ignored_settings(change, &settings));
                 let applied = ignored.zip(&results).filter(|(_, (_, result))| result.is_ok());
                 for (ignored, _) in applied.filter(|(ignored, _)| !ignored.is_empty()) {
                     log_limited!(
@@ -233,8 +233,9 @@ fn refuse(altered: &mut [Altered], index: usize, outcome: Option<Refused>) {
     }
 }
 
-/// The names of the broker settings in a change that are stored and have no effect.
-fn ignored_settings(change: &ConfigChange) -> String {
+/// The names of the broker settings in a change that are stored and have no effect, also because no listener reads them.
+/// `settings` has the change.
+fn ignored_settings(change: &ConfigChange, settings: &BrokerConfig) -> String {
     if change.resource.kind != ConfigKind::Broker {
         return String::new();
     }
@@ -244,10 +245,7 @@ fn ignored_settings(change: &ConfigChange) -> String {
             ops.iter().filter(|op| op.kind != OpKind::Delete).map(|op| op.name.as_str()).collect()
         }
     };
-    let is_ignored = |name: &&str| {
-        config::listener_values::find_with_listener(name).is_none_or(|setting| setting.effect != Effect::Implemented)
-    };
-    names.into_iter().filter(is_ignored).collect::<Vec<_>>().join(", ")
+    names.into_iter().filter(|name| !settings.has_effect(name)).collect::<Vec<_>>().join(", ")
 }
 
 fn refusal(result: Result<(), MetadataError>) -> Option<Refused> {

@@ -1,9 +1,7 @@
 //! Changes of the TLS and SASL settings of listeners: they are tried before they are stored, as in Kafka.
 //!
 //! Errors have Kafka's text around ours. Departure: Kafka accepts some SASL settings that cannot be used here (GSSAPI, Java
-//! classes); they are refused here, because the broker would not honour them.
-
-use std::collections::BTreeMap;
+//! classes); they are refused here, because the broker would not honour them, also where no listener uses them yet.
 
 use super::context::Context;
 use crate::blocking;
@@ -11,7 +9,7 @@ use crate::state::authentication;
 use crate::tls::TlsListeners;
 use ottla_config::listener_values::find_with_listener;
 use ottla_config::{BrokerConfig, check_class, is_of_tls};
-use ottla_core::metadata::{ConfigChange, ConfigKind, settings_after};
+use ottla_core::metadata::{ConfigChange, ConfigKind, Settings, settings_after};
 use ottla_wire::types::ErrorCode;
 
 /// A change to be tried.
@@ -39,18 +37,29 @@ impl Trial {
         let before = if is_default { default } else { own };
         // A change that the metadata machine refuses needs no trial.
         let after = settings_after(change, before).ok()?;
-        let (tls, sasl) = (changed(before, &after, is_of_tls), changed(before, &after, is_of_sasl));
+        Trial::of_settings(context.broker.config(), &context.tls, [default, own], is_default, &after)
+    }
+
+    /// The trial of a change that leads to the settings `after`: of all brokers with `is_default`, or of this one. `before`
+    /// has the settings of all brokers and of this one.
+    pub fn of_settings(
+        config: &BrokerConfig,
+        tls: &TlsListeners,
+        [default, own]: [&Settings; 2],
+        is_default: bool,
+        after: &Settings,
+    ) -> Option<Trial> {
+        let before = if is_default { default } else { own };
+        let (of_tls, sasl) = (changed(before, after, is_of_tls), changed(before, after, is_of_sasl));
         let is_invalid = |(name, value): (&String, &String)| check_class(name, value).is_err();
-        let concerns_tls = !context.tls.is_empty()
-            && !tls.is_empty()
-            && !after.iter().filter(|(name, _)| is_of_tls(name)).any(is_invalid);
+        let concerns_tls =
+            !tls.is_empty() && !of_tls.is_empty() && !after.iter().filter(|(name, _)| is_of_tls(name)).any(is_invalid);
         if !concerns_tls && sasl.is_empty() {
             return None;
         }
-        let config = context.broker.config();
-        let after = if is_default { config.with_dynamic(&after, own) } else { config.with_dynamic(default, &after) };
+        let after = if is_default { config.with_dynamic(after, own) } else { config.with_dynamic(default, after) };
         let before = config.with_dynamic(default, own);
-        Some(Trial { tls: concerns_tls.then(|| context.tls.clone()), sasl, before, after })
+        Some(Trial { tls: concerns_tls.then(|| tls.clone()), sasl, before, after })
     }
 
     /// Reads the stores of TLS and what SASL needs.
@@ -82,11 +91,7 @@ impl Trial {
 }
 
 /// The names of the settings that differ, of those that `is_part` has.
-fn changed(
-    before: &BTreeMap<String, String>,
-    after: &BTreeMap<String, String>,
-    is_part: impl Fn(&str) -> bool,
-) -> Vec<String> {
+fn changed(before: &Settings, after: &Settings, is_part: impl Fn(&str) -> bool) -> Vec<String> {
     let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
     names.filter(|name| is_part(name) && before.get(*name) != after.get(*name)).cloned().collect()
 }
@@ -95,3 +100,6 @@ fn changed(
 fn is_of_sasl(name: &str) -> bool {
     find_with_listener(name).is_some_and(|setting| setting.name.starts_with("sasl."))
 }
+
+#[cfg(test)]
+mod tests;

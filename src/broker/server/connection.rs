@@ -43,6 +43,8 @@ pub(super) struct Shared {
     pub max_frame: usize,
     /// The largest frame of a client that has not authenticated yet.
     pub max_sasl_frame: usize,
+    /// The same for single listeners.
+    pub listener_sasl_frames: Vec<(Arc<str>, usize)>,
     pub idle: Option<Duration>,
     pub stall_timeout: Duration,
     pub clock: Clock,
@@ -351,7 +353,9 @@ fn report(info: &Arc<ConnectionInfo>, shared: &Shared, done: &Exchange) {
 
 /// Returns the function that gives the limit for the next frame of a connection.
 fn frame_limit(info: &Arc<ConnectionInfo>, shared: &Shared) -> impl Fn() -> FrameLimit + Send + 'static {
-    let (info, max_frame, max_sasl_frame) = (info.clone(), shared.max_frame, shared.max_sasl_frame);
+    let own = shared.listener_sasl_frames.iter().find(|(listener, _)| *listener == info.listener);
+    let max_sasl_frame = own.map_or(shared.max_sasl_frame, |(_, bytes)| *bytes);
+    let (info, max_frame) = (info.clone(), shared.max_frame);
     move || match info.is_authenticating() {
         true => FrameLimit { bytes: max_sasl_frame, setting: "sasl.server.max.receive.size" },
         false => FrameLimit { bytes: max_frame, setting: "socket.request.max.bytes" },

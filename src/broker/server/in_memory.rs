@@ -32,6 +32,7 @@ impl InMemoryListener {
             buffers: Arc::new(BufferPool::new(limits.request_memory)),
             max_frame: limits.max_request_bytes,
             max_sasl_frame: limits.max_sasl_bytes,
+            listener_sasl_frames: limits.listener_sasl_bytes,
             idle: None,
             stall_timeout: limits.stall_timeout,
             clock,

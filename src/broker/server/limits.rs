@@ -17,6 +17,8 @@ pub struct Limits {
     pub max_request_bytes: usize,
     /// Bytes of the largest frame of a client that has not authenticated yet (`sasl.server.max.receive.size`).
     pub max_sasl_bytes: usize,
+    /// The same for single listeners: `listener.name.<name>.sasl.server.max.receive.size`.
+    pub listener_sasl_bytes: Vec<(Arc<str>, usize)>,
     /// Bytes of all requests that are being received or are unanswered (`queued.max.request.bytes`). A larger request
     /// is refused.
     pub request_memory: usize,
@@ -51,6 +53,7 @@ impl Default for Limits {
         Limits {
             max_request_bytes: 100 << 20,
             max_sasl_bytes: 512 << 10,
+            listener_sasl_bytes: Vec::new(),
             request_memory: default_request_memory(),
             max_connections: i32::MAX as usize,
             max_connections_per_ip: i32::MAX as usize,
@@ -83,11 +86,12 @@ impl Limits {
         Ok(Limits {
             max_request_bytes: network.socket_request_max_bytes,
             max_sasl_bytes: network.sasl_server_max_receive_size,
+            listener_sasl_bytes: of_listeners(config, "sasl.server.max.receive.size"),
             request_memory: size(network.queued_max_request_bytes).unwrap_or_else(default_request_memory),
             max_connections: network.max_connections,
             max_connections_per_ip: network.max_connections_per_ip,
             max_connection_creation_rate: network.max_connection_creation_rate,
-            listener_creation_rates: listener_creation_rates(config),
+            listener_creation_rates: of_listeners(config, "max.connection.creation.rate"),
             quota_windows: Windows {
                 samples: config.quotas.window_num,
                 window_ms: config.quotas.window_size_seconds.saturating_mul(1_000),
@@ -102,11 +106,11 @@ impl Limits {
     }
 }
 
-/// The rates that are set for single listeners.
-fn listener_creation_rates(config: &BrokerConfig) -> Vec<(Arc<str>, usize)> {
+/// The values of a setting that are given for single listeners.
+fn of_listeners(config: &BrokerConfig, setting: &str) -> Vec<(Arc<str>, usize)> {
     let own = |listener: &Listener| {
-        let (_, rate, _) = config.values.of_listener(&listener.name).own("max.connection.creation.rate")?;
-        Some((Arc::from(&*listener.name), rate.trim().parse().ok()?))
+        let (_, number, _) = config.values.of_listener(&listener.name).own(setting)?;
+        Some((Arc::from(&*listener.name), number.trim().parse().ok()?))
     };
     config.listeners.iter().filter_map(own).collect()
 }
@@ -139,10 +143,12 @@ mod tests {
             ("max.connections.per.ip.overrides", "127.0.0.1:7"),
             ("socket.send.buffer.bytes", "102400"),
             ("listener.name.plaintext.max.connection.creation.rate", "7"),
+            ("listener.name.plaintext.sasl.server.max.receive.size", "900"),
             ("quota.window.size.seconds", "3"),
         ])
         .unwrap();
         assert_eq!(limits.listener_creation_rates, [("PLAINTEXT".into(), 7)]);
+        assert_eq!(limits.listener_sasl_bytes, [("PLAINTEXT".into(), 900)]);
         assert_eq!(limits.quota_windows, Windows { samples: 11, window_ms: 3_000 });
         assert_eq!((limits.idle, limits.request_memory, limits.send_buffer), (None, 5_000_000, Some(102_400)));
         assert_eq!(limits.max_connections_per_ip_overrides, [([127, 0, 0, 1].into(), 7)]);

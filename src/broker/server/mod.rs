@@ -115,6 +115,7 @@ pub fn serve(
         buffers: buffers.clone(),
         max_frame: limits.max_request_bytes,
         max_sasl_frame: limits.max_sasl_bytes,
+        listener_sasl_frames: limits.listener_sasl_bytes.clone(),
         idle: limits.idle,
         stall_timeout: limits.stall_timeout,
         clock,

@@ -75,7 +75,8 @@ pub fn bind_admin_port(config: &BrokerConfig, users: &ScramUsers) -> Result<Opti
     if let Some(secure) = &config.secure {
         bound.allow_hosts(&secure.hosts);
     }
-    if bound.is_unprotected() {
+    // With the console, the start is refused for the same reason.
+    if bound.is_unprotected() && admin.console.is_none() {
         tracing::warn!(
             url = bound.url(),
             "the admin port can be reached from other machines without a token; set ottla.admin.token, or bind \

@@ -134,7 +134,11 @@ impl Service {
         // The settings of an earlier run may differ from those of the start.
         let config = Arc::clone(&broker.settings().borrow());
         tls.update(&config);
-        broker.authentication().apply_at_start(&config);
+        broker.authentication().apply_at_start(&config).map_err(|error| error.to_string())?;
+        let without_effect = config.stored_without_effect();
+        if !without_effect.is_empty() {
+            tracing::info!("stored settings of TLS and SASL without effect: {}", without_effect.join(", "));
+        }
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
         let handlers =
             Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
@@ -144,11 +148,11 @@ impl Service {
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
+        let registry = registry.open(&broker, clock, limiter)?;
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
-            connector.serve(&server, &config, console, &bound);
+            connector.serve(&broker, &server, console, &bound, &registry);
         }
-        let registry = registry.open(&broker, clock, limiter)?;
         tokio::spawn(follow_limits(broker.settings(), server.limits_handle()));
         tokio::spawn(tls.follow(broker.settings(), clock));
         tokio::spawn(ip_quotas::follow(broker.quotas().ip_limits(), server.limits_handle()));

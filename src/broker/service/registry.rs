@@ -25,12 +25,19 @@ pub(super) struct BoundRegistry {
 pub(super) struct RegistryService {
     url: Option<String>,
     #[cfg(feature = "registry")]
+    registry: Option<Arc<SchemaRegistry>>,
+    #[cfg(feature = "registry")]
     _server: Option<HttpServer>,
 }
 
 impl RegistryService {
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    #[cfg(feature = "registry")]
+    pub fn registry(&self) -> Option<&Arc<SchemaRegistry>> {
+        self.registry.as_ref()
     }
 }
 
@@ -56,8 +63,9 @@ impl BoundRegistry {
         let server = port.open(Arc::clone(&registry) as _, clock, limiter);
         let server =
             server.map_err(|error| format!("cannot accept connections at the schema registry's port: {error}"))?;
-        tokio::spawn(async move { registry.load().await });
-        Ok(RegistryService { url: Some(url), _server: Some(server) })
+        let loading = Arc::clone(&registry);
+        tokio::spawn(async move { loading.load().await });
+        Ok(RegistryService { url: Some(url), registry: Some(registry), _server: Some(server) })
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Request;
 
+use crate::cli::http_errors;
 use ottla_registry::api::{OwnedRequest, Response};
 
 /// The longest time for a connection to the leader.
@@ -69,11 +70,13 @@ fn send(agent: &Agent, url: &str, request: &OwnedRequest) -> Result<Response, No
         false => agent.run(builder.body(request.body.as_slice()).map_err(invalid)?),
     };
     let mut response = sent.map_err(|error| match error {
-        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => NotPassedOn::Unreachable(error.to_string()),
-        ureq::Error::Io(ref io) if io.kind() == ErrorKind::ConnectionRefused => {
-            NotPassedOn::Unreachable(error.to_string())
+        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound => {
+            NotPassedOn::Unreachable(http_errors::reason(&error))
         }
-        error => NotPassedOn::Failed(error.to_string()),
+        ureq::Error::Io(ref io) if io.kind() == ErrorKind::ConnectionRefused => {
+            NotPassedOn::Unreachable(http_errors::reason(&error))
+        }
+        error => NotPassedOn::Failed(http_errors::reason(&error)),
     })?;
     let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_string();

@@ -8,6 +8,8 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
 
+use crate::cli::http_errors;
+
 /// The longest time for a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest response.
@@ -99,8 +101,9 @@ impl RegistryClient {
                 builder.header("Content-Type", MEDIA_TYPE).body(body.to_string()).map(|request| self.agent.run(request))
             }
         };
-        let mut response =
-            sent.map_err(|error| unusable(error.to_string()))?.map_err(|error| unusable(error.to_string()))?;
+        let mut response = sent
+            .map_err(|error| unusable(error.to_string()))?
+            .map_err(|error| unusable(http_errors::reason(&error)))?;
         let status = response.status();
         let body = response.body_mut().with_config().limit(MAX_RESPONSE_BYTES).read_to_vec();
         let body = body.map_err(|error| unusable(error.to_string()))?;

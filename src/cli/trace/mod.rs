@@ -16,6 +16,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
+use super::http_errors;
 use super::outcome::{Outcome, exit_code};
 use super::ready_file::Announced;
 use super::tools::output::Output;
@@ -103,7 +104,7 @@ fn follow(args: &TraceArgs) -> Outcome {
     if let Some(token) = token()? {
         request = request.header("Authorization", format!("Bearer {}", token.expose()));
     }
-    let mut response = request.call().map_err(|error| unavailable(error.to_string()))?;
+    let mut response = request.call().map_err(|error| unavailable(http_errors::reason(&error)))?;
     let status = response.status();
     let mut lines = BufReader::new(response.body_mut().as_reader());
     if !status.is_success() {

@@ -295,6 +295,21 @@ impl BrokerConfig {
         }
     }
 
+    /// Whether a value that was set at runtime under this name is read, by the broker or by one of its listeners. The
+    /// value is one of these settings.
+    pub fn has_effect(&self, name: &str) -> bool {
+        listener_values::has_effect(&self.values, &self.listeners, name)
+    }
+
+    /// The settings of TLS and SASL that were set at runtime and are not read.
+    pub fn stored_without_effect(&self) -> Vec<&str> {
+        let is_of_security = |name: &&str| {
+            listener_values::find_with_listener(name)
+                .is_some_and(|setting| setting.name.starts_with("sasl.") || setting.name.starts_with("ssl."))
+        };
+        self.values.names_set_at_runtime().filter(is_of_security).filter(|name| !self.has_effect(name)).collect()
+    }
+
     fn assemble(values: Values, listeners: Vec<Listener>) -> BrokerConfig {
         let given_dirs = values.given("log.dirs").map(str::to_owned).or_else(|| values.read("log.dir"));
         let mut log_dirs: Vec<PathBuf> = Vec::new();

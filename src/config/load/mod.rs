@@ -21,12 +21,12 @@ use old_names::OldSettings;
 use super::admin;
 use super::authorizer::{self, AuthorizerConfig};
 use super::broker::{BrokerConfig, Resolved};
+use super::http_ports;
+use super::java_classes;
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
-use super::metrics;
 use super::otlp;
 use super::protection;
-use super::registry;
 use super::sasl;
 use super::secure;
 use super::setting::Effect;
@@ -61,7 +61,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
         loader.add(name, value, Source::CommandLine)?;
     }
     protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
-    protection::check_principal_builder(&loader.values).map_err(LoadError::Unprotected)?;
+    java_classes::check(&loader.values).map_err(LoadError::Unprotected)?;
     loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
     if let Some(port) = sources.port {
@@ -70,6 +70,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
     admin::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
+    http_ports::check(&loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;
     resolved.config.authorizer = authorizer;
@@ -80,9 +81,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     resolved.notices.extend(sasl::notices(&resolved.config.values, &resolved.config.listeners));
     resolved.notices.extend(sasl::token_notices(&resolved.config.values));
     resolved.notices.extend(secure::notices(&resolved.config));
-    resolved.notices.extend(admin::notices(&resolved.config.values));
-    resolved.notices.extend(registry::notices(&resolved.config.values));
-    resolved.notices.extend(metrics::notices(&resolved.config.values));
+    resolved.notices.extend(http_ports::notices(&resolved.config));
     resolved.notices.extend(otlp::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);

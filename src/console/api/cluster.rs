@@ -1,15 +1,18 @@
 //! `/cluster`: the brokers, and the log directories.
 
+use std::sync::Arc;
+
+use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Json;
-use crate::Kafka;
 use crate::error::{ApiError, Result};
+use crate::{Console, Kafka};
 use ottla_wire::protocol::messages::describe_cluster::DescribeClusterRequest;
 use ottla_wire::protocol::messages::describe_log_dirs::DescribeLogDirsRequest;
 use ottla_wire::protocol::messages::metadata::MetadataRequest;
 
-pub async fn get(Kafka(client): Kafka) -> Result<Json> {
+pub async fn get(State(console): State<Arc<Console>>, Kafka(client): Kafka) -> Result<Json> {
     let cluster = client.call(DescribeClusterRequest::default()).await?;
     ApiError::check(cluster.error_code, cluster.error_message.as_deref(), "the cluster")?;
     let request = MetadataRequest { topics: None, allow_auto_topic_creation: false, ..Default::default() };
@@ -49,6 +52,7 @@ pub async fn get(Kafka(client): Kafka) -> Result<Json> {
         "topics": metadata.topics.len(),
         "partitions": partitions,
         "log_dirs": dirs,
+        "schema_registry": console.connect.schemas().is_some(),
         "features": features.into_iter().filter_map(feature).collect::<serde_json::Map<_, _>>(),
     })))
 }

@@ -1,15 +1,16 @@
 //! `/groups`: groups of every kind, their members, offsets and lag.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use serde_json::{Value, json};
 
 use super::Json;
 use super::topics::{EARLIEST, LATEST, offsets};
-use crate::Kafka;
 use crate::error::{ApiError, Result};
+use crate::{Console, Kafka};
 use ottla_client::{Client, ClientError, CommittedOffset, GroupDescription, MemberDescription};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::describe_groups::DescribeGroupsRequest;
@@ -33,7 +34,7 @@ pub async fn list(Kafka(client): Kafka) -> Result<Json> {
     Ok(Json(json!({"groups": groups.iter().map(group).collect::<Vec<_>>()})))
 }
 
-pub async fn get(Kafka(client): Kafka, Path(id): Path<String>) -> Result<Json> {
+pub async fn get(State(console): State<Arc<Console>>, Kafka(client): Kafka, Path(id): Path<String>) -> Result<Json> {
     let group = match retrying(|| client.describe_consumer_group(&id)).await {
         Err(ClientError::NotConsumerGroup { .. }) => return other_group(&client, &id).await.map(Json),
         group => group?,
@@ -43,7 +44,17 @@ pub async fn get(Kafka(client): Kafka, Path(id): Path<String>) -> Result<Json> {
         return Err(ApiError::kafka(ErrorCode::GroupIdNotFound, format!("group {id} does not exist")));
     }
     let committed = retrying(|| client.all_committed_offsets(&id)).await?;
-    let rows = rows(&client, &group, &committed).await?;
+    let mut rows = rows(&client, &group, &committed).await?;
+    let places = committed.iter().map(|(partition, committed)| (partition.clone(), committed.offset));
+    let seconds = console.connect.lag_seconds(places.collect()).await;
+    let seconds: HashMap<_, _> = committed.keys().zip(seconds).collect();
+    let mut longest: Option<f64> = None;
+    for (partition, row) in &mut rows {
+        let lag = seconds.get(&*partition).copied().flatten();
+        longest = lag.into_iter().chain(longest).reduce(f64::max);
+        row["lag_seconds"] = Value::from(lag);
+    }
+    let rows: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
     let lag: i64 = rows.iter().filter_map(|row| row["lag"].as_i64()).sum();
     Ok(Json(json!({
         "id": group.id,
@@ -55,6 +66,7 @@ pub async fn get(Kafka(client): Kafka, Path(id): Path<String>) -> Result<Json> {
         "members": group.members.iter().map(member).collect::<Vec<_>>(),
         "offsets": rows,
         "lag": lag,
+        "max_lag_seconds": longest,
     })))
 }
 
@@ -110,7 +122,7 @@ async fn rows(
     client: &Client,
     group: &GroupDescription,
     committed: &BTreeMap<TopicPartition, CommittedOffset>,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<(TopicPartition, Value)>> {
     let mut owners: BTreeMap<&TopicPartition, Option<&str>> = committed.keys().map(|it| (it, None)).collect();
     for member in &group.members {
         owners.extend(member.assignment.iter().map(|partition| (partition, Some(member.id.as_str()))));
@@ -122,7 +134,7 @@ async fn rows(
         let place = (&*partition.topic, partition.partition);
         let offset = committed.get(*partition).map(|committed| committed.offset);
         let (start, end) = (starts.get(&place).copied(), ends.get(&place).copied());
-        json!({
+        let row = json!({
             "topic": &*partition.topic,
             "partition": partition.partition,
             "committed": offset,
@@ -130,7 +142,8 @@ async fn rows(
             "end_offset": end,
             "lag": end.zip(offset).map(|(end, offset)| (end - offset).max(0)),
             "member": owner,
-        })
+        });
+        ((*partition).clone(), row)
     };
     Ok(owners.iter().map(row).collect())
 }

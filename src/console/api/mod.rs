@@ -1,11 +1,13 @@
 //! The routes of the API, and what they have in common. Each module has the routes of one subject.
 
+mod candidate;
 mod cluster;
 mod configs;
 mod groups;
 mod offsets;
 mod produce;
 mod records;
+mod registry;
 mod scan;
 mod security;
 mod topics;
@@ -19,7 +21,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -29,6 +31,9 @@ use crate::error::{ApiError, Result};
 
 /// How long the broker may take for a change, in milliseconds.
 const CHANGE_TIMEOUT_MS: i32 = 30_000;
+
+/// The bytes of a body that has no records. Parsed, a body of tiny values takes 30 times its size.
+const MAX_BODY: usize = 256 << 10;
 
 /// The routes under `/api/v1/`.
 pub fn routes(console: Arc<Console>) -> Router {
@@ -47,6 +52,7 @@ pub fn routes(console: Arc<Console>) -> Router {
         .route("/acls", delete(security::delete_acl))
         .route("/users", get(security::users))
         .route("/quotas", get(security::quotas).post(security::change_quota))
+        .route("/registry/{*path}", any(registry::pass_on))
         .route("/log", get(log))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
@@ -88,15 +94,18 @@ impl IntoResponse for Created {
     }
 }
 
-/// A request's body, as JSON with known fields.
-pub struct JsonBody<T>(pub T);
+/// A request's body of at most `BYTES` bytes, as JSON with known fields.
+pub struct JsonBody<T, const BYTES: usize = MAX_BODY>(pub T);
 
-impl<T: DeserializeOwned, S: Sync + Send> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned, S: Sync + Send, const BYTES: usize> FromRequest<S> for JsonBody<T, BYTES> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         let body = Bytes::from_request(request, state).await;
         let body = body.map_err(|_| ApiError::invalid("the body is incomplete or too large"))?;
+        if body.len() > BYTES {
+            return Err(ApiError::invalid(format!("the body is larger than {BYTES} bytes")));
+        }
         let parsed = serde_json::from_slice(&body);
         parsed.map(JsonBody).map_err(|error| ApiError::invalid(format!("the body is not valid: {error}")))
     }

@@ -84,7 +84,8 @@ pub async fn get(
         follow,
         isolation,
         criteria: Arc::new(criteria),
-        decode: console.decode.clone(),
+        searches: Arc::clone(&console.searches),
+        decode: console.connect.schemas().map(|schemas| schemas.decoder()),
     };
     let (lines, queued) = mpsc::channel(MAX_QUEUED);
     tokio::spawn(async move {

@@ -8,20 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use memchr::memmem;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
+use super::candidate::Candidate;
 use crate::error::{ApiError, Result};
-use crate::filter::{Filter, Input};
-use crate::value::{Decode, Part, for_filter, show, show_decoded};
+use crate::filter::Filter;
+use crate::schemas::Decode;
 use ottla_client::Client;
-use ottla_client::consumer::{Chunk, ConsumedRecord};
+use ottla_client::consumer::Chunk;
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::ApiKey;
 use ottla_wire::protocol::messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchTopic, PartitionData};
-use ottla_wire::record::{Header, Record, TimestampType};
 use ottla_wire::types::{ErrorCode, Offset, PartitionIndex, TopicPartition};
 
 /// The newest version of Fetch that names topics by name.
@@ -69,6 +68,8 @@ pub struct Scan {
     /// 1 for `read_committed`.
     pub isolation: i8,
     pub criteria: Arc<Criteria>,
+    /// Has a permit for each thread that may look through records.
+    pub searches: Arc<Semaphore>,
     pub decode: Option<Arc<dyn Decode>>,
 }
 
@@ -244,7 +245,14 @@ impl Scan {
         let aborted = if self.isolation == 1 { fetched.aborted_transactions.unwrap_or_default() } else { Vec::new() };
         let chunk = Chunk::new(TopicPartition::new(self.topic.as_str(), partition), position, records, aborted, true);
         let search = Search { criteria: Arc::clone(&self.criteria), decode: self.decode.clone(), deadline };
-        let searched = tokio::task::spawn_blocking(move || search.run(chunk, remaining)).await;
+        let permit = Arc::clone(&self.searches).acquire_owned().await;
+        let permit = permit.map_err(|error| ApiError::internal(error.to_string()))?;
+        let run = move || {
+            let searched = search.run(chunk, remaining);
+            drop(permit);
+            searched
+        };
+        let searched = tokio::task::spawn_blocking(run).await;
         let searched = searched.map_err(|error| ApiError::internal(error.to_string()))?;
         match searched.error {
             None => self.positions.insert(partition, searched.next.max(position)),
@@ -276,11 +284,12 @@ impl Search {
             }
             let Some(consumed) = taken.pop() else { continue };
             searched.totals.scanned += 1;
-            match self.selects(&chunk.partition, &consumed.record) {
+            let candidate = Candidate::new(&chunk.partition, &consumed, self.decode.as_deref());
+            match candidate.is_selected(&self.criteria) {
                 Ok(false) => {}
                 Ok(true) => {
                     searched.totals.found += 1;
-                    searched.lines += &format!("{}\n", json!({"record": self.shown(&chunk.partition, &consumed)}));
+                    searched.lines += &format!("{}\n", json!({"record": candidate.shown(self.criteria.shown)}));
                 }
                 Err(()) => searched.totals.failed += 1,
             }
@@ -294,68 +303,5 @@ impl Search {
         }
         searched.next = chunk.next_offset();
         searched
-    }
-
-    /// Whether the criteria select a record; an error if the filter has no result.
-    fn selects(&self, partition: &TopicPartition, record: &Record) -> Result<bool, ()> {
-        let has = |bytes: &Option<axum::body::Bytes>, part: &[u8]| {
-            bytes.as_ref().is_some_and(|bytes| memmem::find(bytes, part).is_some())
-        };
-        if self.criteria.key.as_ref().is_some_and(|part| !has(&record.key, part)) {
-            return Ok(false);
-        }
-        if let Some(part) = &self.criteria.text {
-            let in_header = |header: &Header| has(&header.value, part);
-            if !has(&record.key, part) && !has(&record.value, part) && !record.headers.iter().any(in_header) {
-                return Ok(false);
-            }
-        }
-        let Some(filter) = &self.criteria.filter else { return Ok(true) };
-        let topic = &partition.topic;
-        let part = |part: Part, bytes: &Option<axum::body::Bytes>| {
-            let decoded = bytes.as_ref().and_then(|bytes| self.decode.as_ref()?.decode(topic, part, bytes));
-            match decoded {
-                Some(decoded) => serde_json::from_str(&decoded.json).unwrap_or_default(),
-                None => for_filter(bytes.as_ref()),
-            }
-        };
-        let headers = record
-            .headers
-            .iter()
-            .map(|header| (String::from_utf8_lossy(&header.key).into_owned(), for_filter(header.value.as_ref())));
-        let input = Input {
-            value: part(Part::Value, &record.value),
-            key: part(Part::Key, &record.key),
-            headers: Value::Object(headers.collect()),
-            partition: Value::from(partition.partition),
-            offset: Value::from(record.offset),
-            timestamp: Value::from(record.timestamp),
-        };
-        filter.matches(&input).map_err(|_| ())
-    }
-
-    fn shown(&self, partition: &TopicPartition, consumed: &ConsumedRecord) -> Value {
-        let (record, max) = (&consumed.record, self.criteria.shown);
-        let part = |part: Part, bytes: &Option<axum::body::Bytes>| {
-            let bytes = bytes.as_ref()?;
-            let decoded = self.decode.as_ref().and_then(|decode| decode.decode(&partition.topic, part, bytes));
-            Some(decoded.map_or_else(|| show(bytes, max), |decoded| show_decoded(&decoded, bytes.len(), max)))
-        };
-        let header = |header: &Header| {
-            let value = header.value.as_ref().map(|value| show(value, max));
-            json!({"key": String::from_utf8_lossy(&header.key), "value": value})
-        };
-        json!({
-            "partition": partition.partition,
-            "offset": record.offset,
-            "timestamp": record.timestamp,
-            "timestamp_type": match consumed.timestamp_type {
-                TimestampType::CreateTime => "CreateTime",
-                TimestampType::LogAppendTime => "LogAppendTime",
-            },
-            "key": part(Part::Key, &record.key),
-            "value": part(Part::Value, &record.value),
-            "headers": record.headers.iter().map(header).collect::<Vec<_>>(),
-        })
     }
 }

@@ -20,6 +20,10 @@ export function takeToken() {
   history.replaceState(null, "", "#/");
 }
 
+export function hasToken() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
 export function setToken(token) {
   sessionStorage.setItem(KEY, token);
 }
@@ -38,7 +42,7 @@ async function send(method, path, body, signal, base = "/api/v1") {
     response = await fetch(base + path, {
       method,
       headers: headers(body !== undefined),
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
       credentials: "omit",
       cache: "no-store",
       redirect: "error",
@@ -52,7 +56,9 @@ async function send(method, path, body, signal, base = "/api/v1") {
   const text = await response.text();
   let error;
   try {
-    error = JSON.parse(text).error;
+    const answer = JSON.parse(text);
+    // The schema registry has another form of errors.
+    error = answer.error_code ? { code: String(answer.error_code), message: answer.message } : answer.error;
   } catch { /* Not an answer of the API. */ }
   if (error && error.code) throw new ApiError(response.status, error.code, `${error.code}: ${error.message}`);
   throw new ApiError(response.status, "", error || `status ${response.status}`);
@@ -65,7 +71,10 @@ async function call(method, path, body, signal) {
 /** A GET beside the API, on the admin port. */
 export const getAt = async (path, signal) => (await send("GET", path, undefined, signal, "")).json();
 export const get = (path, signal) => call("GET", path, undefined, signal);
+/** Sends JSON as it is written. */
+export const postText = (path, text) => call("POST", path, text);
 export const post = (path, body) => call("POST", path, body);
+export const put = (path, body) => call("PUT", path, body);
 export const patch = (path, body) => call("PATCH", path, body);
 export const remove = (path, body) => call("DELETE", path, body);
 

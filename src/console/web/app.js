@@ -1,12 +1,13 @@
 // The router: which page belongs to the address, and what happens between two pages.
 
 import { announce, button, errorBox, field, form, h, input, show, takeAnnouncement } from "./dom.js";
-import { setToken, takeToken } from "./api.js";
+import { hasToken, setToken, takeToken } from "./api.js";
 import * as cluster from "./cluster.js";
 import * as topics from "./topics.js";
 import * as topic from "./topic.js";
 import * as groups from "./groups.js";
 import * as group from "./group.js";
+import * as schemas from "./schemas.js";
 import * as transactions from "./transactions.js";
 import * as security from "./security.js";
 import * as configs from "./configs.js";
@@ -20,6 +21,7 @@ const PAGES = [
   { path: /^\/topics\/([^/]+)(?:\/([^/?]+))?$/, nav: "topics", page: topic },
   { path: /^\/groups$/, nav: "groups", page: groups },
   { path: /^\/groups\/([^/]+)$/, nav: "groups", page: group },
+  { path: /^\/schemas(?:\/([^/]+))?$/, nav: "schemas", page: schemas },
   { path: /^\/transactions$/, nav: "transactions", page: transactions },
   { path: /^\/security$/, nav: "security", page: security },
   { path: /^\/client-metrics(?:\/([^/]+))?$/, nav: "client-metrics", page: clients },
@@ -32,6 +34,7 @@ const NAV = [
   ["overview", "#/", "Overview"],
   ["topics", "#/topics", "Topics"],
   ["groups", "#/groups", "Groups"],
+  ["schemas", "#/schemas", "Schemas"],
   ["transactions", "#/transactions", "Transactions"],
   ["security", "#/security", "ACLs, users, quotas"],
   ["client-metrics", "#/client-metrics", "Client metrics"],
@@ -58,11 +61,11 @@ function context(element, names) {
         if (signal.aborted) return;
       }
     },
-    reload: render,
+    reload: () => render(),
   };
 }
 
-async function render() {
+async function render({ movesFocus = false } = {}) {
   current.abort();
   current = new AbortController();
   const { signal } = current;
@@ -70,6 +73,8 @@ async function render() {
   const found = PAGES.map((entry) => [entry, entry.path.exec(address)]).find(([, match]) => match);
   const main = document.getElementById("main");
   announce(takeAnnouncement());
+  // Before the page is complete: one that shows figures is never.
+  if (movesFocus) main.focus();
   if (!found) {
     show(main, h("h1", {}, "There is no such page"), h("p", {}, h("a", { href: "#/" }, "Overview")));
     return;
@@ -87,15 +92,16 @@ async function render() {
     await entry.page.render(context(element, names));
   } catch (error) {
     if (signal.aborted || error.name === "AbortError") return;
-    if (error.status === 401) askForToken(main);
-    else show(element, h("h1", {}, "This did not work"), errorBox(error), h("p", {}, h("button", { id: "retry", onclick: render }, "Try again")));
+    if (error.status === 401) askForToken(main, error);
+    else show(element, h("h1", {}, "This did not work"), errorBox(error), h("p", {}, h("button", { id: "retry", onclick: () => render() }, "Try again")));
   }
 }
 
-function askForToken(main) {
+function askForToken(main, error) {
   const token = input("token", { type: "password", required: true });
   const action = async () => { setToken(token.value); await render(); };
   show(main, h("h1", {}, "The admin port's token"),
+    hasToken() && errorBox({ message: `The token is not accepted: ${error.message}` }),
     h("p", {}, "It is the value of ottla.admin.token. It is kept until this tab is closed."),
     form("token-form", {}, action, field("Token", token), button("token-submit", "Continue", { class: "primary" })));
   token.focus();
@@ -109,6 +115,6 @@ document.getElementById("skip").addEventListener("click", (event) => {
 takeToken();
 addEventListener("hashchange", () => {
   takeToken();
-  render().then(() => document.getElementById("main").focus());
+  render({ movesFocus: true });
 });
 render();

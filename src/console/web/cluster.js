@@ -15,6 +15,7 @@ export async function render({ element, signal }) {
       ["Controller", cluster.controller_id],
       ["Topics", count(cluster.topics)],
       ["Partitions", count(cluster.partitions)],
+      ["Schema registry", cluster.schema_registry ? h("a", { href: "#/schemas" }, "on") : "off"],
       ["Features", Object.entries(cluster.features).map(([name, level]) => `${name} ${level}`).join(", ")],
     ]),
     h("h2", {}, "Brokers"),

@@ -1,5 +1,6 @@
 import { announce, button, check, field, form, h, input, show, table } from "./dom.js";
 import { get, patch } from "./api.js";
+import { amount } from "./format.js";
 
 export const title = () => "Broker settings";
 
@@ -23,7 +24,7 @@ export function configTable(page, configs, change, own) {
     const wanted = filter.value.toLowerCase();
     const rows = configs.filter((it) => it.name.toLowerCase().includes(wanted)
       && (!changed.box.checked || it.source !== "DEFAULT_CONFIG") && (!dynamic.box.checked || it.dynamic));
-    show(list, table("configs", `${rows.length} settings`, [
+    show(list, table("configs", amount(rows.length, "setting"), [
       { title: "Setting", cell: (it) => [h("span", { class: "mono" }, it.name), it.documentation && h("div", { class: "soft" }, it.documentation)] },
       { title: "Value", cell: (it) => h("span", { class: it.source === "DEFAULT_CONFIG" ? "mono" : "mono changed" }, it.sensitive ? "(hidden)" : it.value === null ? "–" : it.value) },
       { title: "From", cell: (it) => source(it) },

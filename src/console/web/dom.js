@@ -1,3 +1,5 @@
+import { visible } from "./format.js";
+
 // Elements are made here only, from text: contents of records and names never become HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -15,8 +17,9 @@ function fill(element, attributes, children) {
 function append(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === undefined || child === null || child === false) continue;
-    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    element.append(child instanceof Node ? child : document.createTextNode(visible(String(child))));
   }
+  return element;
 }
 
 /** Makes an element. Attributes that begin with "on" are listeners. */
@@ -34,6 +37,22 @@ export function show(element, ...children) {
   element.replaceChildren();
   append(element, children);
   return element;
+}
+
+/** Replaces what an element contains if it differs. The focus stays where it was, and so does what is scrolled. */
+export function refresh(element, ...children) {
+  const next = append(document.createDocumentFragment(), children);
+  const same = element.childNodes.length === next.childNodes.length
+    && [...next.childNodes].every((it, index) => it.isEqualNode(element.childNodes[index]));
+  if (same) return;
+  const focused = element.contains(document.activeElement) && document.activeElement.id;
+  const scrolled = [...element.querySelectorAll(".table")].map((it) => [it.id, it.scrollLeft]);
+  element.replaceChildren(next);
+  for (const [id, left] of scrolled) {
+    const region = left > 0 && document.getElementById(id);
+    if (region) region.scrollLeft = left;
+  }
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
 }
 
 let waiting = "";
@@ -73,7 +92,7 @@ export function table(id, caption, columns, rows) {
   const body = rows.length
     ? rows.map((row) => h("tr", {}, columns.map(cell(row))))
     : h("tr", {}, h("td", { colspan: columns.length, class: "soft" }, "None."));
-  return h("div", { class: "table", tabindex: "0", role: "region", "aria-label": caption },
+  return h("div", { class: "table", id: `${id}-region`, tabindex: "0", role: "region", "aria-label": caption },
     h("table", { id }, h("caption", {}, caption), h("thead", {}, h("tr", {}, columns.map(heading))), h("tbody", {}, body)));
 }
 

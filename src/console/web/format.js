@@ -4,6 +4,11 @@ export function count(number) {
   return number === null || number === undefined ? "–" : number.toLocaleString("en-US");
 }
 
+/** A number with its noun, such as "1 topic". */
+export function amount(number, one, many = `${one}s`) {
+  return `${count(number)} ${number === 1 ? one : many}`;
+}
+
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
@@ -16,6 +21,15 @@ export function rate(perSecond, show = count) {
   return perSecond === undefined ? "…" : `${show(Math.max(0, Math.round(perSecond)))}/s`;
 }
 
+/** A span of time, such as a lag. */
+export function seconds(number) {
+  if (number === null || number === undefined) return "–";
+  if (number < 60) return `${number.toFixed(number < 10 ? 1 : 0)} s`;
+  if (number < 3600) return `${Math.floor(number / 60)} min ${Math.floor(number % 60)} s`;
+  if (number < 86400) return `${Math.floor(number / 3600)} h ${Math.floor(number % 3600 / 60)} min`;
+  return `${count(Math.floor(number / 86400))} d ${Math.floor(number % 86400 / 3600)} h`;
+}
+
 export function time(milliseconds) {
   if (milliseconds === null || milliseconds === undefined || milliseconds < 0) return "–";
   const date = new Date(milliseconds);
@@ -24,10 +38,8 @@ export function time(milliseconds) {
 
 /** Control characters and those that change the direction of text, as something visible. */
 export function visible(text) {
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, (it) => {
-    const code = it.codePointAt(0);
-    return code < 32 ? String.fromCodePoint(0x2400 + code) : `\\u${code.toString(16).padStart(4, "0")}`;
-  });
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g,
+    (it) => `\\u${it.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Indents JSON without parsing its numbers, which may have more digits than JavaScript's. */
@@ -87,5 +99,6 @@ export function content(part) {
 
 export function kind(part) {
   if (part === null || part === undefined) return "null";
-  return `${part.format}, ${size(part.bytes)}${part.truncated ? ", cut" : ""}`;
+  const schema = part.schema_id === undefined ? "" : `, schema ${part.schema_id}`;
+  return `${part.format}${schema}, ${size(part.bytes)}${part.truncated ? ", cut" : ""}`;
 }

@@ -1,6 +1,6 @@
-import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, select, show, svg, table } from "./dom.js";
+import { announce, announceNext, button, danger, errorBox, facts, field, form, h, input, refresh, select, show, svg, table } from "./dom.js";
 import { get, path, post, remove } from "./api.js";
-import { count } from "./format.js";
+import { count, seconds } from "./format.js";
 
 const INTERVAL = 2000;
 const MAX_SAMPLES = 150;
@@ -17,19 +17,23 @@ export async function render(page) {
   const samples = [];
   await page.repeat(INTERVAL, async () => {
     const group = await get(path`/groups/${id}`, page.signal);
-    samples.push([performance.now(), group.lag]);
+    samples.push([performance.now(), group.lag, group.max_lag_seconds]);
     if (samples.length > MAX_SAMPLES) samples.shift();
-    show(summary, facts([
+    refresh(summary, facts([
       ["Type", group.type], ["State", group.state], ["Assignor", group.assignor],
       ["Members", count(group.members.length)], ["Lag", count(group.lag)],
+      ["Longest lag in time", seconds(group.max_lag_seconds)],
     ]));
-    show(chart, curve(samples));
-    show(lists, h("h2", {}, "Offsets"), table("offsets", "Offsets and lag", [
+    refresh(chart, h("div", { class: "charts" },
+      curve("lag-chart", "Lag in offsets", samples.map(([at, lag]) => [at, lag]), count),
+      curve("lag-seconds-chart", "Longest lag in time", samples.map(([at, , lag]) => [at, lag]), seconds)));
+    refresh(lists, h("h2", {}, "Offsets"), table("offsets", "Offsets and lag", [
       { title: "Topic", cell: (it) => it.topic },
       { title: "Partition", number: true, cell: (it) => it.partition },
       { title: "Committed", number: true, cell: (it) => count(it.committed) },
       { title: "End", number: true, cell: (it) => count(it.end_offset) },
       { title: "Lag", number: true, cell: (it) => count(it.lag) },
+      { title: "Lag in time", number: true, cell: (it) => seconds(it.lag_seconds) },
       { title: "Member", cell: (it) => it.member || "–" },
     ], group.offsets), h("h2", {}, "Members"), table("members", "Members", [
       { title: "Member", cell: (it) => it.instance_id ? `${it.id} (${it.instance_id})` : it.id },
@@ -40,18 +44,20 @@ export async function render(page) {
   });
 }
 
-/** The lag since the page was opened. */
-function curve(samples) {
+/** A figure since the page was opened. Samples without a value are left out. */
+function curve(id, name, all, text) {
+  const samples = all.filter(([, value]) => value !== null && value !== undefined);
+  if (samples.length === 0) return h("p", { class: "soft", id }, `${name}: unknown`);
   const [start] = samples[0];
-  const [end] = samples[samples.length - 1];
-  const highest = Math.max(1, ...samples.map(([, lag]) => lag));
+  const [end, now] = samples[samples.length - 1];
+  const highest = Math.max(...samples.map(([, value]) => value));
   const x = (at) => end === start ? 100 : 100 * (at - start) / (end - start);
-  const y = (lag) => 38 - 36 * lag / highest;
-  const points = samples.length === 1 ? [[start, samples[0][1]], [end, samples[0][1]]] : samples;
-  const text = points.map(([at, lag], index) => `${samples.length === 1 ? index * 100 : x(at).toFixed(2)},${y(lag).toFixed(2)}`).join(" ");
-  const label = `Lag over ${Math.round((end - start) / 1000)} seconds: now ${count(samples[samples.length - 1][1])}, at most ${count(highest)}`;
-  return [svg("svg", { class: "chart", id: "lag-chart", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": label },
-    svg("polyline", { points: text })), h("p", { class: "soft" }, label)];
+  const y = (value) => 38 - 36 * value / Math.max(1, highest);
+  const points = samples.map(([at, value]) => `${x(at).toFixed(2)},${y(value).toFixed(2)}`);
+  if (points.length === 1) points.unshift(`0,${y(now).toFixed(2)}`);
+  const label = `${name} over ${Math.round((end - start) / 1000)} seconds: now ${text(now)}, at most ${text(highest)}`;
+  return h("figure", {}, svg("svg", { class: "chart", id, viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": label },
+    svg("polyline", { points: points.join(" ") })), h("figcaption", { class: "soft" }, label));
 }
 
 function reset(page, id, group) {

@@ -73,6 +73,7 @@ export function browser(page, place, topic) {
     } finally {
       if (running === mine) more.replaceChildren();
     }
+    if (isFirst && wanted.latest && !wanted.follow) newestFirst(list);
     if (mine.signal.aborted || !end) {
       if (!page.signal.aborted) announce(`${count(found)} shown.`);
       return;
@@ -98,6 +99,12 @@ export function browser(page, place, topic) {
   return action();
 }
 
+/** The records of a response come partition by partition. */
+function newestFirst(list) {
+  const time = (it) => Number(it.dataset.timestamp);
+  list.append(...[...list.children].reverse().sort((left, right) => time(right) - time(left)));
+}
+
 function without({ latest, from, offset, timestamp, cursor, ...rest }) {
   return rest;
 }
@@ -112,7 +119,7 @@ function element(record) {
   // The contents are made when they are opened: a page of a thousand records stays quick.
   const body = h("div");
   const details = h("details", {
-    class: "record", id: `record-${record.partition}-${record.offset}`,
+    class: "record", id: `record-${record.partition}-${record.offset}`, "data-timestamp": record.timestamp,
     ontoggle: () => {
       if (!details.open || body.hasChildNodes()) return;
       show(body, h("dl", {},

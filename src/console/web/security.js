@@ -1,5 +1,6 @@
 import { announce, button, danger, errorBox, field, form, h, input, select, show, table } from "./dom.js";
 import { get, post, remove } from "./api.js";
+import { amount } from "./format.js";
 
 export const title = () => "ACLs, users, quotas";
 
@@ -50,7 +51,7 @@ function aclPart(page, { enabled, acls }) {
     await page.reload();
     announce("The ACL was deleted.");
   };
-  return h("div", {}, table("acls", `${acls.length} ACLs`, [
+  return h("div", {}, table("acls", amount(acls.length, "ACL"), [
     { title: "Principal", cell: (it) => it.principal },
     { title: "Host", cell: (it) => it.host },
     { title: "Permission", cell: (it) => it.permission },
@@ -64,7 +65,7 @@ function aclPart(page, { enabled, acls }) {
 }
 
 function userPart({ users }) {
-  return table("users", `${users.length} users`, [
+  return table("users", amount(users.length, "user"), [
     { title: "User", cell: (it) => it.name },
     { title: "Credentials", cell: (it) => it.credentials.map((one) => `${one.mechanism} (${one.iterations} iterations)`).join(", ") },
   ], users);
@@ -84,7 +85,7 @@ function quotaPart(page, { quotas }) {
     announce("The quota was changed.");
   };
   const entity = (it) => Object.entries(it.entity).map(([kind, of]) => `${kind} ${of === null ? "(default)" : of}`).join(", ");
-  return h("div", {}, table("quotas", `${quotas.length} entities with quotas`, [
+  return h("div", {}, table("quotas", amount(quotas.length, "entity with quotas", "entities with quotas"), [
     { title: "Entity", cell: entity },
     { title: "Quotas", cell: (it) => Object.entries(it.values).map(([key, of]) => `${key}=${of}`).join(", ") },
   ], quotas), h("details", {}, h("summary", { id: "new-quota" }, "Change a quota"),

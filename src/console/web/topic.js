@@ -1,6 +1,6 @@
-import { announce, announceNext, button, danger, facts, field, form, h, input, show, table } from "./dom.js";
+import { announce, announceNext, button, danger, facts, field, form, h, input, refresh, show, table } from "./dom.js";
 import { get, patch, path, remove } from "./api.js";
-import { count, rate, size } from "./format.js";
+import { amount, count, rate, size } from "./format.js";
 import { topicLink } from "./topics.js";
 import { configTable } from "./configs.js";
 import { browser } from "./records.js";
@@ -20,7 +20,7 @@ export async function render(page) {
   }, label));
   show(page.element, h("h1", {}, topic.name), h("ul", { class: "tabs" }, TABS.map(link)), place);
   if (tab === "records") return browser(page, place, topic);
-  if (tab === "produce") return producer(place, topic);
+  if (tab === "produce") return producer(page, place, topic);
   if (tab === "settings") return settings(page, place, topic);
   return partitions(page, place, topic);
 }
@@ -36,21 +36,24 @@ async function partitions(page, place, first) {
     const seconds = before && (sampled - before.sampled) / 1000;
     const old = new Map(before ? before.topic.partitions.map((it) => [it.partition, it]) : []);
     const perSecond = (it) => old.has(it.partition) ? (it.end_offset - old.get(it.partition).end_offset) / seconds : undefined;
+    const bytesPerSecond = (it) => old.has(it.partition) && it.bytes !== null ? (it.bytes - old.get(it.partition).bytes) / seconds : undefined;
     const total = (of) => topic.partitions.reduce((sum, it) => sum + (of(it) || 0), 0);
-    show(summary, facts([
+    refresh(summary, facts([
       ["Topic id", topic.id],
       ["Internal", topic.internal ? "yes" : "no"],
       ["Offsets", count(total((it) => it.end_offset - it.start_offset))],
       ["Size", size(total((it) => it.bytes))],
       ["Records in", before ? rate(total(perSecond)) : "…"],
+      ["Bytes in", before ? rate(total(bytesPerSecond), size) : "…"],
     ]));
-    show(list, table("partitions", `${topic.partitions.length} partitions`, [
+    refresh(list, table("partitions", amount(topic.partitions.length, "partition"), [
       { title: "Partition", cell: (it) => it.partition },
       { title: "Leader", number: true, cell: (it) => it.leader },
       { title: "Start offset", number: true, cell: (it) => count(it.start_offset) },
       { title: "End offset", number: true, cell: (it) => count(it.end_offset) },
       { title: "Size", number: true, cell: (it) => size(it.bytes) },
       { title: "Records in", number: true, cell: (it) => rate(perSecond(it)) },
+      { title: "Bytes in", number: true, cell: (it) => rate(bytesPerSecond(it), size) },
       { title: "Error", cell: (it) => it.error || "–" },
     ], topic.partitions));
     before = { sampled, topic };

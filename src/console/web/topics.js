@@ -1,6 +1,6 @@
-import { announceNext, button, check, field, form, h, input, show, table } from "./dom.js";
+import { announceNext, button, check, field, form, h, input, refresh, show, table } from "./dom.js";
 import { get, path, post } from "./api.js";
-import { count, rate, size } from "./format.js";
+import { amount, count, rate, size } from "./format.js";
 
 const INTERVAL = 2000;
 
@@ -21,8 +21,7 @@ export async function render(page) {
   const draw = () => {
     const wanted = filter.value.toLowerCase();
     const rows = topics.filter((it) => it.name.toLowerCase().includes(wanted) && (internal.box.checked || !it.internal));
-    const focused = document.activeElement && document.activeElement.id;
-    show(list, table("topics", `${rows.length} topics`, [
+    refresh(list, table("topics", amount(rows.length, "topic"), [
       { title: "Topic", cell: (it) => h("a", { href: topicLink(it.name), id: `topic-${it.name}` }, it.name) },
       { title: "Partitions", number: true, cell: (it) => count(it.partitions) },
       { title: "Offsets", number: true, cell: (it) => count(it.offsets) },
@@ -30,8 +29,6 @@ export async function render(page) {
       { title: "Records in", number: true, cell: (it) => rate((rates.get(it.id) || [])[0]) },
       { title: "Bytes in", number: true, cell: (it) => rate((rates.get(it.id) || [])[1], size) },
     ], rows));
-    const again = focused && focused.startsWith("topic-") && document.getElementById(focused);
-    if (again && again !== document.activeElement) again.focus();
   };
 
   show(page.element, h("h1", {}, "Topics"), creation(page),

@@ -115,10 +115,10 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
     }
     for (name, value) in settings {
         if let Some(Err(invalid)) = known(name).map(|setting| setting.check(value)) {
-            return refuse(invalid.to_string());
+            return refuse(of_listener(name, invalid.to_string()));
         }
         if let Err(refused) = config::check_class(name, value) {
-            return refuse(refused.to_string());
+            return refuse(of_listener(name, refused.to_string()));
         }
     }
     match config::check_retention(|name| settings.get(name).map(String::as_str)) {
@@ -127,12 +127,28 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
     }
 }
 
+/// The error about the value of a setting: Kafka finds it when the listener reads the value, if the setting has the name of
+/// a mechanism or cannot be changed for all listeners.
+fn of_listener(name: &str, error: String) -> String {
+    let is_found_by_listener = known(name).is_some_and(|setting| {
+        let mut parts = name.splitn(4, '.').skip(3);
+        setting.name != name && (setting.update == Update::ReadOnly || parts.next() != Some(setting.name))
+    });
+    match is_found_by_listener {
+        false => error,
+        true => format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {error} for configuration Invalid dynamic \
+             configuration"
+        ),
+    }
+}
+
 /// Whether the table has this setting.
 pub(super) fn is_known(kind: ConfigKind, name: &str) -> bool {
     find(kind, name).is_some()
 }
 
-/// Whether a setting is a list, which supports Append and Subtract.
+/// Whether a setting is a list, which supports Append and Subtract. As in Kafka, one of a listener does not.
 pub(super) fn is_list(kind: ConfigKind, name: &str) -> bool {
     // Kafka's controller has no types for settings of subscriptions.
     kind != ConfigKind::ClientMetrics && find(kind, name).is_some_and(|setting| setting.kind == Kind::List)
@@ -144,10 +160,7 @@ pub(super) fn default_list(kind: ConfigKind, name: &str) -> &'static str {
 }
 
 fn find(kind: ConfigKind, name: &str) -> Option<&'static Setting> {
-    match kind {
-        ConfigKind::Broker => known(name),
-        _ => table::find(scope(kind), name),
-    }
+    table::find(scope(kind), name)
 }
 
 /// The broker setting with that name, with or without a listener prefix.

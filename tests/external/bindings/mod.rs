@@ -3,7 +3,7 @@
 
 mod go;
 mod junit;
-mod node;
+pub mod node;
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

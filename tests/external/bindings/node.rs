@@ -18,7 +18,7 @@ const VITEST: &str = "node_modules/vitest/vitest.mjs";
 const JEST: &str = "node_modules/jest/bin/jest.js";
 
 /// Returns `node_modules` with the test runners, which the first call installs; without Node.js the test is skipped.
-fn runners() -> Option<&'static Path> {
+pub fn runners() -> Option<&'static Path> {
     static RUNNERS_ONCE: OnceLock<Option<PathBuf>> = OnceLock::new();
     let runners = RUNNERS_ONCE.get_or_init(install_runners).as_deref();
     if runners.is_none() {

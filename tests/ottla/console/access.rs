@@ -117,6 +117,10 @@ fn unknown_path_method_and_body_get_an_error_of_the_api() {
     }
     let large = json!({"value": "x".repeat(2 << 20)});
     assert_eq!(change(&broker, "POST", "/topics/a/records", &large).status, 413);
+    let large = json!({"name": "a", "configs": {"a": "x".repeat(300_000)}});
+    let answer = change(&broker, "POST", "/topics", &large);
+    assert_eq!((answer.status, answer.code().as_str()), (400, "INVALID_REQUEST"), "{answer:?}");
+    assert!(answer.text.contains("the body is larger than 262144 bytes"), "{answer:?}");
     create_topic(&broker, "a", 1);
     done(&broker, "POST", "/topics/a/records", &json!({"value": "x".repeat(900_000)}));
 }

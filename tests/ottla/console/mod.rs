@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod pages;
 mod records;
+mod registry;
 
 use std::io::{Read as _, Write as _};
 

@@ -103,3 +103,23 @@ async fn large_requests_above_the_budget_are_read_one_after_the_other() {
     assert_eq!(server.request_count(), 10);
     assert!(server.shared.budget.is_half_free());
 }
+
+#[tokio::test]
+async fn messages_before_authentication_have_the_limit_of_their_listener() {
+    for (listener, bytes, is_closed) in [("SMALL", 40, false), ("SMALL", 41, true), ("OTHER", 100, false)] {
+        let server = TestServer::new();
+        let address = ([127, 0, 0, 1], 9092).into();
+        let info = ConnectionInfo::new(0, address, address, listener.into()).with_sasl();
+        let (mut socket, theirs) = tokio::io::duplex(1 << 16);
+        let mut connection = Connection::new(theirs, Arc::new(info), server.shared.clone());
+        let task = tokio::spawn(async move { connection.serve().await });
+        socket.write_all(&frame(vec![b'e'; bytes])).await.unwrap();
+        if is_closed {
+            let why = task.await.unwrap();
+            let says = |why: &str| why.contains("sasl.server.max.receive.size");
+            assert!(matches!(&why, End::Closed(why) if says(&why.to_string())), "{listener} {bytes}: {why:?}");
+        } else {
+            assert_eq!(reply(&mut socket).await.len(), bytes, "{listener}");
+        }
+    }
+}

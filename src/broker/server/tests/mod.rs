@@ -127,6 +127,7 @@ impl TestServer {
             buffers: Arc::new(BufferPool::new(BUDGET)),
             max_frame: 2 * BUDGET,
             max_sasl_frame: 100,
+            listener_sasl_frames: vec![("SMALL".into(), 40)],
             idle: Some(IDLE),
             stall_timeout: STALL_TIMEOUT,
         });

@@ -5,14 +5,19 @@
 
 use std::sync::Arc;
 
+use super::modules::check_alone;
 use super::{Authentication, InvalidSasl, ListenerSasl, Listeners, keys_of, read_each, start_keys};
-use ottla_config::BrokerConfig;
 use ottla_config::listener_values::full_name;
+use ottla_config::{BrokerConfig, Origin};
 
 impl Authentication {
     /// Applies the settings with the changes of earlier runs, before the first client connects. A listener whose settings
-    /// cannot be used refuses all logins.
-    pub fn apply_at_start(&self, config: &BrokerConfig) {
+    /// cannot be used refuses all logins. The error is about settings of the start that are still incomplete.
+    pub fn apply_at_start(&self, config: &BrokerConfig) -> Result<(), InvalidSasl> {
+        if !self.incomplete.is_empty() {
+            let mut read = read_each(config, &[]).into_iter().filter(|(name, _)| self.incomplete.contains(name));
+            read.try_for_each(|(_, read)| read.map(drop))?;
+        }
         self.apply(config, |listener, error, _| {
             tracing::error!(
                 %listener, %error,
@@ -21,6 +26,7 @@ impl Authentication {
             );
             Arc::new(ListenerSasl::refusing())
         });
+        Ok(())
     }
 
     /// Applies changed settings to new authentications. A listener whose settings cannot be used keeps the previous ones.
@@ -61,9 +67,14 @@ impl Authentication {
     }
 }
 
-/// Checks the settings that a change leads to. A listener that had the same error before counts only if one of the
+/// Checks the settings that a change leads to, those also that no listener uses yet. A listener that had the same error before counts only if one of the
 /// `changed` settings is its own: it must not prevent changes of other listeners. May read the JAAS file.
 pub fn check_change(before: &BrokerConfig, after: &BrokerConfig, changed: &[String]) -> Result<(), InvalidSasl> {
+    for name in changed {
+        // An unset value uncovers one of the start, which is not new.
+        let given = after.values.layers(name).next().filter(|(_, origin)| *origin != Origin::Static);
+        given.map_or(Ok(()), |(value, _)| check_alone(name, value))?;
+    }
     let before = read_each(before, &[]);
     for (name, read) in read_each(after, &[]) {
         let Err(error) = read else { continue };
@@ -82,6 +93,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
+    use crate::state::OpenError;
     use crate::state::random::Random;
     use ottla_config::{Sources, load};
     use ottla_core::security::sasl::{Credentials as _, Mechanism};
@@ -113,6 +125,10 @@ mod tests {
     }
 
     fn open(dir: &tempfile::TempDir) -> Authentication {
+        open_with(dir, &config(&[])).unwrap()
+    }
+
+    fn open_with(dir: &tempfile::TempDir, config: &BrokerConfig) -> Result<Authentication, OpenError> {
         let identity = Identity {
             node_id: 1,
             cluster_id: None,
@@ -120,7 +136,7 @@ mod tests {
             new_directory_id: Uuid([2; 16]),
         };
         let log_dir = LogDir::open(dir.path(), &identity).unwrap();
-        Authentication::open(&config(&[]), &log_dir, Clock::simulated(0), Random::system()).unwrap()
+        Authentication::open(config, &log_dir, Clock::simulated(0), Random::system())
     }
 
     /// The password of ann at each listener; `-` if the listener refuses all logins.
@@ -142,12 +158,69 @@ mod tests {
         assert_eq!(passwords(&authentication), "static static");
         let stored = users("stored");
         let bad = config(&[(MECHANISMS_OF_A, "GSSAPI"), (USERS_OF_A, &stored), (USERS_OF_B, &stored)]);
-        authentication.apply_at_start(&bad);
+        authentication.apply_at_start(&bad).unwrap();
         assert_eq!(passwords(&authentication), "- stored");
         authentication.reconfigure(&bad);
         assert_eq!(passwords(&authentication), "- stored", "no older password");
         authentication.reconfigure(&config(&[(USERS_OF_A, &stored)]));
         assert_eq!(passwords(&authentication), "stored static");
+    }
+
+    #[test]
+    fn value_of_the_start_does_not_prevent_that_a_stored_one_is_unset() {
+        let given = [("listeners", "PLAINTEXT://:0"), ("sasl.enabled.mechanisms", "GSSAPI")];
+        let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        let stored = BTreeMap::from([("sasl.enabled.mechanisms".to_owned(), "PLAIN".to_owned())]);
+        let before = config.with_dynamic(&BTreeMap::new(), &stored);
+        assert_eq!(check_change(&before, &config, &["sasl.enabled.mechanisms".to_owned()]), Ok(()));
+        assert!(check_change(&config, &before, &["sasl.enabled.mechanisms".to_owned()]).is_ok());
+    }
+
+    #[test]
+    fn settings_of_an_earlier_run_complete_those_of_the_start() {
+        let start = |own: &[(&str, &str)]| {
+            let given = [
+                ("listeners", "A://:0"),
+                ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
+                ("connection.failed.authentication.delay.ms", "0"),
+            ];
+            let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let command_line = given.iter().chain(own).map(owned).collect();
+            load(&Sources { command_line, ..Sources::default() }).unwrap().config
+        };
+        let plain = ("sasl.enabled.mechanisms", "PLAIN");
+        let stored = users("stored");
+        let stored =
+            BTreeMap::from([(MECHANISMS_OF_A.to_owned(), "PLAIN".to_owned()), (USERS_OF_A.to_owned(), stored)]);
+        for config in [start(&[plain]), start(&[])] {
+            let dir = tempfile::tempdir().unwrap();
+            let authentication = open_with(&dir, &config).unwrap();
+            let error = authentication.apply_at_start(&config).unwrap_err().to_string();
+            assert!(error.contains("sasl.enabled.mechanisms"), "{error}");
+            authentication.apply_at_start(&config.with_dynamic(&BTreeMap::new(), &stored)).unwrap();
+            let sasl = authentication.listener("A").unwrap();
+            let password = authentication.credentials(&sasl, &Default::default()).plain_password("ann");
+            assert_eq!(password.unwrap().expose(), "stored");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let wrong = start(&[("sasl.enabled.mechanisms", "GSSAPI")]);
+        assert!(open_with(&dir, &wrong).is_err(), "what is given in the file is wrong at once");
+    }
+
+    #[test]
+    fn incomplete_settings_are_refused_at_once_without_settings_of_an_earlier_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = [
+            ("listeners", "SASL_PLAINTEXT://:0"),
+            ("sasl.enabled.mechanisms", "PLAIN"),
+            ("log.dirs", dir.path().to_str().unwrap()),
+        ];
+        let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        assert!(super::super::check(&config).unwrap_err().to_string().contains("there are no users"));
+        std::fs::create_dir(dir.path().join("__cluster_metadata-0")).unwrap();
+        assert_eq!(super::super::check(&config), Ok(()));
     }
 
     #[test]
@@ -173,6 +246,19 @@ mod tests {
         check(&[], &[("sasl.enabled.mechanisms", "GSSAPI")], Some("sasl.enabled.mechanisms"));
         let handler = "listener.name.a.plain.sasl.server.callback.handler.class";
         check(&[], &[(handler, "com.example.X")], Some(handler));
+        // Settings that no listener uses yet, of listeners that do not exist, too.
+        for (name, value) in [
+            ("sasl.enabled.mechanisms", "PLAIN,GSSAPI"),
+            ("listener.name.c.sasl.enabled.mechanisms", "NOPE"),
+            ("listener.name.c.plain.sasl.jaas.config", "garbage"),
+            ("listener.name.a.scram-sha-256.sasl.jaas.config", "com.example.X required;"),
+            ("listener.name.a.scram-sha-256.sasl.server.callback.handler.class", "com.example.X"),
+            ("listener.name.a.oauthbearer.sasl.oauthbearer.jwks.endpoint.url", "ftp://issuer/keys"),
+            ("listener.name.a.sasl.oauthbearer.jwks.endpoint.url", "ftp://issuer/keys"),
+        ] {
+            check(&[], &[(name, value)], Some(name));
+        }
+        check(&[], &[("listener.name.a.gssapi.sasl.jaas.config", "com.example.Krb5LoginModule required;")], None);
         // A listener that is not in order concerns no other one, and its own changes must correct it.
         check(&[bad], &[(USERS_OF_B, &users("new"))], None);
         check(&[bad], &[(MECHANISMS_OF_B, "GSSAPI")], Some(MECHANISMS_OF_B));

@@ -11,7 +11,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Notify;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::blocking;
 use crate::clock::Clock;
@@ -29,14 +32,21 @@ const MIN_REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 /// The keys of one issuer.
 #[derive(Debug)]
 pub struct IssuerKeys {
-    source: Source,
-    times: Times,
+    place: Place,
     keys: RwLock<Arc<Jwks>>,
     /// Signalled by tokens with unknown keys.
     unknown_key: Notify,
 }
 
-/// Where the keys are.
+/// Where the keys are, and how they are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    source: Source,
+    times: Times,
+    /// The authorities for `https:`; `None` for those that browsers trust.
+    trusted: Option<Vec<CertificateDer<'static>>>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
@@ -44,7 +54,7 @@ enum Source {
 }
 
 /// `sasl.oauthbearer.jwks.endpoint.*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// The time between two readings.
     pub refresh: Duration,
@@ -53,20 +63,41 @@ pub struct Times {
     pub max_backoff: Duration,
 }
 
-impl IssuerKeys {
-    /// The keys at `url`, which begins with `file:`, `http:` or `https:`. Nothing is read yet. The error is one line.
-    pub fn new(url: &str, times: Times) -> Result<IssuerKeys, String> {
+impl Place {
+    /// The keys at `url`, which begins with `file:`, `http:` or `https:`. The error is one line.
+    pub fn new(url: &str, times: Times, trusted: Option<Vec<CertificateDer<'static>>>) -> Result<Place, String> {
         let source = match url.split_once(':') {
             Some(("file", path)) => Source::File(path.strip_prefix("//").unwrap_or(path).into()),
             Some(("http" | "https", _)) => Source::Url(url.to_owned()),
             _ => return Err(format!("{} does not begin with https:, http: or file:", url.escape_debug())),
         };
-        Ok(IssuerKeys { source, times, keys: RwLock::default(), unknown_key: Notify::new() })
+        Ok(Place { source, times, trusted })
     }
 
-    /// Whether these are the keys at `url`, with the same times.
-    pub fn is_at(&self, url: &str, times: Times) -> bool {
-        IssuerKeys::new(url, times).is_ok_and(|other| (other.source, other.times) == (self.source.clone(), self.times))
+    fn download(&self, url: &str) -> Result<Vec<u8>, Box<ureq::Error>> {
+        let mut config = Agent::config_builder().timeout_global(Some(REQUEST_TIMEOUT));
+        if let Some(trusted) = &self.trusted {
+            let trusted = trusted.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+            let tls = TlsConfig::builder().root_certs(RootCerts::Specific(Arc::new(trusted))).build();
+            config = config.tls_config(tls);
+        }
+        let mut response = Agent::from(config.build()).get(url).call().map_err(Box::new)?;
+        let mut json = Vec::new();
+        let body = response.body_mut().as_reader();
+        body.take(MAX_KEY_SET_BYTES).read_to_end(&mut json).map_err(|error| Box::new(error.into()))?;
+        Ok(json)
+    }
+}
+
+impl IssuerKeys {
+    /// The keys at a place. Nothing is read yet.
+    pub fn new(place: Place) -> IssuerKeys {
+        IssuerKeys { place, keys: RwLock::default(), unknown_key: Notify::new() }
+    }
+
+    /// Whether these are the keys at this place.
+    pub fn is_at(&self, place: &Place) -> bool {
+        self.place == *place
     }
 
     /// The keys that were read last; none before.
@@ -86,11 +117,11 @@ impl IssuerKeys {
 
     /// Reads the keys. Blocks. The error is one line.
     fn read(&self) -> Result<(), String> {
-        let json = match &self.source {
+        let json = match &self.place.source {
             Source::File(path) => fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?,
-            Source::Url(url) => download(url).map_err(|error| format!("{url}: {error}"))?,
+            Source::Url(url) => self.place.download(url).map_err(|error| format!("{url}: {}", reason(&error)))?,
         };
-        let keys = Jwks::parse(&json).map_err(|error| match &self.source {
+        let keys = Jwks::parse(&json).map_err(|error| match &self.place.source {
             Source::File(path) => format!("{}: {error}", path.display()),
             Source::Url(url) => format!("{url}: {error}"),
         })?;
@@ -99,20 +130,24 @@ impl IssuerKeys {
     }
 }
 
-fn download(url: &str) -> Result<Vec<u8>, Box<ureq::Error>> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(REQUEST_TIMEOUT)).build().into();
-    let mut response = agent.get(url).call().map_err(Box::new)?;
-    let mut json = Vec::new();
-    let body = response.body_mut().as_reader();
-    body.take(MAX_KEY_SET_BYTES).read_to_end(&mut json).map_err(|error| Box::new(error.into()))?;
-    Ok(json)
+/// The reason why nothing was downloaded, without the library's name for its kind.
+fn reason(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::StatusCode(code) => format!("the status of the answer is {code}"),
+        ureq::Error::Timeout(_) => format!("no answer within {} seconds", REQUEST_TIMEOUT.as_secs()),
+        ureq::Error::Io(why) => why.to_string(),
+        ureq::Error::Rustls(why) => why.to_string(),
+        ureq::Error::Protocol(why) => why.to_string(),
+        ureq::Error::Http(why) => why.to_string(),
+        other => other.to_string(),
+    }
 }
 
 async fn refresh(keys: Weak<IssuerKeys>, clock: Clock) {
     let mut failures = 0u32;
     loop {
         let Some(reading) = keys.upgrade() else { return };
-        let times = reading.times;
+        let times = reading.place.times;
         let outcome = blocking::run(move || reading.read()).await;
         let delay = match outcome {
             Ok(Ok(())) => {
@@ -158,7 +193,7 @@ mod tests {
     #[test]
     fn source_is_a_file_or_a_url() {
         let check = |url: &str, expect: Option<Source>| {
-            assert_eq!(IssuerKeys::new(url, TIMES).ok().map(|keys| keys.source), expect, "{url}");
+            assert_eq!(Place::new(url, TIMES, None).ok().map(|place| place.source), expect, "{url}");
         };
         check("file:///etc/jwks.json", Some(Source::File("/etc/jwks.json".into())));
         check("file:/etc/jwks.json", Some(Source::File("/etc/jwks.json".into())));
@@ -167,11 +202,30 @@ mod tests {
         check("ftp://issuer/jwks", None);
     }
 
+    #[test]
+    fn error_of_a_download_names_the_url_and_the_reason_alone() {
+        let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = format!("http://{refused}/keys");
+        let error = IssuerKeys::new(Place::new(&url, TIMES, None).unwrap()).read().unwrap_err();
+        assert!(error.starts_with(&format!("{url}: Connection refused")), "{error}");
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/keys", server.local_addr().unwrap());
+        let answering = std::thread::spawn(move || {
+            let (mut socket, _) = server.accept().unwrap();
+            let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+            std::io::Write::write_all(&mut socket, answer).unwrap();
+            let _ = std::io::Read::read(&mut socket, &mut [0; 1024]);
+        });
+        let error = IssuerKeys::new(Place::new(&url, TIMES, None).unwrap()).read().unwrap_err();
+        assert_eq!(error, format!("{url}: the status of the answer is 404"));
+        answering.join().unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn keys_of_a_file_are_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("jwks.json");
-        let keys = Arc::new(IssuerKeys::new(&format!("file://{}", path.display()), TIMES).unwrap());
+        let keys = Arc::new(IssuerKeys::new(Place::new(&format!("file://{}", path.display()), TIMES, None).unwrap()));
         let clock = Clock::start();
         keys.start(clock);
         clock.sleep(Duration::from_millis(50)).await;

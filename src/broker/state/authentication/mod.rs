@@ -5,6 +5,7 @@
 mod bearer;
 mod changes;
 mod issuer_keys;
+mod modules;
 
 use std::collections::HashMap;
 use std::io;
@@ -14,22 +15,22 @@ use std::time::Duration;
 use bearer::Bearer;
 pub use changes::check_change;
 use issuer_keys::IssuerKeys;
+use modules::{check_callback_handler, check_file_modules, check_module, jaas_file, unknown_mechanism};
 use parking_lot::{Mutex, RwLock};
 
 use super::OpenError;
 use super::delegation_tokens;
 use super::random::Random;
 use crate::clock::Clock;
-use ottla_config::listener_values::full_name;
-use ottla_config::{BrokerConfig, Listener, ListenerValues, Password};
+use ottla_config::{BrokerConfig, Listener, Password};
 use ottla_core::metadata::Image;
-use ottla_core::security::jaas::{self, JaasFile, KnownModule, LoginModule};
+use ottla_core::security::jaas::{self, JaasFile, KnownModule};
 use ottla_core::security::sasl::{
     BearerRejection, BearerToken, Credentials, Mechanism, NONCE_BYTES, ScramCredential, ScramMechanism, TokenCredential,
 };
 use ottla_core::security::tokens::TokenKey;
 use ottla_log::LogDir;
-use ottla_wire::types::TimestampMs;
+use ottla_wire::types::{METADATA_TOPIC, TimestampMs};
 
 /// The file with the secret of SCRAM, in the first log directory.
 const SECRET_FILE: &str = "ottla-scram-secret";
@@ -38,6 +39,7 @@ const SECRET_BYTES: usize = 32;
 const JAAS: &str = "sasl.jaas.config";
 const JAAS_FILE: &str = "ottla.jaas.file";
 const CALLBACK_HANDLER: &str = "sasl.server.callback.handler.class";
+const MECHANISMS: &str = "sasl.enabled.mechanisms";
 const SESSION_LIFETIME: &str = "connections.max.reauth.ms";
 
 type Listeners = HashMap<Arc<str>, Arc<ListenerSasl>>;
@@ -47,6 +49,8 @@ type ReadSasl = Result<Arc<ListenerSasl>, InvalidSasl>;
 #[derive(Debug)]
 pub struct Authentication {
     listeners: RwLock<Listeners>,
+    /// Listeners whose settings of the start are incomplete: those of earlier runs must complete them.
+    incomplete: Vec<Arc<str>>,
     /// The last error of each listener whose settings cannot be used, so that each is logged once.
     failed: Mutex<HashMap<Arc<str>, InvalidSasl>>,
     clock: Clock,
@@ -76,8 +80,13 @@ struct MechanismSettings {
 
 /// Why SASL cannot be configured: one line that names the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidSasl(String);
+pub enum InvalidSasl {
+    #[error("{0}")]
+    Wrong(String),
+    /// Something is missing, which settings that were stored in an earlier run may have.
+    #[error("{0}")]
+    Incomplete(String),
+}
 
 impl Authentication {
     /// Reads the settings of all listeners, and the secret in the log directory if one of them has SASL.
@@ -89,7 +98,18 @@ impl Authentication {
         clock: Clock,
         random: Random,
     ) -> Result<Authentication, OpenError> {
-        let listeners = listeners(config, &[])?;
+        let mut incomplete = Vec::new();
+        let mut listeners = Listeners::new();
+        for (name, read) in read_each(config, &[]) {
+            let sasl = match read {
+                Err(InvalidSasl::Incomplete(_)) => {
+                    incomplete.push(Arc::clone(&name));
+                    Arc::new(ListenerSasl::refusing())
+                }
+                read => read?,
+            };
+            listeners.insert(name, sasl);
+        }
         start_keys(&listeners, &[], clock);
         warn_of_unsecured(&listeners);
         // Also without SCRAM, which may be enabled while the broker runs.
@@ -97,7 +117,7 @@ impl Authentication {
         let failure_delay = Duration::from_millis(config.network.connection_failed_authentication_delay_ms);
         let token_key = config.tokens.secret_key.as_ref().and_then(TokenKey::new);
         let (listeners, failed) = (RwLock::new(listeners), Mutex::default());
-        Ok(Authentication { listeners, failed, clock, random, failure_delay, secret, token_key })
+        Ok(Authentication { listeners, incomplete, failed, clock, random, failure_delay, secret, token_key })
     }
 
     /// SASL of a listener; `None` if it does not demand it.
@@ -121,9 +141,19 @@ impl Authentication {
     }
 }
 
-/// Checks the SASL settings of all listeners.
+/// Checks the SASL settings of all listeners before the data directory is opened. What is missing may be stored there.
 pub fn check(config: &BrokerConfig) -> Result<(), InvalidSasl> {
-    listeners(config, &[]).map(drop)
+    let may_be_stored = has_stored_settings(config);
+    let mut errors = read_each(config, &[]).into_iter().filter_map(|(_, read)| read.err());
+    let refuses = |error: &InvalidSasl| !may_be_stored || matches!(error, InvalidSasl::Wrong(_));
+    errors.find(refuses).map_or(Ok(()), Err)
+}
+
+/// Whether there is a metadata log, which may have settings of earlier runs.
+fn has_stored_settings(config: &BrokerConfig) -> bool {
+    let folder = format!("{METADATA_TOPIC}-0");
+    let mut dirs = config.metadata_log_dir.iter().chain(&config.log_dirs);
+    dirs.any(|dir| dir.join(&folder).is_dir())
 }
 
 /// The keys of all issuers, each once.
@@ -172,18 +202,13 @@ fn secret(log_dir: &LogDir, random: &Random) -> Result<[u8; SECRET_BYTES], OpenE
         }
         return Ok(secret);
     }
-    let secret = random.secret().map_err(|error| InvalidSasl(no_randomness(&error)))?;
+    let secret = random.secret().map_err(|error| InvalidSasl::Wrong(no_randomness(&error)))?;
     log_dir.write_secret(&path, &secret)?;
     Ok(secret)
 }
 
 fn no_randomness(error: &io::Error) -> String {
     format!("the operating system has no random bytes for SASL: {error}")
-}
-
-/// Reads SASL of all listeners that demand it. Keys of issuers that are in use are kept.
-fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
-    read_each(config, in_use).into_iter().map(|(name, read)| Ok((name, read?))).collect()
 }
 
 /// Reads SASL of each listener that demands it, with an error for each that cannot be used.
@@ -210,19 +235,22 @@ impl ListenerSasl {
         in_use: &[Arc<IssuerKeys>],
     ) -> Result<ListenerSasl, InvalidSasl> {
         let values = config.values.of_listener(&listener.name);
-        let names = values.text("sasl.enabled.mechanisms").unwrap_or_default();
+        let names = values.text(MECHANISMS).unwrap_or_default();
         let mut mechanisms: Vec<MechanismSettings> = Vec::new();
         for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
             let Some(mechanism) = Mechanism::named(name) else {
-                return Err(InvalidSasl(unknown_mechanism(name, &values, listener)));
+                let setting = values.name_of(MECHANISMS);
+                let is_default = config.values.given(&setting).is_none();
+                let why = unknown_mechanism(name, &setting, Some(listener));
+                return Err(if is_default { InvalidSasl::Incomplete(why) } else { InvalidSasl::Wrong(why) });
             };
             if mechanisms.iter().all(|known| known.mechanism != mechanism) {
                 mechanisms.push(MechanismSettings::read(mechanism, config, file, listener, in_use)?);
             }
         }
         if mechanisms.is_empty() {
-            let setting = values.name_of("sasl.enabled.mechanisms");
-            return Err(InvalidSasl(format!("{setting} is empty, but listener {} demands SASL", listener.name)));
+            let setting = values.name_of(MECHANISMS);
+            return Err(InvalidSasl::Wrong(format!("{setting} is empty, but listener {} demands SASL", listener.name)));
         }
         Ok(ListenerSasl(mechanisms))
     }
@@ -247,20 +275,6 @@ impl ListenerSasl {
     }
 }
 
-fn unknown_mechanism(name: &str, values: &ListenerValues<'_>, listener: &Listener) -> String {
-    let setting = values.name_of("sasl.enabled.mechanisms");
-    let supported = Mechanism::ALL.map(Mechanism::name).join(", ");
-    match name {
-        "GSSAPI" => format!(
-            "{setting} of listener {} has GSSAPI (Kerberos), which is not supported; set it to some of {supported}",
-            listener.name
-        ),
-        name => {
-            format!("{setting} of listener {} has '{name}'; the supported mechanisms are {supported}", listener.name)
-        }
-    }
-}
-
 impl MechanismSettings {
     fn read(
         mechanism: Mechanism,
@@ -271,10 +285,11 @@ impl MechanismSettings {
     ) -> Result<MechanismSettings, InvalidSasl> {
         let values = config.values.of_listener(&listener.name);
         check_callback_handler(mechanism, values)?;
-        let prefix = mechanism.name().to_ascii_lowercase();
-        let modules = match values.own(&format!("{prefix}.{JAAS}")) {
+        let of_mechanism = values.of_mechanism(mechanism.name());
+        let modules = match of_mechanism.own(JAAS) {
             Some((setting, text, _)) => {
-                let module = jaas::parse_property(text).map_err(|error| InvalidSasl(format!("{setting}: {error}")))?;
+                let module =
+                    jaas::parse_property(text).map_err(|error| InvalidSasl::Wrong(format!("{setting}: {error}")))?;
                 check_module(mechanism, &module, &setting)?;
                 vec![module]
             }
@@ -287,11 +302,11 @@ impl MechanismSettings {
         let has_users =
             !config.users.is_empty() || modules.iter().any(|module| module.known() == Some(KnownModule::Plain));
         if mechanism == Mechanism::Plain && !has_users {
-            return Err(InvalidSasl(format!(
+            return Err(InvalidSasl::Incomplete(format!(
                 "listener {} has PLAIN in sasl.enabled.mechanisms, but there are no users: set {} to \
                  `{} required user_alice=\"password\";`",
                 listener.name,
-                full_name(&listener.name, &format!("{prefix}.{JAAS}")),
+                of_mechanism.full_name(JAAS),
                 KnownModule::Plain.class()
             )));
         }
@@ -299,11 +314,7 @@ impl MechanismSettings {
             Mechanism::OAuthBearer => Some(Bearer::read(values, &modules, listener, in_use)?),
             _ => None,
         };
-        let max_session = match values.own(&format!("{prefix}.{SESSION_LIFETIME}")) {
-            Some((_, value, _)) => Some(value.into()),
-            None => values.text(SESSION_LIFETIME),
-        };
-        let max_session = max_session.and_then(|value| value.parse().ok()).unwrap_or_default();
+        let max_session = of_mechanism.text(SESSION_LIFETIME).and_then(|value| value.parse().ok()).unwrap_or_default();
         let max_session = (max_session > 0).then(|| Duration::from_millis(max_session));
         let mut users = jaas::plain_users(&modules);
         for user in &config.users {
@@ -311,66 +322,6 @@ impl MechanismSettings {
         }
         Ok(MechanismSettings { mechanism, users, bearer, max_session })
     }
-}
-
-/// Refuses a class that would check credentials in its own way.
-fn check_callback_handler(mechanism: Mechanism, values: ListenerValues<'_>) -> Result<(), InvalidSasl> {
-    let own = values.own(&format!("{}.{CALLBACK_HANDLER}", mechanism.name().to_ascii_lowercase()));
-    let Some((setting, class, _)) = own.filter(|(_, class, _)| !class.is_empty()) else { return Ok(()) };
-    let known: &[&str] = match mechanism {
-        Mechanism::Plain => &["PlainServerCallbackHandler"],
-        Mechanism::Scram(_) => &["ScramServerCallbackHandler"],
-        Mechanism::OAuthBearer => {
-            &["OAuthBearerValidatorCallbackHandler", "OAuthBearerUnsecuredValidatorCallbackHandler"]
-        }
-    };
-    let is_kafkas =
-        class.starts_with("org.apache.kafka.") && known.iter().any(|known| class.ends_with(&format!(".{known}")));
-    if is_kafkas {
-        return Ok(());
-    }
-    Err(InvalidSasl(format!(
-        "{setting}={} is a Java class that checks credentials, and those are not supported; remove it",
-        class.escape_debug()
-    )))
-}
-
-/// Checks that the login module of a setting is the one of its mechanism.
-fn check_module(mechanism: Mechanism, module: &LoginModule, setting: &str) -> Result<(), InvalidSasl> {
-    let expected = match mechanism {
-        Mechanism::Plain => KnownModule::Plain,
-        Mechanism::Scram(_) => KnownModule::Scram,
-        Mechanism::OAuthBearer => KnownModule::OAuthBearer,
-    };
-    if module.known() == Some(expected) {
-        return Ok(());
-    }
-    Err(InvalidSasl(format!(
-        "{setting}: the login module {} is not supported for {mechanism}; use {}",
-        module.class.escape_debug(),
-        expected.class()
-    )))
-}
-
-/// Refuses modules of Kerberos and of others in a JAAS file: Kafka would log in with each of them.
-fn check_file_modules(modules: &[LoginModule], listener: &Listener) -> Result<(), InvalidSasl> {
-    match modules.iter().find(|module| module.known().is_none()) {
-        None => Ok(()),
-        Some(module) => Err(InvalidSasl(format!(
-            "{JAAS_FILE}: the KafkaServer section for listener {} has the login module {}, which is not supported; \
-             remove it",
-            listener.name,
-            module.class.escape_debug()
-        ))),
-    }
-}
-
-/// Reads the JAAS file of the broker, if there is one.
-fn jaas_file(config: &BrokerConfig) -> Result<Option<JaasFile>, InvalidSasl> {
-    let Some(path) = config.values.text(JAAS_FILE) else { return Ok(None) };
-    let invalid = |why: String| InvalidSasl(format!("the JAAS file {path}: {why}"));
-    let text = std::fs::read_to_string(&*path).map_err(|error| invalid(error.to_string()))?;
-    jaas::parse_file(&text).map(Some).map_err(|error| invalid(error.to_string()))
 }
 
 /// The credentials of one listener.
@@ -412,6 +363,10 @@ mod tests {
     use super::*;
     use ottla_config::{Sources, load};
 
+    fn listeners(config: &BrokerConfig, in_use: &[Arc<IssuerKeys>]) -> Result<Listeners, InvalidSasl> {
+        read_each(config, in_use).into_iter().map(|(name, read)| Ok((name, read?))).collect()
+    }
+
     #[test]
     fn listeners_with_the_same_issuer_and_times_share_its_keys() {
         let count = |own: &[(&str, &str)]| {
@@ -439,28 +394,56 @@ mod tests {
     }
 
     #[test]
-    fn class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
-        const CLASS: &str = "sasl.oauthbearer.jwt.validator.class";
+    fn stored_class_that_validates_tokens_in_its_own_way_is_refused_also_without_keys_of_an_issuer() {
         const OF_LISTENER: &str = "listener.name.a.sasl.oauthbearer.jwt.validator.class";
         let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;";
-        for (name, class, is_refused) in [
-            (CLASS, "com.example.Validator", true),
-            (CLASS, "com.example.BrokerJwtValidator", true),
-            (OF_LISTENER, "com.example.Validator", true),
-            (OF_LISTENER, "org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
+        let given = [
+            ("listeners", "A://:0"),
+            ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
+            ("sasl.enabled.mechanisms", "OAUTHBEARER"),
+            ("listener.name.a.oauthbearer.sasl.jaas.config", module),
+        ];
+        let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
+        for (class, is_refused) in [
+            ("com.example.Validator", true),
+            ("com.example.BrokerJwtValidator", true),
+            ("org.apache.kafka.common.security.oauthbearer.BrokerJwtValidator", false),
         ] {
-            let given = [
+            let stored = [(OF_LISTENER.to_owned(), class.to_owned())].into();
+            let config = config.with_dynamic(&Default::default(), &stored);
+            let refused = format!("{OF_LISTENER}={class} is a Java class, and those are not supported; remove it");
+            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl::Wrong(refused)), "{class}");
+        }
+    }
+
+    #[test]
+    fn settings_of_tokens_with_the_name_of_the_mechanism_are_in_force() {
+        let url = |own: &[(&str, &str)]| {
+            let common = [
                 ("listeners", "A://:0"),
                 ("listener.security.protocol.map", "A:SASL_PLAINTEXT"),
                 ("sasl.enabled.mechanisms", "OAUTHBEARER"),
-                ("listener.name.a.oauthbearer.sasl.jaas.config", module),
-                (name, class),
+                ("sasl.oauthbearer.expected.issuer", "issuer"),
             ];
-            let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+            let given = common.iter().chain(own);
+            let command_line = given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
-            let refused = format!("{name}={class} is a Java class, and those are not supported; remove it");
-            assert_eq!(check(&config).err(), is_refused.then_some(InvalidSasl(refused)), "{name}={class}");
-        }
+            let found = listeners(&config, &[]).map_err(|error| error.to_string())?;
+            let bearer = found["A"].settings(Mechanism::OAuthBearer).and_then(|settings| settings.bearer.as_ref());
+            match bearer {
+                Some(Bearer::Signed { settings, .. }) => Ok(settings.expected_audience.join(",")),
+                other => Err(format!("{other:?}")),
+            }
+        };
+        let keys = ("listener.name.a.oauthbearer.sasl.oauthbearer.jwks.endpoint.url", "https://issuer/keys");
+        let audience = ("listener.name.a.oauthbearer.sasl.oauthbearer.expected.audience", "own");
+        let of_listener = ("listener.name.a.sasl.oauthbearer.expected.audience", "listener");
+        assert_eq!(url(&[keys, audience, of_listener]).as_deref(), Ok("own"));
+        assert_eq!(url(&[keys, of_listener]).as_deref(), Ok("listener"));
+        assert!(url(&[keys]).unwrap_err().contains("sasl.oauthbearer.expected.audience"));
+        let error = url(&[(keys.0, "ftp://issuer/keys"), audience]).unwrap_err();
+        assert!(error.starts_with(keys.0), "{error}");
     }
 
     #[test]
@@ -477,7 +460,7 @@ mod tests {
             let command_line = given.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
             let config = load(&Sources { command_line, ..Sources::default() }).unwrap().config;
             let refused = |class: &str| {
-                InvalidSasl(format!(
+                InvalidSasl::Wrong(format!(
                     "ottla.jaas.file: the KafkaServer section for listener SASL_PLAINTEXT has the login module {class}, \
                      which is not supported; remove it"
                 ))

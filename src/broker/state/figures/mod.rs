@@ -22,6 +22,7 @@ use broker::BrokerFigures;
 use groups::GroupFigures;
 use lag::Timestamps;
 use ottla_metrics::{Collector, Metric, Registry, Scrape};
+use ottla_wire::types::{Offset, TopicPartition};
 use partitions::Partitions;
 pub use sessions::SessionFigures;
 pub use work::WorkFigures;
@@ -41,6 +42,19 @@ pub fn metrics() -> Vec<&'static Metric> {
         partitions::METRICS,
     ];
     own.into_iter().flatten().copied().chain(traffic::metrics()).collect()
+}
+
+impl Broker {
+    /// The lag in seconds at each committed offset, as `kafka_consumergroup_group_lag_seconds` has it; `None` where it is not known. Reads from the logs.
+    pub fn lag_seconds(&self, committed: &[(TopicPartition, Offset)]) -> Vec<Option<f64>> {
+        let (cluster, timestamps, now) = (self.cluster(), Timestamps::default(), self.now().wall);
+        let mut lookup = timestamps.begin();
+        let mut of = |(place, offset): &(TopicPartition, Offset)| {
+            let partition = cluster.topic(&place.topic)?.partition(place.partition).ok()?;
+            lookup.lag_seconds(partition, &partition.figures()?, *offset, now)
+        };
+        committed.iter().map(&mut of).collect()
+    }
 }
 
 /// Adds the metrics of a broker to a registry.

@@ -25,7 +25,9 @@ use crate::log_rate_limiter::log_limited;
 use ottla_config::RegistryConfig;
 use ottla_core::metadata::{MetadataError, NewTopic};
 use ottla_registry::api::{OwnedRequest, Response};
+use ottla_registry::codec::SchemaIdentifier;
 use ottla_registry::compatibility::CompatibilityLevel;
+use ottla_registry::schema::ParsedSchema;
 use ottla_registry::store::RegistrySettings;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::{Offset, TopicName};
@@ -101,15 +103,42 @@ impl SchemaRegistry {
         let _ = self.decide(None).await;
     }
 
+    /// Returns the schema that a key or a value names, with its id; `None` if no such schema was registered. Blocks while a
+    /// request is decided.
+    pub fn parsed_schema(&self, schema: SchemaIdentifier) -> Option<(i32, Arc<ParsedSchema>)> {
+        let broker = self.broker.upgrade()?;
+        let mut replica = Arc::clone(&self.replica).blocking_lock_owned();
+        match replica.parsed_schema(&self.source(&broker), schema) {
+            Ok(found) => found,
+            Err(error) => {
+                self.log_failure(&broker, &error);
+                None
+            }
+        }
+    }
+
+    /// The topic with the schemas.
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    fn source(&self, broker: &Arc<Broker>) -> Source {
+        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() }
+    }
+
+    fn log_failure(&self, broker: &Broker, error: &StoreError) {
+        log_limited!(
+            ERROR, broker.log_rate_limiter(), None, "failures of the schema registry's topic",
+            topic = %self.topic, %error, "failed to read or write the schema registry's topic"
+        );
+    }
+
     /// Replays the topic and decides on a request, if there is one.
     async fn decide(&self, request: Option<Arc<OwnedRequest>>) -> Result<Option<Response>, StoreError> {
         let Some(broker) = self.broker.upgrade() else { return Err(StoreError::Stopping) };
         let decided = self.decide_on(&broker, request).await;
         if let Err(error) = &decided {
-            log_limited!(
-                ERROR, broker.log_rate_limiter(), None, "failures of the schema registry's topic",
-                topic = %self.topic, %error, "failed to read or write the schema registry's topic"
-            );
+            self.log_failure(&broker, error);
         }
         decided
     }
@@ -121,8 +150,7 @@ impl SchemaRegistry {
     ) -> Result<Option<Response>, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
             let mut replica = Arc::clone(&self.replica).lock_owned().await;
-            let source =
-                Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() };
+            let source = self.source(broker);
             let request = request.clone();
             // On a thread of its own the lock is held until the decision ends, even if the client disconnects.
             let stepped = blocking::run(move || replica.step(&source, request.as_deref())).await;

@@ -8,7 +8,10 @@ use crate::state::Broker;
 use crate::state::partition::{Isolation, LogEnd, Partition};
 use ottla_log::{Appended, Origin};
 use ottla_registry::api::{Decision, OwnedRequest, Response, handle};
+use ottla_registry::codec::SchemaIdentifier;
+use ottla_registry::schema::ParsedSchema;
 use ottla_registry::store::{Record, Registry, RegistrySettings};
+use ottla_registry::subject::DEFAULT_CONTEXT;
 use ottla_wire::record::{Batch, BatchBuilder, Codec, batches};
 use ottla_wire::types::{Offset, TopicName};
 
@@ -60,6 +63,23 @@ impl Replica {
         let step = loaded.step(source, request)?;
         self.0 = Some(loaded);
         Ok(step)
+    }
+
+    /// Replays new records of the topic, and returns the schema that a key or a value names, with its id.
+    pub fn parsed_schema(
+        &mut self,
+        source: &Source,
+        schema: SchemaIdentifier,
+    ) -> Result<Option<(i32, Arc<ParsedSchema>)>, StoreError> {
+        self.step(source, None)?;
+        let Some(Loaded { registry, .. }) = &mut self.0 else { return Ok(None) };
+        let id = match schema {
+            SchemaIdentifier::Id(id) => Some(id),
+            SchemaIdentifier::Guid(guid) => registry.state().id_of(DEFAULT_CONTEXT, &guid),
+        };
+        let stored = id.and_then(|id| registry.state().by_id(DEFAULT_CONTEXT, id)).map(Arc::clone);
+        let parsed = stored.and_then(|stored| Some((stored.id, registry.parsed_schema(&stored).ok()?)));
+        Ok(parsed)
     }
 }
 

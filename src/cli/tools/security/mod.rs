@@ -28,6 +28,7 @@ impl Security {
     /// Reads the settings, and the files that they name. The error is one plain line.
     pub fn read(properties: &BTreeMap<String, String>) -> Result<Security, String> {
         warn_of_unknown(properties);
+        known::check_values(properties)?;
         let settings = Settings(properties);
         let protocol = settings.given(PROTOCOL).unwrap_or("PLAINTEXT");
         let (has_tls, has_sasl) = match protocol.to_ascii_uppercase().as_str() {
@@ -251,6 +252,47 @@ mod tests {
             let error = read(&[&base[..], &[(name, value)]].concat()).unwrap_err();
             assert!(error.contains(name) && !error.contains('\n'), "{name}={value}: {error}");
         }
+    }
+
+    #[test]
+    fn settings_of_tokens_are_refused_with_every_mechanism_as_with_oauthbearer() {
+        let jaas = format!("{PLAIN} required username=u password=p;");
+        let base =
+            [("security.protocol", "SASL_PLAINTEXT"), ("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", jaas.as_str())];
+        check(&base, Ok("PLAIN"));
+        for (name, value) in [
+            ("sasl.oauthbearer.assertion.file", "/nowhere"),
+            ("sasl.oauthbearer.assertion.claim.iss", "a"),
+            ("sasl.oauthbearer.jwt.retriever.class", "a.Retriever"),
+            ("sasl.oauthbearer.jwt.validator.class", "a.Validator"),
+            ("sasl.login.callback.handler.class", "a.Handler"),
+        ] {
+            let error = read(&[&base[..], &[(name, value)]].concat()).unwrap_err();
+            assert!(error.contains(name) && !error.contains('\n'), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn values_are_checked_as_by_clients_of_kafka_also_without_sasl() {
+        let number = |kind| format!("Not a number of type {kind}");
+        for (name, value, why) in [
+            ("sasl.login.connect.timeout.ms", "soon", number("INT")),
+            ("sasl.login.retry.backoff.ms", "x", number("LONG")),
+            ("sasl.login.refresh.buffer.seconds", "3601", "Value must be no more than 3600".to_owned()),
+            ("sasl.login.refresh.min.period.seconds", "-1", "Value must be at least 0".to_owned()),
+            ("sasl.login.refresh.window.factor", "0.4", "Value must be at least 0.5".to_owned()),
+            ("sasl.login.refresh.window.factor", "1.5", "Value must be no more than 1.0".to_owned()),
+            ("sasl.login.refresh.window.jitter", "x", number("DOUBLE")),
+            ("sasl.oauthbearer.jwks.endpoint.refresh.ms", "x", number("LONG")),
+            ("sasl.oauthbearer.assertion.claim.exp.seconds", "86401", "Value must be no more than 86400".to_owned()),
+        ] {
+            let expect = format!("Invalid value {value} for configuration {name}: {why}");
+            check(&[(name, value)], Err(&expect));
+        }
+        let expect = "Invalid value maybe for configuration sasl.oauthbearer.header.urlencode: \
+                      Expected value to be either true or false";
+        check(&[("sasl.oauthbearer.header.urlencode", "maybe")], Err(expect));
+        check(&[("sasl.login.refresh.window.factor", "0.9"), ("sasl.login.connect.timeout.ms", "10")], Ok(""));
     }
 
     #[test]

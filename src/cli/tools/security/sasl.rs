@@ -14,6 +14,11 @@ pub fn read(settings: Settings<'_>) -> Result<Sasl, String> {
     let client_handlers = ["SaslClientCallbackHandler", "OAuthBearerSaslClientCallbackHandler"];
     settings.refuse_class("sasl.client.callback.handler.class", &client_handlers)?;
     settings.refuse_class("sasl.login.class", &["DefaultLogin", "OAuthBearerRefreshingLogin"])?;
+    // With every mechanism: whoever gives them expects that they are in force.
+    settings.refuse_all("sasl.oauthbearer.assertion.")?;
+    let retrievers = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];
+    settings.refuse_class("sasl.oauthbearer.jwt.retriever.class", &retrievers)?;
+    settings.refuse_class("sasl.oauthbearer.jwt.validator.class", &["DefaultJwtValidator", "ClientJwtValidator"])?;
     let mechanism = settings.given(MECHANISM);
     match mechanism {
         Some("OAUTHBEARER") => bearer(settings),
@@ -37,12 +42,8 @@ fn scram(settings: Settings<'_>, name: &str, mechanism: Scram) -> Result<Sasl, S
 }
 
 fn bearer(settings: Settings<'_>) -> Result<Sasl, String> {
-    settings.refuse_all("sasl.oauthbearer.assertion.")?;
     let handlers = ["OAuthBearerLoginCallbackHandler", "OAuthBearerUnsecuredLoginCallbackHandler"];
     settings.refuse_class(LOGIN_HANDLER, &handlers)?;
-    let retrievers = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];
-    settings.refuse_class("sasl.oauthbearer.jwt.retriever.class", &retrievers)?;
-    settings.refuse_class("sasl.oauthbearer.jwt.validator.class", &["DefaultJwtValidator", "ClientJwtValidator"])?;
     let module = module(settings, "OAUTHBEARER", KnownModule::OAuthBearer)?;
     let is_unsecured =
         settings.given(LOGIN_HANDLER).is_some_and(|class| class.ends_with(".OAuthBearerUnsecuredLoginCallbackHandler"));

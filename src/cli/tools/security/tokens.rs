@@ -17,6 +17,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::sasl::{JAAS, needed};
 use super::{Settings, tls};
+use crate::cli::http_errors;
 use ottla_client::{BearerToken, TokenSource, Tokens};
 use ottla_config::Password;
 use ottla_core::security::jaas::LoginModule;
@@ -122,7 +123,7 @@ impl Endpoint {
     fn token(&self) -> Result<String, String> {
         let request = self.agent.post(&self.url).header("Authorization", self.authorization.expose());
         let request = request.content_type("application/x-www-form-urlencoded").header("Accept", "application/json");
-        let mut response = request.send(self.form.as_bytes()).map_err(|error| error.to_string())?;
+        let mut response = request.send(self.form.as_bytes()).map_err(|error| http_errors::reason(&error))?;
         let mut body = Vec::new();
         let reader = response.body_mut().as_reader().take(MAX_TOKEN_BYTES);
         { reader }.read_to_end(&mut body).map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! Tests of the metadata machine, with the steps of the driver: decide, append, apply, reply.
 
 mod acls;
+mod broker_settings;
 mod brokers;
 mod client_quotas;
 mod configs;
