@@ -39,7 +39,12 @@ impl Admin {
 
     /// Creates a topic and waits until each partition serves.
     pub fn create_topic(&self, name: &str, partitions: i32) {
-        self.runtime.block_on(self.client.create_topic(name, partitions, &[])).expect("a topic is created");
+        self.create_topic_with(name, partitions, &[]);
+    }
+
+    /// Like [`Admin::create_topic`], with these settings.
+    pub fn create_topic_with(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        self.runtime.block_on(self.client.create_topic(name, partitions, settings)).expect("a topic is created");
         self.wait_for_ends(name, partitions, 0);
     }
 

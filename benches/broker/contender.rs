@@ -44,6 +44,8 @@ pub struct Running {
     pub ready_ms: Option<f64>,
     /// The URL of its admin port.
     pub admin_url: Option<String>,
+    /// The URL of its schema registry.
+    pub registry_url: Option<String>,
 }
 
 /// A directory for a broker's data, removed when dropped.
@@ -169,7 +171,8 @@ impl Contender {
         }
         let started = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.name()));
-        let mut running = Running { child, port, first_answer: Duration::ZERO, ready_ms: None, admin_url: None };
+        let mut running =
+            Running { child, port, first_answer: Duration::ZERO, ready_ms: None, admin_url: None, registry_url: None };
         while let Err(error) = request_api_versions(port) {
             let ended = running.child.try_wait().expect("the process can be waited for");
             let log = || fs::read_to_string(dir.join("log.txt")).unwrap_or_default();
@@ -182,6 +185,7 @@ impl Contender {
             let ready = read_ready_file(&dir.join("ready.json"));
             running.ready_ms = ready["ready_ms"].as_f64();
             running.admin_url = ready["admin_url"].as_str().map(str::to_owned);
+            running.registry_url = ready["schema_registry_url"].as_str().map(str::to_owned);
         }
         running
     }

@@ -92,7 +92,15 @@ impl Write for Socket {
 impl Load {
     /// Makes a load of about `bytes` over `connections` connections.
     pub fn new(connections: u64, bytes: u64) -> Load {
-        let (batch, records) = batch(false);
+        Load::of_batch(connections, bytes, batch(false))
+    }
+
+    /// Like [`Load::new`], with records of this value.
+    pub fn of_values(connections: u64, bytes: u64, value: &[u8]) -> Load {
+        Load::of_batch(connections, bytes, batch_of(value, false))
+    }
+
+    fn of_batch(connections: u64, bytes: u64, (batch, records): (Verified, u64)) -> Load {
         let batch = batch.bytes().clone();
         let fetches = bytes / connections / (batch.len() as u64 * BATCHES_PER_FETCH);
         Load { batch, records, connections, batches_each: fetches.max(1) * BATCHES_PER_FETCH, tls: None }
@@ -175,16 +183,20 @@ pub fn connect_tls(address: SocketAddr, config: &Arc<ClientConfig>) -> Socket {
 
 /// Builds a batch of [`BATCH_BYTES`] with records of [`RECORD_BYTES`], and returns it with the number of records.
 pub fn batch(transactional: bool) -> (Verified, u64) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
     let value: Vec<u8> = (0..RECORD_BYTES as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    batch_of(&value, transactional)
+}
+
+fn batch_of(value: &[u8], transactional: bool) -> (Verified, u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_millis() as i64;
     let mut builder = BatchBuilder::new(Codec::None);
     if transactional {
         builder = builder.transactional();
     }
     // The fields of a record take up to 12 bytes besides the value.
-    let records = (BATCH_BYTES - BATCH_OVERHEAD) / (RECORD_BYTES + 12);
+    let records = (BATCH_BYTES - BATCH_OVERHEAD) / (value.len() + 12);
     for _ in 0..records {
-        builder.append(now, None, Some(&value), &[]);
+        builder.append(now, None, Some(value), &[]);
     }
     (builder.build().expect("a batch"), records as u64)
 }

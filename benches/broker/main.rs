@@ -6,6 +6,7 @@
 //! - Throughput and CPU per GB for prepared batches ([`throughput`], [`load`]), compared with a minimal program that
 //!   does the same socket and memory work and nothing else ([`floor`]).
 //! - Produce, fetch and handshakes over TLS ([`tls`]).
+//! - The schema registry: registrations, lookups, starts and memory; produce with validation of records ([`registry`]).
 //! - Transactions a second, their latencies and the CPU for them ([`transactions`]); reading committed and uncommitted
 //!   records ([`isolation`]).
 //!
@@ -21,7 +22,7 @@ mod fixture;
 mod floor;
 mod isolation;
 mod load;
-
+mod registry;
 mod report;
 mod start;
 mod system;
@@ -97,6 +98,10 @@ struct Options {
     #[arg(long)]
     quick: bool,
 
+    /// Registrations and lookups of schemas, for each number of connections
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    schemas: usize,
+
     /// Print every sample below its table
     #[arg(long)]
     raw: bool,
@@ -122,6 +127,7 @@ enum Section {
     Fixture,
     Throughput,
     Tls,
+    Registry,
     Transactions,
 }
 
@@ -138,6 +144,7 @@ impl Options {
                 restarts: self.restarts.min(1),
                 slice: self.slice.min(200),
                 pairs: self.pairs.min(7),
+                schemas: self.schemas.min(500),
                 ..self
             },
         }
@@ -194,6 +201,10 @@ fn run(options: &Options) -> Result<(), String> {
     }
     if wanted(Section::Tls) {
         tls::measure(&contenders, options.rounds, options.burst * 1_000_000).iter().for_each(print);
+    }
+    if wanted(Section::Registry) {
+        let burst = options.burst * 1_000_000;
+        registry::measure(&contenders, options.rounds, burst, options.schemas).iter().for_each(print);
     }
     if wanted(Section::Transactions) {
         let slice = Duration::from_millis(options.slice);

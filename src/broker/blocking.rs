@@ -3,6 +3,7 @@
 //! In a simulated broker it runs on the runtime's only thread, so that everything happens in an order that depends on
 //! the seed alone.
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 
 /// Runs work and waits for it.
@@ -13,6 +14,15 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     match is_simulated() {
         true => Ok(work()),
         false => tokio::task::spawn_blocking(work).await,
+    }
+}
+
+/// Runs work on this thread while other threads, if there are any, run its tasks. May be called within such work.
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    let runtime = Handle::try_current();
+    match runtime.is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread) {
+        true => tokio::task::block_in_place(work),
+        false => work(),
     }
 }
 

@@ -7,6 +7,7 @@ use super::java_classes;
 use super::listener_values::find_with_listener;
 use super::setting::InvalidValue;
 use super::table::{self, Scope};
+use super::text;
 use super::topic::TopicConfig;
 
 /// Why a value is rejected. The text is Apache Kafka's.
@@ -65,6 +66,25 @@ pub fn validate_topic(overrides: &BTreeMap<String, String>) -> Result<(), Refuse
 pub fn validate_topic_on_broker(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
     validate_each(overrides)?;
     validate_together(&TopicConfig::resolve(broker, overrides))
+}
+
+/// The settings that turn on the validation of records by schemas.
+const SCHEMA_VALIDATION: [&str; 4] = [
+    "confluent.key.schema.validation",
+    "confluent.value.schema.validation",
+    "redpanda.key.schema.id.validation",
+    "redpanda.value.schema.id.validation",
+];
+
+/// Rejects a topic setting that turns on the validation of records by schemas, on a broker without a schema registry.
+pub fn check_schema_validation(broker: &BrokerConfig, name: &str, value: &str) -> Result<(), Refused> {
+    if broker.registry.is_some() || !SCHEMA_VALIDATION.contains(&name) || text::parse_bool(value.trim()) != Some(true) {
+        return Ok(());
+    }
+    Err(Refused::Conflict(format!(
+        "{name}=true needs a schema registry, and this broker has none. Start the broker with --registry-port 8081 or \
+         ottla.registry.listener=8081."
+    )))
 }
 
 fn validate_each(overrides: &BTreeMap<String, String>) -> Result<(), Refused> {
@@ -164,6 +184,24 @@ mod tests {
         check(("log.cleaner.max.compaction.lag.ms", "5"), ("min.compaction.lag.ms", "5"), true);
         check(("log.cleaner.min.compaction.lag.ms", "5"), ("max.compaction.lag.ms", "3"), false);
         check(("log.cleaner.min.compaction.lag.ms", "5"), ("retention.ms", "x"), false);
+    }
+
+    #[test]
+    fn schema_validation_needs_a_schema_registry() {
+        let check = |registry: &str, name: &str, value: &str| {
+            let mut values = Values::default();
+            values.set_static("ottla.registry.listener", registry, Source::CommandLine);
+            check_schema_validation(&BrokerConfig::resolve(values).unwrap().config, name, value)
+                .map_err(|e| e.to_string())
+        };
+        for name in SCHEMA_VALIDATION {
+            assert!(table::find(Scope::Topic, name).is_some());
+            assert_eq!(check("8081", name, "true"), Ok(()));
+            assert_eq!(check("", name, "false"), Ok(()));
+            let refused = check("", name, " TRUE ").unwrap_err();
+            assert!(refused.starts_with(&format!("{name}=true needs a schema registry")), "{refused}");
+        }
+        assert_eq!(check("", "preallocate", "true"), Ok(()));
     }
 
     #[test]

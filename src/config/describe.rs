@@ -190,7 +190,7 @@ mod tests {
         check(&all, "segment.ms=604800000 {}");
         check(&all, "flush.ms=9223372036854775807 {}");
         check(&all, "remote.storage.enable=false {}");
-        assert_eq!(all.len(), 37, "all but the internal one");
+        assert_eq!(all.len(), 42, "all but the internal ones");
         let all = describe_topic(&broker(&[]), &map(&[("preallocate", " TRUE")]));
         check(&all, "preallocate=true {Resource:preallocate=true, Default:log.preallocate=false}");
     }

@@ -41,7 +41,9 @@ pub use broker::{
     AnnouncementConfig, BrokerConfig, ClientMetricsConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig,
     QuotasConfig, ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
-pub use check::{Refused, check_class, validate, validate_group, validate_topic, validate_topic_on_broker};
+pub use check::{
+    Refused, check_class, check_schema_validation, validate, validate_group, validate_topic, validate_topic_on_broker,
+};
 pub use describe::{
     Described, DescribedSynonym, describe_broker, describe_group, describe_simple, describe_topic, origin_in_topic,
 };
@@ -60,5 +62,5 @@ pub use setting::Setting;
 pub use start_topics::StartTopic;
 pub use table::Scope;
 pub use tls::{ClientAuth, Named, StoreConfig, TlsConfig};
-pub use topic::{CleanupPolicy, CompressionType, TimestampType, TopicConfig};
+pub use topic::{CleanupPolicy, CompressionType, SchemaValidation, SubjectNameStrategy, TimestampType, TopicConfig};
 pub use values::{Origin, Source, Values};

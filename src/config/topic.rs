@@ -16,6 +16,10 @@ typed_settings! {
         compression_lz4_level: i32 = "compression.lz4.level";
         compression_type: CompressionType = "compression.type";
         compression_zstd_level: i32 = "compression.zstd.level";
+        confluent_key_schema_validation: bool = "confluent.key.schema.validation";
+        confluent_key_subject_name_strategy: SubjectNameStrategy = "confluent.key.subject.name.strategy";
+        confluent_value_schema_validation: bool = "confluent.value.schema.validation";
+        confluent_value_subject_name_strategy: SubjectNameStrategy = "confluent.value.subject.name.strategy";
         delete_retention_ms: i64 = "delete.retention.ms";
         errors_deadletterqueue_group_enable: bool = "errors.deadletterqueue.group.enable";
         file_delete_delay_ms: i64 = "file.delete.delay.ms";
@@ -39,7 +43,12 @@ typed_settings! {
         min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio";
         min_compaction_lag_ms: i64 = "min.compaction.lag.ms";
         min_insync_replicas: i32 = "min.insync.replicas";
+        ottla_schema_validation_level: i32 = "ottla.schema.validation.level";
         preallocate: bool = "preallocate";
+        redpanda_key_schema_id_validation: Option<bool> = "redpanda.key.schema.id.validation";
+        redpanda_key_subject_name_strategy: Option<SubjectNameStrategy> = "redpanda.key.subject.name.strategy";
+        redpanda_value_schema_id_validation: Option<bool> = "redpanda.value.schema.id.validation";
+        redpanda_value_subject_name_strategy: Option<SubjectNameStrategy> = "redpanda.value.subject.name.strategy";
         remote_copy_lag_bytes: i64 = "remote.copy.lag.bytes";
         remote_copy_lag_ms: i64 = "remote.copy.lag.ms";
         remote_log_copy_disable: bool = "remote.log.copy.disable";
@@ -70,6 +79,19 @@ impl TopicConfig {
     pub(super) fn of_overrides(overrides: &BTreeMap<String, String>) -> TopicConfig {
         let unconfigured = Values::default();
         TopicConfig::read(|name| text(&unconfigured, overrides, name))
+    }
+
+    /// How records are validated by the schemas of the schema registry; `None` if they are not.
+    pub fn schema_validation(&self) -> Option<SchemaValidation> {
+        let key = self.redpanda_key_schema_id_validation.unwrap_or(self.confluent_key_schema_validation);
+        let value = self.redpanda_value_schema_id_validation.unwrap_or(self.confluent_value_schema_validation);
+        let of_key = self.redpanda_key_subject_name_strategy.unwrap_or(self.confluent_key_subject_name_strategy);
+        let of_value = self.redpanda_value_subject_name_strategy.unwrap_or(self.confluent_value_subject_name_strategy);
+        (key || value).then(|| SchemaValidation {
+            key: key.then_some(of_key),
+            value: value.then_some(of_value),
+            decodes: self.ottla_schema_validation_level >= 2,
+        })
     }
 
     /// The size at which a segment is closed.
@@ -139,6 +161,39 @@ impl SettingValue for CompressionType {
             "zstd" => CompressionType::Zstd,
             _ => return None,
         })
+    }
+}
+
+/// How a topic's records are validated by schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SchemaValidation {
+    /// The subjects of keys; `None` if they are not checked.
+    pub key: Option<SubjectNameStrategy>,
+    /// The same for values.
+    pub value: Option<SubjectNameStrategy>,
+    /// Whether keys and values must decode by their schemas.
+    pub decodes: bool,
+}
+
+/// How the subject of a key or a value is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubjectNameStrategy {
+    #[default]
+    TopicName,
+    RecordName,
+    TopicRecordName,
+}
+
+impl SettingValue for SubjectNameStrategy {
+    /// Reads the name of a Java class, with its package (Confluent's settings) or without (Redpanda's).
+    fn read(text: Option<&str>) -> Option<Self> {
+        let text = text?;
+        match text.rsplit_once('.').map_or(text, |(_, class)| class) {
+            "TopicNameStrategy" => Some(SubjectNameStrategy::TopicName),
+            "RecordNameStrategy" => Some(SubjectNameStrategy::RecordName),
+            "TopicRecordNameStrategy" => Some(SubjectNameStrategy::TopicRecordName),
+            _ => None,
+        }
     }
 }
 
@@ -218,6 +273,31 @@ mod tests {
         assert_eq!(resolve(&[("message.max.bytes", "10")], &[("max.message.bytes", " 20 ")]).max_message_bytes, 20);
         assert_eq!(resolve(&[("message.max.bytes", "10")], &[]).max_message_bytes, 10);
         assert_eq!(resolve(&[], &[("compression.type", "zstd")]).compression_type, CompressionType::Zstd);
+    }
+
+    #[test]
+    fn schema_validation_has_confluents_settings_and_redpandas_names_have_precedence() {
+        let validation = |topic: &[(&str, &str)]| resolve(&[], topic).schema_validation();
+        let (topic_name, record_name) = (SubjectNameStrategy::TopicName, SubjectNameStrategy::RecordName);
+        assert_eq!(validation(&[("ottla.schema.validation.level", "2")]), None);
+        let key = ("confluent.key.schema.validation", "true");
+        let expect = SchemaValidation { key: Some(topic_name), value: None, decodes: false };
+        assert_eq!(validation(&[key]), Some(expect));
+        let value = ("confluent.value.schema.validation", "true");
+        let strategy =
+            ("confluent.value.subject.name.strategy", "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy");
+        let level = ("ottla.schema.validation.level", "2");
+        let both = Some(SubjectNameStrategy::TopicRecordName);
+        let expect = SchemaValidation { value: both, decodes: true, ..expect };
+        assert_eq!(validation(&[key, value, strategy, level]), Some(expect));
+        let redpandas = [
+            ("redpanda.key.schema.id.validation", "false"),
+            ("redpanda.value.schema.id.validation", "true"),
+            ("redpanda.value.subject.name.strategy", "RecordNameStrategy"),
+        ];
+        let expect = SchemaValidation { key: None, value: Some(record_name), decodes: false };
+        assert_eq!(validation(&redpandas), Some(expect));
+        assert_eq!(validation(&[&redpandas[..], &[key, strategy]].concat()), Some(expect));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! a Protobuf schema, the id or the GUID is followed by the indexes of the message: their count and then each of them, as
 //! zigzag varints. The one index 0, which is the most frequent, is written as the count 0.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::entity::Guid;
@@ -37,6 +39,15 @@ pub enum FrameError {
 pub enum SchemaIdentifier {
     Id(i32),
     Guid(Guid),
+}
+
+impl fmt::Display for SchemaIdentifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SchemaIdentifier::Id(id) => write!(formatter, "the schema with the id {id}"),
+            SchemaIdentifier::Guid(guid) => write!(formatter, "the schema with the GUID {guid}"),
+        }
+    }
 }
 
 /// A key or a value with what was in front of it.

@@ -4,8 +4,9 @@
 //! or a Kafka client for a registry that is a process of its own. Both do the same:
 //!
 //! 1. Replay all records of `_schemas` with [`store::Registry::replay`]. A record that cannot be read is logged and skipped.
-//! 2. For each request, hold the registry, call [`api::handle`], and send the response, or append the records as one batch,
-//!    replay them with their timestamps, and then send the response.
+//! 2. For each request, call [`api::handle`] with the registry, and send the response, or append the records as one batch,
+//!    replay them with their timestamps, and then send the response. For a request that [may take long](api::Work), it gets
+//!    a snapshot (a clone) of the registry, so that others are answered meanwhile.
 //! 3. Records that others append are replayed before the next request is decided. There is one writer at a time; the driver
 //!    ensures it.
 //!
@@ -29,6 +30,7 @@
 //! | [`compatibility`] | levels, over the versions of a subject |
 //! | [`error`] | Confluent's error codes |
 //! | [`store`] | the state machine over `_schemas` |
+//! | [`validation`] | checks of records by the registered schemas |
 //! | [`api`] | routes, bodies and responses |
 //!
 //! # Invariants
@@ -58,6 +60,7 @@
 //! | parts of a value | 16 for each byte, and 1,000,000 | the value is refused |
 //! | memory of a decoded value | 64 MiB | the value is refused |
 //! | checks of a JSON value | 1,000,000, and a depth of 500 | the value is refused |
+//! | schemas, and messages of each, whose checks a batch of records remembers | [`validation::MAX_REMEMBERED`] | looked up again |
 //! | parsed schemas in memory | 1,000 and 16 MiB, for the registry and once more for the index | parsed again |
 //! | a record | `max_record_bytes` of the settings | error 42209 |
 //!
@@ -84,3 +87,4 @@ pub mod store;
 pub mod subject;
 pub mod subject_name;
 pub mod utf16;
+pub mod validation;

@@ -6,7 +6,7 @@
 import json
 import sys
 
-from confluent_kafka import DeserializingConsumer, SerializingProducer
+from confluent_kafka import DeserializingConsumer, KafkaError, KafkaException, Producer, SerializingProducer
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient, record_subject_name_strategy
 from confluent_kafka.schema_registry import topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
@@ -16,7 +16,7 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 
-from confluent_helpers import create_topic
+from confluent_helpers import create_topic, produce_all
 from suite import case, check, equal, raises, run_cases, unique
 
 REGISTRY = next((argument.removeprefix("--registry=") for argument in sys.argv if argument.startswith("--registry=")), "")
@@ -70,6 +70,28 @@ def avro_records(bootstrap):
     equal(read, users)
     registered = client().get_latest_version(f"{topic}-value")
     equal((registered.version, registered.schema.schema_type), (1, "AVRO"))
+
+
+@case
+def validated_records(bootstrap):
+    """Records that serializers make pass the broker's validation, and others are refused with the reason."""
+    settings = {"confluent.value.schema.validation": "true", "ottla.schema.validation.level": "2"}
+    try:
+        topic = create_topic(bootstrap, "validated", settings=settings)
+    except KafkaException as refused:
+        # The registry is a process of its own, and the broker has none.
+        equal(refused.args[0].code(), KafkaError.INVALID_CONFIG)
+        return
+    produce_all(bootstrap, topic, [{"value": serialized(topic, AvroSerializer(client(), USER), {"name": "Ann"})}])
+    producer, errors = Producer({"bootstrap.servers": bootstrap}), []
+    producer.produce(topic, value=b"{}", on_delivery=lambda error, _: errors.append(error))
+    producer.produce(topic, value=None, key=b"k", partition=0)
+    producer.flush(10)
+    equal([error.code() for error in errors], [KafkaError.INVALID_RECORD])
+
+
+def serialized(topic, serializer, value):
+    return serializer(value, SerializationContext(topic, MessageField.VALUE))
 
 
 @case

@@ -107,6 +107,7 @@ impl Fixture {
         let context = Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::new(LargeBatches::new(1 << 20)),
+            schemas: Default::default(),
             authorizer,
             tls: Default::default(),
             caller: Caller {

@@ -9,6 +9,7 @@ use tracing::Level;
 use super::authorizer::{self, AuditLine, Authorizer, Denied, Operation, Resource, Verdict};
 use super::denied_topics::DeniedTopics;
 use super::large_batches::LargeBatches;
+use super::schema_validation::RecordSchemas;
 use super::throttling::{Metering, Mutations};
 use crate::server::{CloseReason, ConnectionInfo};
 use crate::state::Broker;
@@ -62,6 +63,7 @@ pub(super) struct Caller {
 pub(super) struct Context {
     pub broker: Arc<Broker>,
     pub large_batches: Arc<LargeBatches>,
+    pub schemas: RecordSchemas,
     pub authorizer: Arc<dyn Authorizer>,
     /// The listeners with TLS.
     pub tls: TlsListeners,

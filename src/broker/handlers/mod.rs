@@ -38,6 +38,7 @@ mod reassignments;
 mod records;
 pub mod request_figures;
 mod sasl;
+mod schema_validation;
 mod scram_users;
 mod served;
 mod spans;
@@ -59,6 +60,7 @@ use context::{Answer, Caller, Context};
 use large_batches::LargeBatches;
 use request_figures::RequestFigures;
 use sasl::Gate;
+pub use schema_validation::RecordSchemas;
 use spans::RequestSpans;
 use throttling::Metering;
 
@@ -85,6 +87,7 @@ const REQUEST_LOG: &str = "ottla::request";
 pub struct Handlers {
     broker: Arc<Broker>,
     large_batches: Arc<LargeBatches>,
+    schemas: RecordSchemas,
     authorizer: Arc<dyn Authorizer>,
     tls: TlsListeners,
     trace: Arc<TraceHub>,
@@ -99,7 +102,12 @@ impl Handlers {
         let large_batches = Arc::new(LargeBatches::new(batch_memory));
         let figures = request_figures::registered(metrics);
         let (tls, trace) = (TlsListeners::default(), TraceHub::new(0));
-        Handlers { broker, large_batches, authorizer, tls, trace, figures }
+        Handlers { broker, large_batches, schemas: RecordSchemas::default(), authorizer, tls, trace, figures }
+    }
+
+    /// Sets the schemas by which records are validated.
+    pub fn with_schemas(self, schemas: RecordSchemas) -> Handlers {
+        Handlers { schemas, ..self }
     }
 
     /// Sets the listeners with TLS, whose settings can be altered.
@@ -119,6 +127,7 @@ impl Handlers {
         Context {
             broker: Arc::clone(&self.broker),
             large_batches: Arc::clone(&self.large_batches),
+            schemas: self.schemas.clone(),
             authorizer: Arc::clone(&self.authorizer),
             tls: self.tls.clone(),
             connection: Arc::clone(connection),

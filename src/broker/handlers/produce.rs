@@ -24,10 +24,11 @@ use super::context::{Answer, Context};
 use super::denied_topics::DeniedTopics;
 use super::errors::ToErrorCode;
 use super::eventual::Eventual;
+use super::schema_validation::Invalid;
 use super::transactions::verification::Verifications;
 use crate::log_rate_limiter::log_limited;
 use crate::server::CloseReason;
-use crate::state::cluster::{Cluster, NotServed};
+use crate::state::cluster::{Cluster, NotServed, Topic};
 use crate::state::partition::{Partition, PartitionError};
 use ottla_log::{AppendError, Appended, Origin, TxnVerification};
 use ottla_wire::codec::Str;
@@ -186,15 +187,15 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
         let mut responses = Vec::with_capacity(topic_data.partition_data.len());
         for data in topic_data.partition_data {
             let index = data.index;
-            let found = topic.ok_or(NotServed::Unknown).and_then(|topic| topic.partition(index));
-            let (partition, rules) = match (found, &rules) {
-                (Ok(partition), Some(rules)) if !has_valid_acks => {
+            let found = topic.ok_or(NotServed::Unknown).and_then(|topic| Ok((topic, topic.partition(index)?)));
+            let (topic, partition, rules) = match (found, &rules) {
+                (Ok((_, partition)), Some(rules)) if !has_valid_acks => {
                     let records = Unverified::new(data.records.unwrap_or_default());
                     let code = refusal_for_acks(context, partition, &records, rules, verifications);
                     responses.push(failed(index, code, None));
                     continue;
                 }
-                (Ok(partition), Some(rules)) => (partition, rules),
+                (Ok((topic, partition)), Some(rules)) => (topic, partition, rules),
                 (Err(NotServed::NotLeader | NotServed::AbsentDirectory), _) if !has_valid_acks => {
                     responses.push(failed(index, ErrorCode::InvalidRequiredAcks, None));
                     continue;
@@ -208,7 +209,7 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
                     continue;
                 }
             };
-            if topic.is_some_and(|topic| topic.image.is_internal()) && context.client_id() != ADMIN_CLIENT_ID {
+            if topic.image.is_internal() && context.client_id() != ADMIN_CLIENT_ID {
                 let refusal = Refusal::Rule(ErrorCode::InvalidTopicException, "only the broker writes to this topic");
                 refusal.log(context, partition);
                 responses.push(refusal.response(index, partition));
@@ -219,7 +220,7 @@ fn append_all(context: &Context, request: ProduceRequest, verifications: &Verifi
                 responses.push(PartitionProduceResponse { index, base_offset: -1, ..Default::default() });
                 continue;
             }
-            match append(context, partition, &records, rules, verifications) {
+            match append(context, topic, partition, &records, rules, verifications) {
                 Ok(appended) => {
                     let end = appended.last_offset + 1;
                     if partition.must_sync_before_ack(end) {
@@ -258,7 +259,7 @@ fn refusal_for_acks(
     rules: &VerifyRules,
     verifications: &Verifications,
 ) -> ErrorCode {
-    match context.large_batches.verify(records, rules) {
+    match context.large_batches.verify(records, rules, None) {
         Err(error @ RecordError::NotOneBatch(_)) => error.error_code(),
         _ => verifications.of(partition.id()).err().unwrap_or(ErrorCode::InvalidRequiredAcks),
     }
@@ -271,18 +272,25 @@ enum Refusal {
     Rule(ErrorCode, &'static str),
     /// The transaction coordinator did not confirm the partition.
     Transaction(ErrorCode),
+    /// The records could not be validated by their schemas.
+    NotValidated(ErrorCode, String),
 }
 
 fn append(
     context: &Context,
+    topic: &Topic,
     partition: &Partition,
     records: &Unverified,
     rules: &VerifyRules,
     verifications: &Verifications,
 ) -> Result<Appended, Refusal> {
-    let verified = context.large_batches.verify(records, rules).map_err(|error| {
-        count_refused(partition, records, &error);
-        Refusal::Records(error)
+    let verified = context.schemas.verify(&context.large_batches, topic, records, rules);
+    let verified = verified.map_err(|invalid| match invalid {
+        Invalid::Records(error) => {
+            count_refused(partition, records, &error);
+            Refusal::Records(error)
+        }
+        Invalid::NotValidated(code, reason) => Refusal::NotValidated(code, reason),
     })?;
     let verification = match verified.first.header().is_transactional() {
         true => verifications.of(partition.id()).map_err(Refusal::Transaction)?,
@@ -309,7 +317,7 @@ impl Refusal {
         match self {
             Refusal::Records(error) => error.error_code(),
             Refusal::Partition(error) => error.error_code(),
-            Refusal::Rule(code, _) | Refusal::Transaction(code) => *code,
+            Refusal::Rule(code, _) | Refusal::Transaction(code) | Refusal::NotValidated(code, _) => *code,
         }
     }
 
@@ -319,6 +327,7 @@ impl Refusal {
             Refusal::Records(error) => error,
             Refusal::Partition(error) => error,
             Refusal::Rule(_, reason) => reason,
+            Refusal::NotValidated(_, reason) => reason,
             Refusal::Transaction(_) => &"the transaction coordinator did not confirm the partition",
         };
         let code = self.code();
@@ -358,6 +367,7 @@ impl Refusal {
             Refusal::Records(error) => failed(index, code, error.to_string()),
             Refusal::Partition(error) => failed(index, code, error.to_string()),
             Refusal::Rule(_, reason) => failed(index, code, reason.to_owned()),
+            Refusal::NotValidated(_, reason) => failed(index, code, reason),
             Refusal::Transaction(ErrorCode::InvalidTxnState) => failed(index, code, NOT_ADDED.to_owned()),
             Refusal::Transaction(_) => failed(index, code, None),
         }

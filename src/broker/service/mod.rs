@@ -97,7 +97,7 @@ impl Service {
         let is_unprotected = admin_port.as_ref().is_some_and(AdminPort::is_unprotected);
         let (console, connector) = console::routes(config, is_unprotected, console)?.unzip();
         let metrics_port = bind::bind_metrics_port(config)?;
-        let registry = BoundRegistry::bind(config, &users)?;
+        let mut registry = BoundRegistry::bind(config, &users)?;
         let rest_proxy = bind::bind_rest_proxy_port(config, &users)?;
         on_bound()?;
         let (addresses, bound) = (bind::addresses(config, &ports), bind::bound(&ports));
@@ -140,15 +140,16 @@ impl Service {
             tracing::info!("stored settings of TLS and SASL without effect: {}", without_effect.join(", "));
         }
         let batch_memory = limits.request_memory / LARGE_BATCH_SHARE;
-        let handlers =
-            Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry).with_tls(tls.clone()).with_trace(trace);
-        let handlers = Arc::new(handlers);
+        let handlers = Handlers::new(Arc::clone(&broker), batch_memory, &metric_registry);
+        let schemas = registry.make(&broker);
+        let handlers = Arc::new(handlers.with_tls(tls.clone()).with_trace(trace).with_schemas(schemas));
         let server = server::serve(ports, handlers, &limits, clock, Arc::clone(&limiter), &metric_registry);
         let server = server.map_err(|error| format!("cannot accept connections: {error}"))?;
         let rest_proxy = rest_proxy.map(|port| port.open(&broker, clock, Arc::clone(&limiter))).transpose();
         let rest_proxy =
             rest_proxy.map_err(|error| format!("cannot accept connections at the REST proxy's port: {error}"))?;
-        let registry = registry.open(&broker, clock, limiter)?;
+        let registry = registry.open(clock, limiter)?;
+        registry::warn_of_unchecked_topics(&broker, &registry);
         if let (Some(connector), Some(console)) = (connector, config.admin.as_ref().and_then(|it| it.console.as_ref()))
         {
             connector.serve(&broker, &server, console, &bound, &registry);

@@ -8,9 +8,10 @@ use tokio::time::{sleep, timeout};
 use tracing::Level;
 
 use super::topic::Topic;
+use ottla_broker::http::registry::Turns;
 use ottla_broker::log_rate_limiter::LogRateLimiter;
 use ottla_client::{Client, ClientError};
-use ottla_registry::api::{Decision, OwnedRequest, handle};
+use ottla_registry::api::{Decision, OwnedRequest, Work, handle};
 use ottla_registry::store::{Registry, RegistrySettings};
 use ottla_wire::record::{Batch, batches};
 use ottla_wire::types::{ErrorCode, Offset, TopicId};
@@ -26,7 +27,9 @@ const ATTEMPTS_PER_LINE: u32 = 40;
 pub struct Follower {
     topic: Arc<Topic>,
     settings: RegistrySettings,
+    /// Held while records are replayed, and while requests are decided that only read; not during comparisons.
     replica: Mutex<Replica>,
+    turns: Turns,
     /// The end of what is replayed; changed only by the task, while it holds the replica.
     position: watch::Sender<Offset>,
     /// Others write to the topic, and so cause lines about their records.
@@ -43,16 +46,22 @@ impl Follower {
     pub fn new(topic: Arc<Topic>, settings: RegistrySettings, limiter: Arc<LogRateLimiter>) -> Follower {
         let replica = Mutex::new(Replica { registry: Registry::new(settings.clone()), topic: None });
         // No end of a topic is reached before the first record is asked for.
-        Follower { topic, settings, replica, position: watch::Sender::new(-1), limiter }
+        Follower { topic, settings, replica, turns: Turns::default(), position: watch::Sender::new(-1), limiter }
     }
 
     /// Decides on a request with what is replayed now. Returns the offset up to which that is.
     pub async fn decide(&self, request: &OwnedRequest) -> (Decision, Offset) {
+        let _turn = self.turns.of(Some(request)).await;
         let mut replica = self.replica.lock().await;
         let position = *self.position.borrow();
-        // A comparison of large schemas may take seconds.
-        let decision = tokio::task::block_in_place(|| handle(&mut replica.registry, &request.borrowed()));
-        (decision, position)
+        let request = &request.borrowed();
+        if request.work() == Work::Read {
+            return (tokio::task::block_in_place(|| handle(&mut replica.registry, request)), position);
+        }
+        let mut snapshot = replica.registry.clone();
+        drop(replica);
+        // A comparison of large schemas may take seconds. The snapshot is gone when the decision is known.
+        (tokio::task::block_in_place(move || handle(&mut snapshot, request)), position)
     }
 
     /// Waits until everything that the topic has now is replayed. The error is one line.

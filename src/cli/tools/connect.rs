@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::ToSocketAddrs as _;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{ExitCode, Termination};
 use std::time::{Duration, Instant};
 
@@ -149,6 +150,8 @@ impl From<ConnectError> for Exception {
 
 /// Runs the work of a tool on this thread.
 pub fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    // In a box, because tokio's loop would be compiled once more for the work of each tool.
+    let work: Pin<Box<dyn Future<Output = ExitCode> + '_>> = Box::pin(work);
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {

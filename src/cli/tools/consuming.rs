@@ -1,6 +1,7 @@
 //! Shared by the tools that consume: creates a consumer from properties, runs its heartbeats, and handles signals.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ const ONE_YEAR_MS: &str = "31536000000";
 /// Runs the work of a tool on this thread, and the tasks that it spawns on another thread, so that a group member sends
 /// heartbeats while its output blocks, for example on a pager.
 pub fn block_on_multi_thread(work: impl Future<Output = ExitCode>) -> ExitCode {
+    // In a box, because tokio's loop would be compiled once more for the work of each tool.
+    let work: Pin<Box<dyn Future<Output = ExitCode> + '_>> = Box::pin(work);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     match runtime {
         Ok(runtime) => {

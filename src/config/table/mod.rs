@@ -152,6 +152,13 @@ static SETTINGS: LazyLock<BTreeMap<Scope, BTreeMap<&'static str, &'static Settin
 
 const COMPRESSION_TYPES: &[&str] = &["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"];
 const TIMESTAMP_TYPES: &[&str] = &["CreateTime", "LogAppendTime"];
+const SUBJECT_NAME_STRATEGY_CLASSES: &[&str] = &[
+    "io.confluent.kafka.serializers.subject.TopicNameStrategy",
+    "io.confluent.kafka.serializers.subject.RecordNameStrategy",
+    "io.confluent.kafka.serializers.subject.TopicRecordNameStrategy",
+];
+/// The same classes without their package, as Redpanda names them.
+const SUBJECT_NAME_STRATEGIES: &[&str] = &["TopicNameStrategy", "RecordNameStrategy", "TopicRecordNameStrategy"];
 const CLEANUP_POLICIES: &[&str] = &["compact", "delete"];
 
 /// Defines a table from rows; see the module documentation.

@@ -1,6 +1,9 @@
 //! Settings of one topic. A setting without a value follows the broker, see [`super::synonyms`].
 
-use super::{CLEANUP_POLICIES, COMPRESSION_TYPES, TIMESTAMP_TYPES, settings};
+use super::{
+    CLEANUP_POLICIES, COMPRESSION_TYPES, SUBJECT_NAME_STRATEGIES, SUBJECT_NAME_STRATEGY_CLASSES, TIMESTAMP_TYPES,
+    settings,
+};
 
 settings! {
     pub(super) const TOPIC:
@@ -9,6 +12,10 @@ settings! {
     "compression.gzip.level",                  Int,     "-1",                  BetweenOr(1, 9, -1), ClusterWide, Implemented, "The gzip level if the broker compresses; -1 is the library's default.";
     "compression.lz4.level",                   Int,     "9",                   Between(1, 17),  ClusterWide, Implemented, "The lz4 level if the broker compresses; 9 is the fast compressor, all others search longer.";
     "compression.zstd.level",                  Int,     "3",                   Between(-131072, 22), ClusterWide, Implemented, "The zstd level if the broker compresses.";
+    "confluent.key.schema.validation",         Boolean, "false",               Any,             ClusterWide, Implemented, "Whether a record's key must begin with the id of a schema that is registered under its subject (or the record has the header with the schema's GUID). A batch with another key is refused with INVALID_RECORD. Null passes.";
+    "confluent.key.subject.name.strategy",     String,  "io.confluent.kafka.serializers.subject.TopicNameStrategy", OneOf(SUBJECT_NAME_STRATEGY_CLASSES), ClusterWide, Implemented, "The subject of keys: the topic with -key, the full name of the record, or the topic and the name of the record.";
+    "confluent.value.schema.validation",       Boolean, "false",               Any,             ClusterWide, Implemented, "The same as confluent.key.schema.validation for values. Needs the schema registry of the broker (ottla.registry.listener).";
+    "confluent.value.subject.name.strategy",   String,  "io.confluent.kafka.serializers.subject.TopicNameStrategy", OneOf(SUBJECT_NAME_STRATEGY_CLASSES), ClusterWide, Implemented, "The subject of values: the topic with -value, the full name of the record, or the topic and the name of the record.";
     "delete.retention.ms",                     Long,    "86400000",            AtLeast(0),      ClusterWide, Implemented, "How long compaction keeps a tombstone, so that late readers see the deletion.";
     "errors.deadletterqueue.group.enable",     Boolean, "false",               Any,             ClusterWide, Ignored, "Share groups: whether this topic may take records that a group gave up.";
     "file.delete.delay.ms",                    Long,    "60000",               AtLeast(0),      ClusterWide, Implemented, "How long a removed file stays on disk with the suffix .deleted, for readers that still use it.";
@@ -29,7 +36,12 @@ settings! {
     "min.cleanable.dirty.ratio",               Double,  "0.5",                 Ratio(0.0, 1.0), ClusterWide, Implemented, "The uncompacted share of a log at which it is compacted.";
     "min.compaction.lag.ms",                   Long,    "0",                   AtLeast(0),      ClusterWide, Implemented, "Records younger than this are never compacted.";
     "min.insync.replicas",                     Int,     "1",                   AtLeast(1),      ClusterWide, Ignored, "Replicas that must store a write with acks=all; as in Kafka, never more than the topic has, and the single replica here always does.";
+    "ottla.schema.validation.level",           Int,     "1",                   Between(1, 2),   ClusterWide, Implemented, "What confluent.key.schema.validation and confluent.value.schema.validation check: 1 is the id of the schema; 2 is also that the key or the value decodes by it.";
     "preallocate",                             Boolean, "false",               Any,             ClusterWide, Implemented, "Reserve disk space for a whole segment when it is started; unused space is freed when it is closed. The length of the file is what was written.";
+    internal "redpanda.key.schema.id.validation", Boolean, null,               Any,             ClusterWide, Implemented, "Redpanda's name of confluent.key.schema.validation; has precedence if given.";
+    internal "redpanda.key.subject.name.strategy", String, null,               OneOf(SUBJECT_NAME_STRATEGIES), ClusterWide, Implemented, "Redpanda's name of confluent.key.subject.name.strategy; has precedence if given.";
+    internal "redpanda.value.schema.id.validation", Boolean, null,             Any,             ClusterWide, Implemented, "Redpanda's name of confluent.value.schema.validation; has precedence if given.";
+    internal "redpanda.value.subject.name.strategy", String, null,             OneOf(SUBJECT_NAME_STRATEGIES), ClusterWide, Implemented, "Redpanda's name of confluent.value.subject.name.strategy; has precedence if given.";
     "remote.copy.lag.bytes",                   Long,    "-1",                  AtLeast(-1),     ClusterWide, Ignored, "Tiered storage: bytes that stay uncopied behind the active segment.";
     "remote.copy.lag.ms",                      Long,    "0",                   AtLeast(-1),     ClusterWide, Ignored, "Tiered storage: how old a segment must be before it is copied.";
     "remote.log.copy.disable",                 Boolean, "false",               Any,             ClusterWide, Ignored, "Tiered storage: stop copying, keep what is there readable.";

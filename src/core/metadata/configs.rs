@@ -54,6 +54,12 @@ impl MetadataMachine {
             ConfigKind::Broker => settings::check_broker(&after, resource.name.is_empty())?,
             kind => settings::check(&self.effective_broker_config, kind, &after)?,
         }
+        if resource.kind == ConfigKind::Topic {
+            // A topic keeps what it has, so that its other settings can be altered.
+            let set = altered.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+            let new = set.filter(|(name, value)| current.get(*name) != Some(*value));
+            settings::check_new(&self.effective_broker_config, new)?;
+        }
         self.check_min_insync_replicas(resource, &altered)?;
         if resource.kind == ConfigKind::Topic && self.image.topic(&resource.name).is_none() {
             return Err(MetadataError::UnknownTopic(Arc::clone(&resource.name)));

@@ -42,6 +42,18 @@ pub(super) fn check(broker: &BrokerConfig, kind: ConfigKind, settings: &Settings
     }
 }
 
+/// Checks what a client newly sets for a topic against what this broker has.
+pub(super) fn check_new<'a>(
+    broker: &BrokerConfig,
+    set: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Result<(), MetadataError> {
+    for (name, value) in set {
+        let checked = config::check_schema_validation(broker, name, value);
+        checked.map_err(|refused| MetadataError::InvalidConfig(refused.to_string()))?;
+    }
+    Ok(())
+}
+
 /// The valid push intervals of client metrics, in milliseconds.
 const CLIENT_INTERVALS: RangeInclusive<i64> = 100..=3_600_000;
 

@@ -105,6 +105,7 @@ impl MetadataMachine {
         let configs: Settings =
             topic.configs.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?))).in_order();
         settings::check(&self.effective_broker_config, ConfigKind::Topic, &configs)?;
+        settings::check_new(&self.effective_broker_config, configs.iter())?;
         Ok(configs)
     }
 

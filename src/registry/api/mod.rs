@@ -1,7 +1,7 @@
 //! The REST API: from a request to records and a response.
 //!
-//! Pure. A driver reads requests from a listener, calls [`handle`] while it holds the registry, appends the records of the
-//! decision, replays them, and sends the response. If the records cannot be appended, it sends [`Response::store_error`].
+//! Pure. A driver reads requests from a listener, calls [`handle`] with the registry or a snapshot of it, appends the records of
+//! the decision, replays them, and sends the response. If the records cannot be appended, it sends [`Response::store_error`].
 //!
 //! | module | content |
 //! |---|---|
@@ -29,8 +29,8 @@ use crate::json::Json;
 use crate::store::{Decided, Record, Registry};
 use crate::subject::Subject;
 pub use owned_request::OwnedRequest;
-pub use request::Request;
 use request::{Call, Method};
+pub use request::{Request, Work};
 
 /// The media type of requests and responses.
 pub const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";

@@ -42,7 +42,27 @@ pub(super) enum Method {
     Other,
 }
 
+/// How long a request may take, and whether it may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Reads what is registered.
+    Read,
+    /// Finds a schema among the versions of its subject, which may have to be parsed.
+    LookUp,
+    /// Compares schemas, or writes.
+    CompareOrWrite,
+}
+
 impl Request<'_> {
+    pub fn work(&self) -> Work {
+        let segments: Vec<&str> = self.path.split('/').filter(|segment| !segment.is_empty()).collect();
+        match (self.method(), segments.as_slice()) {
+            (Method::Get | Method::Other, _) | (Method::Post, []) => Work::Read,
+            (Method::Post, ["subjects", _] | ["contexts", _, "subjects", _]) => Work::LookUp,
+            (Method::Post | Method::Put | Method::Delete, _) => Work::CompareOrWrite,
+        }
+    }
+
     pub(super) fn method(&self) -> Method {
         match self.method {
             // The listener leaves out the body of the response to HEAD.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::entity::{Guid, SchemaEntity};
 use crate::schema::{ParsedSchema, SchemaType, Validation};
@@ -35,11 +35,37 @@ impl Key {
 }
 
 #[derive(Debug)]
-pub(super) struct ParsedCache<K = Key> {
+struct ParsedCache<K> {
     entries: HashMap<K, Arc<ParsedSchema>>,
     /// Keys in the order in which they were added.
     order: VecDeque<(K, usize)>,
     bytes: usize,
+}
+
+/// A cache that snapshots of the registry share. Its holder replaces it when references may mean other schemas; so what an
+/// older snapshot parses then goes to the old one.
+#[derive(Clone, Debug)]
+pub(super) struct SharedCache<K = Key>(Arc<Mutex<ParsedCache<K>>>);
+
+impl<K> Default for SharedCache<K> {
+    fn default() -> SharedCache<K> {
+        SharedCache(Arc::new(Mutex::new(ParsedCache::default())))
+    }
+}
+
+impl<K: Clone + Eq + Hash> SharedCache<K> {
+    pub fn get(&self, key: &K) -> Option<Arc<ParsedSchema>> {
+        self.locked().get(key)
+    }
+
+    pub fn put(&self, key: K, parsed: &Arc<ParsedSchema>) {
+        self.locked().put(key, parsed);
+    }
+
+    // A panic while it was held, such as for want of memory, leaves at worst a size that is too large.
+    fn locked(&self) -> MutexGuard<'_, ParsedCache<K>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<K> Default for ParsedCache<K> {
@@ -66,9 +92,5 @@ impl<K: Clone + Eq + Hash> ParsedCache<K> {
             self.entries.remove(&oldest);
             self.bytes -= size;
         }
-    }
-
-    pub fn clear(&mut self) {
-        *self = ParsedCache::default();
     }
 }

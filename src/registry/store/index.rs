@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::{Equivalent, IndexMap};
 
-use super::cache::ParsedCache;
+use super::cache::SharedCache;
 use super::record::StoredSchema;
 use crate::codec::SchemaIdentifier;
 use crate::entity::Guid;
@@ -33,8 +33,11 @@ pub struct SchemaIndex {
 struct Inner {
     by_id: IndexMap<(Arc<str>, i32), Entry>,
     ids: IndexMap<(Arc<str>, Guid), i32>,
-    parsed: ParsedCache<(String, i32)>,
+    parsed: IndexCache,
 }
+
+/// Parsed schemas by context and id.
+pub(super) type IndexCache = SharedCache<(String, i32)>;
 
 #[derive(Debug)]
 struct Entry {
@@ -71,7 +74,17 @@ impl SchemaIndex {
 
     /// Returns the parsed schema if it is in memory; otherwise `Registry::parsed_schema` parses it.
     pub fn parsed(&self, schema: &StoredSchema) -> Option<Arc<ParsedSchema>> {
-        self.read().parsed.get(&parsed_key(schema))
+        self.cache().get(&parsed_key(schema))
+    }
+
+    /// Returns the parsed schema with an id if it is in memory, whether it is still registered or not.
+    pub fn parsed_by_id(&self, context: &str, id: i32) -> Option<Arc<ParsedSchema>> {
+        self.cache().get(&(context.to_owned(), id))
+    }
+
+    /// The parsed schemas for the current meaning of references.
+    pub(super) fn cache(&self) -> IndexCache {
+        self.read().parsed.clone()
     }
 
     /// The number of schemas, each counted once for every subject that has it.
@@ -83,10 +96,6 @@ impl SchemaIndex {
         self.len() == 0
     }
 
-    pub(super) fn keep_parsed(&self, schema: &StoredSchema, parsed: &Arc<ParsedSchema>) {
-        self.write().parsed.put(parsed_key(schema), parsed);
-    }
-
     pub(super) fn apply(&self, changes: Vec<Change>) {
         if changes.is_empty() {
             return;
@@ -96,7 +105,7 @@ impl SchemaIndex {
             match change {
                 Change::Added(schema) => inner.add(schema),
                 Change::Removed(schema) => inner.remove(&schema),
-                Change::References => inner.parsed.clear(),
+                Change::References => inner.parsed = IndexCache::default(),
             }
         }
     }
@@ -138,7 +147,7 @@ impl Inner {
 }
 
 /// An id means one schema in its context.
-fn parsed_key(schema: &StoredSchema) -> (String, i32) {
+pub(super) fn parsed_key(schema: &StoredSchema) -> (String, i32) {
     let Subject { context, .. } = &schema.subject;
     (context.clone(), schema.id)
 }

@@ -27,10 +27,10 @@ use crate::error::RegistryError;
 use crate::schema::nesting::{MAX_REFERENCES, MAX_TOTAL_BYTES};
 use crate::schema::{ParsedSchema, ResolvedReference, SchemaType, Validation};
 use crate::subject::Subject;
-use cache::ParsedCache;
+use cache::SharedCache;
 use config::Config;
-use index::Change;
 pub use index::SchemaIndex;
+use index::{Change, IndexCache, parsed_key};
 use mode::Mode;
 pub use record::{Record, RecordError, StoredSchema};
 pub use register::RegisterRequest;
@@ -96,12 +96,17 @@ impl<T> Decided<T> {
 pub type Outcome<T> = Result<Decided<T>, RegistryError>;
 
 /// The registry: its durable state, and parsed schemas.
-#[derive(Debug)]
+///
+/// A clone is a snapshot: it shares all memory, and does not see later records. The state is copied if records are replayed
+/// while there is a snapshot, so snapshots are for what takes long.
+#[derive(Clone, Debug)]
 pub struct Registry {
-    pub(crate) settings: RegistrySettings,
-    pub(crate) state: State,
-    cache: ParsedCache,
+    pub(crate) settings: Arc<RegistrySettings>,
+    pub(crate) state: Arc<State>,
+    cache: SharedCache,
     index: Arc<SchemaIndex>,
+    /// The index's parsed schemas for this state's meaning of references.
+    indexed: IndexCache,
     /// How many bytes of schemas the current request may still parse, and each request at its begin.
     parse_budget: usize,
     max_parsed_bytes: usize,
@@ -109,26 +114,32 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(settings: RegistrySettings) -> Registry {
+        let index = Arc::<SchemaIndex>::default();
         Registry {
-            settings,
-            state: State::default(),
-            cache: ParsedCache::default(),
-            index: Arc::default(),
+            settings: Arc::new(settings),
+            state: Arc::default(),
+            cache: SharedCache::default(),
+            indexed: index.cache(),
+            index,
             parse_budget: MAX_PARSED_BYTES,
             max_parsed_bytes: MAX_PARSED_BYTES,
         }
     }
 
     /// Applies a record, after it was appended or during recovery. `timestamp` is the record's own. A record that cannot be
-    /// read changes nothing; the driver logs the error.
+    /// read changes nothing; the driver logs the error. Not for snapshots, which share the index with the registry.
     pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: i64) -> Result<(), RecordError> {
         let mut changes = Vec::new();
-        if self.state.apply(key, value, timestamp, &mut changes)? == Replayed::Removed {
+        let replayed = Arc::make_mut(&mut self.state).apply(key, value, timestamp, &mut changes)?;
+        if replayed == Replayed::Removed {
             // A reference can now mean another schema, or none.
-            self.cache.clear();
+            self.cache = SharedCache::default();
             changes.push(Change::References);
         }
         self.index.apply(changes);
+        if replayed == Replayed::Removed {
+            self.indexed = self.index.cache();
+        }
         Ok(())
     }
 
@@ -144,12 +155,12 @@ impl Registry {
 
     /// Parses a schema that the index has found, and keeps it there.
     pub fn parsed_schema(&mut self, schema: &StoredSchema) -> Result<Arc<ParsedSchema>, RegistryError> {
-        if let Some(parsed) = self.index.parsed(schema) {
+        if let Some(parsed) = self.indexed.get(&parsed_key(schema)) {
             return Ok(parsed);
         }
         self.begin_request();
         let parsed = self.parse(&mut schema.to_entity(), Validation::Registered)?;
-        self.index.keep_parsed(schema, &parsed);
+        self.indexed.put(parsed_key(schema), &parsed);
         Ok(parsed)
     }
 

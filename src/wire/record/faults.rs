@@ -13,7 +13,7 @@ pub struct RecordFaults {
 }
 
 /// One faulty record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFault {
     /// The record's index in the batch, from 0.
     pub batch_index: i32,
@@ -21,7 +21,7 @@ pub struct RecordFault {
 }
 
 /// The fault of a record. Offsets are the client's: relative to the batch in format 2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It has no key, which compaction requires.
     NoKey,
@@ -29,6 +29,8 @@ pub enum Fault {
     OutOfRange { offset: Offset, timestamp: TimestampMs, earliest: TimestampMs, latest: TimestampMs, limit: TimeLimit },
     /// Its batch has the timestamp type `LogAppendTime`, which only the broker may set.
     ClaimsAppendTime { offset: Offset },
+    /// A [`RecordCheck`](super::RecordCheck) refuses it, for this reason.
+    Refused(Box<str>),
 }
 
 /// The setting that a timestamp violates: `message.timestamp.before.max.ms` or `message.timestamp.after.max.ms`.
@@ -39,8 +41,8 @@ pub struct TimeLimit {
 }
 
 impl Fault {
-    fn is_of_time(self) -> bool {
-        !matches!(self, Fault::NoKey)
+    fn is_of_time(&self) -> bool {
+        matches!(self, Fault::OutOfRange { .. } | Fault::ClaimsAppendTime { .. })
     }
 }
 
@@ -108,7 +110,7 @@ impl fmt::Display for RecordFaults {
 impl RecordFault {
     /// The text for the response's `record_errors`.
     pub fn message(&self, partition: &TopicPartition) -> String {
-        match self.fault {
+        match &self.fault {
             Fault::NoKey => format!("{} in topic partition {partition}", self.fault),
             fault => fault.to_string(),
         }
@@ -129,6 +131,7 @@ impl fmt::Display for Fault {
                 "Invalid timestamp type in message with offset {offset}. Producer should not set timestamp type to \
                  LogAppendTime."
             ),
+            Fault::Refused(reason) => f.write_str(reason),
         }
     }
 }
@@ -140,7 +143,7 @@ mod tests {
     fn faults(found: &[Fault]) -> RecordFaults {
         let mut faults = None;
         for (index, fault) in found.iter().enumerate() {
-            RecordFaults::add(&mut faults, index as i32, *fault);
+            RecordFaults::add(&mut faults, index as i32, fault.clone());
         }
         faults.expect("a fault")
     }
@@ -159,14 +162,14 @@ mod tests {
             one(1),
             one(2)
         );
-        assert_eq!(faults(&[Fault::NoKey; 4]).message(&partition), expect);
+        assert_eq!(faults(&vec![Fault::NoKey; 4]).message(&partition), expect);
     }
 
     #[test]
     fn timestamp_fault_takes_precedence() {
         let claim = Fault::ClaimsAppendTime { offset: 1 };
         assert!(!faults(&[Fault::NoKey]).any_time());
-        assert!(faults(&[Fault::NoKey, claim, Fault::NoKey]).any_time());
+        assert!(faults(&[Fault::NoKey, claim.clone(), Fault::NoKey]).any_time());
         let message = faults(&[Fault::NoKey, Fault::NoKey, Fault::NoKey, claim]).message(&TopicPartition::new("t", 0));
         let expect = "One or more records have been rejected due to invalid timestamp: Invalid timestamp type in message \
                       with offset 1. Producer should not set timestamp type to LogAppendTime.";
@@ -187,7 +190,7 @@ mod tests {
 
     #[test]
     fn number_of_listed_faults_is_limited() {
-        let many = faults(&[Fault::NoKey; 2000]);
+        let many = faults(&vec![Fault::NoKey; 2000]);
         assert_eq!(many.listed().len(), RecordFaults::MAX_LISTED);
         assert!(many.to_string().starts_with("2000 invalid records, the first at index 0: "));
     }

@@ -41,9 +41,10 @@ pub use faults::{Fault, RecordFault, RecordFaults, TimeLimit};
 pub use first_headers::first_header_values;
 pub use header::{BATCH_OVERHEAD, BatchCrc, BatchHeader, LOG_OVERHEAD, MAGIC_V2, TimestampType, check_crc, headers};
 pub use legacy::{Message as OldMessage, expand_wrapper};
+pub use parse::{RawHeader, RawRecord};
 pub use sparse::{Expanded, RecordView, SparseBatch, put_empty_batch};
 pub use verified::{Verified, VerifiedSet};
-pub use verify::{Accepts, Unverified, VerifyRules};
+pub use verify::{Accepts, RecordCheck, Unverified, VerifyRules};
 
 #[cfg(test)]
 mod fixtures;

@@ -39,6 +39,11 @@ pub fn body_len(mut bytes: &[u8]) -> Option<usize> {
 }
 
 impl<'a> RawRecord<'a> {
+    /// A record with the fields of a message of format 0 or 1, which has no headers.
+    pub(super) fn without_headers(key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> RawRecord<'a> {
+        RawRecord { timestamp_delta: 0, offset_delta: 0, key, value, header_count: 0, headers: &[] }
+    }
+
     /// Parses a whole record body. `Invalid` if a field doesn't fit in it, or bytes are left over.
     #[inline]
     pub fn parse(body: &'a [u8]) -> Result<RawRecord<'a>, RecordError> {

@@ -9,7 +9,7 @@ use crate::harness::trials;
 use libtest_mimic::Trial;
 
 /// Limit of the image's size, so that pulling it stays fast.
-const MAX_IMAGE_BYTES: u64 = 23_000_000;
+const MAX_IMAGE_BYTES: u64 = 20_000_000;
 
 fn image_is_small_and_has_the_expected_config() {
     if !docker_available() {

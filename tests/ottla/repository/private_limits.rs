@@ -9,9 +9,7 @@ use ottla_config::{Scope, table};
 
 const LIMITS: &str = include_str!("../../data/private-limits.tsv");
 
-/// The folders that are searched, and the beginnings and parts of the names of constants that are limits.
-const FOLDERS: [&str; 10] =
-    ["wire", "otlp", "core", "registry", "log", "tls", "broker", "client", "console", "logging"];
+/// The beginnings and parts of the names of constants that are limits.
 const BEGINNINGS: [&str; 14] = [
     "MAX",
     "MOST",
@@ -30,14 +28,14 @@ const BEGINNINGS: [&str; 14] = [
 ];
 const PARTS: [&str; 5] = ["LIMIT", "TIMEOUT", "_PATIENCE", "EVICTION", "GRACE"];
 
-/// Constants with such a name that are not limits: ListOffsets' special timestamp.
-const NOT_LIMITS: [&str; 1] = ["MAX_TIMESTAMP"];
+/// Constants with such a name that are not limits: ListOffsets' special timestamp, and names of clients' settings.
+const NOT_LIMITS: [&str; 3] = ["MAX_TIMESTAMP", "MAX_BLOCK", "API_TIMEOUT"];
 
 /// The value of each limit, by name and file.
 fn limits_in_the_code() -> BTreeMap<(String, String), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut limits = BTreeMap::new();
-    for file in FOLDERS.iter().flat_map(|folder| files(&root.join("src").join(folder))) {
+    for file in files(&root.join("src")) {
         let path = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
         if ["tests", "samples", "properties", "simulated", "testing"].iter().any(|folder| path.contains(folder)) {
             continue;

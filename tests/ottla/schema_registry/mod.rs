@@ -6,6 +6,7 @@ mod consoles;
 mod http;
 mod process;
 mod records;
+mod validation;
 
 use serde_json::json;
 

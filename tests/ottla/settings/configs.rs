@@ -78,7 +78,7 @@ async fn describe_configs_without_names_returns_all_settings() {
     let fixture = Fixture::start().await;
     fixture.topic("t", &[]).await;
     for (keys, count) in
-        [(None, 37), (Some(&[][..]), 37), (Some(&["retention.ms", "no.such", "flush.ms", "flush.ms"]), 2)]
+        [(None, 42), (Some(&[][..]), 42), (Some(&["retention.ms", "no.such", "flush.ms", "flush.ms"]), 2)]
     {
         assert_eq!(describe(&fixture, TOPIC, "t", keys).await.configs.len(), count, "{keys:?}");
     }

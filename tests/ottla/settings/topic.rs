@@ -22,6 +22,10 @@ const TESTED: &[(&str, &str, &str)] = &[
     ("compression.lz4.level", HERE, "compression_level_change_alters_the_stored_size"),
     ("compression.type", DYNAMIC, "compression_type_change_applies_to_the_next_produce"),
     ("compression.zstd.level", HERE, "compression_level_change_alters_the_stored_size"),
+    ("confluent.key.schema.validation", VALIDATION, "settings_decide_what_is_validated"),
+    ("confluent.key.subject.name.strategy", VALIDATION, "settings_decide_what_is_validated"),
+    ("confluent.value.schema.validation", VALIDATION, "settings_decide_what_is_validated"),
+    ("confluent.value.subject.name.strategy", VALIDATION, "settings_decide_what_is_validated"),
     ("file.delete.delay.ms", HERE, "file_delete_delay_ms_change_applies_to_later_files"),
     ("flush.messages", DYNAMIC, "flush_messages_change_syncs_the_log"),
     ("flush.ms", HERE, "flush_ms_change_syncs_the_log"),
@@ -32,7 +36,12 @@ const TESTED: &[(&str, &str, &str)] = &[
     ("message.timestamp.after.max.ms", HERE, "timestamp_limits_refuse_records_outside_them"),
     ("message.timestamp.before.max.ms", HERE, "timestamp_limits_refuse_records_outside_them"),
     ("message.timestamp.type", DYNAMIC, "message_timestamp_type_change_applies_to_the_next_produce"),
+    ("ottla.schema.validation.level", VALIDATION, "settings_decide_what_is_validated"),
     ("preallocate", HERE, "preallocate_change_reserves_space_for_new_segments"),
+    ("redpanda.key.schema.id.validation", VALIDATION, "settings_decide_what_is_validated"),
+    ("redpanda.key.subject.name.strategy", VALIDATION, "settings_decide_what_is_validated"),
+    ("redpanda.value.schema.id.validation", VALIDATION, "settings_decide_what_is_validated"),
+    ("redpanda.value.subject.name.strategy", VALIDATION, "settings_decide_what_is_validated"),
     ("retention.bytes", DYNAMIC, "retention_change_removes_old_segments"),
     ("retention.ms", DYNAMIC, "retention_change_removes_old_segments"),
     ("segment.bytes", DYNAMIC, "segment_bytes_change_applies_to_the_active_segment"),
@@ -42,6 +51,7 @@ const TESTED: &[(&str, &str, &str)] = &[
 ];
 const HERE: &str = "tests/ottla/settings/topic.rs";
 const DYNAMIC: &str = "tests/ottla/settings/dynamic.rs";
+const VALIDATION: &str = "tests/ottla/schema_registry/validation.rs";
 
 /// Settings that only compaction uses; its own tests check them.
 const OF_COMPACTION: &[&str] =

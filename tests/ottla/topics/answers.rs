@@ -106,7 +106,7 @@ async fn create_topics_returns_all_settings_with_their_sources() {
     let fixture = Fixture::with(Broker::with().set("message.max.bytes", "5000")).await;
     let created = create(&fixture, vec![configured(&[("retention.ms", Some("1000"))])], false).await.remove(0);
     let configs = created.configs.unwrap();
-    assert_eq!(configs.len(), 37);
+    assert_eq!(configs.len(), 42);
     for (name, value, source) in
         [("retention.ms", "1000", 1), ("max.message.bytes", "5000", 4), ("cleanup.policy", "delete", 5)]
     {

@@ -4,8 +4,8 @@
 //! behind it: that of a broker ([`crate::state::registry`]), and a Kafka client.
 //!
 //! Serializers keep their connections, so there are many, and each has at most one request at a time. A body is in memory
-//! until its response is sent: `listener` bounds the number of large ones. The driver decides on one request at a time;
-//! what waits longer than `DECISION_TIMEOUT` gets the error 50002.
+//! until its response is sent: `listener` bounds the number of large ones. A driver decides on few requests at a time
+//! ([`Turns`]); what waits longer than `DECISION_TIMEOUT` gets the error 50002.
 
 mod guard;
 
@@ -25,6 +25,7 @@ use super::listener::{BasicUsers, Caller, HttpAccess, HttpLimits, HttpPort, Http
 use crate::clock::Clock;
 use crate::log_rate_limiter::{LogRateLimiter, log_limited};
 use crate::state::registry::SchemaRegistry;
+pub use crate::state::registry::Turns;
 use crate::tls::TlsListener;
 use ottla_config::RegistryConfig;
 use ottla_registry::api;

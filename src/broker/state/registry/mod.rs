@@ -5,16 +5,21 @@
 //! it was replayed to; otherwise it is decided again. The coordinators' runtime is not used, because it is the only writer
 //! of its logs, and decides on the runtime's threads: a comparison of large schemas may take seconds.
 //!
-//! Requests are decided one at a time, on blocking threads. Those that wait for their turn hold no thread.
+//! Requests are decided on blocking threads, each kind a few at a time ([`turns`]): one that reads does not wait for a
+//! comparison, which has a snapshot of the registry. Those that wait for their turn hold no thread.
+//!
+//! Produced records are validated by the same schemas ([`validation`]).
 
 mod replica;
 #[cfg(test)]
 mod tests;
+mod turns;
+mod validation;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Weak};
 
 use thiserror::Error;
-use tokio::sync::Mutex;
 
 use super::cluster::NotServed;
 use super::partition::{Partition, PartitionError};
@@ -32,6 +37,8 @@ use ottla_registry::store::RegistrySettings;
 use ottla_wire::record::RecordError;
 use ottla_wire::types::{Offset, TopicName};
 use replica::{Replica, Source, Step};
+pub use turns::Turns;
+pub use validation::{CurrentSchemas, NotCurrent};
 
 /// How often a request is tried again because its topic was deleted, or is missing.
 const MAX_ATTEMPTS: usize = 10;
@@ -40,9 +47,11 @@ const MAX_ATTEMPTS: usize = 10;
 pub struct SchemaRegistry {
     broker: Weak<Broker>,
     topic: TopicName,
-    settings: RegistrySettings,
-    /// Held while a request is decided.
-    replica: Arc<Mutex<Replica>>,
+    settings: Arc<RegistrySettings>,
+    replica: Arc<Replica>,
+    turns: Turns,
+    /// Whether the topic is being read because a produced record needs its schemas.
+    is_loading: Arc<AtomicBool>,
 }
 
 /// Why the topic could not be read or written.
@@ -83,8 +92,10 @@ impl SchemaRegistry {
         SchemaRegistry {
             broker: Arc::downgrade(broker),
             topic: config.topic.as_str().into(),
-            settings,
+            settings: Arc::new(settings),
             replica: Arc::default(),
+            turns: Turns::default(),
+            is_loading: Arc::default(),
         }
     }
 
@@ -103,12 +114,11 @@ impl SchemaRegistry {
         let _ = self.decide(None).await;
     }
 
-    /// Returns the schema that a key or a value names, with its id; `None` if no such schema was registered. Blocks while a
-    /// request is decided.
+    /// Returns the schema that a key or a value names, with its id; `None` if no such schema was registered. Blocks while
+    /// records of the topic are replayed.
     pub fn parsed_schema(&self, schema: SchemaIdentifier) -> Option<(i32, Arc<ParsedSchema>)> {
         let broker = self.broker.upgrade()?;
-        let mut replica = Arc::clone(&self.replica).blocking_lock_owned();
-        match replica.parsed_schema(&self.source(&broker), schema) {
+        match self.replica.parsed_schema(&self.source(&broker), schema) {
             Ok(found) => found,
             Err(error) => {
                 self.log_failure(&broker, &error);
@@ -120,10 +130,6 @@ impl SchemaRegistry {
     /// The topic with the schemas.
     pub fn topic(&self) -> &TopicName {
         &self.topic
-    }
-
-    fn source(&self, broker: &Arc<Broker>) -> Source {
-        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: self.settings.clone() }
     }
 
     fn log_failure(&self, broker: &Broker, error: &StoreError) {
@@ -149,11 +155,14 @@ impl SchemaRegistry {
         request: Option<Arc<OwnedRequest>>,
     ) -> Result<Option<Response>, StoreError> {
         for _ in 0..MAX_ATTEMPTS {
-            let mut replica = Arc::clone(&self.replica).lock_owned().await;
-            let source = self.source(broker);
-            let request = request.clone();
-            // On a thread of its own the lock is held until the decision ends, even if the client disconnects.
-            let stepped = blocking::run(move || replica.step(&source, request.as_deref())).await;
+            let turn = self.turns.of(request.as_deref()).await.ok_or(StoreError::Stopping)?;
+            let (replica, source, request) = (Arc::clone(&self.replica), self.source(broker), request.clone());
+            let stepped = blocking::run(move || {
+                // Until the decision ends, even if the client disconnects.
+                let _turn = turn;
+                replica.step(&source, request.as_deref())
+            })
+            .await;
             match stepped.map_err(|_| StoreError::Stopping)? {
                 Ok(Step::Done { response, unsynced }) => {
                     if let Some((partition, end)) = unsynced {
@@ -168,6 +177,10 @@ impl SchemaRegistry {
             }
         }
         Err(StoreError::Deleted(Arc::clone(&self.topic)))
+    }
+
+    fn source(&self, broker: &Arc<Broker>) -> Source {
+        Source { broker: Arc::clone(broker), topic: Arc::clone(&self.topic), settings: Arc::clone(&self.settings) }
     }
 
     /// Creates the topic as Confluent's registry does.

@@ -9,6 +9,7 @@ use crate::testing::{Host, Running};
 use ottla_config::{BindAddress, BindHost, Sources, load};
 use ottla_core::metadata::{DeleteTopics, MutationQuota, TopicRef};
 use ottla_log::Origin;
+use ottla_registry::validation::Schemas as _;
 use ottla_wire::record::{BatchBuilder, Codec};
 
 const TOPIC: &str = "_schemas";
@@ -254,4 +255,84 @@ fn concurrent_registries_give_each_schema_one_id() {
     let mut given: Vec<u32> = by_schema.into_values().collect();
     given.sort_unstable();
     assert_eq!(given, (1..=100).collect::<Vec<u32>>());
+}
+
+/// Whether the schema with an id is registered under the subject `s`, or why that is not known.
+fn is_known(registry: &SchemaRegistry, id: i32) -> Result<bool, NotCurrent> {
+    Ok(registry.current_schemas()?.index().is_valid_id("s", id))
+}
+
+#[test]
+fn requests_that_read_do_not_wait_for_one_that_compares() {
+    let mut host = Host::new(8, &[]);
+    host.run(async |running| {
+        let registry = registry(running);
+        assert_eq!(register(&registry, "s", r#""int""#).await, 1);
+        // A comparison holds its turn and its snapshot.
+        let comparing =
+            OwnedRequest { method: "POST".to_owned(), path: "/subjects/s/versions".into(), ..Default::default() };
+        let turn = registry.turns.of(Some(&comparing)).await;
+        let snapshot = registry.replica.snapshot().unwrap();
+        assert_eq!(call(&registry, "GET /schemas/ids/1", "").await.0, 200);
+        assert_eq!(call(&registry, "GET /subjects/s/versions", "").await, (200, "[1]".to_owned()));
+        assert_eq!(call(&registry, "POST /subjects/s", r#"{"schema":"\"int\""}"#).await.0, 200);
+        assert_eq!(is_known(&registry, 1), Ok(true));
+        // What others write is seen, and does not change what is compared.
+        append(&running.broker, Codec::None, &[(KEY, Some(VALUE))]);
+        assert_eq!(subjects(&registry).await, r#"["other","s"]"#);
+        assert_eq!(snapshot.state().subjects().len(), 1);
+        // Requests that write wait.
+        let clock = running.broker.clock();
+        let waiting = register(&registry, "s2", r#""bytes""#);
+        let mut waiting = std::pin::pin!(waiting);
+        assert!(clock.timeout(std::time::Duration::from_secs(5), waiting.as_mut()).await.is_none());
+        drop(turn);
+        assert_eq!(waiting.await, 7);
+    })
+    .unwrap();
+}
+
+#[test]
+fn schemas_for_records_are_those_up_to_the_end_of_the_topic() {
+    let mut host = Host::new(9, &[]);
+    host.run(async |running| {
+        let registry = registry(running);
+        assert_eq!(is_known(&registry, 1), Err(NotCurrent::Loading), "nothing is read yet");
+        registry.load().await;
+        assert_eq!(is_known(&registry, 1), Ok(false), "there is no topic");
+        assert_eq!(register(&registry, "s", r#""int""#).await, 1);
+        assert_eq!(is_known(&registry, 1), Ok(true));
+        // What another registry has written.
+        let (key, value) = (KEY.replace("other", "s").replace("1", "2"), VALUE.replace("other", "s"));
+        append(
+            &running.broker,
+            Codec::None,
+            &[(&key.replace("magic\":2", "magic\":1"), Some(&value.replace("version\":1", "version\":2")))],
+        );
+        assert_eq!(is_known(&registry, 7), Ok(true));
+        delete(&running.broker).await;
+        assert_eq!(is_known(&registry, 1), Err(NotCurrent::Loading), "the topic is another one");
+        running.broker.clock().sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(is_known(&registry, 1), Ok(false), "it was read in the background");
+        create(&running.broker, 2).await;
+        assert_eq!(is_known(&registry, 1), Err(NotCurrent::Unreadable));
+    })
+    .unwrap();
+}
+
+#[test]
+fn schemas_for_records_come_back_after_a_restart() {
+    let mut host = Host::new(10, &[]);
+    host.run(async |running| {
+        assert_eq!(register(&registry(running), "s", r#""int""#).await, 1);
+    })
+    .unwrap();
+    host.run(async |running| {
+        let registry = registry(running);
+        assert_eq!(is_known(&registry, 1), Err(NotCurrent::Loading));
+        assert_eq!(is_known(&registry, 1), Err(NotCurrent::Loading));
+        running.broker.clock().sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(is_known(&registry, 1), Ok(true), "it was read in the background");
+    })
+    .unwrap();
 }

@@ -58,6 +58,27 @@ fn append_and_subtract_change_lists_only() {
 }
 
 #[test]
+fn schema_validation_is_refused_without_a_schema_registry_and_stays_where_it_is_set() {
+    let validation = ("confluent.value.schema.validation", "true");
+    let registry = vec![("ottla.registry.listener".to_owned(), "0".to_owned())];
+    let sources = ottla_config::Sources { command_line: registry, ..Default::default() };
+    let broker = Arc::new(ottla_config::load(&sources).unwrap().config);
+    let mut with = TestCluster::with(MetadataConfig { broker, ..config() }).start();
+    with.create_named("t", 1);
+    with.alter(topic("t"), set(validation.0, validation.1)).unwrap();
+    let mut without = TestCluster { machine: MetadataMachine::new(config()), log: Vec::new(), ids_drawn: 100 };
+    without.write(&snapshot_records(with.image()));
+    without.alter(topic("t"), set("retention.ms", "1")).unwrap();
+    without.alter(topic("t"), set(validation.0, validation.1)).unwrap();
+    without.create_named("u", 1);
+    let refused = without.alter(topic("u"), set(validation.0, validation.1)).unwrap_err();
+    assert!(refused.to_string().contains("needs a schema registry"), "{refused}");
+    let configs = vec![("confluent.key.schema.validation".to_owned(), Some("true".to_owned()))];
+    let topic = NewTopic { configs, ..without.topic("v") };
+    assert_eq!(kind(without.create(topic)), "InvalidConfig");
+}
+
+#[test]
 fn unchanged_setting_writes_no_record() {
     let mut cluster = cluster_with_topic();
     cluster.alter(topic("t"), set("retention.ms", "1")).unwrap();

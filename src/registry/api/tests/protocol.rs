@@ -3,6 +3,33 @@
 use super::*;
 
 #[test]
+fn requests_that_compare_or_write_are_told_from_those_that_read() {
+    use crate::api::{Request, Work};
+    let work = |line: &str| {
+        let (method, path) = line.split_once(' ').unwrap();
+        Request { method, path, ..Request::default() }.work()
+    };
+    for line in
+        ["GET /schemas/ids/1", "HEAD /subjects", "GET /subjects/s/versions", "GET /config/s", "POST /", "FOO /x"]
+    {
+        assert_eq!(work(line), Work::Read, "{line}");
+    }
+    for line in ["POST /subjects/s", "POST //subjects/s/", "POST /contexts/c/subjects/s"] {
+        assert_eq!(work(line), Work::LookUp, "{line}");
+    }
+    for line in [
+        "POST /subjects/s/versions",
+        "POST /contexts/c/subjects/s/versions",
+        "POST /compatibility/subjects/s/versions/1",
+        "PUT /config",
+        "DELETE /subjects/s",
+        "POST /x",
+    ] {
+        assert_eq!(work(line), Work::CompareOrWrite, "{line}");
+    }
+}
+
+#[test]
 fn unknown_paths_and_methods_are_refused() {
     let mut driven = Driven::new();
     for line in [

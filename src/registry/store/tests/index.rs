@@ -94,6 +94,24 @@ fn schemas_are_found_by_guid_and_in_contexts_and_their_parsed_forms_are_kept() {
 }
 
 #[test]
+fn snapshot_does_not_see_later_records_and_its_parsed_schemas_are_not_those_of_later_ones() {
+    let mut registry = registry();
+    let index = registry.index();
+    put(&mut registry, "a", 1, 1, "\"int\"", false);
+    let found = index.find("a", SchemaIdentifier::Id(1)).unwrap();
+    let mut snapshot = registry.clone();
+    put(&mut registry, "b", 1, 2, "\"long\"", false);
+    assert_eq!((snapshot.state().max_id("."), registry.state().max_id(".")), (1, 2));
+    // A deletion can change what references mean.
+    remove(&mut registry, "b", 1);
+    snapshot.parsed_schema(&found).unwrap();
+    assert!(index.parsed(&found).is_none());
+    let parsed = registry.clone().parsed_schema(&found).unwrap();
+    assert!(Arc::ptr_eq(&index.parsed(&found).unwrap(), &parsed));
+    assert!(Arc::ptr_eq(&index.parsed_by_id(".", 1).unwrap(), &parsed));
+}
+
+#[test]
 fn a_request_that_would_compare_too_many_versions_is_refused() {
     let mut registry = registry();
     registry.max_parsed_bytes = 64 << 10;

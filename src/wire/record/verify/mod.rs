@@ -25,6 +25,15 @@ use records::{Checked, check_records};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unverified(Bytes);
 
+/// A check of records beside the rules of a partition, such as by their schemas.
+pub trait RecordCheck {
+    /// Returns why the record must not be appended. May be called again for the records of a batch.
+    fn check(&mut self, record: &RawRecord<'_>) -> Result<(), String>;
+
+    /// Whether the check of one record may take long.
+    fn may_take_long(&self) -> bool;
+}
+
 /// The rules of a partition for batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyRules {
@@ -128,10 +137,20 @@ impl Unverified {
     ///
     /// Bytes after the last complete batch are ignored, as in Kafka.
     pub fn verify_set(self, rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
+        self.verify_set_with(rules, None)
+    }
+
+    /// Like [`Unverified::verify_set`], with a further check. Each record is then in memory as a whole, also one of a
+    /// compressed batch, which is decompressed once.
+    pub fn verify_set_with(
+        self,
+        rules: &VerifyRules,
+        check: Option<&mut dyn RecordCheck>,
+    ) -> Result<VerifiedSet, RecordError> {
         if rules.accepts == Accepts::AnyFormat && magic(&self.0).is_some_and(|magic| magic < MAGIC_V2 as u8) {
-            return upgrade::verify_messages(&self.0, rules);
+            return upgrade::verify_messages(&self.0, rules, check);
         }
-        self.verify_batch(rules).map(VerifiedSet::from)
+        self.verify_batch(rules, check).map(VerifiedSet::from)
     }
 
     /// Like [`Unverified::verify_set`], but returns `TooLarge` if the result is more than one batch.
@@ -144,7 +163,7 @@ impl Unverified {
         Err(RecordError::TooLarge { size, limit: rules.max_message_bytes })
     }
 
-    fn verify_batch(self, rules: &VerifyRules) -> Result<Verified, RecordError> {
+    fn verify_batch(self, rules: &VerifyRules, check: Option<&mut dyn RecordCheck>) -> Result<Verified, RecordError> {
         let header = header_of_only_batch(&self.0, rules.accepts)?;
         let batch = self.0.slice(..header.size());
         if header.base_offset != 0 {
@@ -153,7 +172,7 @@ impl Unverified {
         check_size(batch.len(), rules)?;
         check_crc(&header, &batch)?;
         check_header(&header)?;
-        let checked = check_records(&header, batch.get(BATCH_OVERHEAD..).unwrap_or_default(), rules)?;
+        let checked = check_records(&header, batch.get(BATCH_OVERHEAD..).unwrap_or_default(), rules, check)?;
         finalize(header, batch, &checked, rules)
     }
 }
@@ -304,3 +323,6 @@ fn rebuild(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod record_check_tests;

@@ -1,6 +1,6 @@
 //! Checks every record of a batch against its header and the topic's rules, without an allocation per record.
 
-use super::{RecordError, VerifyRules};
+use super::{RecordCheck, RecordError, VerifyRules};
 use crate::record::compress::{Codec, Expansion};
 use crate::record::faults::{Fault, RecordFaults, TimeLimit};
 use crate::record::header::{BatchHeader, TimestampType};
@@ -17,8 +17,13 @@ pub struct Checked {
 }
 
 /// Checks the records in `payload`. The header must be checked before.
-pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) -> Result<Checked, RecordError> {
-    let mut pass = Pass::new(header, rules);
+pub fn check_records(
+    header: &BatchHeader,
+    payload: &[u8],
+    rules: &VerifyRules,
+    check: Option<&mut dyn RecordCheck>,
+) -> Result<Checked, RecordError> {
+    let mut pass = Pass::new(header, rules, check);
     let left = match header.codec()? {
         Codec::None => pass.take_whole_records(payload)?.len(),
         codec => expand(&mut pass, codec, payload)?,
@@ -27,10 +32,11 @@ pub fn check_records(header: &BatchHeader, payload: &[u8], rules: &VerifyRules) 
 }
 
 /// Checks records while they are decompressed, with one piece in memory at a time. A record whose length is too large
-/// is rejected before its bytes are decompressed. Returns the number of bytes left, at least 1 if the last record is
-/// incomplete.
-fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
-    let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), false))?;
+/// is rejected before its bytes are decompressed. With a further check, a large record is kept until it is complete. Returns
+/// the number of bytes left, at least 1 if the last record is incomplete.
+fn expand(pass: &mut Pass<'_, '_>, codec: Codec, payload: &[u8]) -> Result<usize, RecordError> {
+    let held = pass.check.is_some();
+    let mut expansion = Expansion::new(codec, payload, pass.rules.expansion_limit(payload.len(), held))?;
     let mut plain = Vec::new();
     let mut large: Option<PartialRecord> = None;
     while expansion.read_more(&mut plain)? > 0 {
@@ -44,7 +50,7 @@ fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, Re
             if let Some(length) = body_len(rest) {
                 pass.rules.check_record_size(length)?;
             }
-            large = PartialRecord::begin(&mut rest);
+            large = if held { None } else { PartialRecord::begin(&mut rest) };
             // The record is incomplete, otherwise `take_whole_records` would have taken it.
             large.as_mut().map(|record| record.feed(&mut rest)).transpose()?;
         }
@@ -55,9 +61,10 @@ fn expand(pass: &mut Pass<'_>, codec: Codec, payload: &[u8]) -> Result<usize, Re
 }
 
 /// The state of one pass over the records of a batch.
-struct Pass<'a> {
+struct Pass<'a, 'c> {
     header: &'a BatchHeader,
     rules: &'a VerifyRules,
+    check: Option<&'c mut dyn RecordCheck>,
     next_index: i32,
     max_timestamp: TimestampMs,
     contiguous: bool,
@@ -65,10 +72,11 @@ struct Pass<'a> {
     faults: Option<RecordFaults>,
 }
 
-impl<'a> Pass<'a> {
-    fn new(header: &'a BatchHeader, rules: &'a VerifyRules) -> Pass<'a> {
+impl<'a, 'c> Pass<'a, 'c> {
+    fn new(header: &'a BatchHeader, rules: &'a VerifyRules, check: Option<&'c mut dyn RecordCheck>) -> Pass<'a, 'c> {
         let compressed = header.codec() != Ok(Codec::None);
-        Pass { header, rules, next_index: 0, max_timestamp: NO_TIMESTAMP, contiguous: true, compressed, faults: None }
+        let (next_index, max_timestamp, contiguous) = (0, NO_TIMESTAMP, true);
+        Pass { header, rules, check, next_index, max_timestamp, contiguous, compressed, faults: None }
     }
 
     /// Checks the complete records in `bytes`, and returns the rest.
@@ -79,16 +87,23 @@ impl<'a> Pass<'a> {
                 self.rules.check_record_size(body.len())?;
             }
             let record = RawRecord::parse(body)?;
-            self.take(RecordHead::from(&record));
+            let refused = self.check.as_mut().and_then(|check| check.check(&record).err());
+            self.take_checked(RecordHead::from(&record), refused);
         }
         if bytes.is_empty() { Ok(bytes) } else { Err(RecordError::invalid("bytes are left after the last record")) }
     }
 
     fn take(&mut self, record: RecordHead) {
+        self.take_checked(record, None);
+    }
+
+    /// Takes a record, with the reason of the further check if it refuses the record.
+    fn take_checked(&mut self, record: RecordHead, refused: Option<String>) {
         self.contiguous &= record.offset_delta == self.next_index;
         let timestamp = self.header.record_timestamp(record.timestamp_delta);
         let offset = Offset::from(record.offset_delta);
-        if let Some(fault) = self.rules.fault(record.has_key, self.header.timestamp_type(), offset, timestamp) {
+        let fault = self.rules.fault(record.has_key, self.header.timestamp_type(), offset, timestamp);
+        if let Some(fault) = fault.or_else(|| refused.map(|reason| Fault::Refused(reason.into()))) {
             RecordFaults::add(&mut self.faults, self.next_index, fault);
         }
         self.max_timestamp = self.max_timestamp.max(timestamp);

@@ -8,17 +8,22 @@
 //!
 //! In old logs `max.message.bytes` limited each message, so plain messages become as many batches as this limit needs.
 
-use super::{RecordError, Verified, VerifiedSet, VerifyRules, check_size, next_size};
+use super::{RecordCheck, RecordError, Verified, VerifiedSet, VerifyRules, check_size, next_size};
 use crate::record::BatchBuilder;
 use crate::record::compress::Codec;
-use crate::record::faults::RecordFaults;
+use crate::record::faults::{Fault, RecordFaults};
 use crate::record::header::TimestampType;
 use crate::record::legacy::{Message, expand_wrapper, take_message};
+use crate::record::parse::RawRecord;
 
 /// Checks and converts the messages. An incomplete last message is ignored.
-pub fn verify_messages(bytes: &[u8], rules: &VerifyRules) -> Result<VerifiedSet, RecordError> {
+pub fn verify_messages(
+    bytes: &[u8],
+    rules: &VerifyRules,
+    check: Option<&mut dyn RecordCheck>,
+) -> Result<VerifiedSet, RecordError> {
     let set = MessageSet::read(bytes, rules)?;
-    let mut upgrade = Upgrade::new(&set, rules);
+    let mut upgrade = Upgrade::new(&set, rules, check);
     for message in &set.messages {
         match message.codec()? {
             Codec::None => upgrade.take(message, message.timestamp_type())?,
@@ -54,8 +59,9 @@ impl<'a> MessageSet<'a> {
     }
 }
 
-struct Upgrade<'a> {
+struct Upgrade<'a, 'c> {
     rules: &'a VerifyRules,
+    check: Option<&'c mut dyn RecordCheck>,
     /// The compressed size of all wrappers, the limit of their expansion, and what is left of it; in bytes.
     compressed: usize,
     expansion_limit: usize,
@@ -70,8 +76,8 @@ struct Upgrade<'a> {
     faults: Option<RecordFaults>,
 }
 
-impl<'a> Upgrade<'a> {
-    fn new(set: &MessageSet<'_>, rules: &'a VerifyRules) -> Upgrade<'a> {
+impl<'a, 'c> Upgrade<'a, 'c> {
+    fn new(set: &MessageSet<'_>, rules: &'a VerifyRules, check: Option<&'c mut dyn RecordCheck>) -> Upgrade<'a, 'c> {
         let (codec, level) = rules.target_codec.unwrap_or((set.codec, None));
         let mut empty = BatchBuilder::new(codec).level(level);
         if rules.timestamp_type == TimestampType::LogAppendTime {
@@ -80,6 +86,7 @@ impl<'a> Upgrade<'a> {
         let expansion_limit = rules.expansion_limit(set.compressed, true);
         Upgrade {
             rules,
+            check,
             compressed: set.compressed,
             expansion_limit,
             expansion_left: expansion_limit,
@@ -133,7 +140,9 @@ impl<'a> Upgrade<'a> {
 
     fn take(&mut self, message: &Message<'_>, sent: TimestampType) -> Result<(), RecordError> {
         let fault = self.rules.fault(message.key.is_some(), sent, message.offset, message.timestamp);
-        match fault {
+        let record = RawRecord::without_headers(message.key, message.value);
+        let refused = self.check.as_mut().and_then(|check| check.check(&record).err());
+        match fault.or_else(|| refused.map(|reason| Fault::Refused(reason.into()))) {
             Some(fault) => RecordFaults::add(&mut self.faults, self.index, fault),
             None => {
                 if self.splits && !self.fits(message) {
