@@ -3,7 +3,10 @@
 use ottla_log::Disk;
 use ottla_metrics::Registry;
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
+use crate::otlp::Exporter;
 use crate::stage::Stage;
 use crate::state::random::Random;
 
@@ -18,12 +21,14 @@ pub struct Environment {
     pub metrics: Registry,
     /// How far the broker's start or stop is.
     pub stage: Stage,
+    /// Gets spans, and metrics that clients push.
+    pub otlp: Option<Arc<Exporter>>,
 }
 
 impl Environment {
     /// The operating system's randomness and files.
     pub fn system(clock: Clock) -> Environment {
         let stage = Stage::default();
-        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default(), stage }
+        Environment { clock, random: Random::system(), disk: None, metrics: Registry::default(), stage, otlp: None }
     }
 }

@@ -11,6 +11,7 @@
 //! | [`tls`] | TLS of listeners, and its changes while the broker runs |
 //! | [`trace`] | the live trace: what clients sent and what was answered |
 //! | [`metrics`] | all metrics that are declared, for the reference |
+//! | [`otlp`] | sends spans, and metrics that clients push, to a collector of OpenTelemetry |
 //! | [`log_rate_limiter`] | how many log lines a peer can cause |
 
 mod blocking;
@@ -20,6 +21,7 @@ pub mod handlers;
 pub mod http;
 pub mod log_rate_limiter;
 pub mod metrics;
+pub mod otlp;
 pub mod secure;
 pub mod server;
 pub mod service;

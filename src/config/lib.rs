@@ -19,6 +19,7 @@ mod listener;
 pub mod listener_values;
 mod load;
 mod metrics;
+mod otlp;
 mod password;
 mod protection;
 mod registry;
@@ -37,8 +38,8 @@ mod values;
 pub use admin::{AdminConfig, ConsoleConfig};
 pub use authorizer::AuthorizerConfig;
 pub use broker::{
-    AnnouncementConfig, BrokerConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig, QuotasConfig,
-    ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
+    AnnouncementConfig, BrokerConfig, ClientMetricsConfig, FetchConfig, GroupsConfig, LoggingConfig, NetworkConfig,
+    QuotasConfig, ReplicationFactorPolicy, Resolved, StorageConfig, TokensConfig, TopicsConfig, TransactionsConfig,
 };
 pub use check::{
     Refused, check_class, check_schema_validation, validate, validate_group, validate_topic, validate_topic_on_broker,
@@ -50,6 +51,7 @@ pub use listener::{Advertised, BindAddress, BindHost, Listener, SecurityProtocol
 pub use listener_values::{ListenerValues, MechanismValues};
 pub use load::{LoadError, Sources, load, properties};
 pub use metrics::{MetricsConfig, MetricsPortConfig};
+pub use otlp::OtlpConfig;
 pub use password::Password;
 pub use protection::is_of_tls;
 pub use registry::RegistryConfig;

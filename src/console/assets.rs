@@ -58,6 +58,7 @@ const ASSETS: &[Asset] = assets![
     "group.js" as SCRIPT,
     "schemas.js" as SCRIPT,
     "transactions.js" as SCRIPT,
+    "clients.js" as SCRIPT,
     "security.js" as SCRIPT,
     "log.js" as SCRIPT,
     "trace.js" as SCRIPT,

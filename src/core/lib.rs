@@ -7,11 +7,13 @@
 //! |---|---|
 //! | [`machine`] | the trait of every state machine |
 //! | [`metadata`] | topics, settings, registration, producer ids |
+//! | [`client_metrics`] | which metrics clients push, and when |
 //! | [`coordinator`] | groups and their offsets, transactions |
 //! | [`security`] | access control lists |
 //! | [`shared_map`] | a map whose clones share their content |
 //! | [`log_windows`] | counts for rate limits of log lines |
 
+pub mod client_metrics;
 pub mod coordinator;
 pub mod log_windows;
 pub mod machine;

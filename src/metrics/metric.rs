@@ -34,6 +34,8 @@ enum Source {
         name: &'static str,
         labels: &'static [&'static str],
     },
+    /// Names that are known at run time.
+    Given,
 }
 
 impl Metric {
@@ -67,6 +69,14 @@ impl Metric {
         Metric::new(Source::Named { name, labels }, kind, help)
     }
 
+    /// A metric with a name and labels that are known at run time. As for every metric, the name of a counter has no
+    /// ending.
+    pub fn given<'a>(name: &str, kind: Kind, labels: impl Iterator<Item = &'a str>, help: &'static str) -> Metric {
+        let labels = labels.map(variable).collect();
+        let exposed = OnceLock::from(JmxName { name: name.to_owned(), labels });
+        Metric { exposed, ..Metric::new(Source::Given, kind, help) }
+    }
+
     const fn new(source: Source, kind: Kind, help: &'static str) -> Metric {
         Metric { source, kind, help, exposed: OnceLock::new() }
     }
@@ -75,7 +85,7 @@ impl Metric {
     pub fn mbean(&self) -> Option<(&'static str, &'static str)> {
         match self.source {
             Source::MBean { mbean, attribute } => Some((mbean, attribute)),
-            Source::Named { .. } => None,
+            Source::Named { .. } | Source::Given => None,
         }
     }
 
@@ -99,9 +109,10 @@ impl Metric {
             let JmxName { name, labels } = match self.source {
                 Source::MBean { mbean, attribute } => jmx::exposed(mbean, attribute),
                 Source::Named { name, labels } => {
-                    let labels = labels.iter().map(|label| ((*label).to_owned(), "{}".to_owned())).collect();
-                    JmxName { name: name.to_owned(), labels }
+                    JmxName { name: name.to_owned(), labels: labels.iter().copied().map(variable).collect() }
                 }
+                // Set when it was constructed.
+                Source::Given => JmxName { name: String::new(), labels: Vec::new() },
             };
             let ending = match self.kind {
                 Kind::Counter => "_total",
@@ -111,6 +122,11 @@ impl Metric {
             JmxName { name: name.strip_suffix(ending).unwrap_or(&name).to_owned(), labels }
         })
     }
+}
+
+/// A label whose value is given with each sample.
+fn variable(name: &str) -> (String, String) {
+    (name.to_owned(), "{}".to_owned())
 }
 
 /// Whether the value of a declared label is given with each sample.

@@ -8,6 +8,7 @@
 
 mod bindings;
 mod browser;
+mod client_metrics;
 mod docker;
 mod go;
 mod harness;

@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use crate::client_metrics::{check, start_broker};
 use crate::harness::{plain, skip, trials};
 use crate::testing_page::write_listings;
 use common::certificates::{Authority, Validity};
@@ -55,6 +56,15 @@ fn fraud_detection() {
     if let Some(python) = python_of(&TODAY) {
         run(&python, "fraud_detection", &Broker::start(), &[]);
     }
+}
+
+/// A producer of confluent-kafka pushes its metrics.
+fn client_metrics() {
+    let _shared = MACHINE_LOAD.read().unwrap_or_else(PoisonError::into_inner);
+    let Some(python) = python_of(&TODAY) else { return };
+    let broker = start_broker(&[]);
+    run(&python, "client_metrics", &broker, &[]);
+    check(&broker, "confluent-kafka-python", "org_apache_kafka_producer_node_request_latency_avg");
 }
 
 /// Consumers that stay open while all topics are deleted between two tests.
@@ -246,7 +256,7 @@ fn security_page() {
 
 pub fn tests() -> Vec<Trial> {
     let mut tests = trials![
-        plain: security_page, fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message
+        plain: security_page, fraud_detection, aiokafka_across_resets, old_and_new_clients_read_each_other, first_message, client_metrics
     ];
     let module = format!("{}::tls_clients", module_path!());
     tests.push(plain(&module, "pinned_old", || tls_clients(&PINNED_OLD)));

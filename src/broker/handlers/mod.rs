@@ -10,6 +10,7 @@ mod alter_configs;
 mod api_versions;
 mod authorizer;
 mod broker_loggers;
+mod client_metrics;
 mod client_quotas;
 mod cluster;
 mod commit_plan;
@@ -40,6 +41,7 @@ mod sasl;
 mod schema_validation;
 mod scram_users;
 mod served;
+mod spans;
 mod throttling;
 mod topics;
 mod transactions;
@@ -59,6 +61,7 @@ use large_batches::LargeBatches;
 use request_figures::RequestFigures;
 use sasl::Gate;
 pub use schema_validation::RecordSchemas;
+use spans::RequestSpans;
 use throttling::Metering;
 
 use crate::server::{
@@ -205,6 +208,7 @@ impl Dispatch for Handlers {
 
     fn on_disconnect(&self, connection: &Arc<ConnectionInfo>) {
         self.broker.groups().connection_closed(connection.id);
+        self.broker.client_metrics().disconnected(connection.id);
     }
 
     fn dispatch(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> Outcome {
@@ -235,12 +239,16 @@ impl Dispatch for Handlers {
         if let Request::Fetch(_) = &request {
             self.broker.groups().silent().fetched(context.client_id());
         }
+        let spans = RequestSpans::begin(&context, &request);
         let answer = handle(&context, request);
         match throttling::measured(&context, answer) {
             Answer::Ready(mut response) => {
                 let then = throttling::mute(&context, &mut response);
                 error_versions::translate(version, &mut response);
                 self.figures.count_errors(&mut response);
+                if let Some(spans) = spans {
+                    spans.end(&context, Some(&response));
+                }
                 encode(correlation_id, version, &response, then)
             }
             Answer::Parked(future) => {
@@ -250,11 +258,19 @@ impl Dispatch for Handlers {
                     let then = throttling::mute(&context, &mut response);
                     error_versions::translate(version, &mut response);
                     figures.count_errors(&mut response);
+                    if let Some(spans) = spans {
+                        spans.end(&context, Some(&response));
+                    }
                     let frame = encode_response(correlation_id, version, &response);
                     frame.map(|chunks| Reply { chunks, then }).map_err(|error| unencodable(key, &error))
                 }))
             }
-            Answer::Nothing => throttling::without_reply(&context),
+            Answer::Nothing => {
+                if let Some(spans) = spans {
+                    spans.end(&context, None);
+                }
+                throttling::without_reply(&context)
+            }
             Answer::Close(why) => Outcome::Close(why),
         }
     }
@@ -354,6 +370,8 @@ fn handle(context: &Context, request: Request) -> Answer {
         Request::TxnOffsetCommit(request) => transactions::commit_offsets(context, request),
         Request::SaslHandshake(request) => sasl::handshake(request),
         Request::SaslAuthenticate(request) => sasl::authenticate(request),
+        Request::GetTelemetrySubscriptions(request) => client_metrics::subscription(context, &request),
+        Request::PushTelemetry(request) => client_metrics::push(context, request),
         Request::ListConfigResources(request) => configs::list_resources(context, request),
         other => Answer::Close(CloseReason::new(UNSUPPORTED, format!("sent {}, which is not supported", other.key()))),
     }

@@ -63,6 +63,8 @@ pub const SERVED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::UnregisterBroker, 0..=0),
     (ApiKey::DescribeTransactions, 0..=0),
     (ApiKey::ListTransactions, 0..=2),
+    (ApiKey::GetTelemetrySubscriptions, 0..=0),
+    (ApiKey::PushTelemetry, 0..=0),
     (ApiKey::ListConfigResources, 0..=1),
     (ApiKey::DescribeTopicPartitions, 0..=0),
 ];

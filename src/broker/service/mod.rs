@@ -26,6 +26,7 @@ use crate::http::metrics::{Metrics, MetricsPort, MetricsServer};
 use crate::http::rest_proxy::RestProxy;
 use crate::http::scram_users::ScramUsers;
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::otlp::Exporter;
 use crate::secure::{Issuer, ListenerAddress, Secure};
 use crate::server::{self, LimitsHandle, Server};
 use crate::stage::{Phase, Stage};
@@ -34,6 +35,7 @@ use crate::state::{Broker, NotCreated, authentication};
 use crate::tls::TlsListeners;
 use crate::trace::TraceHub;
 use ottla_config::BrokerConfig;
+use ottla_metrics::Registry;
 use registry::{BoundRegistry, RegistryService};
 
 /// The divisor of the memory for requests that gives the largest size, once decompressed, of a batch held in memory.
@@ -109,6 +111,8 @@ impl Service {
         let environment = Environment::system(clock);
         let (metric_registry, stage) = (environment.metrics.clone(), environment.stage.clone());
         metric_registry.register(Arc::new(stage.clone()));
+        let otlp = exporter(config, clock, &limiter, &metric_registry);
+        let environment = Environment { otlp, ..environment };
         let metrics = Metrics::new(metric_registry.clone(), config.metrics.max_series, clock);
         let metrics_port = metrics_port.map(|port| port.open(Arc::clone(&metrics), clock, Arc::clone(&limiter)));
         let metrics_port = metrics_port.transpose();
@@ -259,6 +263,22 @@ impl Service {
         limiter.report_all();
         Stopped { unanswered, closed }
     }
+}
+
+/// Starts the export to a collector, if the settings name one.
+fn exporter(
+    config: &BrokerConfig,
+    clock: Clock,
+    limiter: &Arc<LogRateLimiter>,
+    registry: &Registry,
+) -> Option<Arc<Exporter>> {
+    let resource = vec![
+        ("service.name", "ottla".to_owned()),
+        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("service.instance.id", config.node_id.to_string()),
+    ];
+    let otlp = config.otlp.as_ref()?;
+    Some(Exporter::start(otlp, resource, clock, Arc::clone(limiter), registry))
 }
 
 /// Applies the connection limits each time the settings change, and once at the start for those of an earlier run.

@@ -10,6 +10,7 @@ pub mod arriving_clients;
 pub mod authentication;
 mod checkpointer;
 mod cleaner;
+pub mod client_metrics;
 pub mod cluster;
 mod delegation_tokens;
 pub mod fetch;
@@ -53,11 +54,13 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::log_rate_limiter::LogRateLimiter;
+use crate::otlp::Exporter;
 use crate::stage::Stage;
 use advertised::{Advertising, Endpoint};
 use authentication::Authentication;
 use checkpointer::Checkpointer;
 use cleaner::Cleaner;
+use client_metrics::ClientMetrics;
 use cluster::Cluster;
 use fetch_sessions::{Answered, FetchContext, FetchKey, FetchSessions, SessionError, SessionRequest};
 use figures::{SessionFigures, WorkFigures};
@@ -93,6 +96,8 @@ pub struct Broker {
     producer_ids: ProducerIds,
     fetch_sessions: Mutex<FetchSessions>,
     session_figures: Arc<SessionFigures>,
+    client_metrics: Arc<ClientMetrics>,
+    otlp: Option<Arc<Exporter>>,
     advertising: Advertising,
     authentication: Authentication,
     loggers: Arc<dyn Loggers>,
@@ -155,6 +160,16 @@ impl Broker {
     /// The figures of syncs, waiting fetches and compactions.
     pub fn work_figures(&self) -> &Arc<WorkFigures> {
         self.publisher.work()
+    }
+
+    /// The metrics that clients push.
+    pub fn client_metrics(&self) -> &Arc<ClientMetrics> {
+        &self.client_metrics
+    }
+
+    /// Exports to a collector of OpenTelemetry, if there is one.
+    pub fn otlp(&self) -> Option<&Arc<Exporter>> {
+        self.otlp.as_ref()
     }
 
     /// The client quotas.

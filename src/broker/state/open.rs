@@ -13,6 +13,7 @@ use super::advertised::Advertising;
 use super::authentication::{Authentication, InvalidSasl};
 use super::checkpointer::Checkpointer;
 use super::cleaner::{self, Cleaner};
+use super::client_metrics::{self, ClientMetrics};
 use super::fetch_sessions::FetchSessions;
 use super::figures::SessionFigures;
 use super::groups::Groups;
@@ -167,6 +168,8 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             fetch_sessions: Mutex::new(sessions),
             session_figures,
+            client_metrics: ClientMetrics::new(&config, clock, environment.otlp.clone()),
+            otlp: environment.otlp,
             advertising: Advertising::new(&config),
             authentication,
             loggers,
@@ -184,6 +187,7 @@ impl Broker {
         recovering::recover(&broker).await;
         cleaner::start(&broker);
         figures::register(&broker, &environment.metrics);
+        client_metrics::register(&broker.client_metrics, &environment.metrics);
         Ok(broker)
     }
 }

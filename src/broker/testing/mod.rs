@@ -104,7 +104,8 @@ impl Host {
         let config = load(&Sources { command_line: self.settings.clone(), ..Default::default() }).unwrap().config;
         let disk = Some(Disk::simulated(&self.disk));
         let metrics = Registry::default();
-        let environment = Environment { clock, random, disk, metrics: metrics.clone(), stage: Stage::default() };
+        let environment =
+            Environment { clock, random, disk, metrics: metrics.clone(), stage: Stage::default(), otlp: None };
         let limiter = LogRateLimiter::new(clock);
         let broker = Broker::open(config, environment, Vec::new(), Arc::new(NoLoggers), Arc::clone(&limiter)).await?;
         let handlers = Arc::new(Handlers::new(Arc::clone(&broker), 1 << 20, &metrics));

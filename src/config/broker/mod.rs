@@ -9,6 +9,7 @@ use super::authorizer::AuthorizerConfig;
 use super::listener::{self, Listener, ListenerSettings, Listeners};
 use super::listener_values;
 use super::metrics::{self, MetricsConfig};
+use super::otlp::{self, OtlpConfig};
 use super::password::Password;
 use super::registry::{self, RegistryConfig};
 use super::rest_proxy::{self, RestProxyConfig};
@@ -30,6 +31,8 @@ pub struct BrokerConfig {
     /// `None` if the admin port is off.
     pub admin: Option<AdminConfig>,
     pub metrics: MetricsConfig,
+    /// `None` without a collector of OpenTelemetry.
+    pub otlp: Option<OtlpConfig>,
     /// `None` if the schema registry is off.
     pub registry: Option<RegistryConfig>,
     /// `None` if the REST proxy is off.
@@ -56,6 +59,7 @@ pub struct BrokerConfig {
     pub groups: GroupsConfig,
     pub transactions: TransactionsConfig,
     pub tokens: TokensConfig,
+    pub client_metrics: ClientMetricsConfig,
     pub quotas: QuotasConfig,
     /// `max.connections.per.ip.overrides`: host names or addresses, with the connection limit of each.
     pub max_connections_per_ip_overrides: Vec<(String, usize)>,
@@ -163,6 +167,14 @@ typed_settings! {
 }
 
 typed_settings! {
+    /// Metrics that clients push.
+    pub struct ClientMetricsConfig {
+        telemetry_max_bytes: usize = "telemetry.max.bytes";
+        max_series: usize = "ottla.client.metrics.max.series";
+    }
+}
+
+typed_settings! {
     /// Groups and committed offsets.
     pub struct GroupsConfig {
         initial_rebalance_delay_ms: u64 = "group.initial.rebalance.delay.ms";
@@ -248,6 +260,7 @@ impl BrokerConfig {
         listener::mark_added(&mut listeners, values.added_listeners());
         admin::resolve(&values)?;
         metrics::resolve(&values)?;
+        otlp::resolve(&values)?;
         registry::resolve(&values, &listeners)?;
         rest_proxy::resolve(&values)?;
         check_group_sessions(&values)?;
@@ -312,6 +325,7 @@ impl BrokerConfig {
             // Checked by `resolve`.
             admin: admin::resolve(&values).ok().flatten(),
             metrics: metrics::resolve(&values).unwrap_or_else(|_| MetricsConfig::without_port(&values)),
+            otlp: otlp::resolve(&values).ok().flatten(),
             registry: registry::resolve(&values, &listeners).ok().flatten(),
             listeners,
             rest_proxy: rest_proxy::resolve(&values).ok().flatten(),
@@ -334,6 +348,7 @@ impl BrokerConfig {
             groups: GroupsConfig::read(text),
             transactions: TransactionsConfig::read(text),
             tokens: TokensConfig::read(text),
+            client_metrics: ClientMetricsConfig::read(text),
             quotas: QuotasConfig::read(text),
             max_connections_per_ip_overrides: text::list(&overrides).filter_map(text::address_count).collect(),
             values: Arc::new(values),

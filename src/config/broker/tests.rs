@@ -43,6 +43,10 @@ const UNTYPED: &[&str] = &[
     "ottla.metrics.listener",
     "ottla.metrics.max.series",
     "ottla.metrics.token",
+    // By `otlp`.
+    "ottla.otlp.endpoint",
+    "ottla.otlp.headers",
+    "ottla.otlp.traces.enable",
     // By `secure` and `admin`.
     "ottla.admin.scram.users",
     "ottla.admin.ssl.key.password",
@@ -138,6 +142,7 @@ fn every_implemented_setting_is_read() {
         TransactionsConfig::NAMES,
         QuotasConfig::NAMES,
         TokensConfig::NAMES,
+        ClientMetricsConfig::NAMES,
     ];
     let in_effect = |scope| table::all(scope).filter(|setting| setting.effect == Effect::Implemented);
     let by_topics = in_effect(Scope::Topic).flat_map(|setting| synonyms::of_topic(setting.name)).map(|s| s.name);
@@ -162,6 +167,7 @@ fn defaults_have_the_types_of_their_fields() {
         TransactionsConfig::invalid_fields(text),
         QuotasConfig::invalid_fields(text),
         TokensConfig::invalid_fields(text),
+        ClientMetricsConfig::invalid_fields(text),
     ];
     assert_eq!(invalid_fields.concat(), Vec::<&str>::new());
 }

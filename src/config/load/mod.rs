@@ -25,6 +25,7 @@ use super::http_ports;
 use super::java_classes;
 use super::listener::{self, ListenerSettings};
 use super::listener_values;
+use super::otlp;
 use super::protection;
 use super::sasl;
 use super::secure;
@@ -81,6 +82,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     resolved.notices.extend(sasl::token_notices(&resolved.config.values));
     resolved.notices.extend(secure::notices(&resolved.config));
     resolved.notices.extend(http_ports::notices(&resolved.config));
+    resolved.notices.extend(otlp::notices(&resolved.config.values));
     resolved.notices.extend(loader.notices);
     resolved.without_effect.extend(loader.without_effect);
     Ok(resolved)

@@ -39,5 +39,5 @@ settings! {
     "quota.window.num",                                 Int,    "11",                  AtLeast(1),    ReadOnly,    Implemented, "Samples kept for client quotas and connection creation rates. All but one are the time over which a burst may be averaged.";
     "quota.window.size.seconds",                        Int,    "1",                   AtLeast(1),    ReadOnly,    Implemented, "Length of each sample for client quotas.";
     "client.quota.callback.class",                      Class,  null,                  Any,           ReadOnly,    Ignored, "A Java class that decides client quotas. Java classes are not supported: the broker refuses to start with one.";
-    "telemetry.max.bytes",                              Int,    "1048576",             AtLeast(1),    ReadOnly,    Ignored, "The largest set of metrics that a client may push.";
+    "telemetry.max.bytes",                              Int,    "1048576",             AtLeast(1),    ReadOnly,    Implemented, "The largest set of metrics that a client may push, in bytes as they are sent.";
 }

@@ -68,6 +68,8 @@ async function call(method, path, body, signal) {
   return (await send(method, path, body, signal)).json();
 }
 
+/** A GET beside the API, on the admin port. */
+export const getAt = async (path, signal) => (await send("GET", path, undefined, signal, "")).json();
 export const get = (path, signal) => call("GET", path, undefined, signal);
 /** Sends JSON as it is written. */
 export const postText = (path, text) => call("POST", path, text);

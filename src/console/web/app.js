@@ -11,6 +11,7 @@ import * as schemas from "./schemas.js";
 import * as transactions from "./transactions.js";
 import * as security from "./security.js";
 import * as configs from "./configs.js";
+import * as clients from "./clients.js";
 import * as log from "./log.js";
 import * as trace from "./trace.js";
 
@@ -23,6 +24,7 @@ const PAGES = [
   { path: /^\/schemas(?:\/([^/]+))?$/, nav: "schemas", page: schemas },
   { path: /^\/transactions$/, nav: "transactions", page: transactions },
   { path: /^\/security$/, nav: "security", page: security },
+  { path: /^\/client-metrics(?:\/([^/]+))?$/, nav: "client-metrics", page: clients },
   { path: /^\/configs$/, nav: "configs", page: configs },
   { path: /^\/trace$/, nav: "trace", page: trace },
   { path: /^\/log$/, nav: "log", page: log },
@@ -35,6 +37,7 @@ const NAV = [
   ["schemas", "#/schemas", "Schemas"],
   ["transactions", "#/transactions", "Transactions"],
   ["security", "#/security", "ACLs, users, quotas"],
+  ["client-metrics", "#/client-metrics", "Client metrics"],
   ["configs", "#/configs", "Broker settings"],
   ["trace", "#/trace", "Trace"],
   ["log", "#/log", "Log"],

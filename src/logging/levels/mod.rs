@@ -39,6 +39,7 @@ const LOGGERS: &[(&str, &[&str])] = &[
     ("ottla::handlers", &["kafka.server.KafkaApis"]),
     ("ottla::http", &[]),
     (REQUESTS, &["kafka.request.logger"]),
+    ("ottla::otlp", &[]),
     ("ottla::secure", &[]),
     ("ottla::server", &["kafka.network", "kafka.network.SocketServer", "org.apache.kafka.network"]),
     ("ottla::service", &[]),

@@ -28,6 +28,7 @@ const PAGES = [
   ["/schemas", "orders-value"],
   ["/schemas/orders-value", "customer"],
   ["/transactions", "payments-1"],
+  ["/client-metrics", "pushed metrics lately"],
   ["/security", "User:ann"],
   ["/configs", "log.retention.hours"],
   ["/trace", "What clients say"],

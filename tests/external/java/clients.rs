@@ -10,6 +10,7 @@ use ottla_wire::protocol::messages::produce::{PartitionProduceData, ProduceReque
 use ottla_wire::record::{BatchBuilder, Codec, OldFormat, down_convert};
 use ottla_wire::types::ProducerIdEpoch;
 
+use crate::client_metrics;
 use crate::harness::trials;
 use crate::java::dump_log::{dump, dumped_records, files};
 use crate::java::java;
@@ -28,8 +29,10 @@ const RECORDS_PER_BATCH: i32 = 20;
 
 fn current_producer_and_consumer_pass() {
     let Some(java) = java() else { return };
-    let broker = Broker::with().set("num.partitions", "3").start();
+    let broker = client_metrics::start_broker(&[("num.partitions", "3")]);
     java.run("ProduceAndConsume", &[broker.bootstrap_servers()]);
+    let metric = "org_apache_kafka_consumer_fetch_manager_records_consumed_total";
+    client_metrics::check(&broker, "apache-kafka-java", metric);
 }
 
 fn current_admin_client_passes() {

@@ -7,11 +7,13 @@ use common::Broker;
 use super::{ANSWERS, tokens};
 use crate::wire::WireClient;
 
-/// The APIs that need no right, because clients send them before they are anybody.
-const WITHOUT_RIGHTS: [(&str, &str); 3] = [
+/// The APIs that need no right.
+const WITHOUT_RIGHTS: [(&str, &str); 5] = [
     ("ApiVersions", "is answered before a client has authenticated"),
     ("SaslHandshake", "begins the authentication"),
     ("SaslAuthenticate", "authenticates"),
+    ("GetTelemetrySubscriptions", "every client may ask for its subscription, in Kafka too"),
+    ("PushTelemetry", "every client may push its metrics, in Kafka too"),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! `GET /metrics` of the real program.
 
+mod client_metrics;
+mod otlp;
 mod parser;
 
 use std::io::{Read, Write};

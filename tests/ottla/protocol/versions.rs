@@ -37,6 +37,7 @@ use ottla_wire::protocol::messages::end_txn::EndTxnRequest;
 use ottla_wire::protocol::messages::expire_delegation_token::ExpireDelegationTokenRequest;
 use ottla_wire::protocol::messages::fetch::FetchRequest;
 use ottla_wire::protocol::messages::find_coordinator::FindCoordinatorRequest;
+use ottla_wire::protocol::messages::get_telemetry_subscriptions::GetTelemetrySubscriptionsRequest;
 use ottla_wire::protocol::messages::heartbeat::HeartbeatRequest;
 use ottla_wire::protocol::messages::incremental_alter_configs::IncrementalAlterConfigsRequest;
 use ottla_wire::protocol::messages::init_producer_id::InitProducerIdRequest;
@@ -53,6 +54,7 @@ use ottla_wire::protocol::messages::offset_delete::OffsetDeleteRequest;
 use ottla_wire::protocol::messages::offset_fetch::OffsetFetchRequest;
 use ottla_wire::protocol::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use ottla_wire::protocol::messages::produce::ProduceRequest;
+use ottla_wire::protocol::messages::push_telemetry::PushTelemetryRequest;
 use ottla_wire::protocol::messages::renew_delegation_token::RenewDelegationTokenRequest;
 use ottla_wire::protocol::messages::sasl_authenticate::SaslAuthenticateRequest;
 use ottla_wire::protocol::messages::sasl_handshake::SaslHandshakeRequest;
@@ -134,6 +136,8 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, DescribeUserScramCredentialsRequest::default()).await
         + answered(w, ElectLeadersRequest::default()).await
         + answered(w, ListConfigResourcesRequest::default()).await
+        + answered(w, GetTelemetrySubscriptionsRequest::default()).await
+        + answered(w, PushTelemetryRequest::default()).await
         + answered(w, ListPartitionReassignmentsRequest::default()).await
         + answered(w, ListTransactionsRequest::default()).await
         + answered(w, UpdateFeaturesRequest::default()).await
@@ -235,7 +239,11 @@ async fn unserved_request_is_logged_once_and_its_connection_closed() {
             "client 'old-timer' sent Produce version 14, but the supported versions are 0 to 13",
         ),
         (ApiKey::Fetch as i16, 99, "client 'old-timer' sent Fetch version 99, but the supported versions are 0 to 18"),
-        (ApiKey::PushTelemetry as i16, 0, "client 'old-timer' sent PushTelemetry version 0, which is not supported"),
+        (
+            ApiKey::StreamsGroupTopologyDescriptionUpdate as i16,
+            0,
+            "client 'old-timer' sent StreamsGroupTopologyDescriptionUpdate version 0, which is not supported",
+        ),
         (999, 3, "client 'old-timer' sent a request that cannot be read: unknown API key 999 (version 3)"),
     ] {
         let mut stream = fixture.broker.connect();
@@ -251,6 +259,6 @@ async fn unserved_request_is_logged_once_and_its_connection_closed() {
 #[tokio::test]
 async fn client_call_of_an_unserved_api_fails_before_sending() {
     let fixture = Fixture::start().await;
-    let error = fixture.client.version_up_to(ApiKey::PushTelemetry, i16::MAX).unwrap_err();
+    let error = fixture.client.version_up_to(ApiKey::StreamsGroupTopologyDescriptionUpdate, i16::MAX).unwrap_err();
     assert!(matches!(error, ClientError::Unsupported { served: None, .. }), "{error}");
 }

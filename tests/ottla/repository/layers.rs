@@ -12,7 +12,7 @@ struct Source {
 }
 
 /// Crates that do no I/O and read no clock.
-const PURE: &[&str] = &["wire", "core", "registry", "metrics"];
+const PURE: &[&str] = &["wire", "core", "registry", "metrics", "otlp"];
 
 #[test]
 fn pure_crates_read_no_files_network_environment_or_clock() {
@@ -29,6 +29,7 @@ fn manifests_of_pure_crates_name_no_runtime_and_no_system_crate() {
         ("core", &impure),
         ("registry", &impure),
         ("metrics", &[&impure[..], &["ottla-wire", "ottla-config", "ottla-core"]].concat()),
+        ("otlp", &[&impure[..], &["ottla-wire", "ottla-config", "ottla-core", "ottla-metrics"]].concat()),
         ("config", &["tokio", "ottla-core"]),
         ("log", &["tokio", "getrandom"]),
     ] {
@@ -59,6 +60,11 @@ fn modules_use_only_modules_below_them() {
     check(
         &["broker/state"],
         &["crate::service", "crate::handlers", "crate::server", "crate::http", "crate::trace"],
+        &[],
+    );
+    check(
+        &["broker/otlp"],
+        &["crate::service", "crate::state", "crate::handlers", "crate::server", "crate::http", "crate::trace"],
         &[],
     );
     check(

@@ -115,6 +115,29 @@ Prometheus cannot have as values: `ottla_build_info` has the cluster's id and th
 
 **A reset** of the admin port keeps counters and summaries. The series of removed topics, groups and quotas end.
 
+**Clients push metrics too** (KIP-714), if a subscription asks them to. `kafka-client-metrics` makes one:
+
+```sh
+ottla kafka-client-metrics --bootstrap-server localhost:9092 --alter --generate-name --metrics '*' --interval 60000
+```
+
+Apache Kafka does this with a plug-in; Ottla needs none, and always lists the two requests in ApiVersions. `/metrics` has what
+clients pushed under OpenTelemetry's names with underscores: `org.apache.kafka.consumer.fetch.manager.records.lag.max` is
+`org_apache_kafka_consumer_fetch_manager_records_lag_max`. A count ends in `_total`. A name that does not begin with
+`org.apache.kafka.` gets the prefix `client_`. Each series has the labels `client_instance_id` and `client_id`, and those that the client
+gives it, such as `topic`. `ottla_client_instance_info` has more about each client. A client's values are shown for three push intervals
+after its last push, and at least a minute. All clients together have at most `ottla.client.metrics.max.series` series, which
+one client can use up; a Java consumer has about 130. `GET /client-metrics` on the admin port, and the console, show them by client.
+
+**A collector of OpenTelemetry** gets what clients push, too, if `ottla.otlp.endpoint` names one, such as `http://localhost:4318`: by
+OTLP over HTTP with protobuf, as the clients sent it and with their ids, names and addresses as attributes of the resource. With
+`ottla.otlp.traces.enable` it gets spans of Produce and Fetch requests: one for each topic-partition with records or an error, up to
+16 of a request, with the attributes of OpenTelemetry's conventions for messaging. A span of a Produce request belongs to the trace
+that the header `traceparent` of the batch's first 10 records names; if they name several spans, it has links to them, and if the producer does
+not record its trace, there is no span. Of a compressed batch the first 32 KiB are decompressed for this. Nothing waits for the collector:
+what it does not take in time is counted in `ottla_otlp_dropped_total` and logged. What has not been sent when the broker stops is lost.
+The broker's own metrics are not sent: collectors scrape `/metrics` with their Prometheus receiver.
+
 **Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
 need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;
 and for `kafka_consumergroup_group_lag_seconds` it reads batches at committed offsets, once for each offset. Coordinators of

@@ -216,6 +216,8 @@ fn of_one_code(version: i16, request: Request, message: &Str) -> Option<Response
         }
         ApiKey::UnregisterBroker => code!(unregister_broker::UnregisterBrokerResponse, error_message: some),
         ApiKey::ListTransactions => code!(list_transactions::ListTransactionsResponse),
+        ApiKey::GetTelemetrySubscriptions => code!(get_telemetry_subscriptions::GetTelemetrySubscriptionsResponse),
+        ApiKey::PushTelemetry => code!(push_telemetry::PushTelemetryResponse),
         ApiKey::ListConfigResources => code!(list_config_resources::ListConfigResourcesResponse),
         _ => return None,
     })

@@ -8,6 +8,7 @@
 //! | `POST /reset` | 200 when the broker is in the state of a first start, see [`Broker::reset`] |
 //! | `POST /topics` | 200 when the topic of the body can be used, see `topics` |
 //! | `GET /trace` | 200 and one line of JSON for each request of a Kafka client, see `trace` |
+//! | `GET /client-metrics` | 200 with the clients that push metrics, see `client_metrics` |
 //! | `/v1/…` | a part of Redpanda's admin API, see `redpanda` |
 //! | `/console/`, `/api/v1/…` | the console and its API, if they are enabled; their routes come from outside |
 //! | `GET /.well-known/openid-configuration`, `GET /oauth/jwks`, `POST /oauth/token` | the OIDC issuer, if it is enabled |
@@ -18,6 +19,7 @@
 //!
 //! `listener` bounds what clients can use.
 
+mod client_metrics;
 mod guard;
 mod oidc;
 mod redpanda;

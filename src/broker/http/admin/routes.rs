@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::super::listener::{Caller, refuse, respond};
 use super::super::metrics::{self, Metrics};
-use super::{Readiness, Shared, guard, redpanda, topics, trace};
+use super::{Readiness, Shared, client_metrics, guard, redpanda, topics, trace};
 use crate::log_rate_limiter::log_limited;
 use crate::state::metadata::MetadataUnavailable;
 
@@ -28,6 +28,7 @@ pub(super) fn routes(shared: Arc<Shared>, metrics: Arc<Metrics>, added: Router) 
         .route("/reset", post(reset))
         .route("/topics", post(topics::create))
         .route("/trace", get(trace::follow))
+        .route("/client-metrics", get(client_metrics::get))
         .with_state(Arc::clone(&shared));
     routes
         .merge(redpanda::routes(Arc::clone(&shared)))
@@ -102,8 +103,8 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-const SUPPORTED: &str =
-    "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, POST /reset and POST /topics";
+const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, GET /client-metrics, \
+     POST /reset and POST /topics";
 
 async fn unknown_path() -> Response {
     refuse(StatusCode::NOT_FOUND, SUPPORTED)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::SharedMap;
+use crate::client_metrics::SubscriptionSettings;
 
 /// The overrides of one resource, by name.
 pub type Settings = BTreeMap<String, String>;
@@ -58,7 +59,7 @@ pub struct ConfigsImage {
     groups: SharedMap<Arc<str>, Arc<Settings>>,
     /// By broker id; the empty name has the defaults of all brokers.
     brokers: Arc<BTreeMap<Arc<str>, Arc<Settings>>>,
-    client_metrics: Arc<BTreeMap<Arc<str>, Arc<Settings>>>,
+    client_metrics: SubscriptionSettings,
 }
 
 /// The overrides of a resource that has none.
@@ -74,6 +75,11 @@ impl ConfigsImage {
             ConfigKind::ClientMetrics => self.client_metrics.get(name),
         }
         .unwrap_or(&NO_SETTINGS)
+    }
+
+    /// The settings of all client-metrics subscriptions. If they have not changed, the same allocation.
+    pub fn client_metrics(&self) -> &SubscriptionSettings {
+        &self.client_metrics
     }
 
     /// The names of all resources of one kind that have overrides, sorted.

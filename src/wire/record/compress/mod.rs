@@ -95,7 +95,7 @@ pub fn decompress(codec: Codec, compressed: &[u8]) -> Result<Vec<u8>, RecordErro
 }
 
 /// Like [`decompress`], with this limit in bytes.
-pub(super) fn decompress_within(codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, RecordError> {
+pub fn decompress_within(codec: Codec, compressed: &[u8], limit: usize) -> Result<Vec<u8>, RecordError> {
     let mut expansion = Expansion::new(codec, compressed, limit)?;
     let mut plain = Vec::new();
     while expansion.read_more(&mut plain)? > 0 {}
