@@ -5,10 +5,10 @@
 //! it was replayed to; otherwise it is decided again. The coordinators' runtime is not used, because it is the only writer
 //! of its logs, and decides on the runtime's threads: a comparison of large schemas may take seconds.
 //!
-//! Requests are decided on blocking threads, each kind a few at a time ([`turns`]): one that reads does not wait for a
+//! Requests are decided on blocking threads, each kind a few at a time (module `turns`): one that reads does not wait for a
 //! comparison, which has a snapshot of the registry. Those that wait for their turn hold no thread.
 //!
-//! Produced records are validated by the same schemas ([`validation`]).
+//! Produced records are validated by the same schemas (module `validation`).
 
 mod replica;
 #[cfg(test)]
