@@ -50,6 +50,7 @@ const LOGGERS: &[(&str, &[&str])] = &[
 const OTHER_MODULES: &[&str] = &[
     "ottla::broker::cluster",
     "ottla::client",
+    "ottla::client_metrics",
     "ottla::config",
     "ottla::embedded",
     "ottla::log",
