@@ -2,7 +2,7 @@
 //! done here anyway.
 //!
 //! Any other class prevents the start, with and without the names of a listener and of a mechanism before the setting,
-//! and also where Kafka would not use it: whoever names a class believes that it is in force.
+//! and also where Kafka would not use it: a user who names a class expects that it is in force.
 
 use super::listener_values;
 use super::values::Values;

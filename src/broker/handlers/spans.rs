@@ -16,7 +16,9 @@ use crate::otlp::Exporter;
 use ottla_otlp::{Attribute, Span, TraceContext};
 use ottla_wire::codec::Str;
 use ottla_wire::protocol::messages::fetch::FetchResponse;
-use ottla_wire::protocol::messages::produce::{ProduceRequest, ProduceResponse};
+use ottla_wire::protocol::messages::produce::{
+    PartitionProduceData, ProduceRequest, ProduceResponse, TopicProduceData,
+};
 use ottla_wire::protocol::{Request, Response};
 use ottla_wire::record::{BatchHeader, first_header_values};
 use ottla_wire::types::{ErrorCode, Uuid};
@@ -181,8 +183,7 @@ fn error(code: i16) -> ErrorCode {
 
 fn produced(request: &ProduceRequest) -> Vec<Produced> {
     let partitions = request.topic_data.iter().flat_map(|topic| topic.partition_data.iter().map(move |it| (topic, it)));
-    let draft = |(topic, data): (&ottla_wire::protocol::messages::produce::TopicProduceData, &_)| {
-        let data: &ottla_wire::protocol::messages::produce::PartitionProduceData = data;
+    let draft = |(topic, data): (&TopicProduceData, &PartitionProduceData)| {
         let records = data.records.as_deref().unwrap_or_default();
         let mut contexts = Vec::new();
         for value in first_header_values(records, TRACE_PARENT, MAX_RECORDS) {

@@ -150,13 +150,19 @@ impl Shared {
         while !self.closed.load(Ordering::Relaxed) {
             self.wake.notified().await;
             loop {
-                if self.queue.lock().may_wait() {
-                    self.clock.sleep(SPAN_DELAY).await;
-                }
+                self.clock.timeout(SPAN_DELAY, self.until_worth_sending()).await;
                 let batch = self.queue.lock().take();
                 let Some(batch) = batch else { break };
                 self.send(batch).await;
             }
+        }
+    }
+
+    /// Waits while there are only a few spans. A notification from before this call may end one wait too early, so the queue
+    /// is asked again.
+    async fn until_worth_sending(&self) {
+        while self.queue.lock().may_wait() {
+            self.wake.notified().await;
         }
     }
 

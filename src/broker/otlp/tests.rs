@@ -69,3 +69,26 @@ async fn request_that_fails_again_and_again_is_dropped() {
     assert_eq!((exported, dropped, requests), (0, 1, MAX_ATTEMPTS as usize));
     assert!(took >= Duration::from_secs(31), "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn spans_wait_until_there_are_enough_for_a_request() {
+    let clock = Clock::start();
+    let config = OtlpConfig { endpoint: "http://127.0.0.1:1".to_owned(), headers: Vec::new(), traces: true };
+    let shared = Shared {
+        clock,
+        limiter: LogRateLimiter::new(clock),
+        collector: Arc::new(post::Endpoint::new(&config)),
+        queue: Mutex::new(Queue::new(Vec::new())),
+        wake: Notify::new(),
+        closed: AtomicBool::new(false),
+        counts: Default::default(),
+    };
+    // The first one notifies, which does not end the wait.
+    shared.push(Signal::Traces, vec![1]);
+    assert!(clock.timeout(SPAN_DELAY, shared.until_worth_sending()).await.is_none());
+    while shared.queue.lock().may_wait() {
+        assert!(clock.timeout(Duration::ZERO, shared.until_worth_sending()).await.is_none());
+        shared.push(Signal::Traces, vec![1]);
+    }
+    assert!(clock.timeout(Duration::ZERO, shared.until_worth_sending()).await.is_some());
+}

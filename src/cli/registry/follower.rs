@@ -60,7 +60,7 @@ impl Follower {
         }
         let mut snapshot = replica.registry.clone();
         drop(replica);
-        // A comparison of large schemas may take seconds. The snapshot is gone when the decision is known.
+        // A comparison of large schemas may take seconds. The snapshot is dropped when the decision is known.
         (tokio::task::block_in_place(move || handle(&mut snapshot, request)), position)
     }
 

@@ -58,7 +58,7 @@ pub enum PushRefused {
 pub struct ClientInstances {
     settings: SubscriptionSettings,
     subscriptions: Vec<Subscription>,
-    /// What instances were told to push, so that many with the same share it.
+    /// What instances were asked to push, so that many with the same share it.
     shared: HashSet<Arc<[String]>>,
     /// Increases with each change of the subscriptions.
     version: u64,

@@ -174,7 +174,7 @@ fn instance_is_forgotten_with_its_connection_and_after_three_intervals() {
     assert_eq!(instances.count(2 * SECOND), 0);
     assert!(instances.subscription(2 * SECOND, &client(9), 3).is_ok());
     assert_eq!((instances.count(91 * SECOND), instances.count(92 * SECOND)), (1, 0));
-    // It expires even if nobody has removed it yet.
+    // It expires even if it was not removed yet.
     assert!(instances.subscription(92 * SECOND, &client(9), 3).is_ok());
 }
 

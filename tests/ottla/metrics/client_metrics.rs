@@ -42,18 +42,21 @@ pub(super) fn message(name: &str, value: u8) -> Vec<u8> {
 async fn pushed_metrics_are_in_the_scrape_and_wrong_pushes_are_refused() {
     let options = Broker::with().set("ottla.admin.listener", "0").set("telemetry.max.bytes", "1000");
     let fixture = Fixture::with(options).await;
-    let nobody = subscription(&fixture, Uuid::ZERO).await;
-    assert_eq!((code(nobody.error_code), nobody.push_interval_ms), ("NONE", 300_000));
-    assert!(nobody.requested_metrics.is_empty() && !nobody.client_instance_id.is_zero());
-    assert_eq!(code(subscription(&fixture, nobody.client_instance_id).await.error_code), "THROTTLING_QUOTA_EXCEEDED");
+    let unsubscribed = subscription(&fixture, Uuid::ZERO).await;
+    assert_eq!((code(unsubscribed.error_code), unsubscribed.push_interval_ms), ("NONE", 300_000));
+    assert!(unsubscribed.requested_metrics.is_empty() && !unsubscribed.client_instance_id.is_zero());
+    assert_eq!(
+        code(subscription(&fixture, unsubscribed.client_instance_id).await.error_code),
+        "THROTTLING_QUOTA_EXCEEDED"
+    );
 
     let set = async |name, value| fixture.set(CLIENT_METRICS, "all", name, value).await;
-    assert_eq!(set("match", "client_software_name=nobody").await, "NONE");
+    assert_eq!(set("match", "client_software_name=another").await, "NONE");
     assert_eq!(set("metrics", "org.apache.kafka.a").await, "NONE");
-    let other = subscription(&fixture, nobody.client_instance_id).await;
+    let other = subscription(&fixture, unsubscribed.client_instance_id).await;
     assert_eq!((code(other.error_code), &other.requested_metrics[..]), ("NONE", &[][..]));
     assert_eq!(set("match", "client_source_address=127.*|::1").await, "NONE");
-    let subscribed = subscription(&fixture, nobody.client_instance_id).await;
+    let subscribed = subscription(&fixture, unsubscribed.client_instance_id).await;
     assert_eq!(subscribed.requested_metrics, ["org.apache.kafka.a"]);
     assert_eq!((subscribed.telemetry_max_bytes, subscribed.delta_temporality), (1000, true));
     assert_eq!(subscribed.accepted_compression_types, [4, 3, 1, 2]);

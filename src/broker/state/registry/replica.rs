@@ -114,7 +114,7 @@ impl Replica {
     }
 
     /// Decides on a request with what is replayed now. A decision that may take long uses a snapshot, so that others are
-    /// answered meanwhile; it is gone when the decision is known, because a replay beside a snapshot copies the state.
+    /// answered meanwhile; it is dropped when the decision is known, because a replay beside a snapshot copies the state.
     fn decide(
         &self,
         source: &Source,

@@ -14,7 +14,7 @@ pub fn read(settings: Settings<'_>) -> Result<Sasl, String> {
     let client_handlers = ["SaslClientCallbackHandler", "OAuthBearerSaslClientCallbackHandler"];
     settings.refuse_class("sasl.client.callback.handler.class", &client_handlers)?;
     settings.refuse_class("sasl.login.class", &["DefaultLogin", "OAuthBearerRefreshingLogin"])?;
-    // With every mechanism: whoever gives them expects that they are in force.
+    // With every mechanism: a user who gives them expects that they are in force.
     settings.refuse_all("sasl.oauthbearer.assertion.")?;
     let retrievers = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];
     settings.refuse_class("sasl.oauthbearer.jwt.retriever.class", &retrievers)?;
