@@ -123,8 +123,14 @@ fn every_tool_is_linked() {
             .map(|name| name.strip_suffix(ending).unwrap().to_owned())
             .filter(|name| !scripts.contains(&name.as_str()))
             .collect();
-        assert!(linked.is_superset(&names), "{folder}: {linked:?}");
+        // Only Confluent's image, which has its tools in /usr/bin, has those for its registry.
+        let expected = names.iter().filter(|name| folder == "/usr/bin" || !is_confluents(name)).cloned().collect();
+        assert!(linked.is_superset(&expected), "{folder}: {:?}", expected.difference(&linked).collect::<Vec<_>>());
     }
+}
+
+fn is_confluents(tool: &str) -> bool {
+    ["avro", "json-schema", "protobuf"].iter().any(|format| tool.starts_with(&format!("kafka-{format}-console-")))
 }
 
 pub fn tests() -> Vec<Trial> {
