@@ -30,8 +30,11 @@ pub fn measure(contenders: &[Contender], scrapes: usize) -> Table {
     let own: Vec<&Contender> = contenders.iter().filter(|it| matches!(it, Contender::Ottla { .. })).collect();
     let mut table = Table::new("a scrape of /metrics", own.iter().map(|contender| contender.name()));
     let dirs: Vec<_> = own.iter().map(|_| scratch()).collect();
-    let running: Vec<Running> =
-        own.iter().zip(&dirs).map(|(contender, dir)| contender.start(dir.path(), free_port())).collect();
+    let running: Vec<Running> = own
+        .iter()
+        .zip(&dirs)
+        .map(|(contender, dir)| contender.start_with(dir.path(), free_port(), &["--admin-port", "0"]))
+        .collect();
     running.iter().for_each(fill);
     let mut figures: Vec<Figures> = running.iter().map(|_| Figures::default()).collect();
     for round in 0..WARM_UP + scrapes {

@@ -4,6 +4,10 @@
 //! ApiVersions, so that the client retries with one of them (KIP-511). Features with a minimum level of 0 are listed
 //! from version 4 on, because older clients reject that minimum. From version 5 on, a client may name the node and
 //! cluster that it expects (KIP-1242).
+//!
+//! The APIs for metrics that clients push (KIP-714) are listed while a subscription asks for such metrics. Apache Kafka
+//! lists them if it has a receiver for them, which a stock Kafka has not, and ours is always there. Clients
+//! that find the APIs ask for an id, and librdkafka writes a line about it to the terminal.
 
 use super::context::{Answer, Context};
 use super::served::SERVED;
@@ -23,6 +27,9 @@ pub const IMPLEMENTED: &[(&str, i16)] = &[
     (features::ELIGIBLE_LEADER_REPLICAS, 1),
 ];
 
+/// The APIs for metrics that clients push.
+const TELEMETRY: [ApiKey; 2] = [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
+
 /// The range of levels that each feature can be set to.
 pub(super) fn supported_features() -> Vec<SupportedFeature> {
     features::supported(IMPLEMENTED)
@@ -40,10 +47,12 @@ pub(super) fn handle(context: &Context, request: ApiVersionsRequest) -> Answer {
         context.connection.set_client_software(name, version);
     }
     let cluster = context.broker.cluster();
+    let wants_client_metrics = !cluster.image.configs().client_metrics().is_empty();
+    let is_listed = |key| wants_client_metrics || !TELEMETRY.contains(&key);
     let finalized = features::served(cluster.image.features(), IMPLEMENTED);
     ApiVersionsResponse {
         error_code: ErrorCode::None.code(),
-        api_keys: SERVED.iter().map(|(key, _)| api_version(*key)).collect(),
+        api_keys: SERVED.iter().map(|(key, _)| *key).filter(|key| is_listed(*key)).map(api_version).collect(),
         throttle_time_ms: 0,
         supported_features: supported_features()
             .into_iter()

@@ -16,11 +16,11 @@ use common::Broker;
 const CLIENT_METRICS: i8 = 16;
 
 pub(super) async fn subscription(fixture: &Fixture, client_instance_id: Uuid) -> GetTelemetrySubscriptionsResponse {
-    fixture.client.call(GetTelemetrySubscriptionsRequest { client_instance_id }).await.unwrap()
+    fixture.client.call_at(GetTelemetrySubscriptionsRequest { client_instance_id }, 0).await.unwrap()
 }
 
 pub(super) async fn push(fixture: &Fixture, request: PushTelemetryRequest) -> &'static str {
-    code(fixture.client.call(request).await.unwrap().error_code)
+    code(fixture.client.call_at(request, 0).await.unwrap().error_code)
 }
 
 /// A field of a protobuf message with bytes, and one with a number.

@@ -65,7 +65,10 @@ use ottla_wire::protocol::messages::update_features::UpdateFeaturesRequest;
 use ottla_wire::protocol::messages::write_txn_markers::WriteTxnMarkersRequest;
 use ottla_wire::protocol::{ApiKey, ApiRequest, Response, frame};
 
-use crate::fixture::{Fixture, code, text};
+use crate::fixture::{Fixture, code, connect, text};
+
+/// A resource of ListConfigResources.
+const CLIENT_METRICS: i8 = 16;
 
 /// Sends `request` in every served version; returns 1, the number of APIs.
 async fn answered<R: ApiRequest + Clone>(fixture: &Fixture, request: R) -> usize {
@@ -79,7 +82,9 @@ async fn answered<R: ApiRequest + Clone>(fixture: &Fixture, request: R) -> usize
 
 #[tokio::test]
 async fn every_served_version_is_answered_and_keeps_the_connection() {
-    let fixture = Fixture::start().await;
+    let mut fixture = Fixture::start().await;
+    assert_eq!(fixture.set(CLIENT_METRICS, "all", "metrics", "*").await, "NONE");
+    fixture.client = connect(&fixture.broker).await;
     let w = &fixture;
     let apis = answered(w, ProduceRequest { acks: -1, ..Default::default() }).await
         + answered(w, FetchRequest::default()).await
@@ -146,6 +151,19 @@ async fn every_served_version_is_answered_and_keeps_the_connection() {
         + answered(w, UnregisterBrokerRequest::default()).await;
     let listed = fixture.client.call(api_versions()).await.unwrap().api_keys.len();
     assert_eq!(apis, listed, "an API is served and not tested here");
+}
+
+#[tokio::test]
+async fn apis_for_client_metrics_are_listed_while_there_is_a_subscription() {
+    let fixture = Fixture::start().await;
+    let are_listed = async || {
+        let keys: Vec<_> =
+            fixture.client.call(api_versions()).await.unwrap().api_keys.iter().map(|api| api.api_key).collect();
+        [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry].map(|key| keys.contains(&(key as i16)))
+    };
+    assert_eq!(are_listed().await, [false; 2]);
+    assert_eq!(fixture.set(CLIENT_METRICS, "all", "metrics", "*").await, "NONE");
+    assert_eq!(are_listed().await, [true; 2]);
 }
 
 fn api_versions() -> ApiVersionsRequest {

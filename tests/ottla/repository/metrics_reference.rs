@@ -121,8 +121,9 @@ Prometheus cannot have as values: `ottla_build_info` has the cluster's id and th
 ottla kafka-client-metrics --bootstrap-server localhost:9092 --alter --generate-name --metrics '*' --interval 60000
 ```
 
-Apache Kafka does this with a plug-in; Ottla needs none, and always lists the two requests in ApiVersions. `/metrics` has what
-clients pushed under OpenTelemetry's names with underscores: `org.apache.kafka.consumer.fetch.manager.records.lag.max` is
+Apache Kafka does this with a plug-in; Ottla needs none. ApiVersions lists the two requests while there is a subscription, so that
+clients do not ask in vain: start clients after the first subscription is made. `/metrics` has what clients pushed under
+OpenTelemetry's names with underscores: `org.apache.kafka.consumer.fetch.manager.records.lag.max` is
 `org_apache_kafka_consumer_fetch_manager_records_lag_max`. A count ends in `_total`. A name that does not begin with
 `org.apache.kafka.` gets the prefix `client_`. Each series has the labels `client_instance_id` and `client_id`, and those that the client
 gives it, such as `topic`. `ottla_client_instance_info` has more about each client. A client's values are shown for three push intervals
