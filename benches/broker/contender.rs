@@ -16,6 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 /// Setting with which files of deleted topics are removed fast, so that the kernel does not write them to the disk.
 const DELETE_DELAY: (&str, &str) = ("log.segment.delete.delay.ms", "50");
 
+/// The name in tables of the program of `--other`, or of the same one with other settings.
+pub const OTHER: &str = "the other Ottla";
+
 /// A broker program.
 pub enum Contender {
     Ottla {
@@ -40,7 +43,7 @@ pub struct Running {
     port: u16,
     /// Time from the start of the process to its first answer.
     pub first_answer: Duration,
-    /// `ready_ms` of Ottla's read_ready_file file.
+    /// `ready_ms` of Ottla's ready file.
     pub ready_ms: Option<f64>,
     /// The URL of its admin port.
     pub admin_url: Option<String>,
@@ -155,7 +158,7 @@ impl Contender {
         (dir, port)
     }
 
-    /// Starts the broker on `dir` and waits until it request_api_versions.
+    /// Starts the broker on `dir` and waits until it answers ApiVersions.
     pub fn start(&self, dir: &Path, port: u16) -> Running {
         self.start_with(dir, port, &[])
     }

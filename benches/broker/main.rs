@@ -38,7 +38,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use contender::Contender;
+use contender::{Contender, OTHER};
 use report::Table;
 
 /// Measures Ottla and prints tables in markdown.
@@ -179,7 +179,7 @@ fn run(options: &Options) -> Result<(), String> {
     if options.other.is_some() || !options.other_set.is_empty() {
         contenders.push(Contender::Ottla {
             binary: options.other.as_ref().unwrap_or(&options.ottla).clone(),
-            name: "the other Ottla",
+            name: OTHER,
             settings: options.other_set.clone(),
         });
     }

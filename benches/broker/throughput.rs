@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::admin::Admin;
-use crate::contender::{Contender, Running, scratch};
+use crate::contender::{Contender, OTHER, Running, scratch};
 use crate::floor::Floor;
 use crate::load::{Load, Target};
 use crate::report::{Samples, Table, significant};
@@ -100,6 +100,9 @@ fn tables(contenders: &[Contender], figures_by_broker: &[FiguresByLoad]) -> Vec<
     let mut speed = Table::new("throughput", names());
     let mut share = Table::new("share of the floor's throughput", names());
     let mut cost = Table::new("broker CPU per GB", names());
+    // The floor is before the brokers.
+    let other = contenders.iter().position(|it| it.name() == OTHER).map(|index| index + 1);
+    let mut pairs = Table::new("throughput, in percent of the other's of the same round", ["median (95 % interval)"]);
     for (direction, direction_index) in DIRECTIONS.into_iter().zip(0..) {
         for (connections, connections_index) in CONNECTIONS.into_iter().zip(0..) {
             let name = format!("{direction}, {connections} connection{}", if connections == 1 { "" } else { "s" });
@@ -110,8 +113,15 @@ fn tables(contenders: &[Contender], figures_by_broker: &[FiguresByLoad]) -> Vec<
             speed.medians(&name, "MB/s", figures.iter().map(|figures| &figures.mb_per_s));
             let shares = figures.iter().map(|f| f.mb_per_s.percent_of(&figures[0].mb_per_s)).collect::<Vec<_>>();
             share.medians(&name, "%", &shares);
+            if let Some(index) = other {
+                let ratios = figures[1].mb_per_s.percent_of(&figures[index].mb_per_s);
+                let (low, high) = ratios.median_interval();
+                pairs.row(&name, [format!("{:.1} % ({low:.1} to {high:.1})", ratios.median())]);
+            }
             cost.row(&name, figures.iter().map(|figures| format!("{} s", significant(figures.cpu_s_per_gb()))));
         }
     }
-    vec![speed, share, cost]
+    let mut tables = vec![speed, share, cost];
+    tables.extend(other.map(|_| pairs));
+    tables
 }
