@@ -1,6 +1,6 @@
 //! Bytes per second and CPU per byte, produced and fetched, compared with the floor's.
 //!
-//! Rounds are interleaved: in each round every broker gets the same burst, in an order that rotates, so that a
+//! Rounds are interleaved: in each round every broker gets the same burst, in an order that changes, so that a
 //! temporary load on the machine affects all of them. Shares are computed per round; figures are medians over the
 //! rounds.
 
@@ -51,7 +51,7 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
         for (connections, connections_index) in CONNECTIONS.into_iter().zip(0..) {
             let load = Load::new(connections, burst);
             for step in 0..figures_by_broker.len() {
-                let index = (step + round) % figures_by_broker.len();
+                let index = turn(round, step, figures_by_broker.len());
                 system::wait_until_clean(limit / 4);
                 let samples = match index.checked_sub(1) {
                     None => measure_floor(&load),
@@ -66,6 +66,13 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
         }
     }
     tables(contenders, &figures_by_broker)
+}
+
+/// Which of `count` brokers has a turn. The first one rotates, and the direction changes after each rotation, so that
+/// each broker comes after each other one equally often: what a burst leaves behind affects the next one.
+fn turn(round: usize, step: usize, count: usize) -> usize {
+    let step = if round / count % 2 == 0 { step } else { count - 1 - step };
+    (step + round) % count
 }
 
 /// Measures elapsed time and CPU time of producing and fetching a burst.
