@@ -71,7 +71,7 @@ pub fn measure(contenders: &[Contender], rounds: usize, burst: u64) -> Vec<Table
 /// Which of `count` brokers has a turn. The first one rotates, and the direction changes after each rotation, so that
 /// each broker comes after each other one equally often: what a burst leaves behind affects the next one.
 fn turn(round: usize, step: usize, count: usize) -> usize {
-    let step = if round / count % 2 == 0 { step } else { count - 1 - step };
+    let step = if (round / count).is_multiple_of(2) { step } else { count - 1 - step };
     (step + round) % count
 }
 

@@ -20,6 +20,11 @@ pub struct Excerpt {
 }
 
 impl Excerpt {
+    /// An empty excerpt with memory for this many bytes.
+    pub fn with_capacity(bytes: usize) -> Excerpt {
+        Excerpt { bytes: Vec::with_capacity(bytes), holes: Vec::new() }
+    }
+
     /// The copied bytes, without those of the holes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -36,22 +36,28 @@ pub struct Shown {
     pub groups: Vec<String>,
 }
 
+/// Whether the response has an error, as far as it was copied, or the connection was closed because of the request.
+pub(super) fn has_failed(exchange: &Exchange) -> bool {
+    let response_has_error = || {
+        let excerpts = exchange.excerpts.as_ref()?;
+        Some(has_error(&excerpts.reply, &header(exchange)?))
+    };
+    exchange.refused.is_some() || response_has_error().unwrap_or(false)
+}
+
+fn header(exchange: &Exchange) -> Option<Header<'_>> {
+    let excerpts = exchange.excerpts.as_ref()?;
+    Header::read(&mut Cursor::of(&excerpts.request)).ok()
+}
+
 impl Event {
-    pub fn new(at: TimestampMs, connection: &Arc<ConnectionInfo>, exchange: &Exchange) -> Event {
+    pub fn new(at: TimestampMs, connection: &Arc<ConnectionInfo>, exchange: &Exchange, failed: bool) -> Event {
         let identity = connection.sasl.as_ref().map(|session| session.lock().identity().cloned());
         let principal = match identity {
             None => connection.principal.clone(),
             Some(identity) => identity.map_or_else(Principal::anonymous, |identity| identity.principal),
         };
-        let exchange = exchange.clone();
-        let mut event = Event { at, connection: Arc::clone(connection), principal, exchange, failed: false };
-        event.failed = event.exchange.refused.is_some() || event.response_has_error();
-        event
-    }
-
-    fn response_has_error(&self) -> bool {
-        let Some(excerpts) = &self.exchange.excerpts else { return false };
-        self.header().is_some_and(|header| has_error(&excerpts.reply, &header))
+        Event { at, connection: Arc::clone(connection), principal, exchange: exchange.clone(), failed }
     }
 
     /// The memory that it uses, about.
@@ -62,8 +68,7 @@ impl Event {
     }
 
     fn header(&self) -> Option<Header<'_>> {
-        let excerpts = self.exchange.excerpts.as_ref()?;
-        Header::read(&mut Cursor::of(&excerpts.request)).ok()
+        header(&self.exchange)
     }
 
     pub fn api(&self) -> Option<ApiKey> {

@@ -10,6 +10,8 @@ use ottla_wire::types::ErrorCode;
 
 /// Bytes of a response before its header.
 const SIZE_BYTES: usize = 4;
+/// Bytes that are enough for the excerpts of most requests.
+const USUAL_EXCERPT: usize = 256;
 /// Where the code of the error is in the response to ApiVersions, in every version.
 const API_VERSIONS_ERROR: std::ops::Range<usize> = 8..10;
 
@@ -91,7 +93,8 @@ fn skip_tags(cursor: &mut Cursor<'_>) -> Result<(), Stop> {
 /// Copies about `limit` bytes of a request: its header, and its body without the contents of fields of bytes, where secrets
 /// and records are. Of records, the header of the first batch is copied.
 pub(super) fn excerpt_of_request(frame: &[u8], limit: usize) -> Excerpt {
-    let mut copy = Copy { frame, limit, copied_to: 0, is_records: false, excerpt: Excerpt::default() };
+    let excerpt = Excerpt::with_capacity(limit.min(frame.len()).min(USUAL_EXCERPT));
+    let mut copy = Copy { frame, limit, copied_to: 0, is_records: false, excerpt };
     let mut cursor = Cursor::whole(frame);
     let Ok(header) = Header::read(&mut cursor) else { return copy.excerpt };
     let done = match header.api() {

@@ -90,18 +90,26 @@ impl TraceHub {
         if exchange.excerpts.is_none() {
             return;
         }
-        let event = Arc::new(Event::new(now(), connection, exchange));
+        let (at, failed) = (now(), event::has_failed(exchange));
+        let (is_kept, is_followed) = {
+            let mut state = self.state.lock();
+            (state.ring.as_mut().is_some_and(|ring| ring.admits(at, failed)), !state.followers.is_empty())
+        };
+        if !is_kept && !is_followed {
+            return;
+        }
+        let event = Arc::new(Event::new(at, connection, exchange, failed));
         let mut state = self.state.lock();
         for queue in &state.followers {
             queue.push(&event);
         }
-        if let Some(ring) = &mut state.ring {
+        if let Some(ring) = state.ring.as_mut().filter(|_| is_kept) {
             ring.push(event);
         }
     }
 
     /// The requests in the ring that were done since a time, the oldest first.
-    pub fn since(&self, time: TimestampMs) -> Vec<Arc<Event>> {
+    pub fn since(&self, time: TimestampMs) -> Vec<Item> {
         self.state.lock().ring.as_ref().map(|ring| ring.since(time)).unwrap_or_default()
     }
 
@@ -119,7 +127,7 @@ impl TraceHub {
 
     /// Adds a follower, which gets the events from now on; and returns those of the ring since a time, if one is given.
     /// `None` if there are too many followers, or the broker stops.
-    pub fn follow(self: &Arc<Self>, filter: Filter, since: Option<TimestampMs>) -> Option<(Vec<Arc<Event>>, Follower)> {
+    pub fn follow(self: &Arc<Self>, filter: Filter, since: Option<TimestampMs>) -> Option<(Vec<Item>, Follower)> {
         let queue = Arc::new(Queue::new(filter));
         let mut state = self.state.lock();
         if state.closed || state.followers.len() >= MAX_FOLLOWERS {

@@ -71,11 +71,20 @@ fn reply(version: i16, response: impl Into<Response>) -> Vec<Bytes> {
     encode_response(5, version, &response.into()).unwrap()
 }
 
+/// The events among items, of which none was left out.
+fn events(items: Vec<Item>) -> Vec<Arc<Event>> {
+    let event = |item| match item {
+        Item::Event(event) => event,
+        Item::LeftOut(count) => panic!("{count} events were left out"),
+    };
+    items.into_iter().map(event).collect()
+}
+
 /// Passes a request through a hub with a ring, and returns what it shows.
 fn shown(frame: &[u8], reply: &[Bytes]) -> Value {
     let (hub, connection) = (TraceHub::new(1 << 20), connection());
     hub.done(|| 1_000, &connection, &exchange(&hub, &connection, frame, reply));
-    let events = hub.since(0);
+    let events = events(hub.since(0));
     serde_json::from_str(&events[0].show(&|_| Some("by-id".to_owned())).line).unwrap()
 }
 
@@ -182,7 +191,7 @@ fn request_that_cannot_be_read_is_shown_with_its_header_and_the_reason() {
         let why = CloseReason::new("test", "cannot be read");
         let exchange = Exchange { refused: Some(why), ..exchange(&hub, &connection, &bytes, &[]) };
         hub.done(|| 0, &connection, &exchange);
-        let event = hub.since(0).pop().unwrap();
+        let event = events(hub.since(0)).pop().unwrap();
         assert!(event.failed);
         let event: Value = serde_json::from_str(&event.show(&|_| None).line).unwrap();
         assert_eq!(event["requestHeader"]["requestApiKeyName"].as_str(), name);
@@ -190,7 +199,7 @@ fn request_that_cannot_be_read_is_shown_with_its_header_and_the_reason() {
     }
     for bytes in [&b""[..], b"\0", b"\0\x0c\0\x04\0\0\0\0\0\x09c"] {
         hub.done(|| 1, &connection, &exchange(&hub, &connection, bytes, &[]));
-        let line = hub.since(1).pop().unwrap().show(&|_| None).line;
+        let line = events(hub.since(1)).pop().unwrap().show(&|_| None).line;
         assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["requestHeader"], Value::Null, "{line}");
     }
 }
@@ -297,7 +306,7 @@ fn no_secret_is_kept_or_shown_of_any_api_in_any_version() {
 
             let exchange = exchange(&hub, &connection, &request, &[response]);
             let kept = &exchange.excerpts.as_ref().unwrap().request;
-            let line = Event::new(0, &connection, &exchange).show(&|_| None).line;
+            let line = Event::new(0, &connection, &exchange, false).show(&|_| None).line;
             let event: Value = serde_json::from_str(&line).unwrap();
             assert!(!line.contains(SECRET), "{api:?} {version}: {line}");
             assert!(event.get("truncated").is_none(), "{api:?} {version}: {line}");
@@ -353,11 +362,34 @@ fn ring_keeps_failed_requests_longer_than_others() {
     push(1, ErrorCode::None);
     push(2, ErrorCode::UnknownMemberId);
     (3..200).for_each(|at| push(at, ErrorCode::None));
-    let kept = groups(&hub.since(0));
+    let kept = groups(&events(hub.since(0)));
     assert_eq!(kept[0], "2", "{kept:?}");
     assert!(kept.len() < 100 && kept.ends_with(&["198".to_owned(), "199".to_owned()]), "{kept:?}");
-    assert_eq!(groups(&hub.since(198)), ["198", "199"]);
-    assert!(hub.since(0).iter().map(|event| event.size()).sum::<usize>() <= 40_000);
+    assert_eq!(groups(&events(hub.since(198))), ["198", "199"]);
+    assert!(events(hub.since(0)).iter().map(|event| event.size()).sum::<usize>() <= 40_000);
+}
+
+#[test]
+fn ring_leaves_out_requests_without_an_error_above_the_limit_of_a_second() {
+    let (hub, connection) = (TraceHub::new(10 << 20), connection());
+    let push = |at: i64, error| {
+        let exchange = exchange(&hub, &connection, &heartbeat("g"), &heartbeat_reply(error));
+        hub.done(|| at, &connection, &exchange);
+    };
+    (0..1_005).for_each(|at| push(at % 1_000, ErrorCode::None));
+    push(999, ErrorCode::UnknownMemberId);
+    (0..7).for_each(|_| push(999, ErrorCode::None));
+    push(1_000, ErrorCode::None);
+    (0..1_002).for_each(|_| push(2_000, ErrorCode::None));
+    let mut runs: Vec<(u64, bool)> = Vec::new();
+    for item in hub.since(0) {
+        match (item, runs.last_mut()) {
+            (Item::Event(_), Some((count, true))) => *count += 1,
+            (Item::Event(_), _) => runs.push((1, true)),
+            (Item::LeftOut(count), _) => runs.push((count, false)),
+        }
+    }
+    assert_eq!(runs, [(1_000, true), (5, false), (1, true), (7, false), (1_001, true), (2, false)]);
 }
 
 #[test]
@@ -412,7 +444,7 @@ fn number_of_followers_is_limited() {
 fn filter_admits_events_that_have_a_value_of_each_list() {
     let (hub, connection) = (TraceHub::new(1 << 20), connection());
     let exchange = exchange(&hub, &connection, &heartbeat("g1"), &heartbeat_reply(ErrorCode::None));
-    let event = Event::new(0, &connection, &exchange);
+    let event = Event::new(0, &connection, &exchange, false);
     let check = |filter: Filter, expect: bool| {
         let admits = filter.may_admit(&event) && filter.admits(&event.show(&|_| None));
         assert_eq!(admits, expect, "{filter:?}");

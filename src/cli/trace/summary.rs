@@ -14,7 +14,7 @@ const MAX_FIELDS: usize = 200;
 /// clients choose texts.
 pub fn line(event: &Value) -> String {
     if let Some(count) = event["leftOut"].as_u64() {
-        return format!("... {count} requests were left out, because they came faster than they were read");
+        return format!("... {count} requests were left out, because there were too many");
     }
     let at = event["timestamp"].as_i64().and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
     let header = &event["requestHeader"];

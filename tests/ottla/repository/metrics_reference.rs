@@ -101,7 +101,7 @@ Kafka's are about a sample in which older values count less and less. A value is
 
 **Limits.** A scrape has at most `ottla.metrics.max.series` series. A partition has 19 series; a topic has one and up to 14 for what
 is produced and fetched, which begin with the first count, as in Kafka; a committed offset has 5; a group has 4 and 2 for each topic.
-So 1,000 partitions and 100 groups with 10 offsets each have about 26,000, which are 2.2 MB of text; a scrape of them takes 3 to 4 ms
+So 1,000 partitions and 100 groups with 10 offsets each have about 26,000, which are 2.2 MB of text; a scrape of them takes 2 to 4 ms
 with a release build (`cargo bench --bench broker -- --only metrics`). An API has 66 and one for each version and error code.
 
 **What is absent.** Rates and means that Kafka computes itself: Prometheus computes them from counters and sums. Of replication, the
@@ -142,7 +142,10 @@ The broker's own metrics are not sent: collectors scrape `/metrics` with their P
 **Cost.** What requests count are additions to counters that they have at hand. A scrape takes no lock that appends and fetches
 need, with two exceptions: it opens up to 100 logs that were not open since the start, because nothing else knows their offsets;
 and for `kafka_consumergroup_group_lag_seconds` it reads batches at committed offsets, once for each offset. Coordinators of
-groups and transactions are locked one after the other, as for ListGroups.
+groups and transactions are locked one after the other, as for ListGroups. Beside a build without any metrics, in 120 rounds of
+256 MB by turns (`cargo bench --bench broker -- --only throughput --other FILE`), produce had 98.7 % of its throughput with 1
+connection (95 % interval 96.2 to 101.4) and 98.8 % with 8 (96.7 to 100.6), fetch 99.9 % (99.3 to 100.6) and 100.3 % (98.8 to
+102.0).
 ";
 
 fn reference() -> String {

@@ -4,8 +4,8 @@
 //! `errors=true` for failed requests only, `last=5m` for requests that were done before, and `follow=false` to end after
 //! them. With `last`, `follow` is false if it is not given.
 //!
-//! A line `{"leftOut":12}` stands for requests that were left out because the client was too slow. Empty lines are sent
-//! while there is nothing else, so that a client that has disconnected is noticed.
+//! A line `{"leftOut":12}` stands for requests that were left out because the client was too slow, or because there were too
+//! many in a second to keep them for `last`, whether they are of the wanted kind or not. Empty lines are sent while there is nothing else, so that a client that has disconnected is noticed.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -91,7 +91,7 @@ impl Stream for Lines {
 /// Decodes events, and passes them on as lines.
 struct Feed {
     filter: Filter,
-    before: VecDeque<Arc<Event>>,
+    before: VecDeque<Item>,
     follower: Option<Follower>,
     shared: Arc<Shared>,
     /// Lines that were not sent yet.
@@ -101,11 +101,13 @@ struct Feed {
 impl Feed {
     /// Runs until the client has disconnected or there are no more events.
     async fn run(mut self, lines: mpsc::Sender<Bytes>) {
-        while let Some(event) = self.before.pop_front() {
-            if self.filter.may_admit(&event) {
-                self.add(&event);
+        while let Some(item) = self.before.pop_front() {
+            match &item {
+                Item::Event(event) if !self.filter.may_admit(event) => {}
+                // No failed request is left out.
+                Item::LeftOut(_) if self.filter.errors => {}
+                _ => self.add_item(item),
             }
-            drop(event);
             if self.chunk.len() >= CHUNK && !self.send(&lines).await {
                 return;
             }
