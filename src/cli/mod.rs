@@ -125,7 +125,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N")]
     port: Option<u16>,
 
-    /// Serve /health, /ready, /reset and /topics over HTTP on port N of localhost; 0 chooses a free port [default: off]
+    /// Serve /health, /ready, /metrics, /trace, /reset and others over HTTP on port N of localhost; 0 chooses a free port
+    /// [default: off]
     #[arg(long, value_name = "N")]
     admin_port: Option<u16>,
 

@@ -166,12 +166,14 @@ fn announce(service: &Service, ready_file: Option<&mut ReadyFile>, clock: Clock)
     let moved: String = service.moved().iter().map(moved).collect();
     let admin = service.admin_url().map(|url| format!(", admin port {url}")).unwrap_or_default();
     let console = service.console_url().map(|url| format!(", console {url}")).unwrap_or_default();
+    let has_own_port = |url: &&str| service.admin_url().is_none_or(|admin| !url.starts_with(admin));
+    let metrics = service.metrics_url().filter(has_own_port).map(|url| format!(", metrics {url}")).unwrap_or_default();
     let registry = service.schema_registry_url().map(|url| format!(", schema registry {url}")).unwrap_or_default();
     let proxy = service.rest_proxy_url().map(|url| format!(", REST proxy {url}")).unwrap_or_default();
     let secure = service.secure().and_then(|secure| secure.ca().map(|_| secure.dir().display()));
     let secure = secure.map(|dir| format!(", certificates and client configurations in {dir}")).unwrap_or_default();
     tracing::info!(
-        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{registry}{proxy}, data in {}{secure}, ready in {ready_ms} ms",
+        "ottla {version} listening on {bound}, connect to {addresses}{moved}{admin}{console}{metrics}{registry}{proxy}, data in {}{secure}, ready in {ready_ms} ms",
         data_dir.display()
     );
     Ok(())

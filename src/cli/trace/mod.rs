@@ -111,7 +111,10 @@ fn follow(args: &TraceArgs) -> Outcome {
         let mut text = String::new();
         let _ = lines.take(MAX_ERROR_BYTES).read_to_string(&mut text);
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        let why = body["error"].as_str().map(|why| why.escape_debug().to_string());
+        let why = match status.as_u16() {
+            401 => Some("the port has a token: the variable KAFKA_OTTLA_ADMIN_TOKEN must have the same".to_owned()),
+            _ => body["error"].as_str().map(summary::escaped),
+        };
         return Err(unavailable(why.unwrap_or_else(|| format!("status {}", status.as_u16()))));
     }
     let mut output = Output::stdout();

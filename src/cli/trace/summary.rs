@@ -90,7 +90,8 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn escaped(text: &str) -> String {
+/// The text with its control characters escaped.
+pub fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter.is_control() {

@@ -16,7 +16,8 @@ const name = (it) => it.client_id || it.client_instance_id;
 async function list(page) {
   const { clients } = await getAt("/client-metrics", page.signal);
   refresh(page.element, h("h1", {}, "Client metrics"),
-    h("p", {}, "Clients push metrics where a subscription asks them to: kafka-client-metrics --alter --generate-name --metrics '*'."),
+    h("p", {}, "Clients push metrics if a subscription asks them to. This makes one for all clients that start after it:"),
+    h("pre", { tabindex: "0" }, "ottla kafka-client-metrics --bootstrap-server localhost:9092 --alter --generate-name --metrics '*' --interval 5000"),
     table("clients", `${amount(clients.length, "client")} pushed metrics lately`, [
       { title: "Client", cell: (it) => h("a", { href: `#/client-metrics/${encodeURIComponent(it.client_instance_id)}` }, name(it)) },
       { title: "Software", cell: (it) => `${it.client_software_name || "–"} ${it.client_software_version || ""}` },

@@ -64,6 +64,18 @@ export async function render(page) {
     h("p", { class: "soft" }, "What clients say to the broker, as it happens, without records and secrets. The newest requests are first."),
     form("trace-form", {}, action, field("Client id", client), field("APIs", api), field("Topic", topic), field("Group", group),
       field("From", last), errors.element, button("trace-submit", "Show", { class: "primary" })), more, list);
+  action();
+}
+
+const MAX_NAMED = 3;
+
+/** What a request is about: its group, its transactional id and its topics. */
+function about(request) {
+  if (!request) return "";
+  const entries = [request.topics, request.topicData].flatMap((them) => (Array.isArray(them) ? them : []));
+  const topics = new Set(entries.map((it) => (typeof it === "string" ? it : it.name || it.topic)).filter(Boolean));
+  const others = topics.size > MAX_NAMED ? [`and ${count(topics.size - MAX_NAMED)} more`] : [];
+  return [request.groupId, request.transactionalId, ...[...topics].slice(0, MAX_NAMED), ...others].filter(Boolean).join(" ");
 }
 
 function element(line) {
@@ -80,6 +92,6 @@ function element(line) {
   h("summary", {}, time(line.timestamp), " ", h("strong", {}, visible(header.clientId || "–")),
     ` ${header.requestApiKeyName} v${header.requestApiVersion} `,
     errors && errors.length > 0 && h("span", { class: "bad" }, errors.join(", "), " "),
-    h("span", { class: "soft" }, `${line.totalTimeMs} ms`)), body);
+    h("span", { class: "soft" }, `${visible(about(request))} ${line.totalTimeMs} ms`)), body);
   return details;
 }

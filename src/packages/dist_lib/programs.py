@@ -51,6 +51,8 @@ class Programs:
                 raise project.Failed(f"--binary {path} is not a file")
             machine = machine_of(path)
             check(Program(machine, path))
+            if needs_a_c_library(path):
+                print(f"--binary {path} needs a C library like this machine's; a package of it does not run elsewhere")
             self.given[machine] = path
         self.machines = list(machines or self.given or [platform.machine()])
         self.built = {}
@@ -107,6 +109,13 @@ def machine_of(path):
             raise project.Failed(f"{path} is for a machine that no package is made for")
         return ELF[number]
     return platform.machine()
+
+
+def needs_a_c_library(path):
+    """Whether an ELF program is linked dynamically: it names the loader."""
+    with open(path, "rb") as file:
+        head = file.read(4096)
+    return head[:4] == b"\x7fELF" and b"/ld-linux" in head
 
 
 def check(program):

@@ -5,6 +5,7 @@ import sys
 
 from . import licences, project, programs
 
+RECOMPRESS = project.PACKAGES / "dist_lib/recompress.py"
 REQUIREMENTS = project.PACKAGES / "dist_lib/requirements.txt"
 
 
@@ -23,6 +24,8 @@ def wheels(all_programs, out):
         with (staged / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write("\n[project.scripts]\n" + "".join(scripts))
         build(staged, out, "wheel", {"OTTLA_WHEEL_PLATFORMS": platforms(program.machine)})
+        (made,) = out.glob(f"*_{program.machine}.whl")
+        project.run([backend(), RECOMPRESS, made])
 
 
 def pytest_plugin(_programs, out):

@@ -159,7 +159,7 @@ async fn trace_shows_the_user_and_no_password_and_needs_the_token() {
         (output.status.code(), [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat())
     };
     let (code, text) = run("another", &[]);
-    assert!(code == Some(1) && text.contains("needs the header Authorization"), "{text}");
+    assert!(code == Some(1) && text.contains("KAFKA_OTTLA_ADMIN_TOKEN"), "{text}");
     let (code, text) = run("the-token", &["--api", "NoSuch"]);
     assert!(code == Some(1) && text.contains("NoSuch is not an API"), "{text}");
     let (code, text) = run("the-token", &["--json"]);

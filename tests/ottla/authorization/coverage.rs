@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use common::Broker;
+use common::{Broker, command, run_command};
 
 use super::{ANSWERS, tokens};
 use crate::wire::WireClient;
@@ -18,7 +18,14 @@ const WITHOUT_RIGHTS: [(&str, &str); 5] = [
 
 #[test]
 fn every_served_api_is_in_a_table_or_needs_no_right() {
-    let served = WireClient::new(&super::address(&Broker::start()), &[]).served();
+    let broker = Broker::start();
+    let address = super::address(&broker);
+    // With a subscription, the APIs for client metrics are listed, too.
+    let subscribe =
+        ["kafka-client-metrics", "--alter", "--name", "all", "--metrics", "*", "--bootstrap-server", &address];
+    let output = run_command(command(&[]).args(subscribe));
+    assert!(output.status.success(), "{output:?}");
+    let served = WireClient::new(&address, &[]).served();
     let served: BTreeSet<&str> = served.iter().map(|(api, _)| api.name()).collect();
     let of_tables = |file: &str, column: usize| -> BTreeSet<String> {
         let table = std::fs::read_to_string(file).unwrap();

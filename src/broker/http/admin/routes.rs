@@ -104,7 +104,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 const SUPPORTED: &str = "the supported requests are GET /health, GET /ready, GET /metrics, GET /trace, GET /client-metrics, \
-     POST /reset and POST /topics";
+     POST /reset and POST /topics; with ottla.console.enable=true, /console/ and /api/v1/ too";
 
 async fn unknown_path() -> Response {
     refuse(StatusCode::NOT_FOUND, SUPPORTED)

@@ -251,12 +251,13 @@ impl Checks {
         }
         let (reason, challenge) = match needs_password {
             true => (
-                "the request needs the name and password of a user (basic authentication)",
+                "the request needs the right name and password of a user (basic authentication)",
                 format!("Basic realm=\"{}\"", self.name),
             ),
-            false => {
-                ("the request needs the header Authorization: Bearer TOKEN with the port's token", "Bearer".to_owned())
-            }
+            false => (
+                "the request needs the header Authorization: Bearer TOKEN with the token of this port",
+                "Bearer".to_owned(),
+            ),
         };
         self.log_refused(caller, reason);
         let mut response = (self.access.refuse)(StatusCode::UNAUTHORIZED, reason);
