@@ -19,7 +19,7 @@ struct ClassSetting {
 
 const REMOVE: &str = "remove it";
 
-const SETTINGS: [ClassSetting; 8] = [
+const SETTINGS: [ClassSetting; 9] = [
     ClassSetting {
         name: "principal.builder.class",
         what: "names users",
@@ -72,12 +72,22 @@ const SETTINGS: [ClassSetting; 8] = [
         remedy: REMOVE,
     },
     ClassSetting {
+        name: "client.quota.callback.class",
+        what: "decides client quotas",
+        own: &[],
+        remedy: "remove it, the quotas of users and clients are enforced without it",
+    },
+    ClassSetting {
         name: "sasl.oauthbearer.jwt.validator.class",
         what: "checks tokens",
         own: &["DefaultJwtValidator", "BrokerJwtValidator"],
         remedy: REMOVE,
     },
 ];
+
+/// Java classes that fetch values from elsewhere. Without them, the text `${file:/run/secrets:password}` would itself be the
+/// password.
+const PROVIDERS: &str = "config.providers";
 
 /// Rejects classes other than Kafka's own in the settings of the start.
 pub(super) fn check(values: &Values) -> Result<(), String> {
@@ -86,8 +96,20 @@ pub(super) fn check(values: &Values) -> Result<(), String> {
     })
 }
 
+/// Rejects Java classes that fetch the values of settings. The error does not name the setting.
+fn check_providers(name: &str, value: &str) -> Result<(), &'static str> {
+    match name == PROVIDERS && !value.trim().is_empty() {
+        true => {
+            Err("demands Java classes that fetch values from elsewhere, and Java classes are not supported; write the \
+                     values themselves, or give them in variables of the environment")
+        }
+        false => Ok(()),
+    }
+}
+
 /// Rejects a class other than Kafka's own. The setting may be one of a listener. The error does not name the setting.
 pub(super) fn check_class(name: &str, class: &str) -> Result<(), String> {
+    check_providers(name, class)?;
     let Some(setting) = listener_values::find_with_listener(name) else { return Ok(()) };
     let Some(setting) = SETTINGS.iter().find(|known| known.name == setting.name) else { return Ok(()) };
     if class.trim().is_empty() || setting.is_own(class.trim()) {

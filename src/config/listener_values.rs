@@ -77,9 +77,12 @@ impl<'a> ListenerValues<'a> {
         Some((full, value, origin))
     }
 
-    /// The effective value as a Rust type. Null and invalid stored values become the type's default.
-    pub(super) fn read<T: SettingValue>(self, name: &str) -> T {
-        T::read(self.text(name).as_deref()).unwrap_or_default()
+    /// The value of the start as a Rust type, whatever was set at run time. Null becomes the type's default.
+    pub(super) fn read_of_start<T: SettingValue>(self, name: &str) -> T {
+        let full = full_name(self.listener, name);
+        let mut layers = self.values.layers(&full).chain(self.values.layers(name));
+        let of_start = layers.find(|(_, origin)| *origin == Origin::Static);
+        T::read(of_start.map(|(value, _)| value)).unwrap_or_default()
     }
 
     /// The name under which the effective value was given, for messages.

@@ -8,11 +8,13 @@
 
 use super::listener::{self, Listener, SecurityProtocol};
 use super::listener_values;
+use super::text;
 use super::values::{Origin, Values};
 
 const INTER_BROKER_PROTOCOL: &str = "security.inter.broker.protocol";
-const QUOTA_CALLBACK: &str = "client.quota.callback.class";
 const INTER_BROKER_LISTENER: &str = "inter.broker.listener.name";
+
+const EARLY_START: &str = "early.start.listeners";
 
 /// Settings that exchange a part of Java's TLS, and their values that need no other part.
 const TLS_PARTS: [(&str, &[&str]); 5] = [
@@ -39,19 +41,6 @@ pub(super) fn notices(values: &Values) -> Vec<String> {
     let given = POLICIES.iter().filter(|(name, _)| values.given(name).is_some_and(|class| !class.is_empty()));
     let notice = |(name, subject)| format!("{name}: Java classes are not supported; {subject} are not checked");
     given.copied().map(notice).collect()
-}
-
-/// Rejects a Java class that decides quotas.
-pub(super) fn check_quota_callback(values: &Values) -> Result<(), String> {
-    let given = values.given(QUOTA_CALLBACK).filter(|class| !class.is_empty()).zip(values.source(QUOTA_CALLBACK));
-    match given {
-        None => Ok(()),
-        Some((class, from)) => Err(format!(
-            "{QUOTA_CALLBACK}={} ({from}) demands a Java class that decides client quotas, and Java classes are not \
-            supported; remove it, the quotas of users and clients are enforced without it",
-            class.escape_debug()
-        )),
-    }
 }
 
 /// Rejects settings that exchange a part of TLS which a listener has.
@@ -95,6 +84,7 @@ pub(super) fn check_listeners(
             listener.name
         ));
     }
+    check_early_start(values, listeners)?;
     let map = values.text("listener.security.protocol.map").unwrap_or_default();
     for name in [INTER_BROKER_PROTOCOL, INTER_BROKER_LISTENER] {
         // The protocol is also the name of its listener.
@@ -111,4 +101,33 @@ pub(super) fn check_listeners(
         }
     }
     Ok(())
+}
+
+/// Rejects a limit with which no client could connect, as Kafka does.
+pub(super) fn check_connections(values: &Values) -> Result<(), String> {
+    let (limit, exceptions) = ("max.connections.per.ip", "max.connections.per.ip.overrides");
+    let is_zero = values.given(limit).is_some_and(|value| value.trim().parse() == Ok(0));
+    match is_zero && values.text(exceptions).is_none_or(|given| given.trim().is_empty()) {
+        true => Err(format!("{limit} can be set to zero only if {exceptions} property is set")),
+        false => Ok(()),
+    }
+}
+
+/// Rejects names of listeners that there are not, as Kafka does.
+fn check_early_start(values: &Values, listeners: &[Listener]) -> Result<(), String> {
+    let Some((given, from)) = values.given(EARLY_START).zip(values.source(EARLY_START)) else { return Ok(()) };
+    let of_controllers = values.text("controller.listener.names").unwrap_or_default();
+    let exists = |name: &str| {
+        let of_brokers = listeners.iter().map(|listener| &*listener.name);
+        of_brokers.chain(text::list(&of_controllers)).any(|known| known.eq_ignore_ascii_case(name))
+    };
+    match text::list(given).find(|name| !exists(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "{EARLY_START}={} ({from}) contains listener {}, but this is not contained in listeners or \
+             controller.listener.names",
+            given.escape_debug(),
+            name.escape_debug()
+        )),
+    }
 }

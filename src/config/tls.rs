@@ -124,8 +124,9 @@ impl TlsConfig {
             principal_mapping_rules: text(values, "ssl.principal.mapping.rules"),
             engine_factory: given(values, "ssl.engine.factory.class")
                 .filter(|factory| java_classes::check_class("ssl.engine.factory.class", &factory.value).is_err()),
-            allow_dn_changes: values.read("ssl.allow.dn.changes"),
-            allow_san_changes: values.read("ssl.allow.san.changes"),
+            // As in Kafka, nobody can turn off this check at run time.
+            allow_dn_changes: values.read_of_start("ssl.allow.dn.changes"),
+            allow_san_changes: values.read_of_start("ssl.allow.san.changes"),
         }
     }
 }

@@ -60,7 +60,6 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     for (name, value) in &sources.command_line {
         loader.add(name, value, Source::CommandLine)?;
     }
-    protection::check_quota_callback(&loader.values).map_err(LoadError::Unprotected)?;
     java_classes::check(&loader.values).map_err(LoadError::Unprotected)?;
     loader.notices.extend(protection::notices(&loader.values));
     loader.apply_old_names()?;
@@ -70,6 +69,7 @@ pub fn load(sources: &Sources) -> Result<Resolved, LoadError> {
     loader.without_effect.extend(images::apply(&sources.environment, &mut loader.values)?);
     admin::apply(&mut loader.values).map_err(LoadError::Conflict)?;
     secure::apply(&mut loader.values).map_err(LoadError::Conflict)?;
+    protection::check_connections(&loader.values).map_err(LoadError::Conflict)?;
     http_ports::check(&loader.values).map_err(LoadError::Conflict)?;
     let authorizer = loader.resolve_authorizer()?;
     let mut resolved = BrokerConfig::resolve(loader.values).map_err(LoadError::Conflict)?;

@@ -16,7 +16,7 @@ settings! {
     "default.replication.factor",                              Int,     "1",                   Any,             ReadOnly,    Implemented, "Replicas of a topic that is created without a number; see ottla.replication.factor.policy.";
     "create.topic.policy.class.name",                          Class,   null,                  Any,             ReadOnly,    Ignored, "A Java class that checks new topics; Java classes are not supported.";
     "alter.config.policy.class.name",                          Class,   null,                  Any,             ReadOnly,    Ignored, "A Java class that checks changes of settings; Java classes are not supported.";
-    "config.providers",                                        List,    "",                    Any,             ClusterWide, Ignored, "Java classes that fetch values from elsewhere; Java classes are not supported.";
+    "config.providers",                                        List,    "",                    Any,             ClusterWide, Ignored, "Java classes that fetch values from elsewhere. Java classes are not supported: the broker refuses to start with one.";
     "controller.listener.names",                               List,    "CONTROLLER",          Any,             ReadOnly,    Implemented, "Names of the controllers' listeners. Those in listeners are not opened: the controller is in the same process.",
         kafka "(must be given)", "The usual name in configuration files; the listener is not opened.";
     "controller.quorum.voters",                                List,    "",                    Any,             ReadOnly,    Ignored, "The controllers, as id@host:port; the only one is in this process.";

@@ -119,7 +119,11 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
             "These security configs can be dynamically updated only per-listener using the listener prefix: [{unprefixed}]"
         ));
     }
-    let own = named(|_, setting| setting.update == Update::PerBroker);
+    let is_own = |name: &str| match of_listener_alone(name) {
+        Some(base) => !CLUSTER_WIDE_OF_LISTENERS.contains(&base),
+        None => known(name).is_some_and(|setting| setting.update == Update::PerBroker),
+    };
+    let own = settings.keys().map(String::as_str).filter(|name| is_own(name)).collect::<Vec<_>>().join(", ");
     if default && !own.is_empty() {
         return refuse(format!(
             "Cannot update these configs at default cluster level, broker id must be specified: [{own}]"
@@ -133,11 +137,42 @@ pub(super) fn check_broker(settings: &Settings, default: bool) -> Result<(), Met
             return refuse(of_listener(name, refused.to_string()));
         }
     }
+    if let Some(why) = locks_out(settings) {
+        return refuse(why);
+    }
     match config::check_retention(|name| settings.get(name).map(String::as_str)) {
         Err(why) => refuse(format!("requirement failed: {why}")),
         Ok(()) => Ok(()),
     }
 }
+
+/// Settings of a listener that can be set for all brokers (Kafka's `ClusterLevelListenerConfigs`).
+const CLUSTER_WIDE_OF_LISTENERS: [&str; 3] = ["max.connections", "max.connection.creation.rate", "num.network.threads"];
+
+/// The name of a setting of one listener behind the listener's name.
+fn of_listener_alone(name: &str) -> Option<&str> {
+    name.strip_prefix("listener.name.")?.split_once('.').map(|(_, base)| base)
+}
+
+/// The reason why settings would close the broker to every client, after which nobody could change them again.
+fn locks_out(settings: &Settings) -> Option<String> {
+    let is_zero = |value: &str| value.trim().parse() == Ok(0);
+    let limit = settings.iter().find_map(|(name, value)| {
+        let base = of_listener_alone(name).unwrap_or(name);
+        let is_limit = ["max.connections", "max.connection.creation.rate"].contains(&base);
+        (is_limit && is_zero(value)).then(|| format!("Invalid {base} {}", value.trim()))
+    });
+    limit.or_else(|| {
+        let given = |name: &str| settings.get(name).map(String::as_str).unwrap_or_default();
+        let is_locked = is_zero(given(PER_IP)) && given(PER_IP_OVERRIDES).trim().is_empty();
+        is_locked.then(|| {
+            format!("requirement failed: {PER_IP} can be set to zero only if {PER_IP_OVERRIDES} property is set.")
+        })
+    })
+}
+
+const PER_IP: &str = "max.connections.per.ip";
+const PER_IP_OVERRIDES: &str = "max.connections.per.ip.overrides";
 
 /// The error about the value of a setting: Kafka finds it when the listener reads the value, if the setting has the name of
 /// a mechanism or cannot be changed for all listeners.

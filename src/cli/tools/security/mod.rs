@@ -30,6 +30,9 @@ impl Security {
         warn_of_unknown(properties);
         known::check_values(properties)?;
         let settings = Settings(properties);
+        CLASSES.iter().try_for_each(|(name, own)| settings.refuse_class(name, own))?;
+        // Without them, the text `${file:/run/secrets:password}` would itself be the password.
+        settings.refuse_class("config.providers", &[])?;
         let protocol = settings.given(PROTOCOL).unwrap_or("PLAINTEXT");
         let (has_tls, has_sasl) = match protocol.to_ascii_uppercase().as_str() {
             "PLAINTEXT" => (false, false),
@@ -43,7 +46,6 @@ impl Security {
                 ));
             }
         };
-        settings.refuse_class("security.providers", &[])?;
         Ok(Security {
             tls: has_tls.then(|| tls::read(settings)).transpose()?,
             sasl: has_sasl.then(|| sasl::read(settings)).transpose()?,
@@ -55,6 +57,25 @@ impl Security {
         ["security.", "ssl.", "sasl."].iter().any(|prefix| name.starts_with(prefix))
     }
 }
+
+/// Settings whose value is a Java class, and Kafka's own classes that need nothing else than what is done here. Any other
+/// class is refused with every protocol and mechanism: a user who names one expects that it is in force.
+const CLASSES: [(&str, &[&str]); 7] = [
+    ("security.providers", &[]),
+    ("ssl.engine.factory.class", &["DefaultSslEngineFactory"]),
+    ("sasl.client.callback.handler.class", &["SaslClientCallbackHandler", "OAuthBearerSaslClientCallbackHandler"]),
+    (
+        sasl::LOGIN_HANDLER,
+        &[
+            "AbstractLogin$DefaultLoginCallbackHandler",
+            "OAuthBearerLoginCallbackHandler",
+            "OAuthBearerUnsecuredLoginCallbackHandler",
+        ],
+    ),
+    ("sasl.login.class", &["DefaultLogin", "OAuthBearerRefreshingLogin"]),
+    (tokens::RETRIEVER, &["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"]),
+    ("sasl.oauthbearer.jwt.validator.class", &["DefaultJwtValidator", "ClientJwtValidator"]),
+];
 
 /// Prints a warning of unknown settings with the text of Kafka's clients, once: some commands connect several times.
 fn warn_of_unknown(properties: &BTreeMap<String, String>) {
@@ -202,6 +223,43 @@ mod tests {
     }
 
     #[test]
+    fn java_class_of_others_is_refused_with_every_protocol() {
+        let trusted = authority();
+        let (pem, trusted) = (("ssl.truststore.type", "PEM"), ("ssl.truststore.location", trusted.as_str()));
+        let jaas = format!("{PLAIN} required username=u password=p;");
+        let (mechanism, jaas) = (("sasl.mechanism", "PLAIN"), ("sasl.jaas.config", jaas.as_str()));
+        let names = CLASSES.iter().map(|(name, _)| *name).chain(["config.providers"]);
+        for (name, protocol) in
+            names.flat_map(|name| ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"].map(|protocol| (name, protocol)))
+        {
+            let why = format!("{name}=com.foo.Bar is a Java class, and those are not supported; remove it");
+            let given = [("security.protocol", protocol), pem, trusted, mechanism, jaas, (name, "com.foo.Bar")];
+            check(&given, Err(&why));
+        }
+    }
+
+    #[test]
+    fn settings_of_tokens_that_do_not_fit_the_url_are_refused() {
+        let jaas = format!("{BEARER} required;");
+        let file = [
+            ("security.protocol", "SASL_PLAINTEXT"),
+            ("sasl.mechanism", "OAUTHBEARER"),
+            ("sasl.jaas.config", jaas.as_str()),
+            ("sasl.oauthbearer.token.endpoint.url", "file:/tmp/token"),
+        ];
+        let with = |pair| [&file[..], &[pair]].concat();
+        let (package, retriever) =
+            ("org.apache.kafka.common.security.oauthbearer", "sasl.oauthbearer.jwt.retriever.class");
+        check(&file, Ok("OAUTHBEARER"));
+        let own = format!("{package}.FileJwtRetriever");
+        check(&with((retriever, own.as_str())), Ok("OAUTHBEARER"));
+        let other = format!("{package}.ClientCredentialsJwtRetriever");
+        let why = format!("{retriever}={other} does not fit sasl.oauthbearer.token.endpoint.url=file:/tmp/token");
+        check(&with((retriever, other.as_str())), Err(&why));
+        assert!(read(&with(("sasl.oauthbearer.sub.claim.name", "foo"))).is_err());
+    }
+
+    #[test]
     fn unsupported_settings_are_refused_and_never_ignored() {
         let file = authority();
         let jaas = format!("{BEARER} required clientId=a clientSecret=b;");
@@ -311,6 +369,6 @@ mod tests {
 
     #[test]
     fn settings_of_tls_do_not_count_without_tls() {
-        check(&[("ssl.engine.factory.class", "a.Factory"), ("sasl.login.class", "a.Login")], Ok(""));
+        check(&[("ssl.provider", "a.Provider"), ("ssl.truststore.location", "/no/such/file")], Ok(""));
     }
 }

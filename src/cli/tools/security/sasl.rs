@@ -7,18 +7,12 @@ use ottla_core::security::jaas::{self, KnownModule, LoginModule};
 pub(super) const JAAS: &str = "sasl.jaas.config";
 const MECHANISM: &str = "sasl.mechanism";
 const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
-const LOGIN_HANDLER: &str = "sasl.login.callback.handler.class";
+pub(super) const LOGIN_HANDLER: &str = "sasl.login.callback.handler.class";
 
 /// Reads how to authenticate. The error is one plain line.
 pub fn read(settings: Settings<'_>) -> Result<Sasl, String> {
-    let client_handlers = ["SaslClientCallbackHandler", "OAuthBearerSaslClientCallbackHandler"];
-    settings.refuse_class("sasl.client.callback.handler.class", &client_handlers)?;
-    settings.refuse_class("sasl.login.class", &["DefaultLogin", "OAuthBearerRefreshingLogin"])?;
     // With every mechanism: a user who gives them expects that they are in force.
     settings.refuse_all("sasl.oauthbearer.assertion.")?;
-    let retrievers = ["DefaultJwtRetriever", "ClientCredentialsJwtRetriever", "FileJwtRetriever"];
-    settings.refuse_class("sasl.oauthbearer.jwt.retriever.class", &retrievers)?;
-    settings.refuse_class("sasl.oauthbearer.jwt.validator.class", &["DefaultJwtValidator", "ClientJwtValidator"])?;
     let mechanism = settings.given(MECHANISM);
     match mechanism {
         Some("OAUTHBEARER") => bearer(settings),

@@ -9,7 +9,6 @@ const HOST_CHECK: &str = "ssl.endpoint.identification.algorithm";
 
 /// Reads TLS, with the files. The error is one plain line.
 pub fn read(settings: Settings<'_>) -> Result<Tls, String> {
-    settings.refuse_class("ssl.engine.factory.class", &["DefaultSslEngineFactory"])?;
     settings.refuse_other("ssl.provider", &[])?;
     settings.refuse_other("ssl.secure.random.implementation", &[])?;
     settings.refuse_other("ssl.keymanager.algorithm", &["SunX509", "PKIX"])?;

@@ -25,6 +25,7 @@ use ottla_tls::keystore;
 use ottla_wire::types::InOrder as _;
 
 const URL: &str = "sasl.oauthbearer.token.endpoint.url";
+pub(super) const RETRIEVER: &str = "sasl.oauthbearer.jwt.retriever.class";
 /// What precedes the name of a SASL extension in the name of an option.
 const EXTENSION: &str = "extension_";
 const STRING_CLAIM: &str = "unsecuredLoginStringClaim_";
@@ -43,7 +44,10 @@ pub fn read(settings: Settings<'_>, module: &LoginModule, is_unsecured: bool) ->
         .options()
         .filter_map(|(name, value)| Some((name.strip_prefix(EXTENSION)?.to_owned(), value.expose().to_owned())))
         .collect();
-    let source = match settings.given(URL).filter(|_| !is_unsecured) {
+    settings.refuse_other("sasl.oauthbearer.sub.claim.name", &["sub"])?;
+    let url = settings.given(URL).filter(|_| !is_unsecured);
+    check_retriever(settings, url)?;
+    let source = match url {
         None => Source::Unsecured(Unsecured::read(module)?),
         Some(url) => match url.split_once(':') {
             Some(("file", path)) => Source::File(path.strip_prefix("//").unwrap_or(path).into()),
@@ -52,6 +56,21 @@ pub fn read(settings: Settings<'_>, module: &LoginModule, is_unsecured: bool) ->
         },
     };
     Ok(Tokens::new(Login { source, extensions }))
+}
+
+/// Refuses a class that gets tokens from elsewhere than the URL says.
+fn check_retriever(settings: Settings<'_>, url: Option<&str>) -> Result<(), String> {
+    let class = settings.given(RETRIEVER).unwrap_or_default();
+    let is_file = url.is_some_and(|url| url.starts_with("file:"));
+    let fits = match class.rsplit('.').next() {
+        Some("ClientCredentialsJwtRetriever") => url.is_some() && !is_file,
+        Some("FileJwtRetriever") => is_file,
+        _ => true,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(format!("{RETRIEVER}={class} does not fit {URL}={}", url.unwrap_or_default().escape_debug())),
+    }
 }
 
 struct Login {

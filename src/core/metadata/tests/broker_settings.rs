@@ -48,6 +48,50 @@ fn lists_begin_with_the_default_and_not_with_the_value_of_the_start() {
 }
 
 #[test]
+fn limits_that_close_the_broker_to_every_client_are_refused() {
+    let check = |name: &str, value: &str, expect: &str| {
+        for resource in ["", "1"] {
+            assert_eq!(answer(resource, OpKind::Set, name, value), expect, "{name}={value}");
+        }
+    };
+    for name in ["max.connections", "max.connection.creation.rate"] {
+        let refused = format!("INVALID_REQUEST Invalid {name} 0");
+        check(name, "0", &refused);
+        check(&format!("listener.name.aa.{name}"), "0", &refused);
+        check(name, "1", "'1'");
+    }
+    check(
+        "max.connections.per.ip",
+        "0",
+        "INVALID_REQUEST requirement failed: max.connections.per.ip can be set to zero only if \
+         max.connections.per.ip.overrides property is set.",
+    );
+    check("max.connections.per.ip", "1", "'1'");
+}
+
+#[test]
+fn settings_of_one_listener_are_those_of_one_broker() {
+    let name = |name: &str| format!("listener.name.aa.{name}");
+    for own in [
+        "oauthbearer.sasl.oauthbearer.jwks.endpoint.url",
+        "sasl.oauthbearer.expected.issuer",
+        "plain.connections.max.reauth.ms",
+        "connections.max.reauth.ms",
+        "ssl.allow.dn.changes",
+        "ssl.principal.mapping.rules",
+    ] {
+        let name = name(own);
+        let refused = format!(
+            "INVALID_REQUEST Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
+        );
+        assert_eq!(answer("", OpKind::Set, &name, "1"), refused);
+    }
+    for shared in ["max.connections", "max.connection.creation.rate", "num.network.threads"] {
+        assert_eq!(answer("", OpKind::Set, &name(shared), "3"), "'3'", "{shared}");
+    }
+}
+
+#[test]
 fn errors_about_settings_of_a_listener_are_those_of_kafka() {
     let found_by_listener = |name: &str, value: &str, why: &str| {
         format!(
